@@ -1,0 +1,68 @@
+# The commands of the project. Each installs what it needs, pinned by constraints.txt, into .venv.
+# A rule's installation leaves a stamp there; it is repeated when pyproject.toml or constraints.txt changes.
+
+PYTHON ?= python3
+VENV   ?= .venv
+
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constraint constraints.txt
+PINS    := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help crosscheck test lint format bench bench-smoke clean
+
+help:
+	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
+	@echo "make test         cross-check, then run the whole test suite"
+	@echo "make lint         format check, lint and type check"
+	@echo "make format       rewrite the code in the project's format, with the lint's safe fixes"
+	@echo "make bench        time the convolution beside its peers and print a table"
+	@echo "make bench-smoke  run every benchmark once, validated and untimed"
+	@echo "make clean        remove the environment and the caches"
+	@echo
+	@echo "PYTHON=... names the interpreter that makes the environment (3.11 or newer; now $(PYTHON))."
+
+crosscheck: $(BIN)/.project
+	$(BIN)/crosscheck run
+
+test: crosscheck $(BIN)/.test
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+format: $(BIN)/.lint
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The kernels that OpenBLAS picks itself are what a user gets; some environments hold it to others.
+bench: $(BIN)/.test
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest benchmarks
+
+bench-smoke: $(BIN)/.test
+	$(BIN)/python -m pytest benchmarks --benchmark-disable
+
+clean:
+	rm -rf $(VENV) .benchmarks .hypothesis .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment's own pip may be too old to know --group or --build-constraint, hence the pinned one.
+$(BIN)/.project: $(PINS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is not Python 3.11 or newer: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt pip
+	$(INSTALL) --editable .
+	touch $@
+
+$(BIN)/.test: $(BIN)/.project
+	$(INSTALL) --group test
+	touch $@
+
+# The type checker follows the imports of the tests too.
+$(BIN)/.lint: $(BIN)/.test
+	$(INSTALL) --group lint
+	touch $@
