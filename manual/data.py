@@ -36,11 +36,11 @@ def load_digits(*, dtype: DTypeLike = np.float64) -> LabelledImages:
 def train_test_split(
     data: LabelledImages, test_size: int, *, rng: np.random.Generator | int | None = None
 ) -> tuple[LabelledImages, LabelledImages]:
-    """Split the images into two sets that share none: the training set and `test_size` for the test.
+    """Split the images into a training set and a test set of `test_size`, which share none.
 
     Without `rng` the last images are the test set and both sets keep their order, which for the
-    digits keeps the writers apart, all but one. With a generator or a seed the images are shuffled
-    first. Both sets are copies. Raises ValueError where one of them would be empty, TypeError for a
+    digits keeps all writers apart but the one at the cut. With a generator or a seed the images are
+    shuffled first. Both sets are copies. Raises ValueError where one of them would be empty, TypeError for a
     size that is not an integer.
     """
     if isinstance(test_size, bool):

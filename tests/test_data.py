@@ -1,4 +1,4 @@
-"""The digits are the source's, exact in either dtype, and nothing that a caller does changes them."""
+"""The digits are the source's, exact in either dtype, and no caller can change them."""
 
 import hashlib
 import re
