@@ -40,8 +40,8 @@ def train_test_split(
 
     Without `rng` the last images are the test set and both sets keep their order, which for the
     digits keeps all writers apart but the one at the cut. With a generator or a seed the images are
-    shuffled first. Both sets are copies. Raises ValueError where one of them would be empty, TypeError for a
-    size that is not an integer.
+    shuffled first. Both sets are copies. Raises ValueError where one of them would be empty,
+    TypeError for a size that is not an integer.
     """
     if isinstance(test_size, bool):
         raise TypeError("test_size must be an integer, not a bool")
