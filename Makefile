@@ -40,7 +40,8 @@ format: $(BIN)/.lint
 
 # The kernels that OpenBLAS picks itself are what a user gets; some environments hold it to others.
 bench: $(BIN)/.test
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest benchmarks
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest benchmarks \
+	  --benchmark-columns=median,iqr,rounds,iterations
 
 bench-smoke: $(BIN)/.test
 	$(BIN)/python -m pytest benchmarks --benchmark-disable
