@@ -1,0 +1,49 @@
+"""The judge: hand-derived gradients against autodiff and finite differences, entry by entry, with derived bounds.
+
+    result = crosscheck.check_layer(layer, x)
+    assert result, result
+
+Names are loaded when first used, so that importing `crosscheck` imports neither JAX nor the layers.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crosscheck.check import check, check_layer, check_operation
+    from crosscheck.differences import finite_difference_gradient, finite_difference_jacobian
+    from crosscheck.result import Finding, GradientMismatch, GradientResult, Result
+
+HOMES = {
+    "check": "crosscheck.check",
+    "check_layer": "crosscheck.check",
+    "check_operation": "crosscheck.check",
+    "finite_difference_gradient": "crosscheck.differences",
+    "finite_difference_jacobian": "crosscheck.differences",
+    "Finding": "crosscheck.result",
+    "GradientMismatch": "crosscheck.result",
+    "GradientResult": "crosscheck.result",
+    "Result": "crosscheck.result",
+}
+
+__all__ = [  # noqa: PLE0604
+    "Finding",
+    "GradientMismatch",
+    "GradientResult",
+    "Result",
+    "check",
+    "check_layer",
+    "check_operation",
+    "finite_difference_gradient",
+    "finite_difference_jacobian",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
+    return getattr(import_module(HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *HOMES])

@@ -1,0 +1,137 @@
+"""The autodiff witness: `jax.vjp` of the reference, with a derived error bound beside every number.
+
+The reference is traced afresh for every check (so a closure that changed is seen); the compiled program is reused
+while the trace is the same, whatever function object it came from. One program gives values and bounds: the values
+are those of the plain jitted VJP, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from crosscheck.estimate import Estimate
+from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Rounding
+from crosscheck.walk import inner_jaxpr, walk
+from reference.precision import double_precision
+
+Array = np.ndarray
+Reference = Callable[..., Any]
+
+UNIT = {np.dtype(np.float64): 2.0**-53, np.dtype(np.float32): 2.0**-24}
+
+
+class Autodiff(NamedTuple):
+    """What the reference says at one point; bounds already hold the agreement factor's half for one witness."""
+
+    output: Estimate
+    gradients: dict[str, Estimate]
+    weak: frozenset[str]  # primitives whose error was estimated by their derivative instead of derived
+
+
+class Program(NamedTuple):
+    compiled: Callable[..., Any]
+    weak: set[str]
+
+
+PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
+PROGRAM_LIMIT = 256
+
+
+def trace(
+    reference: Reference, inputs: dict[str, Array], wrt: tuple[str, ...], cotangent: Array
+) -> tuple[core.ClosedJaxpr, tuple[int, ...]]:
+    """The jaxpr of `(inputs, cotangent) -> (y, *gradients)`; also the output's shape."""
+
+    def forward_and_vjp(values: dict[str, Any], constants: dict[str, Any], v: Any) -> Any:
+        y, pull = jax.vjp(lambda d: reference(**d, **constants), values)
+        return y, pull(jnp.asarray(v).astype(y.dtype).reshape(y.shape))[0]
+
+    values = {k: inputs[k] for k in wrt}
+    constants = {k: a for k, a in inputs.items() if k not in wrt}
+    closed = jax.make_jaxpr(forward_and_vjp)(values, constants, cotangent)
+    return closed, closed.out_avals[0].shape
+
+
+def fingerprint(jaxpr: core.Jaxpr) -> tuple[Any, ...]:
+    """The trace as a key: its text, and the exact literals, which the text may shorten."""
+    literals: list[Any] = []
+
+    def collect(j: core.Jaxpr) -> None:
+        for eqn in j.eqns:
+            for atom in eqn.invars:
+                if isinstance(atom, core.Literal):
+                    literals.append((str(atom.aval), np.asarray(atom.val).tobytes()))
+            inner = inner_jaxpr(eqn)
+            if inner is not None:
+                collect(inner[0])
+
+    collect(jaxpr)
+    return str(jaxpr), tuple(literals)
+
+
+def program(closed: core.ClosedJaxpr, unit: float, tiny: float) -> Program:
+    """The compiled walk of `closed`, from the cache if the same trace was seen before."""
+    key = (fingerprint(closed.jaxpr), unit, tuple((np.shape(c), str(jnp.result_type(c))) for c in closed.consts))
+    if key in PROGRAMS:
+        PROGRAMS.move_to_end(key)
+        return PROGRAMS[key]
+    weak: set[str] = set()
+    jaxpr = closed.jaxpr
+
+    def run(consts: list[Any], flat: list[Any]) -> Any:
+        algebra = Rounding(unit, tiny)
+        values, notes = walk(jaxpr, consts, flat, [EXACT] * len(flat), algebra)
+        weak.update(algebra.weak)
+        zeros = [jnp.zeros_like(v) for v in values]
+        errors = [z if n.error is None else n.error for z, n in zip(zeros, notes, strict=True)]
+        flips = [z if n.flip is None else n.flip for z, n in zip(zeros, notes, strict=True)]
+        return values, errors, flips
+
+    PROGRAMS[key] = Program(jax.jit(run), weak)
+    while len(PROGRAMS) > PROGRAM_LIMIT:
+        PROGRAMS.popitem(last=False)
+    return PROGRAMS[key]
+
+
+def output_shape(reference: Reference, inputs: dict[str, Array]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of the reference's output, without computing it."""
+    with double_precision():
+        out = jax.eval_shape(lambda d: reference(**d), inputs)
+    return tuple(out.shape), np.dtype(out.dtype)
+
+
+def autodiff(
+    reference: Reference,
+    inputs: dict[str, Array],
+    wrt: tuple[str, ...],
+    cotangent: Array,
+    dtype: np.dtype,
+) -> Autodiff:
+    """Value and VJP of `reference` in float64, with bounds for code that computes in `dtype`.
+
+    Each bound is half of what two witnesses may differ by: u·E times `AGREEMENT`/2, for both sides the same.
+    """
+    single = np.dtype(np.float32)
+    unit, tiny = UNIT[dtype], float(np.finfo(single if dtype == single else np.float64).tiny)
+    with double_precision():
+        wide = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
+        closed, shape = trace(reference, wide, wrt, cotangent.astype(np.float64))
+        compiled, weak = program(closed, unit, tiny)
+        # The order of jax.tree.flatten: dictionaries by sorted key.
+        names = sorted(wrt)
+        flat = [wide[k] for k in names] + [wide[k] for k in sorted(set(wide) - set(wrt))]
+        out = compiled(list(closed.consts), [*flat, cotangent.astype(np.float64)])
+        values, errors, flips = jax.tree.map(np.asarray, out)
+    share = (AGREEMENT_WEAK if weak else AGREEMENT) / 2 * unit
+    estimates = [
+        Estimate("autodiff", value, share * error, excuse=2 * share * flip)
+        for value, error, flip in zip(values, errors, flips, strict=True)
+    ]
+    return Autodiff(estimates[0], dict(zip(names, estimates[1:], strict=True)), frozenset(weak))

@@ -1,0 +1,300 @@
+"""What is under check: a forward, a hand-derived backward, a reference, and named inputs.
+
+A layer, a whole network, a module of `manual`, or two plain functions of a user all become an `Operation`; everything
+after that knows only operations. An operation calls the user's code on private copies, so that nothing the caller passed
+is ever written to, and checks what comes back, naming what was wrong. An exception in the user's own code passes
+through untouched, with its traceback.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import reference.network
+from manual import Layer
+
+Array = np.ndarray
+Arrays = dict[str, Array]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A forward and a backward over named arrays.
+
+    Args:
+        name: for the report.
+        forward: {name: array} -> y.
+        backward: (grad_output, {name: array}) -> {name: gradient}, for every name in `wrt`.
+        inputs: the point, by name; differentiated or not.
+        wrt: the names that are differentiated.
+        reference: `reference(**inputs) -> y` in jax.numpy, or None.
+        widen: gives the same operation on float64 copies (for code that holds arrays of its own dtype).
+    """
+
+    name: str
+    forward: Callable[[Arrays], Any]
+    backward: Callable[[Array, Arrays], Any]
+    inputs: Arrays
+    wrt: tuple[str, ...]
+    reference: Callable[..., Any] | None
+    widen: Callable[[], Operation] | None = field(default=None, repr=False)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype that the differentiated inputs share; mixed inputs count as the coarser one."""
+        return min((self.inputs[k].dtype for k in self.wrt), key=lambda d: d.itemsize)
+
+    def at(self, inputs: Arrays) -> Operation:
+        """The same operation at another point."""
+        return replace(self, inputs=inputs)
+
+    def widened(self) -> Operation:
+        """The same formula on float64 copies of the inputs."""
+        if self.widen is not None:
+            return self.widen()
+        return self.at({k: wide(a) for k, a in self.inputs.items()})
+
+    def output(self, changed: Arrays | None = None) -> Array:
+        """The forward's y at the point, with some inputs replaced."""
+        inputs = {**self.inputs, **(changed or {})}
+        y = self.forward({k: np.array(a, copy=True) for k, a in inputs.items()})
+        return as_array(y, f"forward of {self.name}", "one array")
+
+    def gradients(self, grad_output: Array) -> Arrays:
+        """The hand-derived gradients at the point, copied at once, one per name in `wrt`."""
+        returned = self.backward(
+            np.array(grad_output, copy=True), {k: np.array(a, copy=True) for k, a in self.inputs.items()}
+        )
+        if not isinstance(returned, Mapping):
+            raise TypeError(
+                f"backward of {self.name} returned {type(returned).__name__}; it must return a dictionary with a gradient "
+                f"for each of {', '.join(self.wrt)}"
+            )
+        missing = [k for k in self.wrt if k not in returned]
+        if missing:
+            raise ValueError(
+                f"backward of {self.name} returned no gradient for {', '.join(missing)}; it returned "
+                f"{', '.join(map(str, returned)) or 'nothing'}"
+            )
+        return {
+            k: np.array(as_array(returned[k], f"gradient {k} of {self.name}", "an array"), copy=True)
+            for k in self.wrt
+        }
+
+
+def wide(a: Array) -> Array:
+    return a.astype(np.float64) if a.dtype.kind == "f" else a
+
+
+def as_array(value: Any, who: str, wanted: str) -> Array:
+    """`value` as an array of real numbers, or a sentence that says what it was."""
+    if isinstance(value, (tuple, list, dict)) or value is None:
+        kind = type(value).__name__
+        raise TypeError(f"{who} returned {'None' if value is None else f'a {kind}'}; it must return {wanted}")
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{who} returned dtype {array.dtype}; it must return {wanted} of real numbers")
+    return array
+
+
+def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tuple[Arrays, tuple[str, ...]]:
+    """Private copies of the inputs, and the names to differentiate (all floating ones unless given)."""
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
+    arrays = {str(k): np.array(a, copy=True) for k, a in inputs.items()}
+    for k, a in arrays.items():
+        if a.dtype.kind not in "fiub":
+            raise TypeError(f"input {k} has dtype {a.dtype}; it must be real")
+        if a.dtype.kind == "f" and a.dtype not in FLOATS:
+            raise TypeError(f"input {k} has dtype {a.dtype}; float32 and float64 are judged")
+        if a.dtype.kind == "f" and not np.isfinite(a).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
+            raise ValueError(f"input {k} is {a[where]} at {where}; a gradient there says nothing")
+    if wrt is None:
+        names = tuple(k for k, a in arrays.items() if a.dtype.kind == "f")
+    else:
+        names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        for k in names:
+            if k not in arrays:
+                raise ValueError(f"wrt names {k!r}, which is not among the inputs {', '.join(arrays)}")
+            if arrays[k].dtype.kind != "f":
+                raise TypeError(f"wrt names {k!r}, whose dtype is {arrays[k].dtype}; only floating inputs are differentiated")
+    if not names:
+        raise ValueError("nothing to differentiate: no input is floating point")
+    return arrays, names
+
+
+# ---------------------------------------------------------------------- the doors
+
+
+def from_functions(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Mapping[str, Any],
+    reference: Callable[..., Any] | None = None,
+    *,
+    wrt: tuple[str, ...] | None = None,
+    name: str | None = None,
+) -> Operation:
+    """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`."""
+    arrays, names = checked_inputs(inputs, wrt)
+    return Operation(
+        name or getattr(forward, "__name__", "forward"),
+        lambda values: forward(**values),
+        lambda grad_output, values: backward(grad_output, **values),
+        arrays,
+        names,
+        reference,
+    )
+
+
+def positional_names(function: Callable[..., Any]) -> list[str]:
+    """The names of the positional parameters: the arrays of an operation."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+
+
+def from_module(
+    operation: ModuleType | Any,
+    inputs: Mapping[str, Any],
+    reference: Callable[..., Any] | None = None,
+    *,
+    hyperparameters: Mapping[str, Any] | None = None,
+    wrt: tuple[str, ...] | None = None,
+) -> Operation:
+    """A pair `forward(*arrays, **hyper) -> (y, saved)` and `backward(grad_output, saved) -> gradients in order`.
+
+    The positional parameters of `forward` are the arrays; inputs beyond them are passed by keyword and not
+    differentiated (a loss's target).
+    """
+    hyper = dict(hyperparameters or {})
+    known = positional_names(operation.forward)
+    positional = [k for k in known if k in inputs]
+    if wrt is None:
+        wrt = tuple(k for k in positional if np.asarray(inputs[k]).dtype.kind == "f")
+    arrays, names = checked_inputs(inputs, wrt)
+    keyword = [k for k in arrays if k not in positional]
+    title = getattr(operation, "__name__", type(operation).__name__).rsplit(".", 1)[-1]
+
+    def run(values: Arrays) -> tuple[Any, Any]:
+        result = operation.forward(
+            *[values[k] for k in positional], **{k: values[k] for k in keyword}, **hyper
+        )
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(f"forward of {title} must return (y, saved), not {type(result).__name__}")
+        return result
+
+    def backward(grad_output: Array, values: Arrays) -> Arrays:
+        returned = operation.backward(grad_output, run(values)[1])
+        if isinstance(returned, Mapping):
+            return dict(returned)
+        if not isinstance(returned, tuple):
+            returned = (returned,)
+        if len(returned) != len(positional):
+            raise ValueError(
+                f"backward of {title} returned {len(returned)} gradients for the {len(positional)} arrays "
+                f"{', '.join(positional)}"
+            )
+        return dict(zip(positional, returned, strict=True))
+
+    bound = None if reference is None else lambda **values: reference(**values, **hyper)
+    return Operation(title, lambda values: run(values)[0], backward, arrays, names, bound)
+
+
+def from_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None) -> Operation:
+    """A layer: `forward(x)`, `backward(grad_output) -> ∂L/∂x`, parameters and gradients by name or as flat vectors.
+
+    The judge works on a deep copy. Our own layers bring their reference; another's `reference(x, **parameters) -> y`
+    must be given to have the autodiff witness.
+    """
+    for method in ("forward", "backward"):
+        if not callable(getattr(layer, method, None)):
+            raise TypeError(f"layer is a {type(layer).__name__} without a {method} method")
+    private = copy.deepcopy(layer)
+    parameters = Parameters(private)
+    arrays, names = checked_inputs({"x": x, **parameters.values()}, None)
+    if arrays["x"].dtype.kind != "f":
+        raise TypeError(f"x has dtype {arrays['x'].dtype}; it must be float32 or float64")
+    if reference is None and isinstance(layer, Layer):
+        reference = twin(layer)
+
+    def load(values: Arrays) -> None:
+        parameters.assign({k: v for k, v in values.items() if k != "x"})
+
+    def forward(values: Arrays) -> Any:
+        load(values)
+        return private.forward(values["x"])
+
+    def backward(grad_output: Array, values: Arrays) -> Arrays:
+        load(values)
+        private.forward(values["x"])
+        grad_x = private.backward(grad_output)
+        return {"x": grad_x, **parameters.gradients()}
+
+    def widen() -> Operation:
+        if isinstance(layer, Layer):
+            return from_layer(layer.astype(np.float64), wide(np.asarray(x)), reference)
+        return from_layer(layer, wide(np.asarray(x)), reference).at({k: wide(a) for k, a in arrays.items()})
+
+    return Operation(type(layer).__name__, forward, backward, arrays, names, reference, widen)
+
+
+class Parameters:
+    """A layer's parameters by name, whether it names them itself or has only flat vectors."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+        self.named = callable(getattr(layer, "named_parameters", None)) and callable(
+            getattr(layer, "named_gradients", None)
+        )
+
+    def values(self) -> Arrays:
+        if self.named:
+            return {str(k): np.asarray(a) for k, a in self.layer.named_parameters().items()}
+        flat = getattr(self.layer, "parameters", None)
+        flat = flat() if callable(flat) else flat
+        return {} if flat is None or np.size(flat) == 0 else {"parameters": np.asarray(flat)}
+
+    def assign(self, values: Arrays) -> None:
+        if not values:
+            return
+        flat = np.concatenate([np.ravel(values[k]) for k in self.values()])
+        try:
+            self.layer.parameters = flat
+        except AttributeError as error:
+            raise TypeError(
+                f"{type(self.layer).__name__}.parameters cannot be assigned; the judge moves parameters one by one: give the "
+                "layer a setter for its flat vector, or use crosscheck.check with plain functions"
+            ) from error
+
+    def gradients(self) -> Arrays:
+        if self.named:
+            return {str(k): np.asarray(a) for k, a in self.layer.named_gradients().items()}
+        names = self.values()
+        if not names:
+            return {}
+        flat = getattr(self.layer, "gradients", None)
+        flat = flat() if callable(flat) else flat
+        return {"parameters": np.asarray(flat)}
+
+
+def twin(layer: Layer) -> Callable[..., Any] | None:
+    """The reference of one of our own layers, composed from the operations it is made of."""
+    try:
+        stages = layer.stages()
+    except NotImplementedError:
+        return None
+
+    def forward(x: Any, **parameters: Any) -> Any:
+        return reference.network.forward(x, parameters, stages=stages)
+
+    return forward

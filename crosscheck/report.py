@@ -1,0 +1,70 @@
+"""Reports as text: one result in at most 80 columns, without colour, the same on a terminal and in a file."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from crosscheck.estimate import Pair
+from crosscheck.result import GradientResult, Result
+
+WIDTH = 80
+
+
+def number(value: float) -> str:
+    """Three significant digits, short: 0, 1.2e-16, 0.5, nan as a dash."""
+    if math.isnan(value):
+        return "-"
+    if value == 0:
+        return "0"
+    return f"{value:.1e}"
+
+
+def mark(pair: Pair | None) -> str:
+    """The outcome of one pair of witnesses in a word: ok, WRONG, or how many entries nobody compared."""
+    if pair is None:
+        return "-"
+    if pair.disagree.any():
+        return "WRONG"
+    silent = int(pair.silent.sum())
+    if silent and silent == pair.silent.size:
+        return "silent"
+    return f"ok -{silent}" if silent else "ok"
+
+
+def wrapped(sentence: str, indent: int = 2) -> str:
+    pad = " " * indent
+    return textwrap.fill(sentence, WIDTH, initial_indent=pad, subsequent_indent=pad + "  ", break_long_words=False)
+
+
+def gradient_lines(gradient: GradientResult) -> list[str]:
+    size = math.prod(gradient.shape)
+    lines = [f"  d/d {gradient.name}  {gradient.shape}  {size} entries: {gradient.verdict}"]
+    for (first, second), pair in gradient.pairs.items():
+        title = f"{first} / {second}"
+        lines.append(
+            f"    {title:<46.46}  {number(pair.error):>8} {number(pair.bound_at_worst):>8}  {mark(pair):<8}".rstrip()
+        )
+    if gradient.mismatched.any():
+        where = "" if gradient.worst_index is None else f"; the worst at {gradient.worst_index}"
+        culprit = f"; the odd one out is the {gradient.odd_one_out}" if gradient.odd_one_out else ""
+        lines.append(wrapped(f"{int(gradient.mismatched.sum())} of {size} entries are wrong{where}{culprit}", 4))
+    if gradient.undecided.any():
+        lines.append(wrapped(f"{int(gradient.undecided.sum())} of {size} entries could not be decided", 4))
+    lines += [wrapped(remark, 4) for remark in gradient.remarks]
+    return lines
+
+
+def text(result: Result) -> str:
+    """The whole report on one check."""
+    lines = [f"{result.name} ({result.dtype}): {result.verdict}"]
+    lines += [wrapped(f"{finding.kind}: {finding.explanation}") for finding in result.findings]
+    lines.append(f"    {'':<46}  {'error':>8} {'bound':>8}")
+    if result.forward is not None:
+        pair = result.forward
+        lines.append(
+            f"    {'forward / reference':<46}  {number(pair.error):>8} {number(pair.bound_at_worst):>8}  {mark(pair):<8}".rstrip()
+        )
+    for gradient in result.gradients.values():
+        lines += gradient_lines(gradient)
+    return "\n".join(lines)
