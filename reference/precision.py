@@ -1,0 +1,37 @@
+"""float64 in JAX, without touching the configuration of the process.
+
+JAX turns float64 into float32 unless `jax_enable_x64` is set, and setting it changes what every
+other user of JAX in the process gets. `jax.enable_x64(True)` as a context sets it for this thread
+and only until the context is left.
+
+Each `forward` of this package enters `double_precision` itself, so a plain call on float64 arrays
+gives float64 whatever the process is set to. A transformation is entered *before* the function
+that it transforms: `jax.vjp`, `jax.jit`, `jax.make_jaxpr` on float64 arrays cast them to float32
+on the way in, and no function can undo that from inside. So the transformation, and every call of
+what it returns, belongs in the context too:
+
+    with double_precision():
+        y, vjp = jax.vjp(relu.forward, x)
+        (grad_x,) = vjp(grad_output)
+
+float32 arrays stay float32 in the context. Arrays made in it keep float64 after it is left, but
+arithmetic on them then follows the process again: take them out with `numpy.asarray`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jax
+
+__all__ = ["double_precision"]
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """Let float64 arrays be float64 in JAX: `with double_precision():`, or as a decorator.
+
+    Holds for the calling thread only, nests, and leaves the setting as it was found, also when an
+    exception passes through. Where 64 bits are on already it changes nothing.
+    """
+    with jax.enable_x64(True):
+        yield
