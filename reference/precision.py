@@ -15,7 +15,8 @@ what it returns, belongs in the context too:
         (grad_x,) = vjp(grad_output)
 
 float32 arrays stay float32 in the context. Arrays made in it keep float64 after it is left, but
-arithmetic on them then follows the process again: take them out with `numpy.asarray`.
+what is done with them then follows the process again, and even `y == 0.1` rounds both sides to
+float32 first: take them out with `numpy.asarray` or `item()`.
 """
 
 from collections.abc import Iterator
