@@ -34,7 +34,7 @@ def test_convolution(
         if benchmark.disabled:
             benchmark(ours)
             return
-        rounds = pytestconfig.getoption("benchmark_min_rounds")
+        rounds = pytestconfig.option.benchmark_min_rounds
         seconds, peer_seconds = time_in_turns(benchmark, ours, peers, rounds=rounds)
 
     benchmark.extra_info |= {
