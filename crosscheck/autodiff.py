@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.estimate import Estimate
+from crosscheck.estimate import AUTODIFF, Estimate
 from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Rounding
 from crosscheck.walk import inner_jaxpr, walk
 from reference.precision import double_precision
@@ -32,7 +32,28 @@ class Autodiff(NamedTuple):
 
     output: Estimate
     gradients: dict[str, Estimate]
+    adjoint: Adjoint | None  # None where the reference has no forward mode
     weak: frozenset[str]  # primitives whose error was estimated by their derivative instead of derived
+
+
+class Adjoint(NamedTuple):
+    """Forward mode at the same point: ⟨v, J u⟩ for one random direction u, which must equal ⟨Jᵀv, u⟩."""
+
+    direction: dict[str, Array]
+    value: float
+    bound: float
+
+    def disagreement(self, gradients: dict[str, Array], bounds: dict[str, Array]) -> float:
+        """|⟨v, J u⟩ - ⟨g, u⟩| as a share of what rounding allows; above 1 the gradient is not the adjoint of J."""
+        total, allowed = 0.0, self.bound
+        unit = 2.0**-53
+        for name, u in self.direction.items():
+            terms = gradients[name] * u
+            total += float(terms.sum())
+            allowed += float(np.sum(bounds[name] * np.abs(u)))
+            allowed += 4 * unit * (1 + terms.size**0.5) * float(np.abs(terms).sum())
+        gap = abs(self.value - total)
+        return 0.0 if gap == 0 else gap / allowed if allowed > 0 else np.inf
 
 
 class Program(NamedTuple):
@@ -45,18 +66,23 @@ PROGRAM_LIMIT = 256
 
 
 def trace(
-    reference: Reference, inputs: dict[str, Array], wrt: tuple[str, ...], cotangent: Array
-) -> tuple[core.ClosedJaxpr, tuple[int, ...]]:
-    """The jaxpr of `(inputs, cotangent) -> (y, *gradients)`; also the output's shape."""
+    reference: Reference, inputs: dict[str, Array], wrt: tuple[str, ...], cotangent: Array, forward_mode: bool
+) -> core.ClosedJaxpr:
+    """The jaxpr of `(inputs by name, the rest by name, cotangent, direction) -> (y, gradients, ⟨v, J u⟩)`."""
 
-    def forward_and_vjp(values: dict[str, Any], constants: dict[str, Any], v: Any) -> Any:
-        y, pull = jax.vjp(lambda d: reference(**d, **constants), values)
-        return y, pull(jnp.asarray(v).astype(y.dtype).reshape(y.shape))[0]
+    def forward_and_vjp(values: dict[str, Any], constants: dict[str, Any], v: Any, u: Any) -> Any:
+        def function(d: dict[str, Any]) -> Any:
+            return reference(**d, **constants)
+
+        y, pull = jax.vjp(function, values)
+        v = jnp.asarray(v).astype(y.dtype).reshape(y.shape)
+        if not forward_mode:
+            return y, pull(v)[0]
+        return y, pull(v)[0], jnp.sum(v * jax.jvp(function, (values,), (u,))[1])
 
     values = {k: inputs[k] for k in wrt}
     constants = {k: a for k, a in inputs.items() if k not in wrt}
-    closed = jax.make_jaxpr(forward_and_vjp)(values, constants, cotangent)
-    return closed, closed.out_avals[0].shape
+    return jax.make_jaxpr(forward_and_vjp)(values, constants, cotangent, values)
 
 
 def fingerprint(jaxpr: core.Jaxpr) -> tuple[Any, ...]:
@@ -119,19 +145,34 @@ def autodiff(
     Each bound is half of what two witnesses may differ by: u·E times `AGREEMENT`/2, for both sides the same.
     """
     single = np.dtype(np.float32)
-    unit, tiny = UNIT[dtype], float(np.finfo(single if dtype == single else np.float64).tiny)
+    unit, tiny = UNIT[dtype], float(np.finfo(dtype).tiny)
+    names = sorted(wrt)  # the order of jax.tree.flatten
     with double_precision():
-        wide = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
-        closed, shape = trace(reference, wide, wrt, cotangent.astype(np.float64))
+        inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
+        v = cotangent.astype(np.float64)
+        try:
+            closed = trace(reference, inputs, wrt, v, forward_mode=True)
+        except TypeError:  # a custom_vjp without a forward mode; another TypeError comes back from the next line
+            closed = trace(reference, inputs, wrt, v, forward_mode=False)
         compiled, weak = program(closed, unit, tiny)
-        # The order of jax.tree.flatten: dictionaries by sorted key.
-        names = sorted(wrt)
-        flat = [wide[k] for k in names] + [wide[k] for k in sorted(set(wide) - set(wrt))]
-        out = compiled(list(closed.consts), [*flat, cotangent.astype(np.float64)])
+        rng = np.random.default_rng(0)
+        u = {k: rng.normal(size=inputs[k].shape) * typical(inputs[k]) for k in names}
+        flat = [inputs[k] for k in names] + [inputs[k] for k in sorted(set(inputs) - set(wrt))]
+        out = compiled(list(closed.consts), [*flat, v, *u.values()])
         values, errors, flips = jax.tree.map(np.asarray, out)
     share = (AGREEMENT_WEAK if weak else AGREEMENT) / 2 * unit
     estimates = [
-        Estimate("autodiff", value, share * error, excuse=2 * share * flip)
+        Estimate(AUTODIFF, value, share * error, excuse=2 * share * flip)
         for value, error, flip in zip(values, errors, flips, strict=True)
     ]
-    return Autodiff(estimates[0], dict(zip(names, estimates[1:], strict=True)), frozenset(weak))
+    adjoint = None
+    if len(estimates) > 1 + len(names):
+        last = estimates.pop()
+        allowed = float(last.bound) + (0.0 if last.excuse is None else float(last.excuse))
+        adjoint = Adjoint(u, float(last.value), allowed)
+    return Autodiff(estimates[0], dict(zip(names, estimates[1:], strict=True)), adjoint, frozenset(weak))
+
+
+def typical(a: Array) -> float:
+    """The root mean square, 1 for an array of zeros: so that no input drowns the others in a sum over all."""
+    return float(np.sqrt(np.mean(a**2))) if a.size and a.any() else 1.0

@@ -6,17 +6,25 @@ a forward and backward pair with saved values, `check_layer` for a layer or a ne
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from crosscheck.autodiff import autodiff, output_shape
-from crosscheck.differences import Differences, one_by_one
-from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND, HAND_SINGLE, Estimate, Pair, compare
+from crosscheck.autodiff import Autodiff, autodiff, output_shape
+from crosscheck.estimate import (
+    AUTODIFF,
+    AUTODIFF_SINGLE,
+    HAND,
+    HAND_SINGLE,
+    Estimate,
+    Pair,
+    compare,
+)
+from crosscheck.forward_witnesses import moving_witnesses
 from crosscheck.operation import Operation, from_functions, from_layer, from_module
-from crosscheck.result import Finding, GradientResult, Pairs, Result, Verdict
+from crosscheck.result import Finding, Result
+from crosscheck.verdict import verdict_on
 
 Array = np.ndarray
 SINGLE = np.dtype(np.float32)
@@ -102,46 +110,33 @@ def judge(
 ) -> Result:
     """Every witness on every gradient of `operation`, compared.
 
-    `differences=False` leaves the finite differences out: for points where they would only say "kink".
+    `differences=False` leaves out the witnesses that move the inputs: for points where they would only say "kink".
     """
     y = operation.output()
     v = cotangent(y, grad_output, np.random.default_rng(seed))
     formula = operation.widened() if operation.dtype == SINGLE else operation
-    findings: list[Finding] = []
-
-    wide_y = y if formula is operation else formula.output()
-    hand, wrong_shape = hand_gradients(formula, v)
-    findings += wrong_shape
+    hand, findings = hand_gradients(formula, v)
+    estimates: dict[str, dict[str, Estimate]] = {name: {} for name in operation.wrt}
     auto, forward_pair = None, None
     if operation.reference is not None:
         check_reference_shape(operation, y)
         auto = autodiff(operation.reference, formula.inputs, operation.wrt, v, DOUBLE)
-        forward_pair = compare(like(auto.output, HAND, wide_y), auto.output)
-        findings += forward_findings(operation, forward_pair)
-        if auto.weak:
-            findings.append(
-                Finding(
-                    "weak-bound",
-                    f"the bound is estimated, not derived, through {', '.join(sorted(auto.weak))}",
-                    False,
-                )
-            )
-    estimates: dict[str, dict[str, Estimate]] = {name: {} for name in operation.wrt}
+        forward_pair = compare(like(auto.output, HAND, formula.output()), auto.output)
+        findings += forward_findings(operation, forward_pair) + reference_findings(auto, hand)
     for name, gradient in hand.items():
         if auto is not None:
             estimates[name][AUTODIFF] = auto.gradients[name]
             estimates[name][HAND] = like(auto.gradients[name], HAND, gradient)
         else:
-            unit = np.finfo(np.float64).eps / 2
+            unit = float(np.finfo(np.float64).eps) / 2
             estimates[name][HAND] = Estimate(HAND, gradient, 4 * unit * np.abs(gradient))
-    if differences:
-        noise = None if auto is None else 2 * auto.output.bound
-        for name in hand:
-            estimates[name][DIFFERENCE] = difference(formula, name, v, noise)
-    if formula is not operation:
-        arithmetic(operation, v, hand, estimates, findings)
+        if differences:
+            noise = None if auto is None else 2 * auto.output.bound
+            estimates[name] |= {e.witness: e for e in moving_witnesses(formula, name, v, noise)}
+    if formula is not operation and operation.reference is not None:
+        findings += arithmetic(operation, v, hand, estimates)
     gradients = {
-        name: verdict_on(name, operation.inputs[name].shape, found, name not in hand)
+        name: verdict_on(name, operation.inputs[name].shape, found, wrong_shape=name not in hand)
         for name, found in estimates.items()
     }
     return Result(operation.name, operation.dtype, seed, gradients, forward_pair, findings)
@@ -189,121 +184,51 @@ def hand_gradients(operation: Operation, v: Array) -> tuple[dict[str, Array], li
 def forward_findings(operation: Operation, pair: Pair) -> list[Finding]:
     if not pair.disagree.any():
         return []
-    at = pair.worst_index
     return [
         Finding(
             "forward",
             f"the forward differs from the reference's at {int(pair.disagree.sum())} of {pair.disagree.size} outputs, by up to "
-            f"{pair.error:.3g} (at {at}): the gradients answer different questions",
+            f"{pair.error:.3g} (the worst at {pair.worst_index}): the gradients answer different questions",
             True,
         )
     ]
 
 
-def difference(operation: Operation, name: str, v: Array, noise: Array | None) -> Estimate:
-    """The finite-difference witness for one input."""
-    x = operation.inputs[name]
-    witness = Differences(lambda z: operation.output({name: z}), x, v, noise)
-    return witness.differentiate(one_by_one(x.size))
+def reference_findings(auto: Autodiff, hand: dict[str, Array]) -> list[Finding]:
+    """What forward mode says of the reference's own reverse mode, and how the bounds were had."""
+    found = []
+    if auto.weak:
+        through = ", ".join(sorted(auto.weak))
+        found.append(Finding("weak-bound", f"the bound is estimated, not derived, through {through}", False))
+    if auto.adjoint is None:
+        found.append(Finding("no-forward-mode", "the reference has no forward mode; the adjoint identity is not tested", False))
+        return found
+    values = {k: g.value for k, g in auto.gradients.items()}
+    bounds = {k: g.bound + (0.0 if g.excuse is None else g.excuse) for k, g in auto.gradients.items()}
+    if auto.adjoint.disagreement(values, bounds) > 1:
+        found.append(
+            Finding(
+                "reference",
+                "the reference's reverse mode is not the adjoint of its forward mode: a custom derivative in it is wrong",
+                True,
+            )
+        )
+    return found
 
 
 def arithmetic(
-    operation: Operation,
-    v: Array,
-    formula: dict[str, Array],
-    estimates: dict[str, dict[str, Estimate]],
-    findings: list[Finding],
-) -> None:
+    operation: Operation, v: Array, formula: dict[str, Array], estimates: dict[str, dict[str, Estimate]]
+) -> list[Finding]:
     """A float32 derivation as arithmetic: its float32 results against the reference, with bounds for float32."""
-    if operation.reference is None:
-        return
-    single, _ = hand_gradients(operation, v)
-    rounded = v.astype(SINGLE).astype(np.float64)  # the cotangent that the float32 code saw
-    auto = autodiff(operation.reference, operation.inputs, operation.wrt, rounded, SINGLE)
+    assert operation.reference is not None
+    single, findings = hand_gradients(operation, v)
+    seen = v.astype(SINGLE).astype(np.float64)  # the cotangent that the float32 code saw
+    auto = autodiff(operation.reference, operation.inputs, operation.wrt, seen, SINGLE)
     for name in formula:
-        judge32 = auto.gradients[name]
-        estimates[name][HAND_SINGLE] = like(judge32, HAND_SINGLE, single[name])
-        estimates[name][AUTODIFF + " (float32 bounds)"] = Estimate(
-            AUTODIFF + " (float32 bounds)", judge32.value, judge32.bound, excuse=judge32.excuse
-        )
+        if name in single:
+            truth = auto.gradients[name]
+            truth.witness = AUTODIFF_SINGLE
+            estimates[name][HAND_SINGLE] = like(truth, HAND_SINGLE, single[name])
+            estimates[name][AUTODIFF_SINGLE] = truth
     pair = compare(like(auto.output, HAND_SINGLE, operation.output()), auto.output)
-    findings += forward_findings(operation, pair)
-
-
-def verdict_on(
-    name: str, shape: tuple[int, ...], estimates: dict[str, Estimate], wrong_shape: bool
-) -> GradientResult:
-    """Compare all witnesses of one gradient and decide.
-
-    An entry is right if autodiff agrees with the hand-derived value, or, where autodiff is silent, if the finite difference
-    does; wrong if the first that speaks disagrees; undecided if none speaks.
-    """
-    nothing = np.zeros(shape, bool)
-    if wrong_shape:
-        return GradientResult(name, shape, "disagree", estimates, Pairs(), ~nothing, nothing)
-    pairs = Pairs()
-    for a, b in (
-        (HAND, AUTODIFF),
-        (HAND, DIFFERENCE),
-        (AUTODIFF, DIFFERENCE),
-        (HAND_SINGLE, AUTODIFF + " (float32 bounds)"),
-    ):
-        if a in estimates and b in estimates:
-            pairs[a, b] = compare(estimates[a], estimates[b])
-    right, wrong = nothing.copy(), nothing.copy()
-    for witness in (AUTODIFF, DIFFERENCE):
-        if (HAND, witness) in pairs:
-            pair = pairs[HAND, witness]
-            undecided = ~right & ~wrong
-            right |= undecided & pair.agree
-            wrong |= undecided & pair.disagree
-    undecided = ~right & ~wrong
-    single = (HAND_SINGLE, AUTODIFF + " (float32 bounds)")
-    if single in pairs:
-        wrong = wrong | pairs[single].disagree
-    verdict: Verdict = "disagree" if wrong.any() else "undecided" if undecided.any() else "agree"
-    return GradientResult(
-        name,
-        shape,
-        verdict,
-        estimates,
-        pairs,
-        wrong,
-        undecided & ~wrong,
-        odd_one_out(pairs, wrong),
-        remarks(estimates, pairs),
-    )
-
-
-def odd_one_out(pairs: Pairs, wrong: Array) -> str | None:
-    """When two witnesses agree and one differs: the one that differs, the reference included."""
-    if not wrong.any() or (HAND, AUTODIFF) not in pairs or (HAND, DIFFERENCE) not in pairs:
-        return HAND if wrong.any() and (HAND, DIFFERENCE) in pairs else None
-    by_hand, by_difference = pairs[HAND, AUTODIFF], pairs[HAND, DIFFERENCE]
-    accused = by_hand.disagree
-    if not accused.any():
-        return HAND
-    if (accused & pairs[AUTODIFF, DIFFERENCE].agree & by_difference.disagree).any():
-        return HAND
-    if (accused & by_difference.agree & pairs[AUTODIFF, DIFFERENCE].disagree).any():
-        return AUTODIFF
-    return None
-
-
-def remarks(estimates: dict[str, Estimate], pairs: Pairs) -> list[str]:
-    """What the report says about a gradient beside its numbers."""
-    said = []
-    if DIFFERENCE in estimates:
-        notes = estimates[DIFFERENCE].notes
-        size = math.prod(estimates[DIFFERENCE].value.shape)
-        if notes["kinks"]:
-            said.append(f"{notes['kinks']} of {size} entries sit on a kink of the forward: no difference there")
-        if notes["crossed"]:
-            said.append(f"{notes['crossed']} of {size} entries had a kink inside a larger step: a smaller one was taken")
-        if notes["undecided"]:
-            said.append(f"{notes['undecided']} of {size} entries are below the noise of a difference")
-    if (AUTODIFF, DIFFERENCE) in pairs and (HAND, AUTODIFF) in pairs:
-        both = pairs[AUTODIFF, DIFFERENCE].disagree & pairs[HAND, AUTODIFF].agree
-        if both.any():
-            said.append(f"at {int(both.sum())} entries the finite difference differs from two witnesses that agree")
-    return said
+    return findings + forward_findings(operation, pair)

@@ -39,6 +39,10 @@ SEEN = 4.0
 USEFUL = 2.0**-10
 
 
+class Contaminated(Exception):
+    """An output moved that belongs to no entry of its group: the pattern behind the groups is wrong."""
+
+
 class Samples(NamedTuple):
     """(1), (2), (3) for every entry of a group at one step; and the second difference's own noise."""
 
@@ -117,6 +121,8 @@ class Differences:
         minus, down = self.moved(group.entries, -step)
         with np.errstate(all="ignore"):
             first, second = plus - minus, plus - 2.0 * self.y + minus
+            if group.owner is not None and ((first != 0) & (group.owner < 0)).any():
+                raise Contaminated
             counts = dependent | (first != 0)
             av = np.abs(self.v)
             width = up - down  # the steps as stored; x + h rounds
@@ -232,6 +238,12 @@ def measured_noise(func: Function, x: Array, y: Array) -> Array:
         with np.errstate(all="ignore"):
             noise = np.maximum(noise, np.abs(np.asarray(func(x * ulp), np.float64).ravel() - y))
     return noise
+
+
+def along_direction(func: Function, x: Array, direction: Array, v: Array, noise: Array | None) -> GroupResult:
+    """The derivative of v · func along a direction: one entry, t, of func(x + t · direction)."""
+    line = Differences(lambda t: func(x + t * direction), np.zeros(()), v, noise)
+    return line.differentiate_group(Group(np.array([0])), LEVELS)
 
 
 def one_by_one(size: int) -> Iterator[Group]:

@@ -19,8 +19,10 @@ Array = np.ndarray
 HAND = "hand-derived"
 HAND_SINGLE = "hand-derived float32"
 AUTODIFF = "autodiff"
+AUTODIFF_SINGLE = "autodiff, float32 bounds"
 DIFFERENCE = "finite difference"
 COMPLEX_STEP = "complex step"
+DIRECTIONS = "random directions"
 EXACT_RUN = "exact"
 
 

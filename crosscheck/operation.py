@@ -12,6 +12,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -38,6 +39,7 @@ class Operation:
         wrt: the names that are differentiated.
         reference: `reference(**inputs) -> y` in jax.numpy, or None.
         widen: gives the same operation on float64 copies (for code that holds arrays of its own dtype).
+        complex_forward: the forward for the complex step, where it is not `forward` itself.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Operation:
     wrt: tuple[str, ...]
     reference: Callable[..., Any] | None
     widen: Callable[[], Operation] | None = field(default=None, repr=False)
+    complex_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
 
     @property
     def dtype(self) -> np.dtype:
@@ -298,3 +301,47 @@ def twin(layer: Layer) -> Callable[..., Any] | None:
         return reference.network.forward(x, parameters, stages=stages)
 
     return forward
+
+
+def with_loss(operation: Operation, loss: Any, target: Array) -> Operation:
+    """`operation` followed by a loss of `manual`: forward(prediction, target), gradient(prediction, target).
+
+    The result is a scalar, and its cotangent a number that is not 1, so that a loss which ignores it shows.
+    """
+    inner, target = operation, np.array(target, copy=True)
+
+    def forward(values: Arrays) -> Any:
+        return loss.forward(inner.forward(values), target.copy())
+
+    def backward(grad_output: Array, values: Arrays) -> Any:
+        prediction = np.asarray(inner.forward(values))
+        grad_prediction = grad_output * loss.gradient(prediction, target.copy())
+        return inner.backward(grad_prediction.astype(prediction.dtype), values)
+
+    reference_forward = None
+    if inner.reference is not None:
+        reference_loss = import_module(f"reference.{loss.operation}")
+
+        def reference_forward(**values: Any) -> Any:
+            assert inner.reference is not None
+            return reference_loss.forward(inner.reference(**values), target=target)
+
+    def widen() -> Operation:
+        return with_loss(inner.widened(), loss, wide(target))
+
+    name = f"{inner.name} with {type(loss).__name__}"
+    return Operation(name, forward, backward, inner.inputs, inner.wrt, reference_forward, widen)
+
+
+def from_loss(loss: Any, prediction: Array, target: Array) -> Operation:
+    """A loss of `manual` alone: its gradient with respect to the prediction."""
+    arrays, names = checked_inputs({"prediction": prediction}, None)
+    identity = Operation(
+        "prediction",
+        lambda values: values["prediction"],
+        lambda grad_output, values: {"prediction": grad_output},
+        arrays,
+        names,
+        lambda prediction: prediction,
+    )
+    return replace(with_loss(identity, loss, target), name=type(loss).__name__)

@@ -1,0 +1,395 @@
+"""What the project checks about itself: one table, a row per case.
+
+A case is a named configuration of a layer, a composition of layers, or the complete network. Some look at one spot:
+the cotangent is then nonzero at one output position, or in one output channel, only (the lecture's spatial and channel
+tests); some at one parameter. Every case is drawn from a seed of its own, so that it gives the same numbers alone as in the whole
+table.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crosscheck.operation import Operation, from_layer, from_loss, with_loss
+from manual import (
+    ConvolutionalLayer,
+    FlattenLayer,
+    FullyConnectedLayer,
+    Layer,
+    LayeredNeuralNetwork,
+    LinearActivation,
+    LinearLayer,
+    MaxPoolingLayer,
+    MeanSquaredError,
+    ReLUActivation,
+    SigmoidActivation,
+    SoftmaxCrossEntropy,
+    SoftReLUActivation,
+    TanhActivation,
+)
+from manual.data import load_digits
+
+Array = np.ndarray
+Rng = np.random.Generator
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    Args:
+        name: unique, also the id in the test suite.
+        kind: layer, spatial, channel, parameter, composition or end-to-end.
+        layer: the file of `manual` that it checks.
+        configuration: sizes and hyper-parameters in words.
+        build: draws the operation.
+        spot: index into the output outside which the cotangent is zero; None keeps all of it.
+        differences: whether finite differences speak too.
+    """
+
+    name: str
+    kind: str
+    layer: str
+    configuration: str
+    build: Callable[[Rng], Operation]
+    spot: tuple[object, ...] | None = None
+    differences: bool = True
+
+    def operation(self, seed: int = 0) -> Operation:
+        """The case's operation, drawn from the seed and the name of what is built."""
+        base = self.name.split(" @ ")[0]
+        return self.build(np.random.default_rng([seed, zlib.crc32(base.encode())]))
+
+    def grad_output(self, shape: Shape, seed: int = 0) -> Array:
+        """The case's cotangent: random with both signs, zero outside the spot."""
+        rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
+        v = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 2.0, shape)
+        if self.spot is None:
+            return v
+        masked = np.zeros(shape)
+        masked[self.spot] = v[self.spot]
+        return masked
+
+
+def drawn(layer: Layer, rng: Rng) -> Layer:
+    """The layer with every parameter nonzero: a bias of zero hides mistakes."""
+    if layer.parameters.size:
+        size = layer.parameters.size
+        layer.parameters = layer.parameters + rng.choice([-1.0, 1.0], size) * rng.uniform(0.05, 0.3, size)
+    return layer
+
+
+def layer_case(
+    layer: str,
+    configuration: str,
+    make: Callable[[Rng], Layer],
+    shape: Shape,
+    *,
+    kind: str = "layer",
+    offset: float = 0.0,
+) -> Case:
+    """A layer on normal inputs of `shape`, in the layer's own dtype."""
+
+    def build(rng: Rng) -> Operation:
+        made = drawn(make(rng), rng)
+        return from_layer(made, (rng.normal(size=shape) + offset).astype(made.dtype))
+
+    return Case(f"{layer} {configuration}", kind, layer, configuration, build)
+
+
+def spots(case: Case, kind: str, places: dict[str, tuple[object, ...]]) -> list[Case]:
+    """The same case, looked at in one place after another."""
+    return [
+        replace(case, name=f"{case.name} @ {place}", kind=kind, configuration=f"{case.configuration}, {place}", spot=spot)
+        for place, spot in places.items()
+    ]
+
+
+def positions(rows: int, columns: int) -> dict[str, tuple[object, ...]]:
+    """Corners, borders and the interior of an output plane, by name."""
+    r, c = rows // 2, columns // 2
+    everything = slice(None)
+    named = {
+        "top left corner": (0, 0),
+        "top right corner": (0, columns - 1),
+        "bottom left corner": (rows - 1, 0),
+        "bottom right corner": (rows - 1, columns - 1),
+        "top border": (0, c),
+        "bottom border": (rows - 1, c),
+        "left border": (r, 0),
+        "right border": (r, columns - 1),
+        "interior": (r, c),
+    }
+    return {place: (everything, everything, h, w) for place, (h, w) in named.items()}
+
+
+def channels(count: int) -> dict[str, tuple[object, ...]]:
+    return {f"channel {c}": (slice(None), c) for c in range(count)}
+
+
+# ---------------------------------------------------------------------- the layers
+
+CONVOLUTION = layer_case(
+    "convolution",
+    "2→3, 3×3, padding 1",
+    lambda rng: ConvolutionalLayer(2, 3, 3, padding=1, rng=rng),
+    (2, 2, 5, 6),
+)
+POOLING = layer_case(
+    "max_pooling", "3×3, stride 2", lambda rng: MaxPoolingLayer(3, 2), (2, 3, 7, 9)
+)
+
+
+def convolutions() -> Iterator[Case]:
+    def row(configuration: str, shape: Shape, *args: object, **options: object) -> Case:
+        return layer_case(
+            "convolution",
+            configuration,
+            lambda rng: ConvolutionalLayer(*args, **options, rng=rng),  # type: ignore[arg-type]
+            shape,
+        )
+
+    yield CONVOLUTION
+    yield row("3→2, 2×3, stride (2, 1), padding (1, 2)", (2, 3, 6, 5), 3, 2, (2, 3), stride=(2, 1), padding=(1, 2))
+    yield row("4→2, 1×1", (3, 4, 2, 5), 4, 2, 1)
+    yield row("2→3, kernel as large as the input", (4, 2, 3, 5), 2, 3, (3, 5))
+    yield row("1→1, every size one", (1, 1, 1, 1), 1, 1, 1)
+    yield row("2→4, 2×2, stride 3, ragged end", (3, 2, 8, 9), 2, 4, 2, stride=3)
+    yield row("3→2, 3×2, padding wider than kernel", (1, 3, 2, 3), 3, 2, (3, 2), padding=(3, 2))
+    yield row("2→3, 3×3, ReLU", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=ReLUActivation())
+    yield row("2→3, 3×3, tanh", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=TanhActivation())
+    yield row("2→3, 3×3, sigmoid", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=SigmoidActivation())
+    yield row("2→3, 3×3, soft ReLU", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=SoftReLUActivation())
+    yield row("2→3, 3×3, linear activation", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=LinearActivation())
+    yield row("2→3, 3×3, ReLU, float32", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=ReLUActivation(), dtype=np.float32)
+
+
+def poolings() -> Iterator[Case]:
+    def row(configuration: str, shape: Shape, *args: object, **options: object) -> Case:
+        return layer_case(
+            "max_pooling",
+            configuration,
+            lambda rng: MaxPoolingLayer(*args, **options),  # type: ignore[arg-type]
+            shape,
+        )
+
+    yield row("2×2", (2, 3, 4, 6), 2)
+    yield POOLING
+    yield row("3×2, stride 1: every window overlaps", (2, 2, 5, 4), (3, 2), 1)
+    yield row("2×3, stride (3, 4): gaps", (1, 2, 8, 9), (2, 3), (3, 4))
+    yield row("2×2, ragged end", (3, 1, 5, 7), 2)
+    yield row("window as large as the input", (2, 3, 4, 5), (4, 5))
+    yield row("1×1", (2, 1, 3, 4), 1)
+    yield row("3×3, stride 2, float32", (2, 3, 7, 9), 3, 2, dtype=np.float32)
+
+
+def dense() -> Iterator[Case]:
+    yield layer_case("flatten", "from axis 1", lambda rng: FlattenLayer(), (3, 2, 4, 5))
+    yield layer_case("flatten", "axes 2 to 3", lambda rng: FlattenLayer(2, 3), (3, 2, 4, 5))
+    yield layer_case("flatten", "axes 1 to 2", lambda rng: FlattenLayer(1, -2), (3, 2, 4, 5))
+    yield layer_case("linear", "7→4", lambda rng: LinearLayer(7, 4, rng=rng), (3, 7))
+    yield layer_case("linear", "1→1, one sample", lambda rng: LinearLayer(1, 1, rng=rng), (1, 1))
+    yield layer_case("linear", "5→6, float32", lambda rng: LinearLayer(5, 6, dtype=np.float32, rng=rng), (4, 5))
+    for activation, title in ACTIVATIONS.items():
+        yield layer_case(
+            "linear",
+            f"7→4, {title}",
+            lambda rng, activation=activation: FullyConnectedLayer(7, 4, activation(), rng=rng),
+            (3, 7),
+        )
+
+
+ACTIVATIONS: dict[type[Layer], str] = {
+    LinearActivation: "linear activation",
+    ReLUActivation: "ReLU",
+    SigmoidActivation: "sigmoid",
+    TanhActivation: "tanh",
+    SoftReLUActivation: "soft ReLU",
+}
+FILES: dict[type[Layer], str] = {
+    LinearActivation: "linear_activation",
+    ReLUActivation: "relu",
+    SigmoidActivation: "sigmoid",
+    TanhActivation: "tanh",
+    SoftReLUActivation: "soft_relu",
+}
+
+
+def activations() -> Iterator[Case]:
+    for activation, file in FILES.items():
+        yield layer_case(file, "3×5", lambda rng, a=activation: a(), (3, 5))
+        yield layer_case(file, "2×3×2×4, float32", lambda rng, a=activation: a(dtype=np.float32), (2, 3, 2, 4))
+
+
+def losses() -> Iterator[Case]:
+    def row(layer: str, configuration: str, build: Callable[[Rng], Operation]) -> Case:
+        return Case(f"{layer} {configuration}", "layer", layer, configuration, build)
+
+    yield row(
+        "mean_squared_error",
+        "4×3",
+        lambda rng: from_loss(MeanSquaredError(), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))),
+    )
+    yield row(
+        "softmax_cross_entropy",
+        "5 samples, 4 classes, labels",
+        lambda rng: from_loss(SoftmaxCrossEntropy(), 3 * rng.normal(size=(5, 4)), rng.integers(0, 4, 5)),
+    )
+    yield row(
+        "softmax_cross_entropy",
+        "3 samples, 5 classes, probabilities",
+        lambda rng: from_loss(SoftmaxCrossEntropy(), 3 * rng.normal(size=(3, 5)), rng.dirichlet(np.ones(5), 3)),
+    )
+    yield row(
+        "softmax_cross_entropy",
+        "4 samples, 6 classes, float32",
+        lambda rng: from_loss(
+            SoftmaxCrossEntropy(), rng.normal(size=(4, 6)).astype(np.float32), rng.integers(0, 6, 4)
+        ),
+    )
+
+
+# ---------------------------------------------------------------------- compositions
+
+
+def small_network(rng: Rng) -> LayeredNeuralNetwork:
+    return LayeredNeuralNetwork(
+        [
+            ConvolutionalLayer(1, 3, 3, padding=1, activation=ReLUActivation(), rng=rng),
+            MaxPoolingLayer(2),
+            FlattenLayer(),
+            FullyConnectedLayer(18, 4, TanhActivation(), rng=rng),
+            LinearLayer(4, 3, rng=rng),
+        ]
+    )
+
+
+SMALL_NETWORK = layer_case(
+    "network", "convolution, pool, flatten, dense, linear", small_network, (2, 1, 4, 6), kind="composition"
+)
+
+
+def compositions() -> Iterator[Case]:
+    def row(configuration: str, shape: Shape, make: Callable[[Rng], list[Layer]]) -> Case:
+        return layer_case(
+            "network", configuration, lambda rng: LayeredNeuralNetwork(make(rng)), shape, kind="composition"
+        )
+
+    yield SMALL_NETWORK
+    yield row(
+        "pool, convolution with stride, flatten, linear",
+        (2, 2, 7, 9),
+        lambda rng: [
+            MaxPoolingLayer(3, 1),
+            ConvolutionalLayer(2, 3, 2, stride=2, rng=rng),
+            FlattenLayer(),
+            LinearLayer(18, 2, rng=rng),
+        ],
+    )
+    yield row(
+        "a network inside a network",
+        (2, 1, 5, 4),
+        lambda rng: [
+            LayeredNeuralNetwork([ConvolutionalLayer(1, 2, 2, rng=rng), SoftReLUActivation()]),
+            LayeredNeuralNetwork([FlattenLayer(), LayeredNeuralNetwork([LinearLayer(24, 3, rng=rng)])]),
+        ],
+    )
+
+
+def parameters() -> Iterator[Case]:
+    """Every parameter of a network alone."""
+    for name in ("0.filters", "0.biases", "3.weights", "3.biases", "4.weights", "4.biases"):
+        yield replace(
+            SMALL_NETWORK,
+            name=f"{SMALL_NETWORK.name} @ {name}",
+            kind="parameter",
+            configuration=f"{name} alone",
+            build=lambda rng, name=name: replace(SMALL_NETWORK.build(rng), wrt=(name,)),
+        )
+
+
+# ---------------------------------------------------------------------- the complete network on real images
+
+BATCH = 16
+OFFSET = 2.0**-12  # every pixel's own offset stays below this: enough to part ties, far below a grey level
+
+
+def lecture_network(rng: Rng | int | None = None) -> LayeredNeuralNetwork:
+    """The lecture's complete CNN for 8×8 images: two convolutions, two pools, a dense layer, a linear one."""
+    rng = np.random.default_rng(rng)
+    return LayeredNeuralNetwork(
+        [
+            ConvolutionalLayer(1, 8, 3, padding=1, activation=ReLUActivation(), rng=rng),
+            MaxPoolingLayer(2),
+            ConvolutionalLayer(8, 16, 3, padding=1, activation=ReLUActivation(), rng=rng),
+            MaxPoolingLayer(2),
+            FlattenLayer(),
+            FullyConnectedLayer(64, 32, ReLUActivation(), rng=rng),
+            LinearLayer(32, 10, rng=rng),
+        ]
+    )
+
+
+def digits_as_they_are(rng: Rng) -> Operation:
+    """Zero biases and untouched images: many pre-activations are exactly 0 and many pooling windows tie."""
+    images, labels = load_digits()
+    chosen = rng.choice(len(labels), BATCH, replace=False)
+    network = from_layer(lecture_network(rng), images[chosen])
+    return with_loss(network, SoftmaxCrossEntropy(), labels[chosen])
+
+
+def digits_parted(rng: Rng) -> Operation:
+    """Nonzero biases and a distinct dyadic offset on every pixel: no ties, so that differences can speak."""
+    images, labels = load_digits()
+    chosen = rng.choice(len(labels), BATCH, replace=False)
+    pixels = images[chosen]
+    steps = rng.permutation(pixels.size).reshape(pixels.shape) + 1
+    pixels = pixels + steps * (OFFSET / 2.0 ** np.ceil(np.log2(pixels.size + 1)))
+    network = from_layer(drawn(lecture_network(rng), rng), pixels)
+    return with_loss(network, SoftmaxCrossEntropy(), labels[chosen])
+
+
+def end_to_end() -> Iterator[Case]:
+    yield Case(
+        "lecture network, digits as they are",
+        "end-to-end",
+        "network",
+        "the lecture's CNN, 16 digits as they are",
+        digits_as_they_are,
+        differences=False,
+    )
+    yield Case(
+        "lecture network, digits with ties parted",
+        "end-to-end",
+        "network",
+        "the lecture's CNN, 16 digits, ties parted",
+        digits_parted,
+    )
+
+
+def all_cases() -> list[Case]:
+    """The whole table, the complete network last."""
+    return [
+        *convolutions(),
+        *spots(CONVOLUTION, "spatial", positions(5, 6)),
+        *spots(CONVOLUTION, "channel", channels(3)),
+        *poolings(),
+        *spots(POOLING, "spatial", positions(3, 4)),
+        *spots(POOLING, "channel", channels(3)),
+        *dense(),
+        *activations(),
+        *losses(),
+        *compositions(),
+        *parameters(),
+        *end_to_end(),
+    ]
+
+
+def layers() -> list[str]:
+    """The names that a case can be filtered by, in the table's order."""
+    return list(dict.fromkeys(case.layer for case in all_cases()))

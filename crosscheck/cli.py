@@ -1,0 +1,73 @@
+"""The command line: `crosscheck run`, `crosscheck list`.
+
+Nothing here imports JAX or the layers before a command needs them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+AGREED, DISAGREED, MISUSED = 0, 1, 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(package_name="crosscheck")
+def main() -> None:
+    """Cross-check hand-derived gradients against autodiff and finite differences.
+
+    Exit status: 0 if every gradient agrees, 1 if one does not, 2 for wrong use.
+    """
+
+
+@main.command()
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="NAME",
+    help="Only the cases of this layer, a name from `crosscheck list`; may be repeated.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write every result to this file.",
+)
+def run(layers: tuple[str, ...], seed: int, json_file: Path | None) -> None:
+    """Cross-check every layer, then the lecture's complete CNN on real images.
+
+    For every gradient: hand-derived against autodiff, hand-derived against finite differences, autodiff against
+    finite differences, entry by entry.
+    """
+    from crosscheck.running import run_cases, select
+
+    try:
+        cases = select(layers)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--layer") from None
+    if json_file is not None and not json_file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {json_file.parent}", param_hint="--json")
+    sys.exit(AGREED if run_cases(cases, seed, json_file) else DISAGREED)
+
+
+@main.command("list")
+@click.option("--layer", "layers", multiple=True, metavar="NAME", help="Only the cases of this layer.")
+def list_cases(layers: tuple[str, ...]) -> None:
+    """List the cases: layer, kind, name."""
+    from crosscheck.running import select
+
+    try:
+        cases = select(layers)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--layer") from None
+    width = max(len(case.layer) for case in cases)
+    for case in cases:
+        click.echo(f"{case.layer:<{width}}  {case.kind:<11}  {case.configuration}")
+
+
+if __name__ == "__main__":
+    main()

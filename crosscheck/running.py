@@ -1,0 +1,165 @@
+"""The main job: run the table's cases, show progress, print one table and one closing line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from platformdirs import user_cache_path
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from crosscheck.cases import Case, all_cases, layers
+from crosscheck.check import judge
+from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND
+from crosscheck.report import mark, number
+from crosscheck.result import Result
+
+COMPARED = ((HAND, AUTODIFF), (HAND, DIFFERENCE), (AUTODIFF, DIFFERENCE))
+
+
+def select(names: tuple[str, ...]) -> list[Case]:
+    """The cases of the named layers, all if none is named; an unknown name is a ValueError that lists the known."""
+    known = layers()
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no layer {name!r}; the table has {', '.join(known)}")
+    return [case for case in all_cases() if not names or case.layer in names]
+
+
+def keep_compilations() -> None:
+    """Keep what XLA compiles in the user's cache folder: the second run starts warm."""
+    folder = user_cache_path("crosscheck") / "jax"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a read-only home: then every run compiles
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def check_case(case: Case, seed: int) -> Result:
+    operation = case.operation(seed)
+    grad_output = case.grad_output(operation.output().shape, seed)
+    return judge(operation, grad_output=grad_output, seed=seed, differences=case.differences)
+
+
+def run_cases(cases: list[Case], seed: int, json_file: Path | None) -> bool:
+    """Check the cases, print the table, write the file; whether all agreed."""
+    keep_compilations()
+    console = Console()
+    started = time.perf_counter()
+    results = [(case, result) for case, result in checked(cases, seed, console)]
+    console.print(table(results, console))
+    for case, result in results:
+        if not result:
+            console.print(f"\n{case.name}", style="bold red", markup=False)
+            console.print(str(result), markup=False, highlight=False, soft_wrap=True)
+    verdicts = [g.verdict for _, result in results for g in result.gradients.values()]
+    entries = sum(int(np.prod(g.shape)) for _, result in results for g in result.gradients.values())
+    failed = sum(not result for _, result in results)
+    console.print(
+        f"{verdicts.count('agree')} gradients agree, {verdicts.count('disagree')} disagree, "
+        f"{verdicts.count('undecided')} undecided; {entries} entries, {len(results)} cases, {failed} failed, "
+        f"{time.perf_counter() - started:.1f} s",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    if json_file is not None:
+        write_json(json_file, results, seed)
+    return failed == 0
+
+
+def checked(cases: list[Case], seed: int, console: Console) -> Any:
+    """The results one by one, with a bar on a terminal and a plain line now and then elsewhere."""
+    if not console.is_terminal:
+        for place, case in enumerate(cases, 1):
+            yield case, check_case(case, seed)
+            if place % 20 == 0 or place == len(cases):
+                print(f"checked {place} of {len(cases)} cases", file=sys.stderr, flush=True)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("cross-checking", total=len(cases))
+        for case in cases:
+            progress.update(task, description=f"{case.layer:<21}")
+            yield case, check_case(case, seed)
+            progress.advance(task)
+
+
+def table(results: list[tuple[Case, Result]], console: Console) -> Table:
+    """A row per gradient: what it is, its largest error beside the bound there, the verdict of each pair."""
+    out = Table(
+        title="hand-derived (H) against autodiff (A) and finite differences (D)",
+        caption="error and bound: H/A, where the error takes the largest share of its bound; 'ok -n': n entries at a kink or "
+        "below the noise of a difference; float32 cases: also judged as float32 arithmetic",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    out.add_column("layer", no_wrap=False, overflow="fold")
+    out.add_column("configuration", overflow="fold", ratio=1)
+    out.add_column("gradient", overflow="fold")
+    for heading in ("entries", "error", "bound"):
+        out.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("H/A", "H/D", "A/D"):
+        out.add_column(heading, no_wrap=True)
+    previous = None
+    for case, result in results:
+        first = True
+        for gradient in result.gradients.values():
+            pair = gradient.pairs.get((HAND, AUTODIFF))
+            marks = [mark(gradient.pairs.get(pair_of)) for pair_of in COMPARED]
+            out.add_row(
+                case.layer if first and case.layer != previous else "",
+                case.configuration if first else "",
+                gradient.name,
+                str(int(np.prod(gradient.shape))),
+                "-" if pair is None else number(pair.error),
+                "-" if pair is None else number(pair.bound_at_worst),
+                *(colored(m) for m in marks),
+                style=None if gradient.passed else "bold red",
+            )
+            first, previous = False, case.layer
+    return out
+
+
+def colored(word: str) -> str:
+    return {"ok": "[green]ok[/green]", "WRONG": "[bold red]WRONG[/bold red]"}.get(word, word)
+
+
+def write_json(path: Path, results: list[tuple[Case, Result]], seed: int) -> None:
+    """All results as JSON; the file appears whole or not at all."""
+    content = {
+        "seed": seed,
+        "passed": all(bool(result) for _, result in results),
+        "cases": [
+            {
+                "name": case.name,
+                "kind": case.kind,
+                "layer": case.layer,
+                "configuration": case.configuration,
+                **{k: v for k, v in result.to_dict().items() if k != "name"},
+            }
+            for case, result in results
+        ],
+    }
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
