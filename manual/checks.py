@@ -1,0 +1,80 @@
+"""Argument checks at the public edge: each names the argument, its value and the rule."""
+
+from operator import index
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+Array = np.ndarray
+
+PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def integer(value: Any, name: str, least: int) -> int:
+    """`value` as an int that is at least `least`."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, not the bool {value}")
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} is {number}; it must be at least {least}")
+    return number
+
+
+def pair(value: Any, name: str, least: int) -> tuple[int, int]:
+    """An int, or a (rows, columns) pair of ints, as a pair."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2:
+            raise ValueError(f"{name} is {value!r}; it must be an integer or a (rows, columns) pair")
+        return integer(value[0], f"rows of {name}", least), integer(value[1], f"columns of {name}", least)
+    number = integer(value, name, least)
+    return number, number
+
+
+def precision(dtype: DTypeLike) -> np.dtype[Any]:
+    """The dtype of a layer: float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be float32 or float64, not {dtype!r}") from None
+    if found not in PRECISIONS:
+        raise TypeError(f"dtype must be float32 or float64, not {found}")
+    return found
+
+
+def array(value: Any, name: str, dtype: np.dtype[Any]) -> Array:
+    """`value` as an array of exactly this dtype."""
+    found = np.asarray(value)
+    if found.dtype != dtype:
+        raise TypeError(f"{name} has dtype {found.dtype}, the layer computes in {dtype}: convert one of them with astype")
+    return found
+
+
+def rank(value: Array, name: str, axes: str) -> None:
+    """`axes` names the axes that the array must have, as in "B C H W"."""
+    names = axes.split()
+    if value.ndim != len(names):
+        raise ValueError(f"{name} has shape {value.shape}; it must have {len(names)} axes ({', '.join(names)})")
+
+
+def same_shape(value: Array, shape: tuple[int, ...], name: str, what: str) -> None:
+    if np.shape(value) != shape:
+        raise ValueError(f"{name} has shape {np.shape(value)}; {what} has shape {shape}")
+
+
+def output_size(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int], name: str) -> tuple[int, int]:
+    """How many windows fit, along rows and columns; a window that does not fit once is an error."""
+    if window[0] > size[0] or window[1] > size[1]:
+        raise ValueError(f"{name} {window} does not fit the padded input {size}")
+    return (size[0] - window[0]) // stride[0] + 1, (size[1] - window[1]) // stride[1] + 1
+
+
+def hyperparameter_pairs(**pairs: tuple[Any, int]) -> None:
+    """Function-level hyper-parameters must already be pairs of integers: name = (value, least)."""
+    for name, (value, least) in pairs.items():
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise ValueError(f"{name} is {value!r}; it must be a (rows, columns) pair")
+        pair(value, name, least)

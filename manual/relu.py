@@ -1,0 +1,46 @@
+"""ReLU, elementwise: negative numbers become zero.
+
+    Y = X where X > 0, else 0                                                  (1)
+
+Away from 0 a small nudge does not change which case holds, so Ẏ = Ẋ where X > 0, else 0, and
+
+    ∂L/∂X = G where X > 0, else 0                                              (2)
+
+At exactly 0 there is no derivative; the convention is 0 (the lecture's "0 if x ≤ 0").
+
+Source: the lecture, "Activation Function Integration".
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from manual import checks
+from manual.layer import Layer, Stage
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    positive: Array  # boolean, the shape of x
+
+
+def forward(x: Array) -> tuple[Array, Saved]:
+    """x where its real part is positive, else 0 (1). x: any shape; float32, float64 or complex128."""
+    y = np.where(x.real <= 0, x.dtype.type(0), x)  # (1), and NaN stays NaN
+    return y, Saved(x.real > 0)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    checks.same_shape(grad_output, saved.positive.shape, "grad_output", "the output")
+    return (np.where(saved.positive, grad_output, grad_output.dtype.type(0)),)  # (2)
+
+
+class ReLUActivation(Layer):
+    """max(x, 0), elementwise."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("relu", (), {}),)

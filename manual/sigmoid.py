@@ -1,0 +1,54 @@
+"""The logistic sigmoid, elementwise: from (-∞, ∞) to (0, 1).
+
+    Y = 1 / (1 + exp(-X))                                                      (1)
+
+With E = exp(-X), dY/dX = E / (1 + E)² = Y · (1 - Y), so Ẏ = Y · (1 - Y) · Ẋ and
+
+    ∂L/∂X = G · Y · (1 - Y)                                                    (2)
+
+exp overflows for large arguments, so (1) is computed with exp(-|X|) ≤ 1: where X < 0, as exp(X) / (1 + exp(X)).
+
+Source: the lecture's list of activations.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from manual import checks
+from manual.layer import Layer, Stage
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    y: Array  # the output
+
+
+def logistic(x: Array) -> Array:
+    """1 / (1 + exp(-x)) without overflow; the branch by the real part, analytic for complex numbers near the real line."""
+    positive = x.real >= 0
+    small = np.exp(np.where(positive, -x, x))
+    return np.where(positive, x.dtype.type(1), small) / (1 + small)
+
+
+def forward(x: Array) -> tuple[Array, Saved]:
+    """The sigmoid (1). x: any shape; float32, float64 or complex128."""
+    y = logistic(x)  # (1)
+    return y, Saved(y)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, y = grad_output, saved.y
+    checks.same_shape(g, y.shape, "grad_output", "the output")
+    return (g * (y * (1 - y)),)  # (2)
+
+
+class SigmoidActivation(Layer):
+    """1 / (1 + exp(-x)), elementwise."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("sigmoid", (), {}),)

@@ -1,0 +1,50 @@
+"""The soft ReLU (softplus), elementwise: a ReLU with a round corner.
+
+    Y = log(1 + exp(X))                                                        (1)
+
+dY/dX = exp(X) / (1 + exp(X)), the sigmoid of X, so Ẏ = sigmoid(X) · Ẋ and
+
+    ∂L/∂X = G · sigmoid(X)                                                     (2)
+
+exp overflows for large arguments, so (1) is computed as max(X, 0) + log(1 + exp(-|X|)), which is the same number.
+
+Source: the lecture's list of activations; C. Dugas et al., NIPS 2000.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from manual import checks
+from manual.layer import Layer, Stage
+from manual.sigmoid import logistic
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    x: Array  # the input
+
+
+def forward(x: Array) -> tuple[Array, Saved]:
+    """The soft ReLU (1). x: any shape; float32, float64 or complex128."""
+    positive = x.real > 0
+    zero = x.dtype.type(0)
+    y = np.where(positive, x, zero) + np.log1p(np.exp(np.where(positive, -x, x)))  # (1)
+    return y, Saved(x)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, x = grad_output, saved.x
+    checks.same_shape(g, x.shape, "grad_output", "the output")
+    return (g * logistic(x),)  # (2)
+
+
+class SoftReLUActivation(Layer):
+    """log(1 + exp(x)), elementwise, without overflow."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("soft_relu", (), {}),)

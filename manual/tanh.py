@@ -1,0 +1,45 @@
+"""The hyperbolic tangent, elementwise: from (-∞, ∞) to (-1, 1).
+
+    Y = tanh(X)                                                                (1)
+
+dY/dX = 1 - tanh(X)² = 1 - Y², so Ẏ = (1 - Y²) · Ẋ and
+
+    ∂L/∂X = G · (1 - Y²)                                                       (2)
+
+Source: the lecture's list of activations.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from manual import checks
+from manual.layer import Layer, Stage
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    y: Array  # the output
+
+
+def forward(x: Array) -> tuple[Array, Saved]:
+    """The hyperbolic tangent (1). x: any shape; float32, float64 or complex128."""
+    y = np.tanh(x)  # (1)
+    return y, Saved(y)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, y = grad_output, saved.y
+    checks.same_shape(g, y.shape, "grad_output", "the output")
+    return (g * (1 - y * y),)  # (2)
+
+
+class TanhActivation(Layer):
+    """tanh(x), elementwise."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("tanh", (), {}),)
