@@ -44,7 +44,10 @@ def contenders(
             (workload.batch, workload.output_channels, rows, columns),
         )
     )
-    hyperparameters = {"stride": (workload.stride,) * 2, "padding": (workload.padding,) * 2}
+    hyperparameters = {
+        "stride": (workload.stride, workload.stride),
+        "padding": (workload.padding, workload.padding),
+    }
 
     def reference(*arrays: jax.Array) -> jax.Array:
         return reference_convolution.forward(*arrays, **hyperparameters)
