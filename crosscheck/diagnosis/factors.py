@@ -1,0 +1,108 @@
+"""What a number stands for: 9 is the kernel's rows times its columns, 1/32 the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations_with_replacement
+from typing import NamedTuple
+
+# A fitted factor carries rounding errors; two different products of sizes differ by far more than this.
+SAME = 1e-11
+
+
+class Size(NamedTuple):
+    """A number that a derivation may multiply or divide by, in words; `cost` is how far-fetched that is."""
+
+    name: str
+    value: float
+    cost: float
+
+
+class Reading(NamedTuple):
+    """One way to read a factor: (-1)·numerator/denominator in words."""
+
+    text: str
+    over: tuple[str, ...]
+    under: tuple[str, ...]
+    cost: float
+
+    def value(self, sizes: Mapping[str, float]) -> float:
+        """The factor that this reading predicts for other sizes."""
+        out = -1.0 if self.text.startswith("-") else 1.0
+        for name in self.over:
+            out *= sizes[name]
+        for name in self.under:
+            out /= sizes[name]
+        return out
+
+    def names(self) -> set[str]:
+        return {*self.over, *self.under}
+
+
+class Product(NamedTuple):
+    value: float
+    names: tuple[str, ...]
+    cost: float
+
+
+def products(sizes: Sequence[Size], most: int) -> list[Product]:
+    found = [Product(1.0, (), 0.0)]
+    for r in range(1, most + 1):
+        for chosen in combinations_with_replacement(sizes, r):
+            value = 1.0
+            for size in chosen:
+                value *= size.value
+            found.append(Product(value, tuple(s.name for s in chosen), sum(s.cost for s in chosen)))
+    return found
+
+
+def readings(
+    factor: float, sizes: Sequence[Size], most: float = 3.0, same: float = SAME
+) -> list[Reading]:
+    """Every reading of `factor` as a product of sizes over another, cheapest first; [] if there is none."""
+    tops: dict[int, list[Product]] = {}
+    for p in products(sizes, 3):
+        tops.setdefault(round(p.value), []).append(p)
+    sign = "-" if factor < 0 else ""
+    found = []
+    for under in products(sizes, 3):
+        target = abs(factor) * under.value
+        nearest = round(target)
+        if nearest < 1 or abs(target - nearest) > same * nearest:
+            continue
+        for over in tops.get(nearest, ()):
+            cost = over.cost + under.cost
+            if over.names and under.names:
+                cost += 0.5
+            if cost <= most and not set(over.names) & set(under.names):
+                found.append(
+                    Reading(sign + written(over.names, under.names), over.names, under.names, cost)
+                )
+    return sorted(found, key=lambda reading: reading.cost)
+
+
+def written(over: tuple[str, ...], under: tuple[str, ...]) -> str:
+    top = " · ".join(over) or "1"
+    if not under:
+        return top
+    bottom = " · ".join(under)
+    return f"{top} / ({bottom})" if "·" in bottom else f"{top} / {bottom}"
+
+
+def number(value: float) -> str:
+    """A factor as a reader writes it: 9, 0.25, 1.000000001."""
+    return f"{value:.12g}"
+
+
+def in_words(factor: float, name: str | None, same: float = SAME) -> str:
+    """ "9 times too large (kernel rows · kernel columns)"."""
+    size = abs(factor)
+    sign = "of the wrong sign and " if factor < 0 else ""
+    if factor < 0 and abs(size - 1) <= same:
+        return "of the wrong sign"
+    whole = round(size) if size >= 1 else round(1 / size) if size > 0 else 0
+    exact = whole > 1 and abs((size if size > 1 else 1 / size) - whole) <= same * whole
+    reading = f" ({name})" if name and name.lstrip("-") not in (f"{whole}", f"1 / {whole}") else ""
+    if exact:
+        return f"{sign}{whole} times too {'large' if size > 1 else 'small'}{reading}"
+    return f"{'minus ' if factor < 0 else ''}{number(size)} times the true one{reading}"

@@ -1,0 +1,59 @@
+"""A gradient that is right but was computed with fewer digits than it has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crosscheck.diagnosis.problem import Array, Diagnosis, Point
+
+# float64's unit roundoff over float32's: what a bound for one is worth for the other.
+COARSER = 2.0**29
+SINGLE_UNIT = 2.0**-24
+
+
+def lost_precision(point: Point, name: str) -> Diagnosis | None:
+    """float32 (or float16) by the format of the numbers, or float32 by the size and spread of the errors."""
+    wrong, truth, bound = point.wrong[name], point.truth[name], point.bound[name]
+    error = np.abs(wrong - truth)
+    top = np.abs(truth).max(initial=0.0)
+    if top == 0:
+        return None
+    typical = float(np.median(error[truth != 0] / np.abs(truth[truth != 0])))
+    evidence = {
+        "largest relative error": float(error.max() / top),
+        "typical relative error": typical,
+    }
+
+    def found(format_name: str) -> Diagnosis:
+        return Diagnosis(
+            "precision",
+            f"the gradient of {name} is right to the digits of {format_name} only: something on the way is computed in it",
+            {**evidence, "format": format_name},
+        )
+
+    with np.errstate(over="ignore"):
+        for format_name, unit, stored in (
+            ("float16", 2.0**-11, wrong.astype(np.float16).astype(np.float64)),
+            ("bfloat16", 2.0**-8, brain(wrong)),
+        ):
+            if np.array_equal(stored, wrong) and wrong.size > 3 and error.max() <= 8 * unit * top:
+                return found(format_name)
+    # Half of what the float32 bound allows is hardly ever used up; a real mistake of this size is not spread so evenly.
+    allowed = np.maximum(COARSER * bound, 4 * SINGLE_UNIT * np.abs(truth))
+    spread_out = (error > bound).mean() > 0.3 and typical < 8 * SINGLE_UNIT
+    small = error.max() < 64 * SINGLE_UNIT * top and typical > 0
+    if (error <= allowed).all() and spread_out and small and both_signs(wrong - truth):
+        return found("float32")
+    return None
+
+
+def both_signs(difference: Array) -> bool:
+    """Rounding errs to both sides: an imbalance of more than four standard deviations is something else."""
+    up, down = int((difference > 0).sum()), int((difference < 0).sum())
+    return abs(up - down) <= 4 * np.sqrt(up + down)
+
+
+def brain(a: Array) -> Array:
+    """The nearest values that have bfloat16's 8 bits, towards zero."""
+    bits = a.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    return bits.view(np.float32).astype(np.float64)

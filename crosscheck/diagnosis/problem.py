@@ -1,0 +1,341 @@
+"""A wrong gradient, the points at which candidates are tried on it, and what counts as a match.
+
+A candidate is tried at several points: the one that was judged, and others drawn here at the same shapes (nothing is
+compiled again), generic ones, where coincidences of the user's numbers do not happen. It must reproduce what the user's
+backward gives at each of them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crosscheck.autodiff import autodiff
+from crosscheck.diagnosis.factors import Size
+from crosscheck.diagnosis.words import axis_names, output_names
+from crosscheck.operation import Operation, wide
+from crosscheck.switches import Pulled, Tape, record
+
+Array = np.ndarray
+Arrays = dict[str, Array]
+DOUBLE = np.dtype(np.float64)
+
+# A candidate is another computation than the truth, with rounding errors of the same relative size (norm against norm)
+# but not the same ones: its bound is the truth's relative bound, this many times.
+CANDIDATE = 4.0
+# The least relative error of any array of sums: a few units, whatever the bound says (0 for rearrangements).
+LEAST = 2.0**-46
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why a gradient is wrong.
+
+    `kind` is stable, for programs; `explanation` one sentence; `evidence` numbers and names behind it, in types that
+    JSON knows.
+    """
+
+    kind: str
+    explanation: str
+    evidence: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "explanation": self.explanation, "evidence": self.evidence}
+
+
+class Candidate(NamedTuple):
+    """A known mistake.
+
+    `at(point, name)` is what it would give for one gradient; None where it does not apply. `text` continues "the gradient of
+    x ...". `key` tells it from every other candidate of the operation.
+    """
+
+    kind: str
+    text: str
+    at: Callable[[Point, str], Array | None]
+    key: tuple[Any, ...] = ()
+    evidence: dict[str, Any] | None = None
+
+
+@dataclass
+class Point:
+    """One point: inputs and cotangent, the user's gradients there, and the truth with its bound."""
+
+    inputs: Arrays
+    v: Array
+    wrong: Arrays
+    truth: Arrays
+    bound: Arrays
+    tape: Tape | None = None
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def values(self) -> list[Any]:
+        """Every value of the reference's forward."""
+        assert self.tape is not None
+        if "values" not in self.memo:
+            self.memo["values"] = self.tape.run(self.inputs)
+        return self.memo["values"]
+
+    @property
+    def y(self) -> Array:
+        assert self.tape is not None
+        return np.asarray(self.values[self.tape.output])
+
+    @property
+    def arriving(self) -> list[Any]:
+        """What arrives at the output of each step in the true backward pass."""
+        assert self.tape is not None
+        if "arriving" not in self.memo:
+            self.memo["arriving"] = self.tape.pull(self.values, self.v).arriving
+        return self.memo["arriving"]
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """`make()`, remembered: the same counterfactual gives every gradient."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        return self.memo[key]
+
+    def with_cotangent(self, v: Array) -> Arrays:
+        """The true gradients for another cotangent."""
+        assert self.tape is not None
+        return self.tape.pull(self.values, v).gradients
+
+    def with_inputs(self, changed: Mapping[str, Array]) -> Arrays:
+        """The true gradients at other inputs."""
+        assert self.tape is not None
+        return self.tape.pull(self.tape.run({**self.inputs, **changed}), self.v).gradients
+
+    def switched(self, **switches: Any) -> Pulled:
+        assert self.tape is not None
+        return self.tape.pull(self.values, self.v, **switches)
+
+    def relative_bound(self, name: str) -> float:
+        """The largest bound over the largest entry of the truth."""
+        top = float(np.abs(self.truth[name]).max(initial=0.0))
+        worst = float(np.max(self.bound[name], initial=0.0))
+        return worst / top if top > 0 and math.isfinite(worst) else LEAST
+
+    def allowed(self, candidate: Array, name: str) -> float:
+        """How far a candidate may be from the user's array and still be it."""
+        scale = max(
+            float(np.abs(candidate).max(initial=0.0)),
+            float(np.abs(self.wrong[name]).max(initial=0.0)),
+        )
+        return CANDIDATE * max(self.relative_bound(name), LEAST) * scale
+
+    def same(self, candidate: Array, name: str) -> bool:
+        wrong = self.wrong[name]
+        return candidate.shape == wrong.shape and bool(
+            (np.abs(candidate - wrong) <= self.allowed(candidate, name)).all()
+        )
+
+    def is_truth(self, candidate: Array, name: str) -> bool:
+        truth = self.truth[name]
+        if candidate.shape != truth.shape:
+            return False
+        tolerance = (
+            CANDIDATE * max(self.relative_bound(name), LEAST) * np.abs(truth).max(initial=0.0)
+        )
+        return bool((np.abs(candidate - truth) <= tolerance).all())
+
+    def is_wrong(self, name: str) -> bool:
+        wrong, truth = self.wrong[name], self.truth[name]
+        if wrong.shape != truth.shape or not np.isfinite(wrong).all():
+            return True
+        return bool((np.abs(wrong - truth) > self.bound[name]).any())
+
+
+class Problem:
+    """One operation whose gradients are wrong, and the points to try candidates at.
+
+    `points[0]` is where the search runs, the most generic point at which the gradients are still wrong.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        v: Array,
+        wrong: Arrays,
+        truth: Arrays,
+        bound: Arrays,
+        *,
+        seed: int,
+        budget_s: float,
+    ) -> None:
+        if operation.dtype != DOUBLE:
+            operation = operation.widened()
+        self.operation = operation
+        self.deadline = time.perf_counter() + budget_s
+        self.rng = np.random.default_rng([seed, 4])
+        inputs = {k: wide(a) for k, a in operation.inputs.items()}
+        self.tape = self.recorded(inputs, v, truth, bound)
+        self.given = Point(inputs, np.asarray(v, np.float64), wrong, truth, bound, self.tape)
+        self.names = list(wrong)
+        self.others: list[Point] = []
+        self.axes = {k: axis_names(k, a.shape, self.tape) for k, a in inputs.items()}
+        self.output_axes = output_names(np.ndim(v))
+        self.draw()
+
+    def recorded(self, inputs: Arrays, v: Array, truth: Arrays, bound: Arrays) -> Tape | None:
+        """The reference's tape, if its backward agrees with the truth that was given.
+
+        Where it does not, a call inside has a derivative rule of its own: then such calls stay whole.
+        """
+        if self.operation.reference is None:
+            return None
+        for whole in (False, True):
+            tape = record(self.operation.reference, inputs, self.operation.wrt, whole_calls=whole)
+            gradients = tape.pull(tape.run(inputs), v).gradients
+            at = Point(inputs, v, {}, truth, bound)
+            if all(at.is_truth(gradients[k], k) for k in truth):
+                return tape
+        return None
+
+    # ------------------------------------------------------------------ points
+
+    def draw(self) -> None:
+        """Up to two generic points at the same shapes."""
+        for _ in range(2):
+            inputs = {
+                k: generic(a, self.rng) if k in self.operation.wrt else a
+                for k, a in self.given.inputs.items()
+            }
+            point = self.point(inputs)
+            if point is None:  # outside the domain: stay near the given point
+                inputs = {
+                    k: a * np.exp(0.2 * self.rng.normal(size=a.shape))
+                    if k in self.operation.wrt
+                    else a
+                    for k, a in self.given.inputs.items()
+                }
+                point = self.point(inputs)
+            if point is not None:
+                self.others.append(point)
+
+    def point(self, inputs: Arrays) -> Point | None:
+        """The point at `inputs` with a cotangent of its own; None if the forward or backward does not work there."""
+        shape = self.given.v.shape
+        v = self.rng.choice([-1.0, 1.0], shape) * self.rng.uniform(0.5, 2.0, shape)
+        if self.operation.reference is None or self.tape is None:
+            return self.rescaled()
+        try:
+            wrong = self.operation.at(
+                {k: a.astype(self.operation.inputs[k].dtype) for k, a in inputs.items()}
+            ).gradients(v.astype(self.operation.dtype))
+            with np.errstate(all="ignore"):
+                auto = autodiff(self.operation.reference, inputs, self.operation.wrt, v, DOUBLE)
+        except (
+            Exception
+        ):  # the user's code at a point that the user did not choose: nothing is learnt
+            return None
+        truth = {k: auto.gradients[k].value for k in self.names}
+        if not all(np.isfinite(a).all() for a in truth.values()):
+            return None
+        bound = {k: 2 * auto.gradients[k].bound for k in self.names}
+        wrong = {k: np.asarray(wrong[k], np.float64) for k in self.names}
+        return Point(inputs, v, wrong, truth, bound, self.tape)
+
+    def rescaled(self) -> Point | None:
+        """Without a reference: the same inputs and another multiple of the cotangent, whose truth is that multiple."""
+        if self.others:
+            return None
+        times = -1.75
+        try:
+            wrong = self.operation.gradients((times * self.given.v).astype(self.operation.dtype))
+        except Exception:
+            return None
+        return Point(
+            self.given.inputs,
+            times * self.given.v,
+            {k: np.asarray(wrong[k], np.float64) for k in self.names},
+            {k: times * a for k, a in self.given.truth.items()},
+            {k: abs(times) * a for k, a in self.given.bound.items()},
+        )
+
+    def points(self, name: str) -> list[Point]:
+        """Where the gradient of `name` is wrong, the generic points first."""
+        return [p for p in (*self.others, self.given) if p.is_wrong(name)]
+
+    @property
+    def late(self) -> bool:
+        return time.perf_counter() > self.deadline
+
+    # ------------------------------------------------------------------ sizes
+
+    def sizes(self) -> list[Size]:
+        shapes = {k: a.shape for k, a in self.given.inputs.items()}
+        return sizes_of(shapes, self.axes, self.given.v.shape, self.output_axes, self.windows())
+
+    def windows(self) -> list[tuple[int, ...]]:
+        """The windows of pools: sizes that stand in no array's shape."""
+        if self.tape is None:
+            return []
+        return [
+            tuple(n for n in step.eqn.params["window_dimensions"] if n > 1)
+            for step in self.tape.steps
+            if "window_dimensions" in step.eqn.params
+        ]
+
+
+def sizes_of(
+    shapes: Mapping[str, tuple[int, ...]],
+    axes: Mapping[str, tuple[str, ...]],
+    output: tuple[int, ...],
+    output_axes: tuple[str, ...],
+    windows: list[tuple[int, ...]],
+) -> list[Size]:
+    """The numbers that a derivation here may have multiplied or divided by, each once, the likeliest first."""
+    found: dict[str, float] = {}
+
+    def add(name: str, value: float) -> None:
+        if value > 1:
+            found.setdefault(name, float(value))
+
+    def all_axes() -> Iterator[tuple[str, int]]:
+        for name, shape in shapes.items():
+            yield from zip(axes[name], shape, strict=True)
+        yield from zip(output_axes, output, strict=True)
+
+    add("2", 2)
+    for word, size in all_axes():
+        if word != "entries":
+            add(word, size)
+    for window in windows:
+        if len(window) == 2:
+            add("window rows", window[0])
+            add("window columns", window[1])
+    pairs = (("kernel rows", "kernel columns"), ("window rows", "window columns"))
+    positions = (("output rows", "output columns"), ("rows", "columns"))
+    for a, b in (*pairs, *positions):
+        if a in found and b in found:
+            add(f"{a} · {b}", found[a] * found[b])
+    if not output_axes or output_axes == ("entries",):
+        for name, shape in shapes.items():
+            if shape:
+                add(f"entries of {name}", math.prod(shape))
+    if output:
+        add("entries of the output", math.prod(output))
+    costs = {"2": 0.9, "batch": 0.95}
+    return [
+        Size(
+            name, value, 1.2 if "·" in name else costs.get(name, 1.3 if "entries" in name else 1.0)
+        )
+        for name, value in found.items()
+    ][:18]
+
+
+def generic(a: Array, rng: np.random.Generator) -> Array:
+    """Other numbers of the same size; of one sign if all of these are."""
+    if a.dtype.kind != "f" or a.size == 0:
+        return a
+    rms = float(np.sqrt(np.mean(np.square(a)))) or 1.0
+    drawn = rng.normal(size=a.shape)
+    if a.size > 1 and ((a >= 0).all() or (a <= 0).all()) and a.any():
+        return np.copysign(rms * (np.abs(drawn) + 0.1), a.sum())
+    return rms * drawn

@@ -1,0 +1,154 @@
+"""The same operation at other sizes: smaller where the forward is large, and one axis shorter to tell two sizes apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from crosscheck.diagnosis.factors import Reading
+from crosscheck.diagnosis.problem import Array, Arrays, Problem, sizes_of
+from crosscheck.operation import Operation
+
+# Axes that must change together, whatever array they are in.
+GROUPS = (
+    ("batch",),
+    ("rows",),
+    ("columns",),
+    ("channels", "input channels"),
+    ("output channels",),
+    ("inputs", "features"),
+    ("outputs",),
+    ("kernel rows",),
+    ("kernel columns",),
+)
+Axes = Mapping[str, tuple[str, ...]]
+
+
+def shortened(inputs: Arrays, axes: Axes, words: Iterable[str], size: int) -> Arrays | None:
+    """Every axis of one of these names cut to `size`; None if that changes nothing."""
+    words = set(words)
+    out, changed = {}, False
+    for name, a in inputs.items():
+        cut = tuple(slice(0, size) if w in words else slice(None) for w in axes[name])
+        # An integer input along the batch (labels) has no words of its own.
+        if not axes[name] or a.ndim != len(axes[name]):
+            cut = ()
+        out[name] = a[cut].copy()
+        changed = changed or out[name].shape != a.shape
+    return out if changed else None
+
+
+def fits(operation: Operation, inputs: Arrays) -> Array | None:
+    """The forward's output at other sizes; None if the sizes do not fit together."""
+    try:
+        with np.errstate(all="ignore"):
+            y = operation.at(inputs).output()
+    except Exception:  # whatever the user's code says to shapes that the user did not choose
+        return None
+    return y if y.size and np.isfinite(y).all() else None
+
+
+def agreeing(problem: Problem, name: str, factor: float, found: list[Reading]) -> list[Reading]:
+    """The readings of a factor that also hold at other sizes.
+
+    The truth there is one directional difference of the forward, which needs no compilation; a ratio of two
+    numbers tells 3 (the batch) from 3 (the kernel) well enough.
+    """
+    operation, given = problem.operation, problem.given
+    contested = set().union(*(r.names() for r in found))
+    left = found
+    for group in GROUPS:
+        if not left or not contested & concerned(group):
+            continue
+        lengths = [
+            size
+            for k, a in given.inputs.items()
+            for size, word in zip(a.shape, problem.axes[k], strict=True)
+            if word in group
+        ]
+        for smaller in (min(lengths, default=0) - 1, min(lengths, default=0) - 2):
+            if smaller < 1:
+                continue
+            inputs = shortened(given.inputs, problem.axes, group, smaller)
+            y = None if inputs is None else fits(operation, inputs)
+            if inputs is None or y is None or y.ndim != given.v.ndim:
+                continue
+            measured = ratio(replace(operation, inputs=inputs), name, y.shape, problem.rng)
+            if measured is None:
+                continue
+            sizes = {
+                s.name: s.value
+                for s in sizes_of(
+                    {k: a.shape for k, a in inputs.items()},
+                    problem.axes,
+                    y.shape,
+                    problem.output_axes,
+                    problem.windows(),
+                )
+            }
+            left = [
+                r
+                for r in left
+                if abs(r.value({n: sizes.get(n, 1.0) for n in r.names()}) - measured)
+                <= 1e-4 * abs(measured)
+            ]
+            break
+    return left
+
+
+def concerned(group: tuple[str, ...]) -> set[str]:
+    """The names of sizes that change with a group of axes."""
+    names = set(group)
+    if names & {"rows", "columns", "kernel rows", "kernel columns"}:
+        axis = "rows" if names & {"rows", "kernel rows"} else "columns"
+        names |= {f"output {axis}", f"kernel {axis}", "output rows · output columns"}
+        names |= {"rows · columns", "kernel rows · kernel columns"}
+    names |= {"entries of the output", "entries of x"}
+    return names
+
+
+def ratio(
+    operation: Operation, name: str, shape: tuple[int, ...], rng: np.random.Generator
+) -> float | None:
+    """⟨hand-derived gradient, d⟩ over the forward's difference along d, for the first of a few d that decides."""
+    v = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 2.0, shape)
+    x = operation.inputs[name]
+    try:
+        gradient = operation.gradients(v)[name]
+    except Exception:
+        return None
+    if gradient.shape != x.shape:
+        return None
+    step = 2.0**-18 * (float(np.abs(x).max(initial=0.0)) or 1.0)
+    for _ in range(3):
+        d = rng.normal(size=x.shape)
+        change = operation.output({name: x + step * d}) - operation.output({name: x - step * d})
+        true = float(np.sum(v * change)) / (2 * step)
+        hand = float(np.sum(gradient * d))
+        typical = float(np.sqrt(np.sum(gradient**2)))
+        if abs(true) > 0 and abs(hand) > 0.1 * typical:
+            return hand / true
+    return None
+
+
+def cut_down(problem_axes: Axes, operation: Operation, most: int) -> Operation:
+    """The operation at a smaller point, axis by axis, as far as its sizes fit together."""
+    targets = {
+        "batch": 2,
+        "rows": 13,
+        "columns": 12,
+        "channels": 3,
+        "output channels": 4,
+        "inputs": 7,
+        "outputs": 5,
+    }
+    for group in GROUPS[:7]:
+        if sum(a.size for a in operation.inputs.values()) <= most:
+            break
+        target = targets[group[0]]
+        inputs = shortened(operation.inputs, problem_axes, group, target)
+        if inputs is not None and fits(operation, inputs) is not None:
+            operation = operation.at(inputs)
+    return operation

@@ -1,0 +1,57 @@
+"""A gradient of the wrong shape or dtype: which step is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, permutations
+
+import numpy as np
+
+from crosscheck.diagnosis.problem import Array, Diagnosis
+from crosscheck.diagnosis.transforms import MOST_AXES
+from crosscheck.diagnosis.words import along, plain_names
+
+
+def wrong_shape(name: str, wrong: Array, truth: Array, tolerance: float) -> Diagnosis:
+    """Why the shape is wrong, where a simple step gives the right array."""
+    evidence = {"shape": list(wrong.shape), "expected": list(truth.shape)}
+    text = f"the gradient of {name} has shape {wrong.shape}; it must have {truth.shape}"
+    if np.isfinite(wrong).all():
+        for hint, array in repairs(wrong, truth):
+            if (
+                array.shape == truth.shape
+                and (
+                    np.abs(array - truth) <= tolerance * max(np.abs(truth).max(initial=0.0), 1e-300)
+                ).all()
+            ):
+                return Diagnosis("shape", f"{text}: {hint}", {**evidence, "repair": hint})
+    return Diagnosis("shape", text, evidence)
+
+
+def repairs(wrong: Array, truth: Array) -> Iterator[tuple[str, Array]]:
+    if wrong.ndim <= MOST_AXES:
+        names = plain_names(wrong.ndim)
+        for r in range(1, wrong.ndim + 1):
+            for axes in combinations(range(wrong.ndim), r):
+                over = along(names, axes)
+                for keep in (False, True):
+                    yield f"it is not summed over its {over}", wrong.sum(axes, keepdims=keep)
+        for order in permutations(range(wrong.ndim)):
+            if order != tuple(range(wrong.ndim)):
+                yield "it is transposed", wrong.transpose(order)
+    if wrong.size == truth.size:
+        yield "its entries are right, it is only not reshaped", wrong.reshape(truth.shape)
+    if wrong.ndim == truth.ndim and all(
+        w >= t for w, t in zip(wrong.shape, truth.shape, strict=True)
+    ):
+        excess = [w - t for w, t in zip(wrong.shape, truth.shape, strict=True)]
+        for text, share in (("on both sides", 0.5), ("at the end", 0.0), ("at the start", 1.0)):
+            start = [int(e * share) for e in excess]
+            crop = tuple(slice(s, s + t) for s, t in zip(start, truth.shape, strict=True))
+            yield f"the padding {text} is not cut off", wrong[crop]
+    if (wrong.size and wrong.ndim < truth.ndim) or wrong.size == 1:
+        try:
+            spread = np.broadcast_to(wrong, truth.shape)
+        except ValueError:
+            return
+        yield "it is not spread out to the whole shape", spread

@@ -1,0 +1,205 @@
+"""Terms: paths of the backward pass left out or taken with another factor, and contributions to an entry lost.
+
+The derivative of one entry is a sum over all paths to the output. Cutting an edge of the tape leaves out the paths
+through it. And every entry's gradient is a sum over the output's entries,
+
+    ∂L/∂x_i = Σ_o v_o · ∂y_o/∂x_i,                                                   (1)
+
+whose terms show what a derivation kept when it dropped the others: the last, the first, its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
+from typing import Any
+
+import jax
+import numpy as np
+
+from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
+from crosscheck.diagnosis.steps import label, value_name
+from crosscheck.diagnosis.words import operand_name
+from crosscheck.switches import Edge, Tape
+from reference.precision import double_precision
+
+# Pairs of edges are tried up to this many edges.
+MOST_EDGES = 40
+# How many wrong entries have their terms (1) written out.
+ENTRIES = 6
+
+
+def edge_name(tape: Tape, edge: Edge) -> str:
+    """ "the denominator of the quotient", "x in the product"."""
+    step = tape.steps[edge[0]]
+    what = label(tape, edge[0])
+    if len(step.active) == 1:
+        return what
+    who = value_name(tape, step.reads[edge[1]])
+    if who in tape.inputs and who not in what:
+        return f"{who} in {what}"
+    return f"{operand_name(step.name, edge[1])} of {what}"
+
+
+def scaled(problem: Problem, kind: str, text: str, edges: dict[Edge, float]) -> Candidate:
+    key = ("scaled", *edges.items())
+    return Candidate(
+        kind,
+        text,
+        lambda point, k: point.once(key, lambda: point.switched(scales=edges).gradients)[k],
+        key,
+    )
+
+
+def cut_paths(problem: Problem, name: str) -> Iterator[Candidate]:
+    """Paths left out: through one edge."""
+    tape = problem.tape
+    if tape is None:
+        return
+    edges = tape.junctions()
+    for edge in edges:
+        yield scaled(
+            problem,
+            "missing-terms",
+            f"leaves out the path through {edge_name(tape, edge)}",
+            {edge: 0.0},
+        )
+
+
+def cut_together(problem: Problem, name: str) -> Iterator[Candidate]:
+    """Paths left out together: through all sums, through two edges."""
+    tape = problem.tape
+    if tape is None:
+        return
+    edges = tape.junctions()
+    sums = [e for e in tape.edges if tape.steps[e[0]].name in ("reduce_sum", "reduce_max")]
+    if len(sums) > 1:
+        text = "treats every sum and mean as a constant"
+        yield scaled(problem, "missing-terms", text, dict.fromkeys(sums, 0.0))
+    if len(edges) <= MOST_EDGES:
+        for a, b in combinations(edges, 2):
+            text = f"leaves out the paths through {edge_name(tape, a)} and {edge_name(tape, b)}"
+            yield scaled(problem, "missing-terms", text, {a: 0.0, b: 0.0})
+
+
+def weighted_paths(problem: Problem, name: str) -> Iterator[Candidate]:
+    """One path with the wrong sign, twice, or half."""
+    tape = problem.tape
+    if tape is None:
+        return
+    for edge in tape.junctions():
+        where = edge_name(tape, edge)
+        yield scaled(
+            problem, "sign", f"has the wrong sign on the path through {where}", {edge: -1.0}
+        )
+        yield scaled(problem, "scaled", f"counts the path through {where} twice", {edge: 2.0})
+        yield scaled(problem, "scaled", f"counts the path through {where} half", {edge: 0.5})
+
+
+# ---------------------------------------------------------------------- the contributions to an entry
+
+
+def columns(point: Point, name: str, entries: Array) -> list[Array]:
+    """(1) term by term, for some entries of one input: each an array of the output's shape."""
+    tape = point.tape
+    assert tape is not None
+
+    def derivative(inputs: dict[str, Any], direction: Any) -> Any:
+        def forward(x: Any) -> Any:
+            full = [inputs[n] if n != name else x for n in tape.names]
+            return tape.trace_run(full, list(tape.constants.values()))[tape.output]
+
+        return jax.jvp(forward, (inputs[name],), (direction,))[1]
+
+    with double_precision():
+        run = tape.programs.setdefault(("columns", name), jax.jit(derivative))
+        found = []
+        for entry in entries:
+            direction = np.zeros(point.inputs[name].shape)
+            direction[tuple(entry)] = 1.0
+            found.append(np.asarray(run(point.inputs, direction)) * point.v)
+    return found
+
+
+def kept_terms(column: Array, shape: tuple[int, ...]) -> Iterator[tuple[tuple[Any, ...], float]]:
+    """Names of the ways to keep some of the terms of (1), and what they leave."""
+    nonzero = np.argwhere(column != 0)
+    terms = column[column != 0]
+    if len(terms) < 2:
+        return
+    yield ("mean",), terms.mean()
+    yield ("absolute",), np.abs(terms).sum()
+    yield ("largest",), terms[np.abs(terms).argmax()]
+    for r in range(1, column.ndim + 1):
+        for keep in combinations(range(column.ndim), r):
+            groups, where = np.unique(nonzero[:, keep], axis=0, return_inverse=True)
+            if len(groups) < 2:
+                continue
+            sums = np.bincount(np.ravel(where), terms)
+            for signs in product((1, -1), repeat=r):
+                # np.unique sorts by the first axis first: so does a nest of loops.
+                order = np.lexsort((groups * np.array(signs))[:, ::-1].T)
+                yield ("last", keep, signs), sums[order[-1]]
+
+
+def contributions(problem: Problem, name: str) -> Iterator[Candidate]:
+    """What is kept of (1) at some wrong entries; the Jacobian's diagonal alone."""
+    if problem.tape is None or problem.given.v.ndim == 0:
+        return
+    shape = problem.given.truth[name].shape
+    if shape == problem.given.v.shape:
+
+        def diagonal(point: Point, k: str) -> Array | None:
+            if k != name:
+                return None
+            return point.once(("diagonal", k), lambda: diagonal_of(point, k))
+
+        if np.prod(shape) <= 512:
+            yield Candidate("missing-terms", "keeps only the diagonal of the Jacobian", diagonal)
+
+
+def diagonal_of(point: Point, name: str) -> Array:
+    entries = np.argwhere(np.ones(point.inputs[name].shape, bool))
+    found = columns(point, name, entries)
+    return np.array([c[tuple(e)] for c, e in zip(found, entries, strict=True)]).reshape(
+        point.inputs[name].shape
+    )
+
+
+def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str, Any]] | None:
+    """Which single group of contributions every wrong entry kept, at every point: (kind, text, evidence)."""
+    if problem.tape is None or problem.given.v.ndim == 0:
+        return None
+    survivors: set[tuple[Any, ...]] | None = None
+    for point in problem.points(name):
+        wrong, truth = point.wrong[name], point.truth[name]
+        entries = np.argwhere(np.abs(wrong - truth) > point.bound[name])
+        if not len(entries):
+            return None
+        entries = problem.rng.permutation(entries)[:ENTRIES]
+        for entry, column in zip(entries, columns(point, name, entries), strict=True):
+            slack = 8 * max(point.relative_bound(name), 2.0**-46) * np.abs(column).sum()
+            fits = {
+                way
+                for way, value in kept_terms(column, truth.shape)
+                if abs(value - wrong[tuple(entry)]) <= slack
+            }
+            survivors = fits if survivors is None else survivors & fits
+            if not survivors:
+                return None
+    if not survivors:
+        return None
+    way = min(survivors, key=lambda w: (w[0] != "last", len(w) > 1 and len(w[1])))
+    if way[0] == "mean":
+        return "scaled", "averages the contributions to each entry instead of adding them up", {}
+    if way[0] == "absolute":
+        return "sign", "adds up the absolute values of the contributions", {}
+    if way[0] == "largest":
+        return "overwritten", "keeps only the largest of several contributions to an entry", {}
+    names = [problem.output_axes[a] for a in way[1]]
+    which = "last" if way[2][0] > 0 else "first"
+    return (
+        "overwritten",
+        f"keeps only the {which} of several contributions to an entry (along the {', '.join(names)}) instead of adding up",
+        {"axes": names, "kept": which},
+    )

@@ -1,0 +1,159 @@
+"""What the axes of arrays are called: "channels", "kernel rows", "batch"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from crosscheck.switches import Tape
+
+IMAGE = ("batch", "channels", "rows", "columns")
+FILTERS = ("output channels", "input channels", "kernel rows", "kernel columns")
+MATRIX = ("inputs", "outputs")
+# By number of axes, where nothing more is known.
+PLAIN = {
+    0: (),
+    1: ("entries",),
+    2: ("batch", "features"),
+    3: ("batch", "rows", "columns"),
+    4: IMAGE,
+}
+# Without a reference, only an array's name tells a parameter from data.
+PARAMETERS = ("filter", "kernel", "weight")
+
+SINGULAR = {
+    "batch": "sample",
+    "channels": "channel",
+    "rows": "row",
+    "columns": "column",
+    "output channels": "output channel",
+    "input channels": "input channel",
+    "kernel rows": "kernel row",
+    "kernel columns": "kernel column",
+    "inputs": "input",
+    "outputs": "output",
+    "features": "feature",
+    "entries": "entry",
+}
+
+
+def plain_names(ndim: int) -> tuple[str, ...]:
+    return PLAIN.get(ndim) or tuple(f"axis {i}" for i in range(ndim))
+
+
+def axis_names(name: str, shape: Sequence[int], tape: Tape | None) -> tuple[str, ...]:
+    """The words for the axes of the input `name`, from what the reference does with it."""
+    if tape is not None:
+        place = tape.inputs[name]
+        for step in tape.steps:
+            if place in step.reads:
+                written = tape.avals[step.writes[0]].shape
+                words = role(
+                    step.name, step.eqn.params, step.reads.index(place), tuple(shape), written
+                )
+                if words is not None:
+                    return words
+    elif any(word in name.lower() for word in PARAMETERS):
+        return {4: FILTERS, 2: MATRIX}.get(len(shape)) or plain_names(len(shape))
+    if len(shape) == 1 and "bias" in name.lower():
+        return ("outputs",)
+    return plain_names(len(shape))
+
+
+def role(
+    primitive: str, params: dict, operand: int, shape: tuple[int, ...], written: tuple[int, ...]
+) -> tuple[str, ...] | None:
+    """The words for an array's axes from one step that reads it; None if the step says nothing."""
+    ndim = len(shape)
+    if ndim == 1 and primitive in ("broadcast_in_dim", "reshape") and len(written) in (2, 4):
+        # A vector that is spread over images or rows: one number per channel or per output.
+        long = [axis for axis, size in enumerate(written) if size == shape[0]]
+        axis = (
+            params["broadcast_dimensions"][0]
+            if primitive == "broadcast_in_dim"
+            else long[-1]
+            if long
+            else -1
+        )
+        if axis == 1:
+            return ("output channels",) if len(written) == 4 else ("outputs",)
+    if primitive == "conv_general_dilated" and ndim == 4:
+        numbers = params["dimension_numbers"]
+        spec, words = ((numbers.lhs_spec, IMAGE), (numbers.rhs_spec, FILTERS))[operand]
+        return tuple(words[spec.index(axis)] for axis in range(4))
+    if primitive == "dot_general" and ndim == 2:
+        (left, right), _ = params["dimension_numbers"]
+        if operand == 1 and len(right) == 1:
+            return MATRIX if right[0] == 0 else MATRIX[::-1]
+    return None
+
+
+def output_names(ndim: int) -> tuple[str, ...]:
+    if ndim == 4:
+        return ("batch", "output channels", "output rows", "output columns")
+    if ndim == 2:
+        return ("batch", "outputs")
+    return plain_names(ndim)
+
+
+def listed(words: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    items = list(words)
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def along(names: Sequence[str], axes: Iterable[int]) -> str:
+    return listed(names[a] for a in axes)
+
+
+# ---------------------------------------------------------------------- steps
+
+STEPS = {
+    "reduce_sum": "the sum",
+    "reduce_max": "the maximum",
+    "reduce_window_max": "the pooling maximum",
+    "reduce_window_min": "the pooling minimum",
+    "reduce_window_sum": "the window sum",
+    "conv_general_dilated": "the convolution",
+    "dot_general": "the matrix product",
+    "mul": "the product",
+    "div": "the quotient",
+    "sub": "the difference",
+    "add": "the sum of two terms",
+    "add_any": "the sum of two terms",
+    "exp": "the exponential",
+    "log": "the logarithm",
+    "sqrt": "the square root",
+    "rsqrt": "the reciprocal square root",
+    "integer_pow": "the power",
+    "square": "the square",
+    "logistic": "the sigmoid",
+    "tanh": "tanh",
+    "max": "the maximum",
+    "min": "the minimum",
+    "select_n": "the selection",
+    "gather": "the indexing",
+}
+OPERANDS = {
+    "div": ("the numerator", "the denominator"),
+    "sub": ("the first term", "the subtracted term"),
+    "conv_general_dilated": ("the input", "the filters"),
+    "dot_general": ("the left factor", "the right factor"),
+    "mul": ("the first factor", "the second factor"),
+}
+
+
+def step_name(primitive: str, within: str) -> str:
+    """A step in words, with the function it stands in where that says more."""
+    if primitive.startswith("custom_"):
+        return within or "an activation"
+    name = STEPS.get(primitive, primitive)
+    readable = within.strip("_").replace("_", " ")
+    return f"{name} in {readable}" if readable and readable not in (primitive, name) else name
+
+
+def operand_name(primitive: str, operand: int) -> str:
+    if primitive in OPERANDS and operand < 2:
+        return OPERANDS[primitive][operand]
+    return ("the first term", "the second term")[operand] if operand < 2 else f"operand {operand}"

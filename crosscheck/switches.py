@@ -1,0 +1,316 @@
+"""Counterfactual autodiff: the backward pass as a list of steps, each of which can be made to do something else.
+
+A forward f is a list of primitive steps. Its backward pass visits them in reverse; at each it reads the operands that the
+forward left (the residuals) and turns the gradient that arrives at the step's output into one for each operand:
+
+    ḡ_x = s · pull(step; residuals)(ḡ_y) + injected                                (1)
+
+with s = 1 and nothing injected. A mistaken derivation is, nearly always, (1) with something switched at one step: a path
+left out (s = 0), taken twice or with the wrong sign (s = 2, -1), the wrong array read (another residual: flipped
+filters, a mask taken from somewhere else), or another rule altogether (s = 0 and the rule's result injected: a derivative
+left out, every entry of a window rewarded instead of its winner). So the backward is compiled once with residuals, s and
+injections as arguments, and a counterfactual is a change of numbers, made in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from crosscheck.autodiff import fingerprint
+from crosscheck.walk import evaluate, inner_jaxpr
+from reference.precision import double_precision
+
+Array = np.ndarray
+Arrays = dict[str, Array]
+Edge = tuple[int, int]  # (step, operand): one way on which a gradient travels back
+
+# A call with a derivative rule of its own is one step where it is an elementwise function of one operand: its own rule
+# says what happens at a kink (ReLU at 0), the steps inside would say something else.
+CUSTOM = frozenset(["custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"])
+
+
+class Step(NamedTuple):
+    """One primitive equation of the forward, calls inlined.
+
+    `reads` and `writes` are places in the list of values; `active` the operands on which a gradient travels back;
+    `within` the name of the innermost function that the step was traced in ("relu"), or "".
+    """
+
+    name: str
+    within: str
+    eqn: core.JaxprEqn
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    active: tuple[int, ...]
+
+
+class Pulled(NamedTuple):
+    """A backward pass: a gradient per input, and what arrived at the output of each step (None where nothing did)."""
+
+    gradients: Arrays
+    arriving: list[Any]
+
+
+def is_float(aval: Any) -> bool:
+    return jnp.issubdtype(aval.dtype, jnp.floating)
+
+
+class Tape:
+    """The steps of one forward at fixed shapes, and the two compiled programs: values forward, gradients back.
+
+    Args:
+        closed: the forward's jaxpr, one argument per name.
+        names: the arguments, in order.
+        wrt: those to differentiate.
+        whole_calls: keep every call with its own derivative rule as one step, whatever it does.
+    """
+
+    def __init__(
+        self,
+        closed: core.ClosedJaxpr,
+        names: tuple[str, ...],
+        wrt: tuple[str, ...],
+        *,
+        whole_calls: bool = False,
+    ) -> None:
+        self.names, self.wrt = names, wrt
+        self.whole_calls = whole_calls
+        self.steps: list[Step] = []
+        self.avals: list[Any] = []  # of every value
+        self.constants: dict[int, Any] = {}
+        self.moves: list[bool] = []  # does the value depend on a differentiated input
+        self.inputs = {
+            name: self.value(v.aval, name in wrt and is_float(v.aval))
+            for name, v in zip(names, closed.jaxpr.invars, strict=True)
+        }
+        outs = self.flatten(closed.jaxpr, closed.consts, [self.inputs[n] for n in names], "")
+        self.output = outs[0]
+        self.edges: list[Edge] = [(k, i) for k, step in enumerate(self.steps) for i in step.active]
+        self.number = {edge: n for n, edge in enumerate(self.edges)}
+        self.compiled_run = jax.jit(self.trace_run)
+        self.compiled_pull = jax.jit(self.trace_pull)
+        self.programs: dict[
+            Any, Callable[..., Any]
+        ] = {}  # further compiled pieces of the same forward
+        self.nothing: list[Any] | None = None
+
+    # ------------------------------------------------------------------ the steps
+
+    def value(self, aval: Any, moves: bool) -> int:
+        self.avals.append(aval)
+        self.moves.append(moves)
+        return len(self.avals) - 1
+
+    def constant(self, aval: Any, value: Any) -> int:
+        place = self.value(aval, False)
+        self.constants[place] = value
+        return place
+
+    def flatten(
+        self, jaxpr: core.Jaxpr, consts: list[Any], places: list[int], within: str
+    ) -> list[int]:
+        env: dict[Any, int] = dict(zip(jaxpr.invars, places, strict=True))
+        for var, value in zip(jaxpr.constvars, consts, strict=True):
+            env[var] = self.constant(var.aval, value)
+
+        def read(atom: Any) -> int:
+            return (
+                self.constant(atom.aval, atom.val) if isinstance(atom, core.Literal) else env[atom]
+            )
+
+        for eqn in jaxpr.eqns:
+            reads = [read(atom) for atom in eqn.invars]
+            inner = inner_jaxpr(eqn)
+            if inner is not None and not self.whole(eqn):
+                name = str(eqn.params.get("name", within))
+                writes = self.flatten(inner[0], inner[1], reads, name)
+            else:
+                active = tuple(
+                    i for i, r in enumerate(reads) if self.moves[r] and is_float(self.avals[r])
+                )
+                writes = [
+                    self.value(v.aval, bool(active) and is_float(v.aval)) for v in eqn.outvars
+                ]
+                self.steps.append(
+                    Step(eqn.primitive.name, within, eqn, tuple(reads), tuple(writes), active)
+                )
+            env.update(zip(eqn.outvars, writes, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def whole(self, eqn: core.JaxprEqn) -> bool:
+        if eqn.primitive.name not in CUSTOM:
+            return False
+        if self.whole_calls:
+            return True
+        moving = [v.aval for v in eqn.invars if not isinstance(v, core.Literal)]
+        return len(moving) == len(eqn.outvars) == 1 and moving[0].shape == eqn.outvars[0].aval.shape
+
+    # ------------------------------------------------------------------ the two programs
+
+    def trace_run(self, inputs: list[Any], constants: list[Any]) -> list[Any]:
+        values: list[Any] = [None] * len(self.avals)
+        for name, value in zip(self.names, inputs, strict=True):
+            values[self.inputs[name]] = value
+        for place, value in zip(self.constants, constants, strict=True):
+            values[place] = value
+        for step in self.steps:
+            outs = as_function(step.eqn)(*[values[r] for r in step.reads])
+            for place, out in zip(step.writes, outs, strict=True):
+                values[place] = out
+        return values
+
+    def trace_pull(
+        self, residuals: list[list[Any]], v: Any, scales: Any, injected: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        arrived: dict[int, Any] = {self.output: v}
+        arriving: list[Any] = [None] * len(self.steps)
+        for k in reversed(range(len(self.steps))):
+            step = self.steps[k]
+            moving = [w for w in step.writes if self.moves[w]]
+            if not step.active or not any(w in arrived for w in moving):
+                continue
+            g = [arrived[w] if w in arrived else zeros(self.avals[w]) for w in moving]
+            arriving[k] = g[0]
+            for i, pulled in zip(
+                step.active, pull_back(step, residuals[k], g, moving), strict=True
+            ):
+                edge = self.number[k, i]
+                back = scales[edge] * pulled + injected[edge]  # (1)
+                place = step.reads[i]
+                arrived[place] = arrived[place] + back if place in arrived else back
+        return [
+            arrived.get(self.inputs[n], zeros(self.avals[self.inputs[n]])) for n in self.wrt
+        ], arriving
+
+    # ------------------------------------------------------------------ running them
+
+    def run(self, inputs: Mapping[str, Any]) -> list[Any]:
+        """Every value of the forward at `inputs`, in the order of `avals`."""
+        with double_precision():
+            return self.compiled_run([inputs[n] for n in self.names], list(self.constants.values()))
+
+    def pull(
+        self,
+        values: list[Any],
+        v: Any,
+        *,
+        scales: Mapping[Edge, float] | None = None,
+        injected: Mapping[Edge, Any] | None = None,
+        residuals: Mapping[Edge, Any] | None = None,
+    ) -> Pulled:
+        """The backward pass from the cotangent `v` at the forward's `values`, with switches.
+
+        Args:
+            scales: by edge, what multiplies the gradient there; 1 elsewhere.
+            injected: by edge, what is added to it; an array of the operand's shape.
+            residuals: by (step, operand), what the backward reads instead of the forward's operand.
+        """
+        with double_precision():
+            if self.nothing is None:
+                self.nothing = [
+                    jax.device_put(zeros(self.avals[self.steps[k].reads[i]])) for k, i in self.edges
+                ]
+            read = [[values[r] for r in step.reads] for step in self.steps]
+            for (k, i), value in (residuals or {}).items():
+                read[k][i] = self.shaped(value, self.avals[self.steps[k].reads[i]])
+            factors = np.ones(len(self.edges))
+            for edge, scale in (scales or {}).items():
+                factors[self.number[edge]] = scale
+            added = list(self.nothing)
+            for edge, value in (injected or {}).items():
+                added[self.number[edge]] = self.shaped(
+                    value, self.avals[self.steps[edge[0]].reads[edge[1]]]
+                )
+            gradients, arriving = self.compiled_pull(
+                read, self.shaped(v, self.avals[self.output]), factors, added
+            )
+            named = {n: np.asarray(g) for n, g in zip(self.wrt, gradients, strict=True)}
+            return Pulled(named, arriving)
+
+    @staticmethod
+    def shaped(value: Any, aval: Any) -> Array:
+        """`value` in the shape and dtype that the program was compiled for, so that it is never compiled again."""
+        array = np.asarray(value, aval.dtype)
+        if array.shape != aval.shape:
+            raise ValueError(f"shape {array.shape} where the tape has {aval.shape}")
+        return array
+
+    def junctions(self) -> list[Edge]:
+        """The edges where paths part or meet: cutting any other edge is cutting one of these."""
+        readers: dict[int, int] = {}
+        for k, i in self.edges:
+            place = self.steps[k].reads[i]
+            readers[place] = readers.get(place, 0) + 1
+        return [
+            (k, i)
+            for k, i in self.edges
+            if len(self.steps[k].active) > 1 or readers[self.steps[k].reads[i]] > 1
+        ]
+
+
+def zeros(aval: Any) -> Array:
+    return np.zeros(aval.shape, aval.dtype)
+
+
+def as_function(eqn: core.JaxprEqn) -> Callable[..., list[Any]]:
+    """One equation as a function of its operands, with the derivative rule it brings along."""
+    if eqn.primitive.name not in CUSTOM:
+        return lambda *operands: evaluate(eqn, operands)
+    places = {id(a): a for a in eqn.invars if not isinstance(a, core.Literal)}
+    single = core.Jaxpr((), list(places.values()), list(eqn.outvars), [eqn])
+    function = core.jaxpr_as_fun(core.ClosedJaxpr(single, []))
+    order = [None if isinstance(a, core.Literal) else id(a) for a in eqn.invars]
+
+    def call(*operands: Any) -> list[Any]:
+        given = {key: x for key, x in zip(order, operands, strict=True) if key is not None}
+        return list(function(*[given[key] for key in places]))
+
+    return call
+
+
+def pull_back(step: Step, residuals: list[Any], g: list[Any], moving: list[int]) -> tuple[Any, ...]:
+    """The gradients of the active operands of one step, from those of its outputs that move."""
+    function = as_function(step.eqn)
+
+    def forward(*active: Any) -> list[Any]:
+        operands = list(residuals)
+        for i, x in zip(step.active, active, strict=True):
+            operands[i] = x
+        outs = function(*operands)
+        return [out for place, out in zip(step.writes, outs, strict=True) if place in moving]
+
+    return jax.vjp(forward, *[jnp.asarray(residuals[i]) for i in step.active])[1](g)
+
+
+TAPES: OrderedDict[Any, Tape] = OrderedDict()
+TAPE_LIMIT = 32
+
+
+def record(
+    reference: Callable[..., Any],
+    inputs: Mapping[str, Array],
+    wrt: tuple[str, ...],
+    *,
+    whole_calls: bool = False,
+) -> Tape:
+    """The tape of `reference(**inputs)` at these shapes; the same trace gives the same compiled tape."""
+    names = tuple(inputs)
+    with double_precision():
+        closed = jax.make_jaxpr(lambda *a: reference(**dict(zip(names, a, strict=True))))(
+            *inputs.values()
+        )
+        literal = tuple((str(jnp.result_type(c)), np.asarray(c).tobytes()) for c in closed.consts)
+        key = (fingerprint(closed.jaxpr), literal, names, wrt, whole_calls)
+        if key not in TAPES:
+            TAPES[key] = Tape(closed, names, wrt, whole_calls=whole_calls)
+            while len(TAPES) > TAPE_LIMIT:
+                TAPES.popitem(last=False)
+        TAPES.move_to_end(key)
+        return TAPES[key]
