@@ -7,6 +7,7 @@ are those of the plain jitted VJP, bit for bit.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -63,6 +64,7 @@ class Program(NamedTuple):
 
 PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
 PROGRAM_LIMIT = 256
+PROGRAMS_LOCK = threading.Lock()  # several cases may be checked at once
 
 
 def trace(
@@ -105,9 +107,10 @@ def fingerprint(jaxpr: core.Jaxpr) -> tuple[Any, ...]:
 def program(closed: core.ClosedJaxpr, unit: float, tiny: float) -> Program:
     """The compiled walk of `closed`, from the cache if the same trace was seen before."""
     key = (fingerprint(closed.jaxpr), unit, tuple((np.shape(c), str(jnp.result_type(c))) for c in closed.consts))
-    if key in PROGRAMS:
-        PROGRAMS.move_to_end(key)
-        return PROGRAMS[key]
+    with PROGRAMS_LOCK:
+        if key in PROGRAMS:
+            PROGRAMS.move_to_end(key)
+            return PROGRAMS[key]
     weak: set[str] = set()
     jaxpr = closed.jaxpr
 
@@ -120,10 +123,12 @@ def program(closed: core.ClosedJaxpr, unit: float, tiny: float) -> Program:
         flips = [z if n.flip is None else n.flip for z, n in zip(zeros, notes, strict=True)]
         return values, errors, flips
 
-    PROGRAMS[key] = Program(jax.jit(run), weak)
-    while len(PROGRAMS) > PROGRAM_LIMIT:
-        PROGRAMS.popitem(last=False)
-    return PROGRAMS[key]
+    made = Program(jax.jit(run), weak)
+    with PROGRAMS_LOCK:
+        PROGRAMS[key] = made
+        while len(PROGRAMS) > PROGRAM_LIMIT:
+            PROGRAMS.popitem(last=False)
+    return made
 
 
 def output_shape(reference: Reference, inputs: dict[str, Array]) -> tuple[tuple[int, ...], np.dtype]:

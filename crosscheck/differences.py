@@ -34,6 +34,8 @@ Function = Callable[[Array], Array]
 LEVELS = (6, 10, 14, 18, 22, 26)
 # S above this many times its own noise is seen; below, the second difference is rounding.
 SEEN = 4.0
+# A step is good enough when its bound is below this share of the gradient's own size: two thirds of a difference's best.
+ENOUGH = 2.0**-20
 # A difference decides an entry where its bound is below this share of the entry's natural scale. It is a threshold of
 # usefulness, not of agreement: it can only make the witness silent, never make two numbers agree.
 USEFUL = 2.0**-10
@@ -146,9 +148,10 @@ class Differences:
         bound = np.full(self.flat.shape, np.inf)
         kink = np.zeros(self.flat.shape, bool)
         crossed = np.zeros(self.flat.shape, bool)
-        start, since = 0, 0
+        start, since, largest = 0, 0, 0.0
         for group in groups:
-            found = self.differentiate_group(group, LEVELS[start:])
+            found = self.differentiate_group(group, LEVELS[start:], ENOUGH * largest)
+            largest = max(largest, float(np.max(np.abs(found.value), initial=0.0)))
             value[group.entries], bound[group.entries] = found.value, found.bound
             kink[group.entries], crossed[group.entries] = found.kink, found.crossed
             # Neighbours like similar steps: begin where the last group ended, and look back up now and then.
@@ -174,7 +177,8 @@ class Differences:
             },
         )
 
-    def differentiate_group(self, group: Group, levels: tuple[int, ...]) -> GroupResult:
+    def differentiate_group(self, group: Group, levels: tuple[int, ...], enough: float = 0.0) -> GroupResult:
+        """Down the levels until noise, or a bound of `enough` (or of that share of the value), ends it."""
         n = group.members
         value, bound = np.zeros(n), np.full(n, np.inf)
         done, suspicious = np.zeros(n, bool), np.zeros(n, bool)
@@ -199,7 +203,8 @@ class Differences:
             better = good & ~done & (error < bound)
             value, bound = np.where(better, best, value), np.where(better, error, bound)
             # Below the noise a smaller step gains nothing: stop there, or where this level was no better than the last.
-            done |= good & ((error <= 8 * b.noise) | (~better & np.isfinite(bound)))
+            enough_here = np.maximum(enough, ENOUGH * np.abs(best))
+            done |= good & ((error <= 8 * b.noise) | (error <= enough_here) | (~better & np.isfinite(bound)))
             suspicious |= ~good & ~done
             chosen = place if better.any() else chosen
             if done.all():

@@ -36,7 +36,7 @@ def plan_for(operation: Operation, name: str) -> Plan | None:
     x = operation.inputs[name]
     if x.size <= 2 * probes(x):
         return None
-    plan = find_plan(lambda z: operation.output({name: z}), x, np.random.default_rng(0))
+    plan = find_plan(lambda z: operation.moved({name: z}), x, np.random.default_rng(0))
     return plan if plan.evaluations < x.size else None
 
 
@@ -45,7 +45,7 @@ def moving_witnesses(operation: Operation, name: str, v: Array, noise: Array | N
     directions; and the complex step where it is cheap and the code takes complex numbers.
     """
     x = operation.inputs[name]
-    witness = Differences(lambda z: operation.output({name: z}), x, v, noise)
+    witness = Differences(lambda z: operation.moved({name: z}), x, v, noise)
     started = time.perf_counter()
     witness.evaluate(x)
     one_forward = max(time.perf_counter() - started, 1e-9)
@@ -75,7 +75,7 @@ def reproduces(operation: Operation, name: str, v: Array, noise: Array | None, e
     """Whether the grouped differences give the derivative along one dense random direction."""
     x = operation.inputs[name]
     direction = random_direction(x, np.random.default_rng(1))
-    along = along_direction(lambda z: operation.output({name: z}), x, direction, v, noise)
+    along = along_direction(lambda z: operation.moved({name: z}), x, direction, v, noise)
     if along.kink[0] or not np.isfinite(estimate.bound).all():
         return True  # a kink on the way: the direction says nothing
     allowed = along.bound[0] + float(np.sum(estimate.bound * np.abs(direction)))
@@ -99,7 +99,7 @@ def directions(operation: Operation, name: str, v: Array, noise: Array | None) -
     values, bounds, kinks, used = [], [], [], []
     for _ in range(DIRECTION_COUNT):
         d = random_direction(x, rng)
-        along = along_direction(lambda z: operation.output({name: z}), x, d, v, noise)
+        along = along_direction(lambda z: operation.moved({name: z}), x, d, v, noise)
         values.append(along.value[0])
         bounds.append(along.bound[0])
         kinks.append(bool(along.kink[0]))
@@ -177,11 +177,10 @@ def complex_step(operation: Operation, name: str, v: Array, groups: list[Group])
 
 def complex_output(operation: Operation, changed: dict[str, Array]) -> Array | None:
     """The forward at complex inputs, or None where the user's code refuses them or returns a real array."""
-    inputs = {k: np.array(a, copy=True) for k, a in {**operation.inputs, **changed}.items()}
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            y = np.asarray((operation.complex_forward or operation.forward)(inputs))
+            y = operation.moved(changed)
     except Exception:  # any refusal means: this witness cannot be called
         return None
     return y if y.dtype.kind == "c" and np.isfinite(y).all() else None

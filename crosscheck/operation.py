@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import reference.network
-from manual import Layer
+from manual import Layer, LayeredNeuralNetwork
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -39,7 +39,8 @@ class Operation:
         wrt: the names that are differentiated.
         reference: `reference(**inputs) -> y` in jax.numpy, or None.
         widen: gives the same operation on float64 copies (for code that holds arrays of its own dtype).
-        complex_forward: the forward for the complex step, where it is not `forward` itself.
+        moving_forward: the same function, quicker to evaluate many times and for complex numbers; None: `forward`. It must
+            not write to its arguments.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Operation:
     wrt: tuple[str, ...]
     reference: Callable[..., Any] | None
     widen: Callable[[], Operation] | None = field(default=None, repr=False)
-    complex_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
+    moving_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
 
     @property
     def dtype(self) -> np.dtype:
@@ -71,6 +72,12 @@ class Operation:
         inputs = {**self.inputs, **(changed or {})}
         y = self.forward({k: np.array(a, copy=True) for k, a in inputs.items()})
         return as_array(y, f"forward of {self.name}", "one array")
+
+    def moved(self, changed: Arrays) -> Array:
+        """As `output`, for witnesses that evaluate many points."""
+        if self.moving_forward is None:
+            return self.output(changed)
+        return np.asarray(self.moving_forward({**self.inputs, **changed}))
 
     def gradients(self, grad_output: Array) -> Arrays:
         """The hand-derived gradients at the point, copied at once, one per name in `wrt`."""
@@ -227,6 +234,7 @@ def from_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None) 
     arrays, names = checked_inputs({"x": x, **parameters.values()}, None)
     if arrays["x"].dtype.kind != "f":
         raise TypeError(f"x has dtype {arrays['x'].dtype}; it must be float32 or float64")
+    chain = Chain.of(layer) if isinstance(layer, Layer) else None
     if reference is None and isinstance(layer, Layer):
         reference = twin(layer)
 
@@ -248,7 +256,49 @@ def from_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None) 
             return from_layer(layer.astype(np.float64), wide(np.asarray(x)), reference)
         return from_layer(layer, wide(np.asarray(x)), reference).at({k: wide(a) for k, a in arrays.items()})
 
-    return Operation(type(layer).__name__, forward, backward, arrays, names, reference, widen)
+    moving = None if chain is None else chain.forward
+    return Operation(type(layer).__name__, forward, backward, arrays, names, reference, widen, moving)
+
+
+class Chain:
+    """The forward of our own layers as the chain of functions that it is, for witnesses that evaluate it many times.
+
+    It takes complex numbers, and it keeps what every stage gave: stages before the first changed array are not run again.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.stages = layer.stages()
+        self.functions = [import_module(f"manual.{stage.operation}").forward for stage in self.stages]
+        self.last: list[tuple[list[Array], Array]] = []
+
+    @classmethod
+    def of(cls, layer: Layer) -> Chain | None:
+        """The chain of a layer whose forward is the inherited one; None where a layer brings its own."""
+        plain = type(layer).forward in (Layer.forward, LayeredNeuralNetwork.forward)
+        if not plain or any(cls.of(inner) is None for inner in getattr(layer, "layers", ())):
+            return None
+        try:
+            return cls(layer)
+        except NotImplementedError:
+            return None
+
+    def forward(self, values: Arrays) -> Array:
+        y, fresh = values["x"], False
+        for place, (stage, function) in enumerate(zip(self.stages, self.functions, strict=True)):
+            arrays = [values[name] for name in stage.parameters]
+            seen = [y, *arrays] if place == 0 else arrays
+            if not fresh and place < len(self.last) and all(map(identical, self.last[place][0], seen)):
+                y = self.last[place][1]
+                continue
+            fresh = True
+            y, _ = function(y, *arrays, **stage.hyperparameters)
+            self.last[place:] = [([np.array(a, copy=True) for a in seen], y)]
+        return y
+
+
+def identical(a: Array, b: Array) -> bool:
+    """The same bits, but for the sign of zero; NaN is never identical."""
+    return a.dtype == b.dtype and a.shape == b.shape and bool((a == b).all())
 
 
 class Parameters:
@@ -329,8 +379,15 @@ def with_loss(operation: Operation, loss: Any, target: Array) -> Operation:
     def widen() -> Operation:
         return with_loss(inner.widened(), loss, wide(target))
 
+    moving = None
+    if inner.moving_forward is not None:
+        before, last = inner.moving_forward, import_module(f"manual.{loss.operation}")
+
+        def moving(values: Arrays) -> Any:
+            return last.forward(before(values), target=target)[0]
+
     name = f"{inner.name} with {type(loss).__name__}"
-    return Operation(name, forward, backward, inner.inputs, inner.wrt, reference_forward, widen)
+    return Operation(name, forward, backward, inner.inputs, inner.wrt, reference_forward, widen, moving)
 
 
 def from_loss(loss: Any, prediction: Array, target: Array) -> Operation:
@@ -343,5 +400,6 @@ def from_loss(loss: Any, prediction: Array, target: Array) -> Operation:
         arrays,
         names,
         lambda prediction: prediction,
+        moving_forward=lambda values: values["prediction"],
     )
     return replace(with_loss(identity, loss, target), name=type(loss).__name__)

@@ -7,15 +7,16 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 
 from crosscheck.cases import Case, all_cases, layers
 from crosscheck.check import judge
@@ -58,8 +59,9 @@ def run_cases(cases: list[Case], seed: int, json_file: Path | None) -> bool:
     keep_compilations()
     console = Console()
     started = time.perf_counter()
-    results = [(case, result) for case, result in checked(cases, seed, console)]
-    console.print(table(results, console))
+    results = list(checked(cases, seed, console))
+    for line in table(results):
+        console.print(line, soft_wrap=True)
     for case, result in results:
         if not result:
             console.print(f"\n{case.name}", style="bold red", markup=False)
@@ -80,62 +82,52 @@ def run_cases(cases: list[Case], seed: int, json_file: Path | None) -> bool:
     return failed == 0
 
 
-def checked(cases: list[Case], seed: int, console: Console) -> Any:
-    """The results one by one, with a bar on a terminal and a plain line now and then elsewhere."""
-    if not console.is_terminal:
-        for place, case in enumerate(cases, 1):
-            yield case, check_case(case, seed)
-            if place % 20 == 0 or place == len(cases):
-                print(f"checked {place} of {len(cases)} cases", file=sys.stderr, flush=True)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("cross-checking", total=len(cases))
-        for case in cases:
-            progress.update(task, description=f"{case.layer:<21}")
-            yield case, check_case(case, seed)
-            progress.advance(task)
+WORKERS = 2  # one case compiles in XLA while another is differenced in NumPy
 
 
-def table(results: list[tuple[Case, Result]], console: Console) -> Table:
-    """A row per gradient: what it is, its largest error beside the bound there, the verdict of each pair."""
-    out = Table(
-        title="hand-derived (H) against autodiff (A) and finite differences (D)",
-        caption="error and bound: H/A, where the error takes the largest share of its bound; 'ok -n': n entries at a kink or "
-        "below the noise of a difference; float32 cases: also judged as float32 arithmetic",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    out.add_column("layer", no_wrap=False, overflow="fold")
-    out.add_column("configuration", overflow="fold", ratio=1)
-    out.add_column("gradient", overflow="fold")
-    for heading in ("entries", "error", "bound"):
-        out.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("H/A", "H/D", "A/D"):
-        out.add_column(heading, no_wrap=True)
-    previous = None
+def checked(cases: list[Case], seed: int, console: Console) -> Iterator[tuple[Case, Result]]:
+    """The results in the table's order, with a bar on a terminal and a plain line now and then elsewhere."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        results = pool.map(lambda case: (case, check_case(case, seed)), cases)
+        if not console.is_terminal:
+            for place, outcome in enumerate(results, 1):
+                yield outcome
+                if place % 20 == 0 or place == len(cases):
+                    print(f"checked {place} of {len(cases)} cases", file=sys.stderr, flush=True)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("cross-checking", total=len(cases))
+            for case, result in results:
+                progress.update(task, description=f"{case.layer:<21}", advance=1)
+                yield case, result
+
+
+HEADING = f"  {'gradient':<12} {'entries':>8}  {'error':>8} {'bound':>8}   {'H/A':<9}{'H/D':<9}{'A/D':<9}"
+LEGEND = (
+    "H hand-derived, A autodiff, D finite differences. error and bound: H/A, where the",
+    "error takes the largest share of its bound. ok -n: at n entries D is silent (a",
+    "kink, or below its noise). float32 cases are judged as float32 arithmetic, too.",
+)
+
+
+def table(results: list[tuple[Case, Result]]) -> Iterator[Text]:
+    """A line per case, and under it a line per gradient: entries, largest error, its bound, the verdict of each pair."""
+    yield Text(HEADING, style="bold")
     for case, result in results:
-        first = True
+        yield Text.assemble((case.layer, "bold"), f"  {case.configuration}")
         for gradient in result.gradients.values():
             pair = gradient.pairs.get((HAND, AUTODIFF))
-            marks = [mark(gradient.pairs.get(pair_of)) for pair_of in COMPARED]
-            out.add_row(
-                case.layer if first and case.layer != previous else "",
-                case.configuration if first else "",
-                gradient.name,
-                str(int(np.prod(gradient.shape))),
-                "-" if pair is None else number(pair.error),
-                "-" if pair is None else number(pair.bound_at_worst),
-                *(colored(m) for m in marks),
-                style=None if gradient.passed else "bold red",
-            )
-            first, previous = False, case.layer
-    return out
-
-
-def colored(word: str) -> str:
-    return {"ok": "[green]ok[/green]", "WRONG": "[bold red]WRONG[/bold red]"}.get(word, word)
+            error, bound = ("-", "-") if pair is None else (number(pair.error), number(pair.bound_at_worst))
+            size = int(np.prod(gradient.shape))
+            line = Text(f"  {gradient.name:<12} {size:>8}  {error:>8} {bound:>8}   ")
+            for pair_of in COMPARED:
+                word = mark(gradient.pairs.get(pair_of))
+                line.append(f"{word:<9}", style="bold red" if word == "WRONG" else "green" if word == "ok" else "")
+            line.rstrip()
+            yield line
+    for sentence in LEGEND:
+        yield Text(sentence, style="dim")
 
 
 def write_json(path: Path, results: list[tuple[Case, Result]], seed: int) -> None:

@@ -128,6 +128,11 @@ def counted(pair: Pair) -> int:
 def remarks(estimates: dict[str, Estimate], pairs: Pairs) -> list[str]:
     """What the report says about a gradient beside its numbers."""
     said = []
+    normwise = max((e.notes.get("normwise", 0) for e in estimates.values()), default=0)
+    if normwise:
+        said.append(
+            f"{normwise} entries agree normwise only: rounding spread over the array, as by an FFT or Winograd's algorithm"
+        )
     if DIFFERENCE in estimates:
         notes = estimates[DIFFERENCE].notes
         size = math.prod(estimates[DIFFERENCE].value.shape)
