@@ -1,15 +1,15 @@
 """Exact arithmetic as a witness: at points of integers and dyadic numbers, equal means equal bit for bit.
 
 Where the reference is piecewise polynomial (`lattice` reads that off its jaxpr), inputs are drawn that are multiples
-of one small power of two, with few enough digits that no sum anywhere rounds. What autodiff computes there is the true
-gradient, with a bound of 0, and the hand-derived one is compared with `==`. Nothing is assumed of the user's code: one that
-rounds where nothing needs rounding (an FFT, a product with 1/3) differs by less than its rounding bound and is told
-apart from one that is wrong.
+of one small power of two, with few enough digits that no sum anywhere rounds. What autodiff computes there is the
+true gradient, with a bound of 0, and the hand-derived one is compared with `==`. Nothing is assumed of the user's
+code: one that rounds where nothing needs rounding (an FFT, a product with 1/3) differs by less than its rounding
+bound and is told apart from one that is wrong.
 
 What follows from equality. Let g = Jᵀv be the true gradient and Mᵀv what the backward computes, both linear in the
-cotangent v. If M ≠ J, some entry of (M - J)ᵀv is a linear form in v that is not zero everywhere; with every entry of v
-drawn independently from a set S it vanishes with probability at most 1/|S|.
-(R. A. DeMillo and R. J. Lipton, Inf. Process. Lett. 7 (1978) 193; J. T. Schwartz, J. ACM 27 (1980) 701.)
+cotangent v. If M ≠ J, some entry of (M - J)ᵀv is a linear form in v that is not zero everywhere; with every entry of
+v drawn independently from a set S it vanishes with probability at most 1/|S|. (R. A. DeMillo and R. J. Lipton, Inf.
+Process. Lett. 7 (1978) 193; J. T. Schwartz, J. ACM 27 (1980) 701.)
 
 Offsets, a different one for every entry, keep maxima untied and ReLUs away from zero. Some points are drawn with
 biases so low that units turn off: a missing mask is invisible where everything passes.
@@ -24,7 +24,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -64,8 +64,9 @@ EVALUATIONS = 256
 WORK = 2**20  # ... and entries times evaluations
 DIRECTIONS = 4
 DIRECTION = np.array([-4.0, -2.0, -1.0, 1.0, 2.0, 4.0])
-# How far a point of an algorithm that mixes entries (FFT, Winograd) may be off, in units of the agreement bound of the array's
-# largest entry: 32u·max E where entry by entry 8u·E is allowed (32.1 and 8 are measured in `rounding`).
+# How far a point of an algorithm that mixes entries (FFT, Winograd) may be off, in units of the agreement bound of
+# the array's largest entry: 32u·max E where entry by entry 8u·E is allowed
+# (see `persistence`).
 NORMWISE = 4.0
 # Common odd divisors above this leave no digits to draw from.
 LARGEST_SCALE = 2**14
@@ -149,11 +150,12 @@ class ExactRun:
 
     Args:
         applies: whether there is an exact point at all; if not, `reason` says why, and the rest is empty.
-        forward, outcomes: "equal" bit for bit; "rounded", within the rounding bound there; "different". The worst of all
-            points, for the output and by name.
+        forward, outcomes: "equal" bit for bit; "rounded", within the rounding bound there; "different". The worst of
+            all points, for the output and by name (without a name that only ever differed by a convention about ties).
         bits: of 53, the most that a point used.
         degree: of the forward in each input; 0 where unknown (no reference).
-        points: compared; choices: |S| of the statement.
+        points: how many were compared.
+        choices: |S| of the statement.
         difference: by name, where it was affordable.
         statement: what is true, in words.
     """
@@ -195,9 +197,7 @@ PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
 PROGRAM_LIMIT = 256
 
 
-def compiled(
-    closed: core.ClosedJaxpr, counts: frozenset[int], *, other_ties: bool, coarse: bool
-) -> Program:
+def compiled(closed: core.ClosedJaxpr, counts: frozenset[int], *, other_ties: bool, coarse: bool) -> Program:
     """The walk of `Terms`, from the cache if the same trace was seen before."""
     shapes = tuple((np.shape(c), str(jnp.result_type(c))) for c in closed.consts)
     key = (fingerprint(closed.jaxpr), shapes, counts, other_ties, coarse)
@@ -246,9 +246,7 @@ class Polynomial:
             values = {k: np.zeros(s) for k, s in self.shapes.items()}
             out = jax.eval_shape(lambda d, c: reference(**d, **c), values, self.rest)
             self.output_shape = tuple(out.shape)
-            self.closed = jax.make_jaxpr(forward_and_vjp)(
-                values, self.rest, np.zeros(self.output_shape)
-            )
+            self.closed = jax.make_jaxpr(forward_and_vjp)(values, self.rest, np.zeros(self.output_shape))
         self.scale = self.common_divisor()
         lattice, notes = self.examine(dict.fromkeys(self.names, 0))
         self.kinks = lattice.kinks
@@ -303,15 +301,11 @@ class Polynomial:
         outs = walk(self.closed.jaxpr, self.closed.consts, [None] * len(notes), notes, lattice)[1]
         return lattice, outs
 
-    def evaluate(
-        self, inputs: Arrays, v: Array, *, other_ties: bool = False, coarse: bool = False
-    ) -> tuple[Any, ...]:
+    def evaluate(self, inputs: Arrays, v: Array, *, other_ties: bool = False, coarse: bool = False) -> tuple[Any, ...]:
         """Output, gradients, sums at a point."""
-        flat = [*(inputs[k] for k in self.names), *self.rest.values(), v]
+        flat = [*(inputs[k] for k in self.names), *(inputs[k] for k in self.rest), v]
         with double_precision():
-            program = compiled(
-                self.closed, self.counts, other_ties=other_ties, coarse=coarse
-            )
+            program = compiled(self.closed, self.counts, other_ties=other_ties, coarse=coarse)
             outs, sums, rms = jax.tree.map(np.asarray, program.run(list(self.closed.consts), flat))
         if not other_ties:
             # Of several sums that a bias is part of, the largest.
@@ -322,9 +316,7 @@ class Polynomial:
                         self.beside[name] = (sign, float(size))
         return outs[0], dict(zip(self.names, outs[1:], strict=True)), sums
 
-    def draw(
-        self, rung: Rung, rng: np.random.Generator, lowered: bool
-    ) -> tuple[Arrays, Array, dict[str, int]]:
+    def draw(self, rung: Rung, rng: np.random.Generator, lowered: bool) -> tuple[Arrays, Array, dict[str, int]]:
         """Inputs, cotangent, and the digits behind the binary point of every input."""
         inputs: Arrays = {}
         q: dict[str, int] = {}
@@ -357,14 +349,14 @@ class Polynomial:
         v = np.asarray(v * rng.choice([-1.0, 1.0], self.output_shape)) * self.scale
         return inputs, v, q
 
-    def point(
-        self, rng: np.random.Generator, *, start: int = 0, lowered: bool = False
-    ) -> ExactPoint | None:
+    def point(self, rng: np.random.Generator, *, start: int = 0, lowered: bool = False) -> ExactPoint | None:
         """A point from the highest rung at or below `start` that keeps the budget; None if none does."""
-        # Without kinks few digits are drawn, and on a large operation a bound on the sums is enough and half the work.
+        # Without kinks few digits are drawn, and on a large operation a bound on the sums is enough and half the
+        # work.
         coarse = [True, False] if self.entries > LARGE and not self.kinks else [False]
         for rung, bounded in itertools.product(LADDER[start:], coarse):
             inputs, v, q = self.draw(rung, rng, lowered)
+            inputs.update(self.rest)
             lattice, _ = self.examine(q)
             y, gradients, sums = self.evaluate(inputs, v, coarse=bounded)
             spent = budget(lattice.rows, sums)
@@ -381,10 +373,9 @@ class Polynomial:
                 ]
                 room = [math.floor((DIFFERENCE_BITS - math.log2(s)) / d) for d, s in rows]
                 finest[name] = q[name] + min(room, default=24)
-            everything = {**inputs, **self.rest}
             choices = 2 ** (rung.cotangent + 1)
             bits = math.log2(largest)
-            return ExactPoint(everything, v, y, gradients, bits, choices, self.scale, finest)
+            return ExactPoint(inputs, v, y, gradients, bits, choices, self.scale, finest)
         return None
 
     def untied(self, point: ExactPoint) -> dict[str, Array]:
@@ -419,7 +410,8 @@ def at_float64(operation: Operation) -> Operation:
 class Points:
     """Exact points of one operation, drawn one after another; `reason` is not empty where there are none.
 
-    The first is `points[0]`; it may serve elsewhere (as the second point of the side effects) before `exact_run` uses it.
+    The first is `drawn[0]`; it may serve elsewhere (as the second point of the side effects) before `exact_run` uses
+    it.
     """
 
     def __init__(self, operation: Operation, *, seed: int) -> None:
@@ -464,6 +456,12 @@ class Points:
             return 2 if self.polynomial.kinks and self.polynomial.beside else 1
         return 3 if self.polynomial.kinks else 2
 
+    def gradients_at(self, inputs: Arrays, v: Array) -> Arrays:
+        """The reference's gradients at any inputs, rounded there as anybody's are; for a polynomial only."""
+        assert self.polynomial is not None
+        given = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
+        return self.polynomial.evaluate(given, np.asarray(v, np.float64))[1]
+
 
 def exact_run(
     operation: Operation,
@@ -476,8 +474,8 @@ def exact_run(
     """Compare an operation with its reference where arithmetic is exact.
 
     Args:
-        operation: of either dtype; judged as a formula, at float64. Without a reference its own exact difference is the
-            truth, if the code computes in longdouble too.
+        operation: of either dtype; judged as a formula, at float64. Without a reference its own exact difference is
+            the truth, if the code computes in longdouble too.
         seed: of the points.
         points: `Points(operation, seed=seed)`, if the caller has them already.
         hand: the operation's output and gradients at `points.drawn[0]`, if the caller has those too.
@@ -503,10 +501,13 @@ def exact_run(
             if compared:
                 break
             return ExactRun(False, f"the operation refuses the exact point: {describe(error)}")
-        if polynomial.kinks and found.different and only_ties(found, polynomial.untied(point)):
-            ties += 1
-        else:
+        if polynomial.kinks and found.different:
+            for name in conventions(found, polynomial.untied(point)):
+                del found.outcomes[name]
+        if found.wrong or len(found.outcomes) == len(formula.wrt):
             compared.append(found)
+        else:  # a tie: nothing is decided here
+            ties += 1
         if len(compared) >= points.affordable or ties >= 3 or found.wrong:
             break
     if not compared:
@@ -532,9 +533,7 @@ class Compared(NamedTuple):
         return self.forward == "different" or bool(self.different)
 
 
-def compare_at(
-    formula: Operation, point: ExactPoint, hand: tuple[Array, Arrays] | None
-) -> Compared:
+def compare_at(formula: Operation, point: ExactPoint, hand: tuple[Array, Arrays] | None) -> Compared:
     """The operation against the truth at one point; the rounding bound is computed only where they are unequal."""
     here = formula.at(point.inputs)
     if hand is None:
@@ -543,8 +542,7 @@ def compare_at(
     output, gradients = hand
     forward: Outcome = "equal" if np.array_equal(output, point.output) else "different"
     outcomes: dict[str, Outcome] = {
-        k: "equal" if np.array_equal(gradients[k], point.gradients[k]) else "different"
-        for k in formula.wrt
+        k: "equal" if np.array_equal(gradients[k], point.gradients[k]) else "different" for k in formula.wrt
     }
     if forward == "different" or "different" in outcomes.values():
         assert formula.reference is not None
@@ -569,22 +567,25 @@ def rounds(value: Array, truth: Array, bound: Array) -> bool:
     return bool((gap <= 2 * bound).all() or (gap <= NORMWISE * 2 * np.max(bound, initial=0.0)).all())
 
 
-def only_ties(found: Compared, untied: Arrays) -> bool:
-    """Whether some gradient differs only where its value is a convention: then this point decides nothing."""
+def conventions(found: Compared, untied: Arrays) -> list[str]:
+    """The gradients that differ only where the true one is a convention about ties."""
     truth = found.point.gradients
-    return any(
-        found.gradients[k].shape == truth[k].shape
-        and not ((found.gradients[k] != truth[k]) & untied[k]).any()
+    return [
+        k
         for k in found.different
-    )
+        if found.gradients[k].shape == truth[k].shape and not ((found.gradients[k] != truth[k]) & untied[k]).any()
+    ]
 
 
-def summary(
-    formula: Operation, polynomial: Polynomial, compared: list[Compared], evaluations: int
-) -> ExactRun:
-    order: list[Outcome] = ["equal", "rounded", "different"]
-    forward = max((c.forward for c in compared), key=order.index)
-    outcomes = {k: max((c.outcomes[k] for c in compared), key=order.index) for k in formula.wrt}
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    found = set(outcomes)
+    return "different" if "different" in found else "rounded" if "rounded" in found else "equal"
+
+
+def summary(formula: Operation, polynomial: Polynomial, compared: list[Compared], evaluations: int) -> ExactRun:
+    forward = worst(c.forward for c in compared)
+    seen = {k: [c.outcomes[k] for c in compared if k in c.outcomes] for k in formula.wrt}
+    outcomes: dict[str, Outcome] = {k: worst(found) for k, found in seen.items() if found}
     shown = next((c for c in compared if c.wrong), compared[0])
     difference = {}
     evaluations = min(evaluations, WORK // max(polynomial.entries, 1))
@@ -647,19 +648,13 @@ def exact_differences(
     for name in sorted(formula.wrt, key=lambda k: math.prod(polynomial.shapes[k])):
         if polynomial.degree[name] > 2:
             continue
-        finest = point.finest[name]
-        if polynomial.kinks:
-            if finest < 2:
-                continue
-            steps = [min(finest, 40)]
-        else:
-            if finest < 0:
-                continue
-            steps = [min(finest, 1)]  # without kinks every step is inside the cell
-        witness = Exactly(formula.at(point.inputs), name, point.cotangent, point.output)
-        difference = witness.compare(
-            point.gradients[name], [point.scale * 2.0**-k for k in steps], evaluations
-        )
+        # Without kinks every step is inside the cell, and the largest leaves the most digits.
+        finest = min(point.finest[name], 40 if polynomial.kinks else 1)
+        if finest < (2 if polynomial.kinks else 0):
+            continue
+        here = formula.at(point.inputs)
+        witness = Exactly(here, name, point.cotangent, point.output, point.scale)
+        difference = witness.compare(point.gradients[name], [finest - 1], evaluations)
         evaluations -= witness.evaluations
         if difference is not None:
             found[name] = difference
@@ -672,10 +667,11 @@ class Exactly:
     Args:
         operation: at the point.
         name: the input to move.
-        cotangent: v, integers of at most 24 binary digits.
+        cotangent: v, multiples of `scale`, and otherwise integers of at most 24 binary digits.
         y: the output at the point.
-        long: the same operation at the same point in longdouble: where nothing is known of the arithmetic, a moved point
-            counts only if both precisions give the same there too.
+        scale: steps are scale·2^-k.
+        long: the same operation at the same point in longdouble: where nothing is known of the arithmetic, a moved
+            point counts only if both precisions give the same there too.
     """
 
     def __init__(
@@ -684,13 +680,15 @@ class Exactly:
         name: str,
         cotangent: Array,
         y: Array,
+        scale: int,
         long: Operation | None = None,
     ) -> None:
         self.operation = operation
         self.long = long
         self.name = name
         self.x = operation.inputs[name]
-        self.v = np.ravel(cotangent)
+        self.scale = scale
+        self.v = np.ravel(cotangent) / scale
         self.y = np.ravel(np.asarray(y, np.float64))
         self.evaluations = 0
 
@@ -712,10 +710,10 @@ class Exactly:
         head = np.where(np.isfinite(head), head, 0.0)
         return math.fsum([*(head * v).tolist(), *((change - head) * v).tolist()])
 
-    def along(self, direction: Array, step: float) -> float | None:
-        """Σ v (f(x + h d) - f(x - h d)), None where f is not quadratic between (a kink) or rounds."""
+    def along(self, direction: Array, k: int) -> float | None:
+        """⟨v, J d⟩ by the step scale·2^-k and its half; None where f is not quadratic between (a kink) or rounds."""
         change, bend = [], []
-        for h in (step, step / 2):
+        for h in (self.scale * 2.0**-k, self.scale * 2.0 ** -(k + 1)):
             plus, minus = self.moved(h * direction), self.moved(-h * direction)
             change.append(plus - minus)
             bend.append((plus - self.y) - (self.y - minus))
@@ -724,15 +722,12 @@ class Exactly:
         coarse, fine = self.contracted(change[0]), self.contracted(change[1])
         if coarse != 2 * fine or not np.array_equal(bend[0], 4 * bend[1]):
             return None
-        return coarse
+        return coarse * 2.0 ** (k - 1)
 
-    def compare(
-        self, truth: Array, steps: list[float], evaluations: int
-    ) -> ExactDifference | None:
-        """Entry by entry if `evaluations` allows, else along random directions, else None."""
+    def compare(self, truth: Array, steps: list[int], evaluations: int) -> ExactDifference | None:
+        """Entry by entry if `evaluations` allows, else along random directions, else None; `steps` are k's to try."""
         if 4 * len(steps) * truth.size <= evaluations:
             return self.entries(truth, steps)
-        value = np.full(truth.shape, np.nan)
         nowhere = np.zeros(truth.shape, bool)
         rng = np.random.default_rng(0)
         taken, same = 0, True
@@ -741,29 +736,28 @@ class Exactly:
                 break
             # Powers of two, so that the products with the gradient are exact.
             d = rng.choice(DIRECTION, truth.shape)
-            for step in steps:
-                found = self.along(d, step)
-                if found is not None:
-                    slope = math.fsum(np.ravel(truth * d).tolist())
-                    taken, same = taken + 1, same and found == slope * (2 * step)
-                    break
-        return ExactDifference(value, nowhere, nowhere, taken, same) if taken else None
+            found = self.first(d, steps)
+            if found is not None:
+                taken, same = taken + 1, same and found == math.fsum(np.ravel(truth * d).tolist())
+        if not taken:
+            return None
+        return ExactDifference(np.full(truth.shape, np.nan), nowhere, nowhere, taken, same)
 
-    def entries(self, truth: Array, steps: list[float]) -> ExactDifference:
+    def entries(self, truth: Array, steps: list[int]) -> ExactDifference:
         value = np.full(truth.size, np.nan)
-        equal = np.zeros(truth.size, bool)
-        for i, true in enumerate(np.ravel(truth)):
+        for i in range(truth.size):
             direction = np.zeros(truth.size)
             direction[i] = 1.0
-            for step in steps:
-                found = self.along(direction.reshape(truth.shape), step)
-                if found is not None:
-                    value[i] = found / (2 * step)
-                    # Both sides are one rounding of the same real number if the gradient is true.
-                    equal[i] = found == true * (2 * step)
-                    break
-        value, equal = value.reshape(truth.shape), equal.reshape(truth.shape)
-        return ExactDifference(value, ~np.isnan(value), equal)
+            found = self.first(direction.reshape(truth.shape), steps)
+            if found is not None:
+                value[i] = found
+        value = value.reshape(truth.shape)
+        return ExactDifference(value, ~np.isnan(value), value == truth)
+
+    def first(self, direction: Array, steps: list[int]) -> float | None:
+        """The derivative along `direction` by the first step that is inside the cell."""
+        found = (self.along(direction, k) for k in steps)
+        return next((derivative for derivative in found if derivative is not None), None)
 
 
 # ---------------------------------------------------------------------- without a reference
@@ -784,9 +778,7 @@ def without_reference(formula: Operation, seed: int, evaluations: int) -> ExactR
     try:
         found = agreeing_point(formula, np.random.default_rng(seed))
     except Exception as error:  # most code knows nothing of longdouble, which is no fault
-        return ExactRun(
-            False, f"there is no reference, and the operation refuses longdouble: {describe(error)}"
-        )
+        return ExactRun(False, f"there is no reference, and the operation refuses longdouble: {describe(error)}")
     if found is None:
         return ExactRun(False, "there is no reference, and float64 and longdouble differ at every point drawn")
     inputs, v, output, gradients, q, rung, scale = found
@@ -796,21 +788,18 @@ def without_reference(formula: Operation, seed: int, evaluations: int) -> ExactR
     difference: dict[str, ExactDifference] = {}
     outcomes: dict[str, Outcome] = {}
     for name in sorted(formula.wrt, key=lambda k: inputs[k].size):
-        witness = Exactly(here, name, v, output, long)
-        steps = [scale * 2.0 ** -(q[name] + more) for more in (12, 6, 2)]
-        compared = witness.compare(gradients[name], steps, evaluations)
+        witness = Exactly(here, name, v, output, scale, long)
+        compared = witness.compare(gradients[name], [q[name] + n for n in (12, 6, 2)], evaluations)
         evaluations -= witness.evaluations
         if compared is not None and (compared.checked.any() or compared.directions):
             difference[name] = compared
-            outcomes[name] = "equal" if compared.agrees else "different"
+            verdict: Outcome = "equal" if compared.agrees else "different"
+            outcomes[name] = verdict
             if compared.directions:
                 choices = min(choices, len(DIRECTION) ** compared.directions)
     if not outcomes:
         return ExactRun(False, "there is no reference, and no exact difference could be taken")
-    truth = {
-        k: d.value if d.checked.all() and not d.directions else gradients[k]
-        for k, d in difference.items()
-    }
+    truth = {k: d.value if d.checked.all() and not d.directions else gradients[k] for k, d in difference.items()}
     run = ExactRun(
         True,
         inputs=inputs,

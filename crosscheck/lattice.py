@@ -1,11 +1,11 @@
 """Exact arithmetic by proof: every value of a jaxpr as an integer times a power of two.
 
-A float64 sum or product is exact, in any order, as long as everything that is added is a multiple of one 2^-q and
-the sum of the absolute terms stays below 2^(53-q). Whether that holds for a reference and its VJP is read off the
-jaxpr, in two walks:
+A float64 sum or product is exact, in any order, as long as everything that is added is a multiple of one 2^-q and the
+sum of the absolute terms stays below 2^(53-q). Whether that holds for a reference and its VJP is read off the jaxpr,
+in two walks:
 
-`Lattice`, once and without numbers, writes every value as (integer) · multiple · 2^-q, polynomial of known degree
-in every input:
+`Lattice`, once and without numbers, writes every value as (integer) · multiple · 2^-q, polynomial of known degree in
+every input:
 
     y = a + b        q = max(qa, qb)    multiple = gcd      degree = max
     y = a · b, Σ ab  q = qa + qb        multiple = product  degree = sum
@@ -116,25 +116,38 @@ def digits(aval: Any) -> int:
 # ---------------------------------------------------------------------- what the primitives do to the lattice
 
 # The result's entries are entries of the first operand.
-MOVED = frozenset(
-    "reshape transpose broadcast_in_dim slice squeeze rev expand_dims copy copy_p gather dynamic_slice "
-    "reduce_max reduce_min reduce_window_max reduce_window_min cummax cummin select_and_gather_add "
-    "stop_gradient optimization_barrier device_put split neg abs real".split()
-)
+MOVED = {
+    *(
+        "reshape",
+        "transpose",
+        "broadcast_in_dim",
+        "slice",
+        "squeeze",
+        "rev",
+        "expand_dims",
+        "split",
+    ),
+    *("copy", "copy_p", "gather", "dynamic_slice", "device_put", "optimization_barrier"),
+    *("reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min", "cummax", "cummin"),
+    *("select_and_gather_add", "stop_gradient", "neg", "abs", "real"),
+}
 # The result's entries are entries of any floating operand.
-MIXED = frozenset("concatenate pad max min clamp select_n dynamic_update_slice scatter".split())
-ADDED = frozenset("add sub add_any".split())
-SUMMED = frozenset("reduce_sum cumsum reduce_window_sum select_and_scatter_add".split())
-SCATTERED = frozenset("scatter-add scatter_add".split())
-PRODUCTS = frozenset("dot_general conv_general_dilated".split())
+MIXED = {
+    *("concatenate", "pad", "max", "min", "clamp", "select_n", "dynamic_update_slice", "scatter"),
+}
+ADDED = {"add", "sub", "add_any"}
+SUMMED = {"reduce_sum", "cumsum", "reduce_window_sum", "select_and_scatter_add"}
+SCATTERED = {"scatter-add", "scatter_add"}
+PRODUCTS = {"dot_general", "conv_general_dilated"}
 MULTIPLIED = PRODUCTS | {"mul"}
 # Integers, whatever the operands: no derivative passes.
-STEPS = frozenset("sign floor ceil round iota".split())
+STEPS = {"sign", "floor", "ceil", "round", "iota"}
 # Decisions: what makes a polynomial piecewise.
-DECISIONS = frozenset(
-    "max min clamp gt lt ge le eq ne sign abs sort reduce_max reduce_min argmax argmin cummax cummin floor ceil "
-    "round reduce_window_max reduce_window_min select_and_scatter_add select_and_gather_add".split()
-)
+DECISIONS = {
+    *("max", "min", "clamp", "gt", "lt", "ge", "le", "eq", "ne", "sign", "abs", "sort"),
+    *("floor", "ceil", "round", "argmax", "argmin", "reduce_max", "reduce_min", "cummax", "cummin"),
+    *("reduce_window_max", "reduce_window_min", "select_and_scatter_add", "select_and_gather_add"),
+}
 COUNTED = ADDED | SUMMED | SCATTERED | MULTIPLIED | {"integer_pow", "square", "div", "convert_element_type"}
 
 
@@ -166,9 +179,7 @@ class Lattice:
         same = a.size > 0 and bool((a == a.flat[0]).all())
         return Note(q, self.flat, multiple, float(a.flat[0]) if same else None)
 
-    def equation(
-        self, eqn: core.JaxprEqn, values: list[Any], notes: list[Note]
-    ) -> tuple[list[Any], list[Note]]:
+    def equation(self, eqn: core.JaxprEqn, values: list[Any], notes: list[Note]) -> tuple[list[Any], list[Note]]:
         name = eqn.primitive.name
         self.kinks |= name in DECISIONS and any(is_float(v.aval) for v in eqn.invars)
         outs = [self.rule(eqn, name, i, notes) for i in range(len(eqn.outvars))]
@@ -180,7 +191,12 @@ class Lattice:
         """The note of the `place`-th output."""
         known = notes[0].uniform if len(notes) == 1 else None
         if not is_float(eqn.outvars[place].aval):
-            return Note(0, self.flat, 1, known if name in ("convert_element_type", "broadcast_in_dim") else None)
+            return Note(
+                0,
+                self.flat,
+                1,
+                known if name in ("convert_element_type", "broadcast_in_dim") else None,
+            )
         floats = [n for n, v in zip(notes, eqn.invars, strict=True) if is_float(v.aval)]
         if name in STEPS:
             return Note(0, self.flat)
@@ -247,8 +263,8 @@ class Lattice:
 class Terms:
     """The walk with numbers, to be compiled. Notes are the input's number where a value is that input rearranged.
 
-    `sums` collects max Σ|terms| of every counted equation, in the order of `Lattice.rows`; `beside` what an input
-    is added to, as (input, sign, root mean square), so that a bias can be drawn that turns units off.
+    `sums` collects max Σ|terms| of every counted equation, in the order of `Lattice.rows`; `beside` what an input is
+    added to, as (input, sign, root mean square), so that a bias can be drawn that turns units off.
 
     Args:
         counts: `Lattice.counts` of the same jaxpr.
@@ -256,9 +272,7 @@ class Terms:
         coarse: bound the sums of products by n · max|a| · max|b| instead of evaluating them.
     """
 
-    def __init__(
-        self, counts: Collection[int], *, other_ties: bool = False, coarse: bool = False
-    ) -> None:
+    def __init__(self, counts: Collection[int], *, other_ties: bool = False, coarse: bool = False) -> None:
         self.counts = counts
         self.coarse = coarse
         self.other_ties = other_ties
@@ -322,12 +336,16 @@ class Terms:
         return evaluate(eqn, x)
 
 
+def shape_of(atom: Any) -> tuple[int, ...]:
+    return atom.aval.shape
+
+
 def terms_summed(eqn: core.JaxprEqn) -> int:
     """How many products an entry of a `dot_general` or a convolution adds, at most."""
     p = eqn.params
     if eqn.primitive.name == "dot_general":
-        return math.prod(eqn.invars[0].aval.shape[i] for i in p["dimension_numbers"][0][0])
-    return math.prod(eqn.invars[1].aval.shape[i] for i in p["dimension_numbers"].rhs_spec[1:])
+        return math.prod(shape_of(eqn.invars[0])[i] for i in p["dimension_numbers"][0][0])
+    return math.prod(shape_of(eqn.invars[1])[i] for i in p["dimension_numbers"].rhs_spec[1:])
 
 
 def last_winner(eqn: core.JaxprEqn, source: Any, operand: Any) -> Any:
@@ -363,4 +381,3 @@ def budget(rows: Sequence[Row], sums: Array) -> Array:
 def traced_sums(sums: Sequence[Any]) -> Any:
     """The collected scalars as one array, for the compiled program's output."""
     return jnp.stack(list(sums)) if sums else jnp.zeros(0)
-
