@@ -1,0 +1,422 @@
+"""The exact run: it applies where it should, never accuses, and catches what is wrong by any amount."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from crosscheck.exact import ExactRun, Points, exact_run
+from crosscheck.lattice import NotPolynomial, grain
+from crosscheck.operation import Operation, from_functions, from_layer
+from manual import (
+    ConvolutionalLayer,
+    FlattenLayer,
+    LayeredNeuralNetwork,
+    LinearLayer,
+    MaxPoolingLayer,
+    ReLUActivation,
+    SigmoidActivation,
+)
+
+Array = np.ndarray
+Arrays = dict[str, Array]
+Rng = np.random.Generator
+
+
+def one(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    reference: Callable[..., Any] | None,
+    *shapes: tuple[int, ...],
+    dtype: type = np.float64,
+) -> Operation:
+    """An operation on x (and y, z): backward(g, x, ...) -> a tuple in order."""
+    rng = np.random.default_rng(0)
+    inputs = {k: rng.normal(size=s).astype(dtype) for k, s in zip("xyz", shapes, strict=False)}
+    return from_functions(
+        lambda **d: forward(*d.values()),
+        lambda grad_output, **d: dict(zip(d, backward(grad_output, *d.values()), strict=True)),
+        inputs,
+        None if reference is None else lambda **d: reference(*d.values()),
+    )
+
+
+def winners(g: Array, x: Array, last: bool = False) -> Array:
+    """The gradient of the maximum over axis 1."""
+    at = x.shape[1] - 1 - x[:, ::-1].argmax(1) if last else x.argmax(1)
+    return np.where(np.arange(x.shape[1]) == at[:, None], g[:, None], 0.0)
+
+
+def square_backward(g: Array, x: Array) -> tuple[Array]:
+    return (2 * g * x,)
+
+
+SQUARE = (lambda x: x * x, square_backward, lambda x: x * x, (4, 5))
+
+APPLIES: dict[str, Operation] = {
+    "square": one(*SQUARE),
+    "square, float32": one(*SQUARE, dtype=np.float32),
+    "cube": one(lambda x: x**3, lambda g, x: (3 * g * x**2,), lambda x: x**3, (4, 5)),
+    "a number": one(lambda x: x * x, square_backward, lambda x: x * x, ()),
+    "nothing": one(lambda x: x * x, square_backward, lambda x: x * x, (0, 3)),
+    "absolute": one(np.abs, lambda g, x: (g * np.sign(x),), jnp.abs, (4, 5)),
+    "halves": one(lambda x: x / 2 + 0.25, lambda g, x: (g / 2,), lambda x: x / 2 + 0.25, (4, 5)),
+    "maximum": one(lambda x: x.max(1), lambda g, x: (winners(g, x),), lambda x: jnp.max(x, 1), (4, 5)),
+    "sorted": one(
+        lambda x: np.sort(x, 1),
+        lambda g, x: (np.take_along_axis(g, np.argsort(np.argsort(x, 1), 1), 1),),
+        lambda x: jnp.sort(x, 1),
+        (4, 5),
+    ),
+    "sums": one(
+        lambda x: np.cumsum(x, 1),
+        lambda g, x: (np.cumsum(g[:, ::-1], 1)[:, ::-1],),
+        lambda x: jnp.cumsum(x, 1),
+        (4, 5),
+    ),
+    "mean square": one(
+        lambda x, y: np.mean((x - y) ** 2),
+        lambda g, x, y: (g * 2 * (x - y) / x.size, g * 2 * (y - x) / x.size),
+        lambda x, y: jnp.mean((x - y) ** 2),
+        (3, 7),
+        (3, 7),
+    ),
+    "product": one(lambda x, y: x @ y, lambda g, x, y: (g @ y.T, x.T @ g), lambda x, y: x @ y, (4, 7), (7, 3)),
+    "average pooling": one(
+        lambda x: (x[:, :-2] + x[:, 1:-1] + x[:, 2:]) / 3,
+        lambda g, x: (sum(np.pad(g / 3, ((0, 0), (i, 2 - i))) for i in range(3)),),
+        lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 3), (1, 1), "VALID") / 3,
+        (2, 6),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APPLIES)
+def test_piecewise_polynomials_are_equal_bit_for_bit(name: str) -> None:
+    for seed in range(3):
+        run = exact_run(APPLIES[name], seed=seed)
+        assert run.applies, run.reason
+        assert run.forward == "equal"
+        assert set(run.outcomes.values()) == {"equal"}
+        assert run.bits < 53
+        assert run.points >= 2
+        assert (run.cotangent != 0).all()
+        assert all(d.agrees for d in run.difference.values())
+        for k, d in run.difference.items():
+            assert d.checked.all() or d.directions
+            assert run.degree[k] <= 2
+
+
+def test_the_degree_of_every_input_is_known() -> None:
+    assert exact_run(APPLIES["cube"], seed=0).degree == {"x": 3}
+    assert not exact_run(APPLIES["cube"], seed=0).difference  # a central difference is not exact there
+    assert exact_run(APPLIES["product"], seed=0).degree == {"x": 1, "y": 1}
+    assert exact_run(APPLIES["mean square"], seed=0).degree == {"x": 2, "y": 2}
+
+
+# Why it steps aside, in words.
+ASIDE: dict[str, tuple[Callable[..., Any], str]] = {
+    "exponential": (jnp.exp, "exp is no polynomial"),
+    "tanh": (jnp.tanh, "tanh is no polynomial"),
+    "root": (lambda x: jnp.sqrt(x * x + 1), "sqrt is no polynomial"),
+    "a tenth": (lambda x: 0.1 * x, "its constant 0.1 is not dyadic"),
+    "gelu": (lambda x: jax.nn.gelu(x, approximate=True), "0.044715 is not dyadic"),
+    "reciprocal": (lambda x: 1 / x, "it divides by a variable"),
+    "a third of one more": (lambda x: (x + 1) / 3, "it divides by 3, which is no power of two"),
+    "loop": (lambda x: lax.fori_loop(0, 3, lambda i, a: a * x, x), "scan is no polynomial"),
+}
+
+
+@pytest.mark.parametrize("name", ASIDE)
+def test_it_steps_aside_and_says_why(name: str) -> None:
+    reference, reason = ASIDE[name]
+    run = exact_run(one(lambda x: x, lambda g, x: (g,), reference, (2, 3)), seed=0)
+    assert not run.applies
+    assert not run.outcomes
+    assert reason in run.reason
+
+
+# Mistakes of every size; each is exact arithmetic's to find.
+MISTAKES: dict[str, Callable[[Array, Array], Array]] = {
+    "factor": lambda g, x: 3 * g * x,
+    "a billionth": lambda g, x: 2 * g * x * (1 + 1e-9),
+    "a few ulps": lambda g, x: 2 * g * x * (1 + 2.0**-44),
+    "float32 inside": lambda g, x: (2 * g * x).astype(np.float32).astype(np.float64),
+    "one entry": lambda g, x: 2 * g * x + np.eye(*x.shape) * (np.arange(5) == 2),
+    "not a number": lambda g, x: np.where(x == x[0, 0], np.nan, 2 * g * x),
+    "shape": lambda g, x: (2 * g * x)[:2],
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_different_at_every_seed(name: str) -> None:
+    wrong = one(lambda x: x * x, lambda g, x: (MISTAKES[name](g, x),), lambda x: x * x, (4, 5))
+    for seed in range(5):
+        run = exact_run(wrong, seed=seed)
+        assert run.different == ["x"]
+        assert run.difference["x"].agrees  # the difference speaks for the reference
+
+
+def test_a_wrong_forward_is_different() -> None:
+    run = exact_run(one(lambda x: x * x + 1, *SQUARE[1:]), seed=0)
+    assert run.forward == "different"
+    assert run.outcomes == {"x": "equal"}
+
+
+def test_an_engine_that_rounds_is_told_apart() -> None:
+    def product(a: Array, b: Array) -> Array:
+        """A circular convolution by FFT."""
+        return np.fft.irfft(np.fft.rfft(a) * np.fft.rfft(b), a.shape[-1])
+
+    def flipped(a: Array) -> Array:
+        return np.roll(a[..., ::-1], 1, -1)
+
+    def circular(x: Any, y: Any) -> Any:
+        return sum(jnp.roll(x, i, -1) * y[..., i, None] for i in range(7))
+
+    def backward(factor: float) -> Callable[..., Any]:
+        return lambda g, x, y: (product(g, flipped(y)) * factor, product(g, flipped(x)))
+
+    healthy = exact_run(one(product, backward(1.0), circular, (3, 7), (3, 7)), seed=0)
+    assert healthy.forward == "rounded"
+    assert set(healthy.outcomes.values()) == {"rounded"}
+    wrong = exact_run(one(product, backward(1 + 1e-9), circular, (3, 7), (3, 7)), seed=0)
+    assert wrong.outcomes == {"x": "different", "y": "rounded"}
+
+
+def test_a_multiplication_by_a_third_is_rounding() -> None:
+    reference = APPLIES["average pooling"].reference
+    third = one(
+        lambda x: (x[:, :-2] + x[:, 1:-1] + x[:, 2:]) / 3,
+        lambda g, x: (sum(np.pad(g * 0.7 * (1 / 0.7) / 3, ((0, 0), (i, 2 - i))) for i in range(3)),),
+        None if reference is None else lambda x: reference(x=x),
+        (2, 6),
+    )
+    assert exact_run(third, seed=0).outcomes["x"] in ("equal", "rounded")
+
+
+# ---------------------------------------------------------------------- ties are conventions
+
+
+def test_the_last_of_equal_maxima_is_no_mistake() -> None:
+    # x less itself held fast is zero everywhere, so that every maximum ties whatever the point.
+    def reference(x: Any) -> Any:
+        zeros = x - lax.stop_gradient(x)
+        return lax.reduce_window(zeros, -jnp.inf, lax.max, (1, 2), (1, 2), "VALID")
+
+    def last(g: Array, x: Array) -> tuple[Array]:
+        return (np.stack([0 * g, g], -1).reshape(x.shape),)
+
+    run = exact_run(one(lambda x: np.zeros((3, 2)), last, reference, (3, 4)), seed=0)
+    assert not run.applies
+    assert run.reason == "its maxima tie at every point that was drawn"
+
+    # The fifth column is in no window: there no convention decides.
+    wrong = one(lambda x: np.zeros((3, 2)), lambda g, x: (np.zeros((3, 5)) + 1,), reference, (3, 5))
+    assert exact_run(wrong, seed=0).different == ["x"]
+
+
+def test_a_relu_at_zero_is_no_mistake() -> None:
+    # x - x is zero at every point: its derivative through a ReLU is a convention.
+    run = exact_run(
+        one(
+            lambda x: np.maximum(x - x, 0) * x,
+            lambda g, x: (g * x,),
+            lambda x: jax.nn.relu(x - lax.stop_gradient(x)) * x,
+            (3, 4),
+        ),
+        seed=0,
+    )
+    assert not run.different
+
+
+# ---------------------------------------------------------------------- layers and networks
+
+
+def small_network(rng: Rng) -> LayeredNeuralNetwork:
+    return LayeredNeuralNetwork(
+        [
+            ConvolutionalLayer(1, 3, 3, padding=1, activation=ReLUActivation(), rng=rng),
+            MaxPoolingLayer(2),
+            FlattenLayer(),
+            LinearLayer(27, 4, rng=rng),
+        ]
+    )
+
+
+def test_a_relu_network_is_exact_with_its_biases_low_too(rng: Rng) -> None:
+    operation = from_layer(small_network(rng), rng.normal(size=(2, 1, 6, 6)))
+    run = exact_run(operation, seed=0)
+    assert run.applies, run.reason
+    assert set(run.outcomes.values()) == {"equal"}
+    assert run.points == 3
+    assert all(d.agrees for d in run.difference.values())
+    assert run.difference["0.biases"].checked.all()
+    points = Points(operation, seed=0)
+    for _ in range(2):
+        points.next()
+    assert (points.drawn[0].inputs["0.biases"] > -9).all()
+    assert all((p.inputs["0.biases"] < 1).all() for p in points.drawn[1:])
+
+
+def test_a_missing_mask_shows_at_the_low_points(rng: Rng) -> None:
+    class NoMask(ReLUActivation):
+        def forward(self, x: Array) -> Array:
+            return np.maximum(x, 0)
+
+        def backward(self, grad_output: Array) -> Array:
+            self.keep_gradients()
+            return grad_output
+
+    network = small_network(rng)
+    convolution = ConvolutionalLayer(1, 3, 3, padding=1, rng=rng)
+    broken = LayeredNeuralNetwork([convolution, NoMask(), *network.layers[1:]])
+    whole = from_layer(
+        LayeredNeuralNetwork([convolution, ReLUActivation(), *network.layers[1:]]),
+        rng.normal(size=(2, 1, 6, 6)),
+    )
+    operation = from_layer(broken, whole.inputs["x"], whole.reference)
+    for seed in range(5):
+        assert set(exact_run(operation, seed=seed).different) == {"x", "0.filters", "0.biases"}
+
+
+def test_a_sigmoid_layer_steps_aside(rng: Rng) -> None:
+    run = exact_run(from_layer(SigmoidActivation(), rng.normal(size=(2, 3))), seed=0)
+    assert run.reason == "the reference is not polynomial: logistic is no polynomial"
+
+
+def test_a_large_convolution_is_one_point(rng: Rng) -> None:
+    layer = ConvolutionalLayer(8, 8, 3, padding=1, rng=rng)
+    run = exact_run(from_layer(layer, rng.normal(size=(4, 8, 48, 48))), seed=0)
+    assert run.points == 1
+    assert set(run.outcomes.values()) == {"equal"}
+    assert run.choices == 2**17
+    assert "1/131,072" in run.statement
+
+
+# ---------------------------------------------------------------------- what is not differentiated
+
+
+def with_target(target: Array, factor: float = 1.0) -> Operation:
+    return from_functions(
+        lambda p, t: np.mean((p - t) ** 2),
+        lambda grad_output, p, t: {"p": factor * grad_output * 2 * (p - t) / p.size},
+        {"p": np.ones(target.shape), "t": target},
+        lambda p, t: jnp.mean((p - t) ** 2),
+        wrt=("p",),
+    )
+
+
+def test_a_target_is_kept_or_rounded_to_the_lattice(rng: Rng) -> None:
+    dyadic = rng.integers(-3, 4, (4, 4)) / 8
+    run = exact_run(with_target(dyadic), seed=0)
+    assert np.array_equal(run.inputs["t"], dyadic)
+    real = rng.normal(size=(3, 5))
+    run = exact_run(with_target(real), seed=0)
+    assert run.outcomes == {"p": "equal"}
+    assert np.allclose(run.inputs["t"] / 15, real, atol=0.02)
+    assert exact_run(with_target(real, 1 + 1e-9), seed=0).different == ["p"]
+
+
+def test_integer_inputs_stay_as_they_are() -> None:
+    rows = np.array([0, 2, 2, 1])
+
+    def backward(grad_output: Array, w: Array, i: Array) -> Arrays:
+        found = np.zeros_like(w)
+        np.add.at(found, i, grad_output)
+        return {"w": found}
+
+    operation = from_functions(lambda w, i: w[i], backward, {"w": np.ones((4, 3)), "i": rows}, lambda w, i: w[i])
+    run = exact_run(operation, seed=0)
+    assert run.outcomes == {"w": "equal"}
+    assert run.inputs["i"] is not rows
+    assert np.array_equal(run.inputs["i"], rows)
+
+
+def test_code_that_refuses_the_point_is_left_alone() -> None:
+    def forward(x: Array) -> Array:
+        if (np.abs(x) > 1).any():
+            raise ValueError("x must lie in [-1, 1]")
+        return x
+
+    run = exact_run(one(forward, lambda g, x: (g,), lambda x: x, (3, 4)), seed=0)
+    assert not run.applies
+    assert "x must lie in [-1, 1]" in run.reason
+
+
+# ---------------------------------------------------------------------- without a reference
+
+EXTENDED = np.finfo(np.longdouble).nmant > 52
+
+
+@pytest.mark.skipif(not EXTENDED, reason="longdouble is double here")
+def test_without_a_reference_longdouble_shows_that_nothing_rounds() -> None:
+    forward, backward, _, shape = SQUARE
+    run = exact_run(one(forward, backward, None, shape), seed=0)
+    assert run.applies, run.reason
+    assert run.outcomes == {"x": "equal"}
+    assert run.difference["x"].checked.all()
+    wrong = exact_run(one(forward, lambda g, x: (3 * g * x,), None, shape), seed=0)
+    assert wrong.different == ["x"]
+    assert np.array_equal(wrong.gradients["x"], 2 * wrong.cotangent * wrong.inputs["x"])
+
+
+def test_without_a_reference_it_says_what_is_missing(rng: Rng) -> None:
+    run = exact_run(one(np.tanh, lambda g, x: (g * (1 - np.tanh(x) ** 2),), None, (3, 4)), seed=0)
+    assert not run.applies
+    assert run.reason.startswith("there is no reference")
+    double = one(lambda x: x.astype(np.float64), lambda g, x: (g,), None, (3, 4))
+    assert exact_run(double, seed=0).reason.startswith("there is no reference")
+
+
+# ---------------------------------------------------------------------- the parts
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1.0, (0, 1)),
+        (6.0, (-1, 3)),
+        ([0.75, 1.5], (2, 3)),
+        (0.0, (-2000, 0)),
+        ([10.0, 15.0], (0, 5)),
+        (-(2.0**-30), (30, 1)),
+        (np.inf, (-2000, 0)),
+    ],
+)
+def test_the_grain_of_constants(value: Any, expected: tuple[int, int]) -> None:
+    assert grain(value) == expected
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, np.nan, [1.0, 0.3]])
+def test_constants_that_are_not_dyadic(value: Any) -> None:
+    with pytest.raises(NotPolynomial):
+        grain(value)
+
+
+def test_one_point_serves_two_purposes(rng: Rng) -> None:
+    operation = APPLIES["product"]
+    points = Points(operation, seed=3)
+    point = points.drawn[0]
+    there = operation.at(point.inputs)
+    hand = there.output(), there.gradients(point.cotangent)
+    run = exact_run(operation, seed=3, points=points, hand=hand)
+    assert run.inputs is point.inputs
+    assert run.hand_gradients is hand[1]
+    again = points.gradients_at(point.inputs, point.cotangent)
+    assert all(np.array_equal(again[k], point.gradients[k]) for k in again)
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    def run() -> ExactRun:
+        return exact_run(APPLIES["product"], seed=11)
+
+    first, second = run(), run()
+    assert np.array_equal(first.cotangent, second.cotangent)
+    assert first.statement == second.statement
