@@ -26,7 +26,7 @@ HOMES = {
     "Result": "crosscheck.result",
 }
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "Finding",
     "GradientMismatch",
     "GradientResult",

@@ -149,7 +149,6 @@ def autodiff(
 
     Each bound is half of what two witnesses may differ by: u·E times `AGREEMENT`/2, for both sides the same.
     """
-    single = np.dtype(np.float32)
     unit, tiny = UNIT[dtype], float(np.finfo(dtype).tiny)
     names = sorted(wrt)  # the order of jax.tree.flatten
     with double_precision():

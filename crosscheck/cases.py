@@ -2,8 +2,8 @@
 
 A case is a named configuration of a layer, a composition of layers, or the complete network. Some look at one spot:
 the cotangent is then nonzero at one output position, or in one output channel, only (the lecture's spatial and channel
-tests); some at one parameter. Every case is drawn from a seed of its own, so that it gives the same numbers alone as in the whole
-table.
+tests); some at one parameter. Every case is drawn from a seed of its own, so that it gives the same numbers alone as
+in the whole table.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class Case:
     layer: str
     configuration: str
     build: Callable[[Rng], Operation]
-    spot: tuple[object, ...] | None = None
+    spot: tuple[Any, ...] | None = None
     differences: bool = True
 
     def operation(self, seed: int = 0) -> Operation:
@@ -102,15 +103,17 @@ def layer_case(
     return Case(f"{layer} {configuration}", kind, layer, configuration, build)
 
 
-def spots(case: Case, kind: str, places: dict[str, tuple[object, ...]]) -> list[Case]:
+def spots(case: Case, kind: str, places: dict[str, tuple[Any, ...]]) -> list[Case]:
     """The same case, looked at in one place after another."""
     return [
-        replace(case, name=f"{case.name} @ {place}", kind=kind, configuration=f"{case.configuration}, {place}", spot=spot)
+        replace(
+            case, name=f"{case.name} @ {place}", kind=kind, configuration=f"{case.configuration}, {place}", spot=spot
+        )
         for place, spot in places.items()
     ]
 
 
-def positions(rows: int, columns: int) -> dict[str, tuple[object, ...]]:
+def positions(rows: int, columns: int) -> dict[str, tuple[Any, ...]]:
     """Corners, borders and the interior of an output plane, by name."""
     r, c = rows // 2, columns // 2
     everything = slice(None)
@@ -128,7 +131,7 @@ def positions(rows: int, columns: int) -> dict[str, tuple[object, ...]]:
     return {place: (everything, everything, h, w) for place, (h, w) in named.items()}
 
 
-def channels(count: int) -> dict[str, tuple[object, ...]]:
+def channels(count: int) -> dict[str, tuple[Any, ...]]:
     return {f"channel {c}": (slice(None), c) for c in range(count)}
 
 
@@ -140,9 +143,7 @@ CONVOLUTION = layer_case(
     lambda rng: ConvolutionalLayer(2, 3, 3, padding=1, rng=rng),
     (2, 2, 5, 6),
 )
-POOLING = layer_case(
-    "max_pooling", "3×3, stride 2", lambda rng: MaxPoolingLayer(3, 2), (2, 3, 7, 9)
-)
+POOLING = layer_case("max_pooling", "3×3, stride 2", lambda rng: MaxPoolingLayer(3, 2), (2, 3, 7, 9))
 
 
 def convolutions() -> Iterator[Case]:
@@ -166,7 +167,9 @@ def convolutions() -> Iterator[Case]:
     yield row("2→3, 3×3, sigmoid", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=SigmoidActivation())
     yield row("2→3, 3×3, soft ReLU", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=SoftReLUActivation())
     yield row("2→3, 3×3, linear activation", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=LinearActivation())
-    yield row("2→3, 3×3, ReLU, float32", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=ReLUActivation(), dtype=np.float32)
+    yield row(
+        "2→3, 3×3, ReLU, float32", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=ReLUActivation(), dtype=np.float32
+    )
 
 
 def poolings() -> Iterator[Case]:
@@ -248,9 +251,7 @@ def losses() -> Iterator[Case]:
     yield row(
         "softmax_cross_entropy",
         "4 samples, 6 classes, float32",
-        lambda rng: from_loss(
-            SoftmaxCrossEntropy(), rng.normal(size=(4, 6)).astype(np.float32), rng.integers(0, 6, 4)
-        ),
+        lambda rng: from_loss(SoftmaxCrossEntropy(), rng.normal(size=(4, 6)).astype(np.float32), rng.integers(0, 6, 4)),
     )
 
 

@@ -1,13 +1,13 @@
 """At a kink no derivative exists: is a gradient there one of the legitimate conventions?
 
-Near a kink the function is smooth almost everywhere, and its derivatives at nearby smooth points are what a convention may
-mix (the generalised gradient of F. H. Clarke, *Optimization and Nonsmooth Analysis*, 1983, section 2.5). So for any direction
-d a legitimate g satisfies
+Near a kink the function is smooth almost everywhere, and its derivatives at nearby smooth points are what a convention
+may mix (the generalised gradient of F. H. Clarke, *Optimization and Nonsmooth Analysis*, 1983, section 2.5). So for
+any direction d a legitimate g satisfies
 
     Σ_o min_j v_o f_o'(x_j; d)  ≤  ⟨g, d⟩  ≤  Σ_o max_j v_o f_o'(x_j; d)                                      (1)
 
-over nearby points x_j. Directions that move tied entries together are the sharp ones: along them a maximum has one slope,
-and giving every tied entry the full gradient counts it twice. ReLU'(0) = 0, ½ or 1 all pass.
+over nearby points x_j. Directions that move tied entries together are the sharp ones: along them a maximum has one
+slope, and giving every tied entry the full gradient counts it twice. ReLU'(0) = 0, ½ or 1 all pass.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The finite-difference witness: the definition of the derivative, applied to the forward pass, with its own error.
 
-For one entry x_i and a step h, all outputs are differenced first and contracted with the cotangent v afterwards, so that
-outputs which do not depend on the entry contribute no noise:
+For one entry x_i and a step h, all outputs are differenced first and contracted with the cotangent v afterwards, so
+that outputs which do not depend on the entry contribute no noise:
 
     D(h) = Σ_o v_o (f_o(x + h) - f_o(x - h)) / 2h                      the difference             (1)
     S(h) = Σ_o |v_o| |f_o(x + h) - 2 f_o(x) + f_o(x - h)| / h          the jump in slope          (2)
@@ -21,20 +21,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crosscheck.estimate import DIFFERENCE, Estimate
 
 Array = np.ndarray
-Function = Callable[[Array], Array]
+Function = Callable[[Array], Any]
 
 # Steps are scale · 2^-level. The last level still leaves 26 of 53 bits to the difference.
 LEVELS = (6, 10, 14, 18, 22, 26)
 # S above this many times its own noise is seen; below, the second difference is rounding.
 SEEN = 4.0
-# A step is good enough when its bound is below this share of the gradient's own size: two thirds of a difference's best.
+# A step is good enough when its bound is below this share of the gradient's own size: two thirds of a difference's
+# best.
 ENOUGH = 2.0**-20
 # A difference decides an entry where its bound is below this share of the entry's natural scale. It is a threshold of
 # usefulness, not of agreement: it can only make the witness silent, never make two numbers agree.
@@ -58,9 +59,9 @@ class Samples(NamedTuple):
 class Group:
     """Entries that are moved in one evaluation, and the derivatives that are read off it.
 
-    `entries` are flat indices into x; `owner[o]` says into which of the `members` derivatives output o is summed, -1 for
-    none. Usually a member is an entry (no output depends on two of them); a single entry with one member per output gives
-    a column of the Jacobian. `owner` None: one entry, one member, all outputs.
+    `entries` are flat indices into x; `owner[o]` says into which of the `members` derivatives output o is summed, -1
+    for none. Usually a member is an entry (no output depends on two of them); a single entry with one member per
+    output gives a column of the Jacobian. `owner` None: one entry, one member, all outputs.
     """
 
     entries: Array

@@ -89,7 +89,14 @@ class Pair:
         return tuple(int(i) for i in np.unravel_index(at, ranked.shape))
 
     @property
+    def error_at_worst(self) -> float:
+        """The difference there."""
+        index = self.worst_index
+        return float("nan") if index is None else float(self.difference[index])
+
+    @property
     def bound_at_worst(self) -> float:
+        """What the bounds allow there."""
         index = self.worst_index
         return float("nan") if index is None else float(self.bound[index])
 

@@ -1,7 +1,8 @@
 """The witnesses that need only the forward: finite differences of every entry, random directions, the complex step.
 
-Entries that no output shares are differenced together (`locality`). Where even that is out of reach, signed random directions
-stand in: they compare ⟨g, d⟩ instead of every entry, and the report says with what probability a mistake escapes.
+Entries that no output shares are differenced together (`locality`). Where even that is out of reach, signed random
+directions stand in: they compare ⟨g, d⟩ instead of every entry, and the report says with what probability a mistake
+escapes.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def plan_for(operation: Operation, name: str) -> Plan | None:
 
 
 def moving_witnesses(operation: Operation, name: str, v: Array, noise: Array | None) -> list[Estimate]:
-    """What the forward itself says of one input's gradient: differences of every entry or, where that takes too long, random
-    directions; and the complex step where it is cheap and the code takes complex numbers.
+    """What the forward itself says of one input's gradient: differences of every entry or, where that takes too long,
+    random directions; and the complex step where it is cheap and the code takes complex numbers.
     """
     x = operation.inputs[name]
     witness = Differences(lambda z: operation.moved({name: z}), x, v, noise)
@@ -91,8 +92,9 @@ def random_direction(x: Array, rng: np.random.Generator) -> Array:
 def directions(operation: Operation, name: str, v: Array, noise: Array | None) -> Estimate:
     """⟨g, d⟩ along signed random directions, as an estimate with one entry per direction.
 
-    A wrong gradient g + e escapes one direction only if |⟨e, d⟩| is below the bound; with random signs a fixed e that is not
-    itself below it does so with probability at most 1/2 (a single wrong entry: never), independently for each direction.
+    A wrong gradient g + e escapes one direction only if |⟨e, d⟩| is below the bound; with random signs a fixed e that
+    is not itself below it does so with probability at most 1/2 (a single wrong entry: never), independently for each
+    direction.
     """
     x = operation.inputs[name]
     rng = np.random.default_rng(2)
@@ -129,8 +131,8 @@ def projected(estimate: Estimate, along: Estimate) -> Estimate:
 # A third opinion, asked where it costs at most this many evaluations.
 COMPLEX_GROUPS = 256
 STEP = 2.0**-300  # nothing is subtracted, so the step may be far below rounding
-# Rounding of the complex evaluation: the spread under one-ulp changes of the inputs, with a floor, times this factor. Over
-# 24,000 healthy gradients that estimate needed at most 640.
+# Rounding of the complex evaluation: the spread under one-ulp changes of the inputs, with a floor, times this factor.
+# Over 24,000 healthy gradients that estimate needed at most 640.
 COMPLEX_SAFETY = 1000.0
 
 
@@ -149,7 +151,7 @@ def complex_step(operation: Operation, name: str, v: Array, groups: list[Group])
             y = complex_output(operation, {name: z})
             if y is None:
                 return None
-            terms = v.ravel() * (y.imag.ravel() / STEP)
+            terms = v.ravel() * (np.imag(y).ravel() / STEP)
             for out, t in ((value, terms), (magnitude, np.abs(terms))):
                 if group.owner is None:
                     out[group.entries] = t.sum()
@@ -184,4 +186,3 @@ def complex_output(operation: Operation, changed: dict[str, Array]) -> Array | N
     except Exception:  # any refusal means: this witness cannot be called
         return None
     return y if y.dtype.kind == "c" and np.isfinite(y).all() else None
-

@@ -1,14 +1,16 @@
-"""Which outputs can depend on which inputs, found from the forward alone, so that one evaluation differences many entries.
+"""Which outputs can depend on which inputs, found from the forward alone, so that one evaluation differences many
+entries.
 
 Change a whole slab of x (every entry whose index along one axis is i) and note, for each axis of y, which indices move.
-If along some axis of y the slabs i, i + p, i + 2p, ... move disjoint sets, then entries p apart along that axis of x share
-one evaluation, and each output still tells whose it is:
+If along some axis of y the slabs i, i + p, i + 2p, ... move disjoint sets, then entries p apart along that axis of x
+share one evaluation, and each output still tells whose it is:
 
-    batch, channels of a pool, anything elementwise: p = 1      a window of K rows: p = K      otherwise: the axis is looped
+    batch, channels of a pool, anything elementwise: p = 1      a window of K rows: p = K      otherwise: the axis is
+    looped
 
 The number of evaluations is the product of the periods and does not grow with the image (A. Curtis, M. Powell, J. Reid,
-J. Inst. Math. Appl. 13 (1974) 117). The pattern comes from the forward, never from the gradient under test; an output that
-moves and belongs to nobody refuses the plan, and so does a dense direction that does not reproduce.
+J. Inst. Math. Appl. 13 (1974) 117). The pattern comes from the forward, never from the gradient under test; an output
+that moves and belongs to nobody refuses the plan, and so does a dense direction that does not reproduce.
 """
 
 from __future__ import annotations
@@ -140,7 +142,8 @@ def continued(probed: Array, n: int) -> Array | None:
     head, tail = probed[:HEAD], probed[HEAD:]
     for step in range(1, 9):
         for shift in range(1, 65):
-            # The first rows may be cut off at the border; from the middle of the head on, each set is the earlier one moved.
+            # The first rows may be cut off at the border; from the middle of the head on, each set is the earlier one
+            # moved.
             middle = range(HEAD // 2 - step, HEAD - step)
             if all(np.array_equal(moved_by(head[i], shift), head[i + step]) for i in middle):
                 full = np.zeros((n, m), bool)

@@ -1,8 +1,8 @@
 """What is under check: a forward, a hand-derived backward, a reference, and named inputs.
 
 A layer, a whole network, a module of `manual`, or two plain functions of a user all become an `Operation`; everything
-after that knows only operations. An operation calls the user's code on private copies, so that nothing the caller passed
-is ever written to, and checks what comes back, naming what was wrong. An exception in the user's own code passes
+after that knows only operations. An operation calls the user's code on private copies, so that nothing the caller
+passed is ever written to, and checks what comes back, naming what was wrong. An exception in the user's own code passes
 through untouched, with its traceback.
 """
 
@@ -39,7 +39,8 @@ class Operation:
         wrt: the names that are differentiated.
         reference: `reference(**inputs) -> y` in jax.numpy, or None.
         widen: gives the same operation on float64 copies (for code that holds arrays of its own dtype).
-        moving_forward: the same function, quicker to evaluate many times and for complex numbers; None: `forward`. It must
+        moving_forward: the same function, quicker to evaluate many times and for complex numbers; None: `forward`. It
+        must
             not write to its arguments.
     """
 
@@ -86,8 +87,8 @@ class Operation:
         )
         if not isinstance(returned, Mapping):
             raise TypeError(
-                f"backward of {self.name} returned {type(returned).__name__}; it must return a dictionary with a gradient "
-                f"for each of {', '.join(self.wrt)}"
+                f"backward of {self.name} returned {type(returned).__name__}; it must return a dictionary with "
+                f"a gradient for each of {', '.join(self.wrt)}"
             )
         missing = [k for k in self.wrt if k not in returned]
         if missing:
@@ -96,8 +97,7 @@ class Operation:
                 f"{', '.join(map(str, returned)) or 'nothing'}"
             )
         return {
-            k: np.array(as_array(returned[k], f"gradient {k} of {self.name}", "an array"), copy=True)
-            for k in self.wrt
+            k: np.array(as_array(returned[k], f"gradient {k} of {self.name}", "an array"), copy=True) for k in self.wrt
         }
 
 
@@ -137,7 +137,9 @@ def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tu
             if k not in arrays:
                 raise ValueError(f"wrt names {k!r}, which is not among the inputs {', '.join(arrays)}")
             if arrays[k].dtype.kind != "f":
-                raise TypeError(f"wrt names {k!r}, whose dtype is {arrays[k].dtype}; only floating inputs are differentiated")
+                raise TypeError(
+                    f"wrt names {k!r}, whose dtype is {arrays[k].dtype}; only floating inputs are differentiated"
+                )
     if not names:
         raise ValueError("nothing to differentiate: no input is floating point")
     return arrays, names
@@ -196,9 +198,7 @@ def from_module(
     title = getattr(operation, "__name__", type(operation).__name__).rsplit(".", 1)[-1]
 
     def run(values: Arrays) -> tuple[Any, Any]:
-        result = operation.forward(
-            *[values[k] for k in positional], **{k: values[k] for k in keyword}, **hyper
-        )
+        result = operation.forward(*[values[k] for k in positional], **{k: values[k] for k in keyword}, **hyper)
         if not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(f"forward of {title} must return (y, saved), not {type(result).__name__}")
         return result
@@ -263,7 +263,8 @@ def from_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None) 
 class Chain:
     """The forward of our own layers as the chain of functions that it is, for witnesses that evaluate it many times.
 
-    It takes complex numbers, and it keeps what every stage gave: stages before the first changed array are not run again.
+    It takes complex numbers, and it keeps what every stage gave: stages before the first changed array are not run
+    again.
     """
 
     def __init__(self, layer: Layer) -> None:
@@ -325,8 +326,8 @@ class Parameters:
             self.layer.parameters = flat
         except AttributeError as error:
             raise TypeError(
-                f"{type(self.layer).__name__}.parameters cannot be assigned; the judge moves parameters one by one: give the "
-                "layer a setter for its flat vector, or use crosscheck.check with plain functions"
+                f"{type(self.layer).__name__}.parameters cannot be assigned; the judge moves parameters one by one: "
+                "give the layer a setter for its flat vector, or use crosscheck.check with plain functions"
             ) from error
 
     def gradients(self) -> Arrays:
@@ -368,26 +369,31 @@ def with_loss(operation: Operation, loss: Any, target: Array) -> Operation:
         grad_prediction = grad_output * loss.gradient(prediction, target.copy())
         return inner.backward(grad_prediction.astype(prediction.dtype), values)
 
-    reference_forward = None
-    if inner.reference is not None:
-        reference_loss = import_module(f"reference.{loss.operation}")
+    twin_before, twin_loss = inner.reference, import_module(f"reference.{loss.operation}")
 
-        def reference_forward(**values: Any) -> Any:
-            assert inner.reference is not None
-            return reference_loss.forward(inner.reference(**values), target=target)
+    def reference_forward(**values: Any) -> Any:
+        assert twin_before is not None
+        return twin_loss.forward(twin_before(**values), target=target)
 
     def widen() -> Operation:
         return with_loss(inner.widened(), loss, wide(target))
 
-    moving = None
-    if inner.moving_forward is not None:
-        before, last = inner.moving_forward, import_module(f"manual.{loss.operation}")
+    before, last = inner.moving_forward, import_module(f"manual.{loss.operation}")
 
-        def moving(values: Arrays) -> Any:
-            return last.forward(before(values), target=target)[0]
+    def moving(values: Arrays) -> Any:
+        assert before is not None
+        return last.forward(before(values), target=target)[0]
 
-    name = f"{inner.name} with {type(loss).__name__}"
-    return Operation(name, forward, backward, inner.inputs, inner.wrt, reference_forward, widen, moving)
+    return Operation(
+        f"{inner.name} with {type(loss).__name__}",
+        forward,
+        backward,
+        inner.inputs,
+        inner.wrt,
+        None if twin_before is None else reference_forward,
+        widen,
+        None if before is None else moving,
+    )
 
 
 def from_loss(loss: Any, prediction: Array, target: Array) -> Operation:

@@ -1,13 +1,14 @@
 """Rounding or mistake: does a difference that exceeds the entrywise bound persist when every input moves by one ulp?
 
-Some algorithms (an FFT, Winograd) mix entries: their error is small against the largest entry of a gradient and not against
-each one. Such an error is rounding: recompute the residual r = hand-derived - autodiff at inputs that differ in the last bit,
-and it scatters around zero. A mistake stays where it is. With K draws
+Some algorithms (an FFT, Winograd) mix entries: their error is small against the largest entry of a gradient and not
+against each one. Such an error is rounding: recompute the residual r = hand-derived - autodiff at inputs that differ
+in the last bit, and it scatters around zero. A mistake stays where it is. With K draws
 
     t = |mean r| / (std r / √K)                                                                        (1)
 
-is of order 1 for rounding (healthy FFT gradients: at most 21) and large for a mistake (a systematic factor: 500 and more).
-The moves keep ties: equal values move equally and zeros stay, or they would unmask a ReLU and break a pool's tie.
+is of order 1 for rounding (healthy FFT gradients: at most 21) and large for a mistake (a systematic factor: 500 and
+more). The moves keep ties: equal values move equally and zeros stay, or they would unmask a ReLU and break a pool's
+tie.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ OUTPUT = ""  # the forward's place beside the names of the inputs
 
 
 def persists(operation: Operation, v: Array, dtype: np.dtype) -> dict[str, Array]:
-    """By input, and for the forward under `OUTPUT`: where the residual against the reference stays put, a boolean array."""
+    """By input, and for the forward under `OUTPUT`: where the residual against the reference stays put, a boolean
+    array."""
     assert operation.reference is not None
     residuals: dict[str, list[Array]] = {k: [] for k in (*operation.wrt, OUTPUT)}
     for draw in range(DRAWS):
@@ -65,9 +67,9 @@ def nudged(a: Array, draw: int) -> Array:
 def normwise(estimates: tuple[Estimate, Estimate], stays: Array) -> None:
     """Where two estimates differ entrywise but no more than an algorithm that mixes entries may, widen both bounds.
 
-    The allowance is `NORMWISE`·u times the largest error of the array. Where a difference within it persists it may be a mistake
-    in a small entry or the fixed error of a table of constants (an FFT's twiddles): there it is excused, not allowed, so that
-    another witness has to decide.
+    The allowance is `NORMWISE`·u times the largest error of the array. Where a difference within it persists it may be
+    a mistake in a small entry or the fixed error of a table of constants (an FFT's twiddles): there it is excused, not
+    allowed, so that another witness has to decide.
     """
     first, second = estimates
     if second.bound.size == 0 or not np.isfinite(second.bound).all():

@@ -1,8 +1,8 @@
 """What a check would have caught: the smallest wrong entry that its bounds would not have let pass.
 
-An error e in one entry of a gradient is detected if it exceeds the sum of the bounds there, t. Relative to the entry that is
-t / |g|. Entries whose bound is a large part of the gradient's own size (digits that cancelled, true zeros) cannot be judged
-relatively; they are counted instead of being hidden in a mean.
+An error e in one entry of a gradient is detected if it exceeds the sum of the bounds there, t. Relative to the entry
+that is t / |g|. Entries whose bound is a large part of the gradient's own size (digits that cancelled, true zeros)
+cannot be judged relatively; they are counted instead of being hidden in a mean.
 """
 
 from __future__ import annotations

@@ -32,6 +32,12 @@ def mark(pair: Pair | None) -> str:
     return f"ok -{silent}" if silent else "ok"
 
 
+def pair_line(title: str, pair: Pair) -> str:
+    share = "-" if pair.worst_index is None else f"{pair.share:.0%}" if pair.share < 10 else ">10x"
+    numbers = f"{number(pair.error_at_worst):>8} {number(pair.bound_at_worst):>8} {share:>5}"
+    return f"    {title:<40.40}  {numbers}  {mark(pair)}".rstrip()
+
+
 def wrapped(sentence: str, indent: int = 2) -> str:
     pad = " " * indent
     return textwrap.fill(sentence, WIDTH, initial_indent=pad, subsequent_indent=pad + "  ", break_long_words=False)
@@ -42,9 +48,7 @@ def gradient_lines(gradient: GradientResult) -> list[str]:
     lines = [f"  d/d {gradient.name}  {gradient.shape}  {size} entries: {gradient.verdict}"]
     for (first, second), pair in gradient.pairs.items():
         title = f"{first} / {second}"
-        lines.append(
-            f"    {title:<46.46}  {number(pair.error):>8} {number(pair.bound_at_worst):>8}  {mark(pair):<8}".rstrip()
-        )
+        lines.append(pair_line(title, pair))
     if gradient.mismatched.any():
         where = "" if gradient.worst_index is None else f"; the worst at {gradient.worst_index}"
         culprit = f"; the odd one out is the {gradient.odd_one_out}" if gradient.odd_one_out else ""
@@ -59,12 +63,9 @@ def text(result: Result) -> str:
     """The whole report on one check."""
     lines = [f"{result.name} ({result.dtype}): {result.verdict}"]
     lines += [wrapped(f"{finding.kind}: {finding.explanation}") for finding in result.findings]
-    lines.append(f"    {'':<46}  {'error':>8} {'bound':>8}")
+    lines.append(f"    {'where the error takes most of its bound:':<40}  {'error':>8} {'bound':>8} {'used':>5}")
     if result.forward is not None:
-        pair = result.forward
-        lines.append(
-            f"    {'forward / reference':<46}  {number(pair.error):>8} {number(pair.bound_at_worst):>8}  {mark(pair):<8}".rstrip()
-        )
+        lines.append(pair_line("forward / reference", result.forward))
     for gradient in result.gradients.values():
         lines += gradient_lines(gradient)
     return "\n".join(lines)

@@ -55,23 +55,117 @@ EXACT = Note()
 
 # The error of a rearrangement is the rearrangement of the error.
 STRUCTURAL = frozenset(
-    "reshape transpose broadcast_in_dim slice squeeze rev expand_dims copy copy_p concatenate real imag "
-    "reduce_precision device_put stop_gradient optimization_barrier split neg abs conj pvary".split()
+    [
+        "reshape",
+        "transpose",
+        "broadcast_in_dim",
+        "slice",
+        "squeeze",
+        "rev",
+        "expand_dims",
+        "copy",
+        "copy_p",
+        "concatenate",
+        "real",
+        "imag",
+        "reduce_precision",
+        "device_put",
+        "stop_gradient",
+        "optimization_barrier",
+        "split",
+        "neg",
+        "abs",
+        "conj",
+        "pvary",
+    ]
 )
 # Piecewise constant: no error passes.
 CONSTANT = frozenset(
-    "eq ne lt le gt ge sign argmax argmin iota and or not xor floor ceil round is_finite eq_to le_to lt_to "
-    "reduce_or reduce_and population_count clz shift_left shift_right_logical random_bits random_seed "
-    "random_wrap random_unwrap".split()
+    [
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "sign",
+        "argmax",
+        "argmin",
+        "iota",
+        "and",
+        "or",
+        "not",
+        "xor",
+        "floor",
+        "ceil",
+        "round",
+        "is_finite",
+        "eq_to",
+        "le_to",
+        "lt_to",
+        "reduce_or",
+        "reduce_and",
+        "population_count",
+        "clz",
+        "shift_left",
+        "shift_right_logical",
+        "random_bits",
+        "random_seed",
+        "random_wrap",
+        "random_unwrap",
+    ]
 )
-COMPARISONS = frozenset("eq ne lt le gt ge".split())
+COMPARISONS = frozenset(["eq", "ne", "lt", "le", "gt", "ge"])
 BOOLEAN_STRUCTURE = frozenset(
-    "and or not xor reshape broadcast_in_dim squeeze expand_dims slice transpose rev copy".split()
+    [
+        "and",
+        "or",
+        "not",
+        "xor",
+        "reshape",
+        "broadcast_in_dim",
+        "squeeze",
+        "expand_dims",
+        "slice",
+        "transpose",
+        "rev",
+        "copy",
+    ]
 )
 # Smooth elementwise functions: condition number from the primitive's own derivative.
 ELEMENTWISE = frozenset(
-    "integer_pow exp exp2 log log1p expm1 tanh logistic sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh asinh "
-    "acosh atanh erf erfc erf_inv pow square atan2 lgamma digamma".split()
+    [
+        "integer_pow",
+        "exp",
+        "exp2",
+        "log",
+        "log1p",
+        "expm1",
+        "tanh",
+        "logistic",
+        "sqrt",
+        "rsqrt",
+        "cbrt",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "erf",
+        "erfc",
+        "erf_inv",
+        "pow",
+        "square",
+        "atan2",
+        "lgamma",
+        "digamma",
+    ]
 )
 
 
@@ -106,7 +200,7 @@ class Rounding:
         """Constants are exact in float64; in float32 they are rounded unless they happen to be representable."""
         if self.unit == 2.0**-53 or not is_float(value):
             return EXACT
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, jax.Array):
             value = jnp.asarray(value)
             return Note(jnp.abs(value - value.astype(jnp.float32).astype(value.dtype)) / self.unit)
         single = np.asarray(value, np.float64)
@@ -117,9 +211,7 @@ class Rounding:
 
     # ------------------------------------------------------------------ one equation
 
-    def equation(
-        self, eqn: core.JaxprEqn, values: list[Any], notes: list[Note]
-    ) -> tuple[list[Any], list[Note]]:
+    def equation(self, eqn: core.JaxprEqn, values: list[Any], notes: list[Note]) -> tuple[list[Any], list[Note]]:
         name = eqn.primitive.name
         if name in LOOPS:
             return LOOPS[name](self, eqn, values, notes)
@@ -143,8 +235,7 @@ class Rounding:
         out_flips = rule(eqn, values, outs, flips) if any_present(flips) else [None] * len(outs)
         out_flips = [total(f, g) for f, g in zip(out_flips, self.flips(eqn, values, outs, notes), strict=True)]
         return outs, [
-            Note(e, f) if is_float(out) else EXACT
-            for out, e, f in zip(outs, out_errors, out_flips, strict=True)
+            Note(e, f) if is_float(out) else EXACT for out, e, f in zip(outs, out_errors, out_flips, strict=True)
         ]
 
     # ------------------------------------------------------------------ comparisons within rounding
@@ -215,21 +306,14 @@ class Rounding:
                     worst[i] = jnp.abs(move) if worst[i] is None else jnp.maximum(worst[i], jnp.abs(move))
         return [None if w is None else 3.0 * w for w in worst]
 
-    def unknown_with_rounding(
-        self, eqn: core.JaxprEqn, x: list[Any], y: list[Any], errors: list[Any]
-    ) -> list[Any]:
+    def unknown_with_rounding(self, eqn: core.JaxprEqn, x: list[Any], y: list[Any], errors: list[Any]) -> list[Any]:
         """Assume the primitive backward stable: one more unit of every input, two of every output."""
-        inputs = [
-            total(e, jnp.abs(v)) if is_float(v) else None for v, e in zip(x, errors, strict=True)
-        ]
+        inputs = [total(e, jnp.abs(v)) if is_float(v) else None for v, e in zip(x, errors, strict=True)]
         try:
             spread = self.unknown(eqn, x, y, inputs)
         except (NotImplementedError, TypeError):  # no derivative either: nothing is known
             spread = [jnp.full_like(out, jnp.inf) if is_float(out) else None for out in y]
-        return [
-            None if s is None else s + 2.0 * jnp.abs(out) + self.eta
-            for s, out in zip(spread, y, strict=True)
-        ]
+        return [None if s is None else s + 2.0 * jnp.abs(out) + self.eta for s, out in zip(spread, y, strict=True)]
 
 
 def any_present(items: list[Any]) -> bool:
@@ -244,7 +328,9 @@ Rule = Callable[[core.JaxprEqn, list[Any], list[Any], list[Any]], list[Any]]
 
 def fill(x: list[Any], errors: list[Any]) -> list[Any]:
     """Zeros for the operands without an error."""
-    return [jnp.zeros_like(v) if e is None else jnp.broadcast_to(e, jnp.shape(v)) for v, e in zip(x, errors, strict=True)]
+    return [
+        jnp.zeros_like(v) if e is None else jnp.broadcast_to(e, jnp.shape(v)) for v, e in zip(x, errors, strict=True)
+    ]
 
 
 def structural(eqn: core.JaxprEqn, x: list[Any], y: list[Any], errors: list[Any]) -> list[Any]:
@@ -267,10 +353,7 @@ def linear_sum(eqn: core.JaxprEqn, x: list[Any], y: list[Any], errors: list[Any]
 
 
 def multiply(eqn: core.JaxprEqn, x: list[Any], y: list[Any], errors: list[Any]) -> list[Any]:
-    terms = [
-        None if e is None else finite(jnp.abs(other) * e)
-        for e, other in zip(errors, (x[1], x[0]), strict=True)
-    ]
+    terms = [None if e is None else finite(jnp.abs(other) * e) for e, other in zip(errors, (x[1], x[0]), strict=True)]
     return [total(*terms)]
 
 
@@ -356,9 +439,7 @@ def elementwise(eqn: core.JaxprEqn, x: list[Any], y: list[Any], errors: list[Any
         if error is None or not is_float(x[i]):
             continue
         tangents = tuple(
-            (jnp.ones_like(v) if j == i else jnp.zeros_like(v))
-            if is_float(v)
-            else np.zeros(v.shape, jax.dtypes.float0)
+            (jnp.ones_like(v) if j == i else jnp.zeros_like(v)) if is_float(v) else np.zeros(v.shape, jax.dtypes.float0)
             for j, v in enumerate(primals)
         )
         slope = jax.jvp(lambda *a: evaluate(eqn, a)[0], primals, tangents)[1]
@@ -402,8 +483,8 @@ RULES: dict[str, Rule] = {
 
 
 # ---------------------------------------------------------------------- the operation's own rounding
-# ROUNDED[name](algebra, eqn, x, y) -> (extra error to seed on each input, rounding of each output). A sum's roundings are
-# seeded on its terms (backward error), so that one product spreads them together with the errors that arrived.
+# ROUNDED[name](algebra, eqn, x, y) -> (extra error to seed on each input, rounding of each output). A sum's roundings
+# are seeded on its terms (backward error), so that one product spreads them together with the errors that arrived.
 
 Rounded = Callable[[Rounding, core.JaxprEqn, list[Any], list[Any]], tuple[list[Any], list[Any]]]
 
@@ -503,8 +584,7 @@ def inside(a: Rounding, closed: core.ClosedJaxpr, values: Any, planes: Any) -> t
 def cond_rule(a: Rounding, eqn: core.JaxprEqn, x: list[Any], notes: list[Note]) -> tuple[list[Any], list[Note]]:
     planes = [dense(v, n) for v, n in zip(x[1:], notes[1:], strict=True)]
     branches = [
-        lambda values, planes, closed=closed: inside(a, closed, values, planes)
-        for closed in eqn.params["branches"]
+        lambda values, planes, closed=closed: inside(a, closed, values, planes) for closed in eqn.params["branches"]
     ]
     outs, out_planes = lax.switch(x[0], branches, x[1:], planes)
     return outs, [Note(*p) for p in out_planes]
@@ -516,9 +596,7 @@ def scan_rule(a: Rounding, eqn: core.JaxprEqn, x: list[Any], notes: list[Note]) 
     planes = [dense(v, n) for v, n in zip(x, notes, strict=True)]
 
     def step(carry: Any, xs: Any) -> Any:
-        outs, out_planes = inside(
-            a, p["jaxpr"], x[:first] + carry[0] + xs[0], planes[:first] + carry[1] + xs[1]
-        )
+        outs, out_planes = inside(a, p["jaxpr"], x[:first] + carry[0] + xs[0], planes[:first] + carry[1] + xs[1])
         k = p["num_carry"]
         return (outs[:k], out_planes[:k]), (outs[k:], out_planes[k:])
 

@@ -112,13 +112,14 @@ LEGEND = (
 
 
 def table(results: list[tuple[Case, Result]]) -> Iterator[Text]:
-    """A line per case, and under it a line per gradient: entries, largest error, its bound, the verdict of each pair."""
+    """A line per case, and under it a line per gradient: entries, largest error, its bound, the verdict of each
+    pair."""
     yield Text(HEADING, style="bold")
     for case, result in results:
         yield Text.assemble((case.layer, "bold"), f"  {case.configuration}")
         for gradient in result.gradients.values():
             pair = gradient.pairs.get((HAND, AUTODIFF))
-            error, bound = ("-", "-") if pair is None else (number(pair.error), number(pair.bound_at_worst))
+            error, bound = ("-", "-") if pair is None else (number(pair.error_at_worst), number(pair.bound_at_worst))
             size = int(np.prod(gradient.shape))
             line = Text(f"  {gradient.name:<12} {size:>8}  {error:>8} {bound:>8}   ")
             for pair_of in COMPARED:

@@ -1,8 +1,8 @@
 """From estimates to a verdict: which entries are right, which are wrong, which nobody could decide, and who is odd.
 
-An entry is right if the first witness that speaks there agrees with the hand-derived value, wrong if it disagrees, undecided
-if none speaks. Autodiff speaks first, then the complex step, then the finite difference; so a finite difference
-never overrules a hand-derived and an autodiff gradient that agree.
+An entry is right if the first witness that speaks there agrees with the hand-derived value, wrong if it disagrees,
+undecided if none speaks. Autodiff speaks first, then the complex step, then the finite difference; so a finite
+difference never overrules a hand-derived and an autodiff gradient that agree.
 """
 
 from __future__ import annotations
@@ -130,24 +130,24 @@ def remarks(estimates: dict[str, Estimate], pairs: Pairs) -> list[str]:
     said = []
     normwise = max((e.notes.get("normwise", 0) for e in estimates.values()), default=0)
     if normwise:
-        said.append(
-            f"{normwise} entries agree normwise only: rounding spread over the array, as by an FFT or Winograd's algorithm"
-        )
+        said.append(f"{normwise} entries agree normwise only: rounding spread over the array, as by an FFT or Winograd")
     if DIFFERENCE in estimates:
         notes = estimates[DIFFERENCE].notes
         size = math.prod(estimates[DIFFERENCE].value.shape)
         if notes["kinks"]:
             said.append(f"{notes['kinks']} of {size} entries sit on a kink of the forward: no difference there")
         if notes["crossed"]:
-            said.append(f"{notes['crossed']} of {size} entries had a kink inside a larger step: a smaller one was taken")
+            said.append(
+                f"{notes['crossed']} of {size} entries had a kink inside a larger step: a smaller one was taken"
+            )
         if notes["undecided"]:
             said.append(f"{notes['undecided']} of {size} entries are below the noise of a difference")
     if DIRECTIONS in estimates:
         notes = estimates[DIRECTIONS].notes
         count = len(notes["directions"]) - notes["kinks"]
         said.append(
-            f"too large to difference every entry: {count} random directions instead; a wrong gradient escapes them with "
-            f"probability at most {notes['miss']:.1g}"
+            f"too large to difference every entry: {count} random directions instead; a wrong gradient escapes them "
+            f"with probability at most {notes['miss']:.1g}"
         )
     if (AUTODIFF, DIFFERENCE) in pairs and (HAND, AUTODIFF) in pairs:
         both = pairs[AUTODIFF, DIFFERENCE].disagree & pairs[HAND, AUTODIFF].agree

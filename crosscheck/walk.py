@@ -37,9 +37,7 @@ class Algebra(Protocol):
         """The note of a constant or literal of the jaxpr."""
         ...
 
-    def equation(
-        self, eqn: core.JaxprEqn, values: list[Any], notes: list[Any]
-    ) -> tuple[list[Any], list[Any]]:
+    def equation(self, eqn: core.JaxprEqn, values: list[Any], notes: list[Any]) -> tuple[list[Any], list[Any]]:
         """Values and notes of the outputs of one equation that is not a call."""
         ...
 

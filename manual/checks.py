@@ -49,7 +49,9 @@ def array(value: Any, name: str, dtype: np.dtype[Any]) -> Array:
     """`value` as an array of exactly this dtype."""
     found = np.asarray(value)
     if found.dtype != dtype:
-        raise TypeError(f"{name} has dtype {found.dtype}, the layer computes in {dtype}: convert one of them with astype")
+        raise TypeError(
+            f"{name} has dtype {found.dtype}, the layer computes in {dtype}: convert one of them with astype"
+        )
     return found
 
 

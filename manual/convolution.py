@@ -2,8 +2,9 @@
 
     Y[b,c,h,w] = Σ_{k,i,j} X[b,k,s·h+i,t·w+j] · W[c,k,i,j] + bias[c]            (1)
 
-b sample, c output channel, k input channel, h w output position, i j position in the window, (s, t) the stride; X stands
-for the input after padding with zeros. (What the field calls convolution is cross-correlation: W is not flipped.)
+b sample, c output channel, k input channel, h w output position, i j position in the window, (s, t) the stride; X
+stands for the input after padding with zeros. (What the field calls convolution is cross-correlation: W is not
+flipped.)
 
 Nudge X, W and the bias by Ẋ, Ẇ, ḃ. To first order the output moves by
 
@@ -19,11 +20,12 @@ nudge is the gradient there. Ẇ and ḃ stand under one sum each:
 
     ∂L/∂X[b,k,m,n] = Σ_{c} Σ_{h,i: s·h+i=m} Σ_{w,j: t·w+j=n} G[b,c,h,w] · W[c,k,i,j]                           (5)
 
-For one fixed offset (i, j) the pairs (h, w) and (m, n) belong together one to one, so (5) is read as: for every offset, add
-Σ_c G[b,c,h,w]·W[c,k,i,j] at the positions (s·h+i, t·w+j). Padding was not part of the input: its gradient is cropped.
+For one fixed offset (i, j) the pairs (h, w) and (m, n) belong together one to one, so (5) is read as: for every
+offset, add Σ_c G[b,c,h,w]·W[c,k,i,j] at the positions (s·h+i, t·w+j). Padding was not part of the input: its gradient
+is cropped.
 
-Source: the lecture, "Convolutional Layer Forward Pass" and "Backward Pass"; V. Dumoulin and F. Visin, *A guide to convolution
-arithmetic for deep learning*, arXiv 1603.07285.
+Source: the lecture, "Convolutional Layer Forward Pass" and "Backward Pass"; V. Dumoulin and F. Visin, *A guide to
+convolution arithmetic for deep learning*, arXiv 1603.07285.
 """
 
 from typing import Any, NamedTuple
@@ -133,7 +135,8 @@ class ConvolutionalLayer(Layer):
         kernel_size, stride, padding: an int or a (rows, columns) pair.
         activation: an activation layer (or its class), applied to the convolution's output; None: none.
         dtype: float64 or float32.
-        rng: a Generator or a seed; the filters are drawn from it, normal with variance 2 / (C_in · K_h · K_w) (He et al.,
+        rng: a Generator or a seed; the filters are drawn from it, normal with variance 2 / (C_in · K_h · K_w) (He et
+        al.,
             arXiv 1502.01852); the biases start at zero.
 
     Attributes:

@@ -2,8 +2,8 @@
 
     Y = X with the axes start_dim … end_dim read as one, in row-major order                  (1)
 
-A reshape moves no number relative to the order in memory, so Ẏ is Ẋ reshaped, Σ G·Ẏ pairs every entry of G with the entry of Ẋ
-that it stands for, and
+A reshape moves no number relative to the order in memory, so Ẏ is Ẋ reshaped, Σ G·Ẏ pairs every entry of G with the
+entry of Ẋ that it stands for, and
 
     ∂L/∂X = G with the axes of X again                                                       (2)
 

@@ -1,11 +1,13 @@
 """What every layer can do, written once.
 
-A layer is a thin holder of parameters around a chain of operations. An operation is a file of this package with two functions,
+A layer is a thin holder of parameters around a chain of operations. An operation is a file of this package with two
+functions,
 
     forward(x, *parameters, **hyperparameters) -> (y, saved)
     backward(grad_output, saved) -> (grad_x, *parameter gradients)
 
-and the chain rule for a chain is to go back through it in reverse order, each operation's ∂L/∂x being the next one's ∂L/∂y:
+and the chain rule for a chain is to go back through it in reverse order, each operation's ∂L/∂x being the next one's
+∂L/∂y:
 
     X₀ = X,  X_{n+1} = f_n(X_n; P_n)         ∂L/∂X_n, ∂L/∂P_n = backward_n(∂L/∂X_{n+1})                        (1)
 
@@ -38,9 +40,9 @@ class Stage(NamedTuple):
 class Layer:
     """A layer: forward, backward, and its parameters and gradients, by name or as flat vectors in one order.
 
-    A subclass names its parameters in `parameter_names`, sets each as an attribute in its constructor, and either says what it
-    is made of (`stages`) or brings its own `forward` and `backward`; such a backward leaves its parameters' gradients with
-    `keep_gradients`.
+    A subclass names its parameters in `parameter_names`, sets each as an attribute in its constructor, and either says
+    what it is made of (`stages`) or brings its own `forward` and `backward`; such a backward leaves its parameters'
+    gradients with `keep_gradients`.
 
     Args:
         dtype: float64 or float32; the layer computes in it, and its outputs and gradients have it.
@@ -136,7 +138,9 @@ class Layer:
             ValueError: a name too many or too few, or a shape other than the parameter's.
         """
         if set(gradients) != set(self.parameter_names):
-            raise ValueError(f"gradients of {sorted(gradients)} given; {type(self).__name__} has {sorted(self.parameter_names)}")
+            raise ValueError(
+                f"gradients of {sorted(gradients)} given; {type(self).__name__} has {sorted(self.parameter_names)}"
+            )
         kept = {}
         for name in self.parameter_names:
             checks.same_shape(gradients[name], self.__dict__[name].shape, f"gradient of {name}", "the parameter")
@@ -166,7 +170,9 @@ class Layer:
         vector = real(vector, "parameters")
         size = sum(a.size for a in arrays.values())
         if vector.shape != (size,):
-            raise ValueError(f"parameters has shape {vector.shape}; {type(self).__name__} takes a vector of length {size}")
+            raise ValueError(
+                f"parameters has shape {vector.shape}; {type(self).__name__} takes a vector of length {size}"
+            )
         ends = np.cumsum([a.size for a in arrays.values()])
         pieces = np.split(vector, ends[:-1]) if arrays else []
         self._assign({k: p.reshape(a.shape) for (k, a), p in zip(arrays.items(), pieces, strict=True)})

@@ -2,8 +2,8 @@
 
     Y[b,c,h,w] = max_{0≤i<p, 0≤j<q} X[b,c,s·h+i,t·w+j]                                        (1)
 
-pool_size (p, q), stride (s, t). Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in row-major order.
-Away from ties the winner stays the winner under a small nudge Ẋ, so
+pool_size (p, q), stride (s, t). Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in
+row-major order. Away from ties the winner stays the winner under a small nudge Ẋ, so
 
     Ẏ[b,c,h,w] = Ẋ[b,c,s·h+i*,t·w+j*]                                                        (2)
 
@@ -11,8 +11,8 @@ and Σ G·Ẏ collects, at every entry of X, the gradients of all the windows th
 
     ∂L/∂X[b,c,m,n] = Σ_{h,w: s·h+i*=m, t·w+j*=n} G[b,c,h,w]                                  (3)
 
-Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of windows
-that do not overlap).
+Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of
+windows that do not overlap).
 
 Source: the lecture, "Max Pooling Layer Gradients".
 """
@@ -39,9 +39,7 @@ class Saved(NamedTuple):
     stride: tuple[int, int]
 
 
-def forward(
-    x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | None = None
-) -> tuple[Array, Saved]:
+def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | None = None) -> tuple[Array, Saved]:
     """The largest entry of every window (1); of complex numbers the one with the largest real part.
 
     Args:
@@ -49,7 +47,8 @@ def forward(
         pool_size, stride: (rows, columns); without a stride the windows lie side by side.
 
     Returns:
-        y (B, C, H_out, W_out) with H_out = (H - p) // s + 1: rows and columns that no whole window reaches are left out.
+        y (B, C, H_out, W_out) with H_out = (H - p) // s + 1: rows and columns that no whole window reaches are left
+        out.
 
     Raises:
         ValueError: a rank or a size that does not fit.
@@ -61,9 +60,9 @@ def forward(
     p, q = pool_size
     view = sliding_window_view(x, (p, q), axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
     entries = view.reshape(*view.shape[:4], p * q)
-    winner = np.argmax(entries.real, axis=-1)  # the first maximum in row-major order
+    winner = np.argmax(np.real(entries), axis=-1)  # the first maximum in row-major order
     y = np.take_along_axis(entries, winner[..., None], axis=-1)[..., 0]  # (1)
-    return y, Saved(winner, x.shape, (p, q), tuple(stride))
+    return y, Saved(winner, x.shape, (p, q), (stride[0], stride[1]))
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:

@@ -2,7 +2,8 @@
 
     L = (1/N) Σ_n (P[n] - T[n])²                                               (1)
 
-n runs over all N entries. Nudge P by Ṗ: L̇ = (2/N) Σ_n (P[n] - T[n]) · Ṗ[n], so with G = ∂/∂L (1 at the end of a network)
+n runs over all N entries. Nudge P by Ṗ: L̇ = (2/N) Σ_n (P[n] - T[n]) · Ṗ[n], so with G = ∂/∂L (1 at the end of a
+network)
 
     ∂L/∂P[n] = G · 2 · (P[n] - T[n]) / N                                       (2)
 

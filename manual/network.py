@@ -3,7 +3,8 @@
     X₀ = X,  X_{n+1} = layer_n(X_n),  Y = X_N          ∂L/∂X_n = layer_n.backward(∂L/∂X_{n+1})                    (1)
 
 Each layer computes its own gradients from what arrives; the network only passes them on (the lecture, "CNN Chain Rule
-Implementation"). Its parameters are its layers' parameters, named by position: `0.filters`, `0.biases`, `3.weights`, ...
+Implementation"). Its parameters are its layers' parameters, named by position: `0.filters`, `0.biases`, `3.weights`,
+...
 """
 
 from __future__ import annotations
@@ -41,14 +42,16 @@ class LayeredNeuralNetwork(Layer):
         for name, layer in walk(self.layers, ""):
             if id(layer) in seen:
                 raise ValueError(
-                    f"layers {seen[id(layer)]} and {name} are the same {type(layer).__name__}; make two, or the gradients of "
-                    "one overwrite the other's"
+                    f"layers {seen[id(layer)]} and {name} are the same {type(layer).__name__}; make two, or the "
+                    "gradients of one overwrite the other's"
                 )
             seen[id(layer)] = name
         dtypes = {f"layer {place} ({type(layer).__name__})": layer.dtype for place, layer in enumerate(self.layers)}
         if len(set(dtypes.values())) > 1:
             said = ", ".join(f"{who} in {dtype}" for who, dtype in dtypes.items())
-            raise TypeError(f"the layers of a network compute in one dtype: {said}; use astype on the network or dtype=")
+            raise TypeError(
+                f"the layers of a network compute in one dtype: {said}; use astype on the network or dtype="
+            )
         super().__init__(dtype=self.layers[0].dtype)
         self._ready = False
 

@@ -29,8 +29,8 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """x where its real part is positive, else 0 (1). x: any shape; float32, float64 or complex128."""
-    y = np.where(x.real <= 0, x.dtype.type(0), x)  # (1), and NaN stays NaN
-    return y, Saved(x.real > 0)
+    y = np.where(np.real(x) <= 0, x.dtype.type(0), x)  # (1), and NaN stays NaN
+    return y, Saved(np.real(x) > 0)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:

@@ -28,8 +28,9 @@ class Saved(NamedTuple):
 
 
 def logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x)) without overflow; the branch by the real part, analytic for complex numbers near the real line."""
-    positive = x.real >= 0
+    """1 / (1 + exp(-x)) without overflow; the branch by the real part, analytic for complex numbers near the real
+    line."""
+    positive = np.real(x) >= 0
     small = np.exp(np.where(positive, -x, x))
     return np.where(positive, x.dtype.type(1), small) / (1 + small)
 

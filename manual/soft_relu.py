@@ -30,7 +30,7 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The soft ReLU (1). x: any shape; float32, float64 or complex128."""
-    positive = x.real > 0
+    positive = np.real(x) > 0
     zero = x.dtype.type(0)
     y = np.where(positive, x, zero) + np.log1p(np.exp(np.where(positive, -x, x)))  # (1)
     return y, Saved(x)

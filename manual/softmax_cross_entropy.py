@@ -14,7 +14,8 @@ and, collecting what multiplies Ẋ[b,k] (Σ_l T[b,l] is 1 for probabilities and
 
 Subtracting each row's largest logit changes neither P nor log P and keeps exp below 1.
 
-Source: the lecture's classification example; C. Bishop, *Pattern Recognition and Machine Learning*, 2006, section 4.3.4.
+Source: the lecture's classification example; C. Bishop, *Pattern Recognition and Machine Learning*, 2006, section
+4.3.4.
 """
 
 from typing import ClassVar, NamedTuple
@@ -48,7 +49,7 @@ def forward(prediction: Array, *, target: Array) -> tuple[Array, Saved]:
     if prediction.size == 0:
         raise ValueError(f"prediction has shape {prediction.shape}; a mean over nothing has no value")
     t = distribution(np.asarray(target), prediction.shape, prediction.dtype)
-    largest = np.take_along_axis(prediction, prediction.real.argmax(axis=1)[:, None], axis=1)
+    largest = np.take_along_axis(prediction, np.argmax(np.real(prediction), axis=1)[:, None], axis=1)
     shifted = prediction - largest
     exponentials = np.exp(shifted)
     total = exponentials.sum(axis=1, keepdims=True)
@@ -93,7 +94,8 @@ class SoftmaxCrossEntropy:
     operation: ClassVar[str] = "softmax_cross_entropy"
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        """The loss, a scalar. prediction: logits (B, K), float32 or float64; target: labels (B,) or probabilities (B, K)."""
+        """The loss, a scalar. prediction: logits (B, K), float32 or float64; target: labels (B,) or probabilities (B,
+        K)."""
         return forward(floating(prediction), target=target)[0]
 
     def gradient(self, prediction: Array, target: Array) -> Array:

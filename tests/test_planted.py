@@ -1,4 +1,5 @@
-"""The judge on planted mistakes: each one, in every gradient it fits, must be caught and blamed on the hand-derived side."""
+"""The judge on planted mistakes: each one, in every gradient it fits, must be caught and blamed on the hand-derived
+side."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,9 +56,7 @@ OPERATIONS: dict[str, Callable[[np.random.Generator], Operation]] = {
     "linear": lambda rng: from_layer(LinearLayer(4, 3, rng=rng), rng.normal(size=(5, 4))),
     "relu": lambda rng: from_layer(ReLUActivation(), rng.normal(size=(3, 5))),
     "tanh": lambda rng: from_layer(TanhActivation(), rng.normal(size=(3, 5))),
-    "mean_squared_error": lambda rng: from_loss(
-        MeanSquaredError(), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
-    ),
+    "mean_squared_error": lambda rng: from_loss(MeanSquaredError(), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))),
     "softmax_cross_entropy": lambda rng: from_loss(
         SoftmaxCrossEntropy(), rng.normal(size=(5, 4)), rng.integers(0, 4, 5)
     ),
@@ -134,12 +133,12 @@ def test_the_odd_one_out_is_named(rng: np.random.Generator) -> None:
 # ---------------------------------------------------------------------- mistakes of derivation
 
 
-def convolution_mistake(wrong_x: Callable[..., Array]) -> Callable[[Array, Arrays], Arrays]:
+def convolution_mistake(wrong: Callable[..., Arrays]) -> Callable[[Array, Arrays], Arrays]:
     def backward(grad_output: Array, inputs: Arrays) -> Arrays:
         hyper = {"stride": (1, 1), "padding": (0, 0)}
         _, saved = convolution.forward(inputs["x"], inputs["filters"], inputs["biases"], **hyper)
         grads = dict(zip(("x", "filters", "biases"), convolution.backward(grad_output, saved), strict=True))
-        return {**grads, **wrong_x(grad_output, inputs)}
+        return {**grads, **wrong(grad_output, inputs)}
 
     return backward
 
@@ -157,7 +156,7 @@ def flipped_filters(grad_output: Array, inputs: Arrays) -> dict[str, Array]:
 
 
 @pytest.mark.parametrize(("mistake", "name"), [(unflipped, "x"), (flipped_filters, "filters")])
-def test_a_flipped_kernel_is_caught(mistake: Callable[..., Array], name: str, rng: np.random.Generator) -> None:
+def test_a_flipped_kernel_is_caught(mistake: Callable[..., Arrays], name: str, rng: np.random.Generator) -> None:
     healthy = from_layer(ConvolutionalLayer(2, 3, 3, rng=rng), rng.normal(size=(2, 2, 5, 6)))
     result = judge(replace(healthy, backward=convolution_mistake(mistake)))
     assert {k for k, g in result.gradients.items() if not g} == {name}
@@ -170,12 +169,11 @@ def test_a_missing_relu_mask_is_caught(name: str, rng: np.random.Generator) -> N
     healthy = from_layer(layer, rng.normal(size=(2, 2, 5, 6)))
 
     def backward(grad_output: Array, inputs: Arrays) -> Arrays:
-        z, saved = convolution.forward(
-            inputs["x"], inputs["filters"], inputs["biases"], stride=(1, 1), padding=(0, 0)
-        )
+        z, saved = convolution.forward(inputs["x"], inputs["filters"], inputs["biases"], stride=(1, 1), padding=(0, 0))
         masked = relu.backward(grad_output, relu.forward(z)[1])[0]
-        right = dict(zip(("x", "filters", "biases"), convolution.backward(masked, saved), strict=True))
-        wrong = dict(zip(("x", "filters", "biases"), convolution.backward(grad_output, saved), strict=True))
+        names = ["x", "filters", "biases"]
+        right = dict(zip(names, convolution.backward(masked, saved), strict=True))
+        wrong = dict(zip(names, convolution.backward(grad_output, saved), strict=True))
         return {**right, name: wrong[name]}
 
     result = judge(replace(healthy, backward=backward))

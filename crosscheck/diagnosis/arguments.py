@@ -25,6 +25,8 @@ def other_inputs(problem: Problem, name: str) -> Iterator[Candidate]:
             key,
         )
 
+    if problem.tape is None:
+        return
     for who in problem.operation.wrt:
         shape, axes = problem.given.inputs[who].shape, problem.axes[who]
         yield candidate("missing-terms", "left out (taken as 1)", who, np.ones_like)

@@ -21,10 +21,12 @@ def other_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
         return Candidate(
             kind,
             f"is the true one for the incoming gradient {text}",
-            lambda point, k: point.once(key, lambda: point.with_cotangent(change(point)))[k],
+            lambda point, k: point.once(key, lambda: point.with_cotangent(change(point))).get(k),
             key,
         )
 
+    if problem.tape is None and name not in problem.given.jacobians:
+        return
     yield candidate(UPSTREAM, "replaced by ones", lambda p: np.ones_like(p.v))
     if problem.given.v.ndim:
         yield candidate("summed", "replaced by its mean", lambda p: np.full_like(p.v, p.v.mean()))

@@ -27,12 +27,12 @@ class Reading(NamedTuple):
     cost: float
 
     def value(self, sizes: Mapping[str, float]) -> float:
-        """The factor that this reading predicts for other sizes."""
+        """The factor that this reading predicts for other sizes; a size that is not among them is 1."""
         out = -1.0 if self.text.startswith("-") else 1.0
         for name in self.over:
-            out *= sizes[name]
+            out *= sizes.get(name, 1.0)
         for name in self.under:
-            out /= sizes[name]
+            out /= sizes.get(name, 1.0)
         return out
 
     def names(self) -> set[str]:

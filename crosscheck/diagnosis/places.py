@@ -21,7 +21,7 @@ LEAST_SHARE = 0.5
 
 def places(problem: Problem, name: str) -> Diagnosis | None:
     """The place of the wrong entries at the point that was judged; None if they are everywhere or scattered."""
-    point = problem.given
+    point = problem.judged
     wrong, truth = point.wrong[name], point.truth[name]
     off = np.abs(wrong - truth) > point.bound[name]
     if off.all() or not off.any():

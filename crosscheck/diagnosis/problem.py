@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crosscheck.autodiff import autodiff
-from crosscheck.diagnosis.factors import Size
+from crosscheck.diagnosis.factors import Reading, Size
 from crosscheck.diagnosis.words import axis_names, output_names
 from crosscheck.operation import Operation, wide
 from crosscheck.switches import Pulled, Tape, record
@@ -30,6 +30,8 @@ DOUBLE = np.dtype(np.float64)
 CANDIDATE = 4.0
 # The least relative error of any array of sums: a few units, whatever the bound says (0 for rearrangements).
 LEAST = 2.0**-46
+# Entries of a Jacobian that is worth having by differences.
+MOST_JACOBIAN = 200_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ class Candidate(NamedTuple):
     evidence: dict[str, Any] | None = None
 
 
+class Jacobian(NamedTuple):
+    """∂y_o/∂x_i by differences of the user's forward, (entries of x, *shape of y), and its relative error."""
+
+    rows: Array
+    error: float
+
+
 @dataclass
 class Point:
     """One point: inputs and cotangent, the user's gradients there, and the truth with its bound."""
@@ -72,6 +81,7 @@ class Point:
     truth: Arrays
     bound: Arrays
     tape: Tape | None = None
+    jacobians: dict[str, Jacobian] = field(default_factory=dict)  # only where there is no tape
     memo: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -84,7 +94,8 @@ class Point:
 
     @property
     def y(self) -> Array:
-        assert self.tape is not None
+        if self.tape is None:
+            return self.memo["y"]
         return np.asarray(self.values[self.tape.output])
 
     @property
@@ -103,7 +114,11 @@ class Point:
 
     def with_cotangent(self, v: Array) -> Arrays:
         """The true gradients for another cotangent."""
-        assert self.tape is not None
+        if self.tape is None:
+            return {
+                k: np.sum(j.rows * v, axis=tuple(range(1, j.rows.ndim))).reshape(self.truth[k].shape)
+                for k, j in self.jacobians.items()
+            }
         return self.tape.pull(self.values, v).gradients
 
     def with_inputs(self, changed: Mapping[str, Array]) -> Arrays:
@@ -117,6 +132,8 @@ class Point:
 
     def relative_bound(self, name: str) -> float:
         """The largest bound over the largest entry of the truth."""
+        if name in self.jacobians:
+            return self.jacobians[name].error
         top = float(np.abs(self.truth[name]).max(initial=0.0))
         worst = float(np.max(self.bound[name], initial=0.0))
         return worst / top if top > 0 and math.isfinite(worst) else LEAST
@@ -154,7 +171,8 @@ class Point:
 class Problem:
     """One operation whose gradients are wrong, and the points to try candidates at.
 
-    `points[0]` is where the search runs, the most generic point at which the gradients are still wrong.
+    `given` is where the search may run; `judged` where the gradients were judged, another point only where
+    that was too large to search at.
     """
 
     def __init__(
@@ -167,6 +185,7 @@ class Problem:
         *,
         seed: int,
         budget_s: float,
+        judged: Point | None = None,
     ) -> None:
         if operation.dtype != DOUBLE:
             operation = operation.widened()
@@ -176,11 +195,14 @@ class Problem:
         inputs = {k: wide(a) for k, a in operation.inputs.items()}
         self.tape = self.recorded(inputs, v, truth, bound)
         self.given = Point(inputs, np.asarray(v, np.float64), wrong, truth, bound, self.tape)
+        self.judged = judged or self.given
         self.names = list(wrong)
         self.others: list[Point] = []
         self.axes = {k: axis_names(k, a.shape, self.tape) for k, a in inputs.items()}
         self.output_axes = output_names(np.ndim(v))
         self.draw()
+        if operation.reference is None:
+            self.differentiate()
 
     def recorded(self, inputs: Arrays, v: Array, truth: Arrays, bound: Arrays) -> Tape | None:
         """The reference's tape, if its backward agrees with the truth that was given.
@@ -200,10 +222,10 @@ class Problem:
     # ------------------------------------------------------------------ points
 
     def draw(self) -> None:
-        """Up to two generic points at the same shapes."""
-        for _ in range(2):
+        """Up to two generic points at the same shapes, the second with both signs everywhere."""
+        for signed in (False, True):
             inputs = {
-                k: generic(a, self.rng) if k in self.operation.wrt else a
+                k: generic(a, self.rng, signed) if k in self.operation.wrt else a
                 for k, a in self.given.inputs.items()
             }
             point = self.point(inputs)
@@ -258,6 +280,17 @@ class Problem:
             {k: abs(times) * a for k, a in self.given.bound.items()},
         )
 
+    def differentiate(self) -> None:
+        """Without a reference: small Jacobians by differences of the forward, so that other cotangents can be tried."""
+        for name in self.names:
+            x = self.given.inputs[name]
+            if x.size * self.given.v.size > MOST_JACOBIAN or self.late:
+                continue
+            jacobian = jacobian_of(lambda z, k=name: self.operation.output({k: z}), x)
+            for point in (self.given, *self.others):
+                point.jacobians[name] = jacobian
+                point.memo["y"] = self.operation.output()
+
     def points(self, name: str) -> list[Point]:
         """Where the gradient of `name` is wrong, the generic points first."""
         return [p for p in (*self.others, self.given) if p.is_wrong(name)]
@@ -268,9 +301,15 @@ class Problem:
 
     # ------------------------------------------------------------------ sizes
 
-    def sizes(self) -> list[Size]:
-        shapes = {k: a.shape for k, a in self.given.inputs.items()}
-        return sizes_of(shapes, self.axes, self.given.v.shape, self.output_axes, self.windows())
+    def sizes(self, point: Point | None = None) -> list[Size]:
+        """The named sizes at a point; the given one if none is named."""
+        point = point or self.given
+        shapes = {k: a.shape for k, a in point.inputs.items()}
+        return sizes_of(shapes, self.axes, point.v.shape, self.output_axes, self.windows())
+
+    def factor_where_judged(self, reading: Reading) -> float:
+        """What a named factor comes to at the sizes at which the gradients were judged."""
+        return reading.value({size.name: size.value for size in self.sizes(self.judged)})
 
     def windows(self) -> list[tuple[int, ...]]:
         """The windows of pools: sizes that stand in no array's shape."""
@@ -330,12 +369,31 @@ def sizes_of(
     ][:18]
 
 
-def generic(a: Array, rng: np.random.Generator) -> Array:
-    """Other numbers of the same size; of one sign if all of these are."""
+def jacobian_of(function: Callable[[Array], Array], x: Array) -> Jacobian:
+    """Central differences at two steps, extrapolated; their distance is taken for the error."""
+    step = 2.0**-12 * (float(np.abs(x).max(initial=0.0)) or 1.0)
+
+    def differences(h: float) -> Array:
+        rows = []
+        for i in range(x.size):
+            e = np.zeros(x.size)
+            e[i] = h
+            e = e.reshape(x.shape)
+            rows.append((function(x + e) - function(x - e)) / (2 * h))
+        return np.array(rows, np.float64)
+
+    coarse, fine = differences(step), differences(step / 2)
+    rows = (4 * fine - coarse) / 3
+    top = float(np.abs(rows).max(initial=0.0)) or 1.0
+    return Jacobian(rows, max(float(np.abs(rows - fine).max(initial=0.0)) / top, 2.0**-40))
+
+
+def generic(a: Array, rng: np.random.Generator, signed: bool) -> Array:
+    """Other numbers of the same size; unless `signed`, of one sign if all of these are."""
     if a.dtype.kind != "f" or a.size == 0:
         return a
     rms = float(np.sqrt(np.mean(np.square(a)))) or 1.0
     drawn = rng.normal(size=a.shape)
-    if a.size > 1 and ((a >= 0).all() or (a <= 0).all()) and a.any():
+    if not signed and a.size > 1 and ((a >= 0).all() or (a <= 0).all()) and a.any():
         return np.copysign(rms * (np.abs(drawn) + 0.1), a.sum())
     return rms * drawn

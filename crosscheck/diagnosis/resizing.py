@@ -91,8 +91,7 @@ def agreeing(problem: Problem, name: str, factor: float, found: list[Reading]) -
             left = [
                 r
                 for r in left
-                if abs(r.value({n: sizes.get(n, 1.0) for n in r.names()}) - measured)
-                <= 1e-4 * abs(measured)
+                if abs(r.value(sizes) - measured) <= 1e-4 * abs(measured)
             ]
             break
     return left
@@ -133,22 +132,24 @@ def ratio(
     return None
 
 
-def cut_down(problem_axes: Axes, operation: Operation, most: int) -> Operation:
-    """The operation at a smaller point, axis by axis, as far as its sizes fit together."""
-    targets = {
-        "batch": 2,
-        "rows": 13,
-        "columns": 12,
-        "channels": 3,
-        "output channels": 4,
-        "inputs": 7,
-        "outputs": 5,
-    }
-    for group in GROUPS[:7]:
-        if sum(a.size for a in operation.inputs.values()) <= most:
-            break
-        target = targets[group[0]]
-        inputs = shortened(operation.inputs, problem_axes, group, target)
+# Sizes to cut to: pairwise different where they may meet, and large enough for borders and strides to be seen.
+SMALL = {
+    "batch": 2,
+    "rows": 13,
+    "columns": 12,
+    "channels": 3,
+    "output channels": 4,
+    "inputs": 7,
+    "outputs": 5,
+}
+
+
+def cut_down(axes: Axes, operation: Operation) -> Operation:
+    """The operation at a smaller point, as far as its sizes fit together; the same object if they do not at all."""
+    for group in GROUPS:
+        if group[0] not in SMALL:
+            continue
+        inputs = shortened(operation.inputs, axes, group, SMALL[group[0]])
         if inputs is not None and fits(operation, inputs) is not None:
             operation = operation.at(inputs)
     return operation

@@ -41,7 +41,8 @@ def repairs(wrong: Array, truth: Array) -> Iterator[tuple[str, Array]]:
                 yield "it is transposed", wrong.transpose(order)
     if wrong.size == truth.size:
         yield "its entries are right, it is only not reshaped", wrong.reshape(truth.shape)
-    if wrong.ndim == truth.ndim and all(
+    leading = wrong.shape[:-2] == truth.shape[:-2]
+    if wrong.ndim == truth.ndim > 2 and leading and all(
         w >= t for w, t in zip(wrong.shape, truth.shape, strict=True)
     ):
         excess = [w - t for w, t in zip(wrong.shape, truth.shape, strict=True)]

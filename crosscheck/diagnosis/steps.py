@@ -378,7 +378,10 @@ def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         def with_slope(
             kind: str, text: str, other: Callable[[Point], Array], k: int = k, i: int = i
         ) -> Candidate:
-            return instead(problem, kind, text, k, lambda p, g: {i: g * other(p)})
+            def rule(point: Point, g: Array) -> dict[int, Array]:
+                return {i: g * other(point)}
+
+            return instead(problem, kind, text, k, rule)
 
         def ends(p: Point, k: int = k, i: int = i) -> tuple[Array, Array]:
             assert p.tape is not None

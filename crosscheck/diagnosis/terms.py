@@ -102,7 +102,10 @@ def weighted_paths(problem: Problem, name: str) -> Iterator[Candidate]:
 def columns(point: Point, name: str, entries: Array) -> list[Array]:
     """(1) term by term, for some entries of one input: each an array of the output's shape."""
     tape = point.tape
-    assert tape is not None
+    if tape is None:
+        rows = point.jacobians[name].rows
+        places = np.ravel_multi_index(tuple(np.transpose(entries)), point.inputs[name].shape)
+        return [rows[place] * point.v for place in np.atleast_1d(places)]
 
     def derivative(inputs: dict[str, Any], direction: Any) -> Any:
         def forward(x: Any) -> Any:
@@ -142,9 +145,15 @@ def kept_terms(column: Array, shape: tuple[int, ...]) -> Iterator[tuple[tuple[An
                 yield ("last", keep, signs), sums[order[-1]]
 
 
+def differentiable(problem: Problem, name: str) -> bool:
+    """Can the terms (1) be had?"""
+    known = problem.tape is not None or name in problem.given.jacobians
+    return known and problem.given.v.ndim > 0
+
+
 def contributions(problem: Problem, name: str) -> Iterator[Candidate]:
     """What is kept of (1) at some wrong entries; the Jacobian's diagonal alone."""
-    if problem.tape is None or problem.given.v.ndim == 0:
+    if not differentiable(problem, name):
         return
     shape = problem.given.truth[name].shape
     if shape == problem.given.v.shape:
@@ -168,7 +177,7 @@ def diagonal_of(point: Point, name: str) -> Array:
 
 def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str, Any]] | None:
     """Which single group of contributions every wrong entry kept, at every point: (kind, text, evidence)."""
-    if problem.tape is None or problem.given.v.ndim == 0:
+    if not differentiable(problem, name):
         return None
     survivors: set[tuple[Any, ...]] | None = None
     for point in problem.points(name):
