@@ -1,14 +1,17 @@
-"""Counterfactual autodiff: the backward pass as a list of steps, each of which can be made to do something else.
+"""Counterfactual autodiff: the backward pass as a list of steps, each of which can be made to do
+something else.
 
-A forward f is a list of primitive steps. Its backward pass visits them in reverse; at each it reads the operands that the
-forward left (the residuals) and turns the gradient that arrives at the step's output into one for each operand:
+A forward f is a list of primitive steps. Its backward pass visits them in reverse; at each it reads
+the operands that the forward left (the residuals) and turns the gradient that arrives at the step's
+output into one for each operand:
 
     ḡ_x = s · pull(step; residuals)(ḡ_y) + injected                                (1)
 
-with s = 1 and nothing injected. A mistaken derivation is, nearly always, (1) with something switched at one step: a path
-left out (s = 0), taken twice or with the wrong sign (s = 2, -1), the wrong array read (another residual: flipped
-filters, a mask taken from somewhere else), or another rule altogether (s = 0 and the rule's result injected: a derivative
-left out, every entry of a window rewarded instead of its winner). So the backward is compiled once with residuals, s and
+with s = 1 and nothing injected. A mistaken derivation is, nearly always, (1) with something
+switched at one step: a path left out (s = 0), taken twice or with the wrong sign (s = 2, -1), the
+wrong array read (another residual: flipped filters, a mask taken from somewhere else), or another
+rule altogether (s = 0 and the rule's result injected: a derivative left out, every entry of a
+window rewarded instead of its winner). So the backward is compiled once with residuals, s and
 injections as arguments, and a counterfactual is a change of numbers, made in NumPy.
 """
 
@@ -31,16 +34,18 @@ Array = np.ndarray
 Arrays = dict[str, Array]
 Edge = tuple[int, int]  # (step, operand): one way on which a gradient travels back
 
-# A call with a derivative rule of its own is one step where it is an elementwise function of one operand: its own rule
-# says what happens at a kink (ReLU at 0), the steps inside would say something else.
+# A call with a derivative rule of its own is one step where it is an elementwise function of one
+# operand: its own rule says what happens at a kink (ReLU at 0), the steps inside would say
+# something else.
 CUSTOM = frozenset(["custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"])
 
 
 class Step(NamedTuple):
     """One primitive equation of the forward, calls inlined.
 
-    `reads` and `writes` are places in the list of values; `active` the operands on which a gradient travels back;
-    `within` the name of the innermost function that the step was traced in ("relu"), or "".
+    `reads` and `writes` are places in the list of values; `active` the operands on which a gradient
+    travels back; `within` the name of the innermost function that the step was traced in ("relu"),
+    or "".
     """
 
     name: str
@@ -63,7 +68,8 @@ def is_float(aval: Any) -> bool:
 
 
 class Tape:
-    """The steps of one forward at fixed shapes, and the two compiled programs: values forward, gradients back.
+    """The steps of one forward at fixed shapes, and the two compiled programs: values forward,
+    gradients back.
 
     Args:
         closed: the forward's jaxpr, one argument per name.
@@ -96,9 +102,7 @@ class Tape:
         self.number = {edge: n for n, edge in enumerate(self.edges)}
         self.compiled_run = jax.jit(self.trace_run)
         self.compiled_pull = jax.jit(self.trace_pull)
-        self.programs: dict[
-            Any, Callable[..., Any]
-        ] = {}  # further compiled pieces of the same forward
+        self.programs: dict[Any, Callable[..., Any]] = {}  # further compiled pieces of the same forward
         self.nothing: list[Any] | None = None
 
     # ------------------------------------------------------------------ the steps
@@ -113,17 +117,13 @@ class Tape:
         self.constants[place] = value
         return place
 
-    def flatten(
-        self, jaxpr: core.Jaxpr, consts: list[Any], places: list[int], within: str
-    ) -> list[int]:
+    def flatten(self, jaxpr: core.Jaxpr, consts: list[Any], places: list[int], within: str) -> list[int]:
         env: dict[Any, int] = dict(zip(jaxpr.invars, places, strict=True))
         for var, value in zip(jaxpr.constvars, consts, strict=True):
             env[var] = self.constant(var.aval, value)
 
         def read(atom: Any) -> int:
-            return (
-                self.constant(atom.aval, atom.val) if isinstance(atom, core.Literal) else env[atom]
-            )
+            return self.constant(atom.aval, atom.val) if isinstance(atom, core.Literal) else env[atom]
 
         for eqn in jaxpr.eqns:
             reads = [read(atom) for atom in eqn.invars]
@@ -132,15 +132,9 @@ class Tape:
                 name = str(eqn.params.get("name", within))
                 writes = self.flatten(inner[0], inner[1], reads, name)
             else:
-                active = tuple(
-                    i for i, r in enumerate(reads) if self.moves[r] and is_float(self.avals[r])
-                )
-                writes = [
-                    self.value(v.aval, bool(active) and is_float(v.aval)) for v in eqn.outvars
-                ]
-                self.steps.append(
-                    Step(eqn.primitive.name, within, eqn, tuple(reads), tuple(writes), active)
-                )
+                active = tuple(i for i, r in enumerate(reads) if self.moves[r] and is_float(self.avals[r]))
+                writes = [self.value(v.aval, bool(active) and is_float(v.aval)) for v in eqn.outvars]
+                self.steps.append(Step(eqn.primitive.name, within, eqn, tuple(reads), tuple(writes), active))
             env.update(zip(eqn.outvars, writes, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
@@ -149,8 +143,9 @@ class Tape:
             return False
         if self.whole_calls:
             return True
-        moving = [v.aval for v in eqn.invars if not isinstance(v, core.Literal)]
-        return len(moving) == len(eqn.outvars) == 1 and moving[0].shape == eqn.outvars[0].aval.shape
+        outs: list[Any] = [v.aval for v in eqn.outvars]
+        moving: list[Any] = [v.aval for v in eqn.invars if not isinstance(v, core.Literal)]
+        return len(moving) == len(outs) == 1 and moving[0].shape == outs[0].shape
 
     # ------------------------------------------------------------------ the two programs
 
@@ -178,16 +173,12 @@ class Tape:
                 continue
             g = [arrived[w] if w in arrived else zeros(self.avals[w]) for w in moving]
             arriving[k] = g[0]
-            for i, pulled in zip(
-                step.active, pull_back(step, residuals[k], g, moving), strict=True
-            ):
+            for i, pulled in zip(step.active, pull_back(step, residuals[k], g, moving), strict=True):
                 edge = self.number[k, i]
                 back = scales[edge] * pulled + injected[edge]  # (1)
                 place = step.reads[i]
                 arrived[place] = arrived[place] + back if place in arrived else back
-        return [
-            arrived.get(self.inputs[n], zeros(self.avals[self.inputs[n]])) for n in self.wrt
-        ], arriving
+        return [arrived.get(self.inputs[n], zeros(self.avals[self.inputs[n]])) for n in self.wrt], arriving
 
     # ------------------------------------------------------------------ running them
 
@@ -214,9 +205,7 @@ class Tape:
         """
         with double_precision():
             if self.nothing is None:
-                self.nothing = [
-                    jax.device_put(zeros(self.avals[self.steps[k].reads[i]])) for k, i in self.edges
-                ]
+                self.nothing = [jax.device_put(zeros(self.avals[self.steps[k].reads[i]])) for k, i in self.edges]
             read = [[values[r] for r in step.reads] for step in self.steps]
             for (k, i), value in (residuals or {}).items():
                 read[k][i] = self.shaped(value, self.avals[self.steps[k].reads[i]])
@@ -225,12 +214,8 @@ class Tape:
                 factors[self.number[edge]] = scale
             added = list(self.nothing)
             for edge, value in (injected or {}).items():
-                added[self.number[edge]] = self.shaped(
-                    value, self.avals[self.steps[edge[0]].reads[edge[1]]]
-                )
-            gradients, arriving = self.compiled_pull(
-                read, self.shaped(v, self.avals[self.output]), factors, added
-            )
+                added[self.number[edge]] = self.shaped(value, self.avals[self.steps[edge[0]].reads[edge[1]]])
+            gradients, arriving = self.compiled_pull(read, self.shaped(v, self.avals[self.output]), factors, added)
             named = {n: np.asarray(g) for n, g in zip(self.wrt, gradients, strict=True)}
             return Pulled(named, arriving)
 
@@ -248,11 +233,7 @@ class Tape:
         for k, i in self.edges:
             place = self.steps[k].reads[i]
             readers[place] = readers.get(place, 0) + 1
-        return [
-            (k, i)
-            for k, i in self.edges
-            if len(self.steps[k].active) > 1 or readers[self.steps[k].reads[i]] > 1
-        ]
+        return [(k, i) for k, i in self.edges if len(self.steps[k].active) > 1 or readers[self.steps[k].reads[i]] > 1]
 
 
 def zeros(aval: Any) -> Array:
@@ -303,9 +284,7 @@ def record(
     """The tape of `reference(**inputs)` at these shapes; the same trace gives the same compiled tape."""
     names = tuple(inputs)
     with double_precision():
-        closed = jax.make_jaxpr(lambda *a: reference(**dict(zip(names, a, strict=True))))(
-            *inputs.values()
-        )
+        closed = jax.make_jaxpr(lambda *a: reference(**dict(zip(names, a, strict=True))))(*inputs.values())
         literal = tuple((str(jnp.result_type(c)), np.asarray(c).tobytes()) for c in closed.consts)
         key = (fingerprint(closed.jaxpr), literal, names, wrt, whole_calls)
         if key not in TAPES:

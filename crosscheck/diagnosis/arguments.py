@@ -19,9 +19,7 @@ def other_inputs(problem: Problem, name: str) -> Iterator[Candidate]:
         return Candidate(
             kind,
             f"is the true one with {who} {text}",
-            lambda point, k: point.once(
-                key, lambda: point.with_inputs({who: change(point.inputs[who])})
-            )[k],
+            lambda point, k: point.once(key, lambda: point.with_inputs({who: change(point.inputs[who])}))[k],
             key,
         )
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
-# A fitted factor carries rounding errors; two different products of sizes differ by far more than this.
+# A fitted factor carries rounding errors; two different products of sizes differ by far more than
+# this.
 SAME = 1e-11
 
 
@@ -56,9 +57,7 @@ def products(sizes: Sequence[Size], most: int) -> list[Product]:
     return found
 
 
-def readings(
-    factor: float, sizes: Sequence[Size], most: float = 3.0, same: float = SAME
-) -> list[Reading]:
+def readings(factor: float, sizes: Sequence[Size], most: float = 3.0, same: float = SAME) -> list[Reading]:
     """Every reading of `factor` as a product of sizes over another, cheapest first; [] if there is none."""
     tops: dict[int, list[Product]] = {}
     for p in products(sizes, 3):
@@ -75,9 +74,7 @@ def readings(
             if over.names and under.names:
                 cost += 0.5
             if cost <= most and not set(over.names) & set(under.names):
-                found.append(
-                    Reading(sign + written(over.names, under.names), over.names, under.names, cost)
-                )
+                found.append(Reading(sign + written(over.names, under.names), over.names, under.names, cost))
     return sorted(found, key=lambda reading: reading.cost)
 
 

@@ -11,11 +11,13 @@ from crosscheck.diagnosis.factors import in_words
 from crosscheck.diagnosis.problem import Array, Diagnosis, Point, Problem
 from crosscheck.diagnosis.words import SINGULAR, listed
 
-# Of the border's entries, how many must be wrong before "the border" is the place and not an accident.
+# Of the border's entries, how many must be wrong before "the border" is the place and not an
+# accident.
 BORDER_SHARE = 0.15
 # An axis shorter than this is nearly all border.
 BORDER_LENGTH = 4
-# A place that is named must hold this many more right entries outside than a draw at random would leave there by accident.
+# A place that is named must hold this many more right entries outside than a draw at random would
+# leave there by accident.
 LEAST_SHARE = 0.5
 
 

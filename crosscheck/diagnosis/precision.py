@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Diagnosis, Point
+from crosscheck.diagnosis.problem import Array, Diagnosis, Problem
 
 # float64's unit roundoff over float32's: what a bound for one is worth for the other.
 COARSER = 2.0**29
 SINGLE_UNIT = 2.0**-24
 
 
-def lost_precision(point: Point, name: str) -> Diagnosis | None:
+def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
     """float32 (or float16) by the format of the numbers, or float32 by the size and spread of the errors."""
+    point = problem.judged
     wrong, truth, bound = point.wrong[name], point.truth[name], point.bound[name]
     error = np.abs(wrong - truth)
     top = np.abs(truth).max(initial=0.0)
@@ -27,7 +28,7 @@ def lost_precision(point: Point, name: str) -> Diagnosis | None:
     def found(format_name: str) -> Diagnosis:
         return Diagnosis(
             "precision",
-            f"the gradient of {name} is right to the digits of {format_name} only: something on the way is computed in it",
+            f"the gradient of {name} is right to the digits of {format_name} only: it is computed in that",
             {**evidence, "format": format_name},
         )
 
@@ -38,19 +39,21 @@ def lost_precision(point: Point, name: str) -> Diagnosis | None:
         ):
             if np.array_equal(stored, wrong) and wrong.size > 3 and error.max() <= 8 * unit * top:
                 return found(format_name)
-    # Half of what the float32 bound allows is hardly ever used up; a real mistake of this size is not spread so evenly.
+    # Half of what the float32 bound allows is hardly ever used up; a real mistake of this size is
+    # not spread so evenly.
     allowed = np.maximum(COARSER * bound, 4 * SINGLE_UNIT * np.abs(truth))
     spread_out = (error > bound).mean() > 0.3 and typical < 8 * SINGLE_UNIT
     small = error.max() < 64 * SINGLE_UNIT * top and typical > 0
-    if (error <= allowed).all() and spread_out and small and both_signs(wrong - truth):
+    errors = [np.ravel(p.wrong[name] - p.truth[name]) for p in (point, *problem.others) if p.is_wrong(name)]
+    if (error <= allowed).all() and spread_out and small and both_signs(np.concatenate(errors)):
         return found("float32")
     return None
 
 
-def both_signs(difference: Array) -> bool:
-    """Rounding errs to both sides: an imbalance of more than four standard deviations is something else."""
-    up, down = int((difference > 0).sum()), int((difference < 0).sum())
-    return abs(up - down) <= 4 * np.sqrt(up + down)
+def both_signs(errors: Array) -> bool:
+    """Rounding errs to both sides: an imbalance of three standard deviations is something else."""
+    up, down = int((errors > 0).sum()), int((errors < 0).sum())
+    return abs(up - down) <= 3.3 * np.sqrt(up + down)
 
 
 def brain(a: Array) -> Array:

@@ -1,8 +1,8 @@
 """A wrong gradient, the points at which candidates are tried on it, and what counts as a match.
 
-A candidate is tried at several points: the one that was judged, and others drawn here at the same shapes (nothing is
-compiled again), generic ones, where coincidences of the user's numbers do not happen. It must reproduce what the user's
-backward gives at each of them.
+A candidate is tried at several points: the one that was judged, and others drawn here at the same
+shapes (nothing is compiled again), generic ones, where coincidences of the user's numbers do not
+happen. It must reproduce what the user's backward gives at each of them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ Array = np.ndarray
 Arrays = dict[str, Array]
 DOUBLE = np.dtype(np.float64)
 
-# A candidate is another computation than the truth, with rounding errors of the same relative size (norm against norm)
-# but not the same ones: its bound is the truth's relative bound, this many times.
+# A candidate is another computation than the truth, with rounding errors of the same relative size
+# (norm against norm) but not the same ones: its bound is the truth's relative bound, this many
+# times.
 CANDIDATE = 4.0
-# The least relative error of any array of sums: a few units, whatever the bound says (0 for rearrangements).
+# The least relative error of any array of sums: a few units, whatever the bound says (0 for
+# rearrangements).
 LEAST = 2.0**-46
 # Entries of a Jacobian that is worth having by differences.
 MOST_JACOBIAN = 200_000
@@ -38,8 +40,8 @@ MOST_JACOBIAN = 200_000
 class Diagnosis:
     """Why a gradient is wrong.
 
-    `kind` is stable, for programs; `explanation` one sentence; `evidence` numbers and names behind it, in types that
-    JSON knows.
+    `kind` is stable, for programs; `explanation` one sentence; `evidence` numbers and names behind
+    it, in types that JSON knows.
     """
 
     kind: str
@@ -53,8 +55,8 @@ class Diagnosis:
 class Candidate(NamedTuple):
     """A known mistake.
 
-    `at(point, name)` is what it would give for one gradient; None where it does not apply. `text` continues "the gradient of
-    x ...". `key` tells it from every other candidate of the operation.
+    `at(point, name)` is what it would give for one gradient; None where it does not apply. `text`
+    continues "the gradient of x ...". `key` tells it from every other candidate of the operation.
     """
 
     kind: str
@@ -156,9 +158,7 @@ class Point:
         truth = self.truth[name]
         if candidate.shape != truth.shape:
             return False
-        tolerance = (
-            CANDIDATE * max(self.relative_bound(name), LEAST) * np.abs(truth).max(initial=0.0)
-        )
+        tolerance = CANDIDATE * max(self.relative_bound(name), LEAST) * np.abs(truth).max(initial=0.0)
         return bool((np.abs(candidate - truth) <= tolerance).all())
 
     def is_wrong(self, name: str) -> bool:
@@ -171,8 +171,8 @@ class Point:
 class Problem:
     """One operation whose gradients are wrong, and the points to try candidates at.
 
-    `given` is where the search may run; `judged` where the gradients were judged, another point only where
-    that was too large to search at.
+    `given` is where the search may run; `judged` where the gradients were judged, another point
+    only where that was too large to search at.
     """
 
     def __init__(
@@ -207,7 +207,8 @@ class Problem:
     def recorded(self, inputs: Arrays, v: Array, truth: Arrays, bound: Arrays) -> Tape | None:
         """The reference's tape, if its backward agrees with the truth that was given.
 
-        Where it does not, a call inside has a derivative rule of its own: then such calls stay whole.
+        Where it does not, a call inside has a derivative rule of its own: then such calls stay
+        whole.
         """
         if self.operation.reference is None:
             return None
@@ -225,15 +226,12 @@ class Problem:
         """Up to two generic points at the same shapes, the second with both signs everywhere."""
         for signed in (False, True):
             inputs = {
-                k: generic(a, self.rng, signed) if k in self.operation.wrt else a
-                for k, a in self.given.inputs.items()
+                k: generic(a, self.rng, signed) if k in self.operation.wrt else a for k, a in self.given.inputs.items()
             }
             point = self.point(inputs)
             if point is None:  # outside the domain: stay near the given point
                 inputs = {
-                    k: a * np.exp(0.2 * self.rng.normal(size=a.shape))
-                    if k in self.operation.wrt
-                    else a
+                    k: a * np.exp(0.2 * self.rng.normal(size=a.shape)) if k in self.operation.wrt else a
                     for k, a in self.given.inputs.items()
                 }
                 point = self.point(inputs)
@@ -252,9 +250,7 @@ class Problem:
             ).gradients(v.astype(self.operation.dtype))
             with np.errstate(all="ignore"):
                 auto = autodiff(self.operation.reference, inputs, self.operation.wrt, v, DOUBLE)
-        except (
-            Exception
-        ):  # the user's code at a point that the user did not choose: nothing is learnt
+        except Exception:  # the user's code at a point that the user did not choose: nothing is learnt
             return None
         truth = {k: auto.gradients[k].value for k in self.names}
         if not all(np.isfinite(a).all() for a in truth.values()):
@@ -362,9 +358,7 @@ def sizes_of(
         add("entries of the output", math.prod(output))
     costs = {"2": 0.9, "batch": 0.95}
     return [
-        Size(
-            name, value, 1.2 if "·" in name else costs.get(name, 1.3 if "entries" in name else 1.0)
-        )
+        Size(name, value, 1.2 if "·" in name else costs.get(name, 1.3 if "entries" in name else 1.0))
         for name, value in found.items()
     ][:18]
 

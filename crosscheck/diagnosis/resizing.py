@@ -1,4 +1,6 @@
-"""The same operation at other sizes: smaller where the forward is large, and one axis shorter to tell two sizes apart."""
+"""The same operation at other sizes: smaller where the forward is large, and one axis shorter to
+tell two sizes apart.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,8 @@ def fits(operation: Operation, inputs: Arrays) -> Array | None:
 def agreeing(problem: Problem, name: str, factor: float, found: list[Reading]) -> list[Reading]:
     """The readings of a factor that also hold at other sizes.
 
-    The truth there is one directional difference of the forward, which needs no compilation; a ratio of two
-    numbers tells 3 (the batch) from 3 (the kernel) well enough.
+    The truth there is one directional difference of the forward, which needs no compilation; a
+    ratio of two numbers tells 3 (the batch) from 3 (the kernel) well enough.
     """
     operation, given = problem.operation, problem.given
     contested = set().union(*(r.names() for r in found))
@@ -88,11 +90,7 @@ def agreeing(problem: Problem, name: str, factor: float, found: list[Reading]) -
                     problem.windows(),
                 )
             }
-            left = [
-                r
-                for r in left
-                if abs(r.value(sizes) - measured) <= 1e-4 * abs(measured)
-            ]
+            left = [r for r in left if abs(r.value(sizes) - measured) <= 1e-4 * abs(measured)]
             break
     return left
 
@@ -108,9 +106,7 @@ def concerned(group: tuple[str, ...]) -> set[str]:
     return names
 
 
-def ratio(
-    operation: Operation, name: str, shape: tuple[int, ...], rng: np.random.Generator
-) -> float | None:
+def ratio(operation: Operation, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> float | None:
     """⟨hand-derived gradient, d⟩ over the forward's difference along d, for the first of a few d that decides."""
     v = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 2.0, shape)
     x = operation.inputs[name]
@@ -132,7 +128,8 @@ def ratio(
     return None
 
 
-# Sizes to cut to: pairwise different where they may meet, and large enough for borders and strides to be seen.
+# Sizes to cut to: pairwise different where they may meet, and large enough for borders and strides
+# to be seen.
 SMALL = {
     "batch": 2,
     "rows": 13,

@@ -22,9 +22,7 @@ def rearranged(problem: Problem, name: str) -> Iterator[Candidate]:
             f"is the true one {transform.text}",
             lambda point, k, t=transform: t.apply(point.truth[k]),
         )
-    yield Candidate(
-        "sign", "is the absolute value of the true one", lambda point, k: np.abs(point.truth[k])
-    )
+    yield Candidate("sign", "is the absolute value of the true one", lambda point, k: np.abs(point.truth[k]))
 
 
 def summed_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
@@ -39,10 +37,6 @@ def summed_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
             def summed(point: Point, k: str, s: tuple[int, ...] = axes) -> Array | None:
                 return np.sum(point.v, axis=s)
 
-            text = (
-                f"is the incoming gradient summed over its {over}"
-                if axes
-                else "is the incoming gradient itself"
-            )
+            text = f"is the incoming gradient summed over its {over}" if axes else "is the incoming gradient itself"
             if axes:
                 yield Candidate("summed", text, summed)

@@ -48,9 +48,10 @@ from crosscheck.switches import record
 
 Generator = Callable[[Problem, str], Iterator[Candidate]]
 
-# Families of mistakes, in the order in which they are believed: what happens to the result, to what arrives, to one step,
-# to the inputs; then what only a search over paths finds. A family yields candidates of (kind, sentence, what it would
-# give); the first family with a match names the mistake.
+# Families of mistakes, in the order in which they are believed: what happens to the result, to what
+# arrives, to one step, to the inputs; then what only a search over paths finds. A family yields
+# candidates of (kind, sentence, what it would give); the first family with a match names the
+# mistake.
 TABLE: tuple[Generator, ...] = (
     rearranged,
     summed_cotangents,
@@ -68,9 +69,11 @@ TABLE: tuple[Generator, ...] = (
     wrong_operands,
 )
 
-# A factor beside another mistake must be a product of at most two sizes; alone it may be of three, or of no name.
+# A factor beside another mistake must be a product of at most two sizes; alone it may be of three,
+# or of no name.
 BESIDE = 2.3
-# Values of the forward beyond which the search runs at a smaller point: a backward pass should take milliseconds.
+# Values of the forward beyond which the search runs at a smaller point: a backward pass should take
+# milliseconds.
 LARGE = 300_000
 # Other matches of the same family that are told as evidence.
 MOST_ALIKE = 3
@@ -115,14 +118,12 @@ def diagnose(
     """Why one gradient is wrong, the best explanation first; [] if no known mistake reproduces it.
 
     Args:
-        operation: what was judged, at the point where it was judged; its backward is run again at other points.
-        name: the input whose gradient it is.
-        cotangent: the gradient that arrived, of the output's shape.
-        wrong: the hand-derived gradient.
-        truth: autodiff's, or without a reference the finite difference's.
-        bound: at each entry, how far a right gradient may be from `truth`.
-        seed: of the points that are drawn.
-        budget_s: after so many seconds the search ends with what it has.
+        operation: what was judged, at the point where it was judged; its backward is run again at
+            other points. name: the input whose gradient it is. cotangent: the gradient that
+            arrived, of the output's shape. wrong: the hand-derived gradient. truth: autodiff's, or
+            without a reference the finite difference's. bound: at each entry, how far a right
+            gradient may be from `truth`. seed: of the points that are drawn. budget_s: after so
+            many seconds the search ends with what it has.
     """
     return diagnose_all(
         operation,
@@ -147,8 +148,8 @@ def diagnose_all(
 ) -> dict[str, list[Diagnosis]]:
     """Why several gradients of one operation are wrong; arguments as in `diagnose`, by name.
 
-    A mistake that explains several of them is named first for each, with the same kind and `evidence["gradients"]` listing
-    them all.
+    A mistake that explains several of them is named first for each, with the same kind and
+    `evidence["gradients"]` listing them all.
     """
     found: dict[str, list[Diagnosis]] = {name: [] for name in wrong}
     searched = []
@@ -176,9 +177,7 @@ def diagnose_all(
         match, names = several
         cause = match.diagnosis(problem, name, [])
         cause.evidence["gradients"] = names
-        kept = [
-            d for d in found[name] if (d.kind, d.explanation) != (cause.kind, cause.explanation)
-        ]
+        kept = [d for d in found[name] if (d.kind, d.explanation) != (cause.kind, cause.explanation)]
         alike = [d.evidence.get("the same here") for d in found[name] if d not in kept]
         if alike and alike[0]:
             cause.evidence["the same here"] = alike[0]
@@ -210,7 +209,9 @@ def posed(
 def smaller(
     operation: Operation, names: tuple[str, ...], rng: np.random.Generator
 ) -> tuple[Operation, Array, Arrays, Arrays, Arrays] | None:
-    """The operation, a cotangent, wrong gradients, truth and bounds at a smaller point; None if there is no need or none."""
+    """The operation, a cotangent, wrong gradients, truth and bounds at a smaller point; None if
+    there is no need or none.
+    """
     if operation.reference is None:
         return None
     tape = record(operation.reference, operation.inputs, operation.wrt)
@@ -234,9 +235,7 @@ def smaller(
     return (small, v, wrong, truth, bound) if all(point.is_wrong(k) for k in names) else None
 
 
-def at_a_glance(
-    operation: Operation, name: str, wrong: Array, truth: Array, bound: Array
-) -> list[Diagnosis]:
+def at_a_glance(operation: Operation, name: str, wrong: Array, truth: Array, bound: Array) -> list[Diagnosis]:
     """What needs no search: shape, dtype, not finite, all zero."""
     said = []
     wanted = operation.inputs[name].dtype
@@ -278,7 +277,7 @@ def explain(
     factor = proportional(problem, name, points)
     if factor is not None:
         return [factor], []
-    precision = lost_precision(problem.judged, name)
+    precision = lost_precision(problem, name)
     if precision is not None:
         return [precision], []
     # What explained another gradient is tried first: one cause, several wrong gradients.
@@ -319,7 +318,8 @@ def proportional(problem: Problem, name: str, points: list[Point]) -> Diagnosis 
             factor = fitted
         elif abs(fitted - factor) > accuracy(point, name) * abs(factor):
             return None
-    # A factor that rounds to one is no explanation: the wrong entries are few or small among large ones.
+    # A factor that rounds to one is no explanation: the wrong entries are few or small among large
+    # ones.
     if factor is None or abs(factor - 1) <= 64 * max(points[0].relative_bound(name), 2.0**-50):
         return None
     if abs(factor + 1) <= accuracy(points[0], name):
@@ -343,11 +343,7 @@ def scaled(problem: Problem, name: str, factor: float, same: float) -> Diagnosis
     if problem.judged is not problem.given:
         truth, wrong = problem.judged.truth[name], problem.judged.wrong[name]
         factor = float(np.sum(truth * wrong)) / float(np.sum(truth * truth))
-        confirmed = [
-            r
-            for r in confirmed
-            if abs(problem.factor_where_judged(r) - factor) <= same * abs(factor)
-        ]
+        confirmed = [r for r in confirmed if abs(problem.factor_where_judged(r) - factor) <= same * abs(factor)]
     evidence: dict[str, Any] = {"factor": factor, "name": None}
     if confirmed:
         evidence["name"] = confirmed[0].text
@@ -396,9 +392,7 @@ def fitted_factor(array: Array, point: Point, name: str) -> float | None:
     return factor if factor != 0 and point.same(factor * array, name) else None
 
 
-def common_causes(
-    problem: Problem, matches: Mapping[str, list[Match]]
-) -> dict[str, tuple[Match, list[str]]]:
+def common_causes(problem: Problem, matches: Mapping[str, list[Match]]) -> dict[str, tuple[Match, list[str]]]:
     """For each gradient the candidate that explains it and the most others, where that is more than one."""
     keys: dict[Any, dict[str, Match]] = {}
     for name, found in matches.items():

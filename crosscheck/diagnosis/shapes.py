@@ -20,9 +20,7 @@ def wrong_shape(name: str, wrong: Array, truth: Array, tolerance: float) -> Diag
         for hint, array in repairs(wrong, truth):
             if (
                 array.shape == truth.shape
-                and (
-                    np.abs(array - truth) <= tolerance * max(np.abs(truth).max(initial=0.0), 1e-300)
-                ).all()
+                and (np.abs(array - truth) <= tolerance * max(np.abs(truth).max(initial=0.0), 1e-300)).all()
             ):
                 return Diagnosis("shape", f"{text}: {hint}", {**evidence, "repair": hint})
     return Diagnosis("shape", text, evidence)
@@ -42,9 +40,7 @@ def repairs(wrong: Array, truth: Array) -> Iterator[tuple[str, Array]]:
     if wrong.size == truth.size:
         yield "its entries are right, it is only not reshaped", wrong.reshape(truth.shape)
     leading = wrong.shape[:-2] == truth.shape[:-2]
-    if wrong.ndim == truth.ndim > 2 and leading and all(
-        w >= t for w, t in zip(wrong.shape, truth.shape, strict=True)
-    ):
+    if wrong.ndim == truth.ndim > 2 and leading and all(w >= t for w, t in zip(wrong.shape, truth.shape, strict=True)):
         excess = [w - t for w, t in zip(wrong.shape, truth.shape, strict=True)]
         for text, share in (("on both sides", 0.5), ("at the end", 0.0), ("at the start", 1.0)):
             start = [int(e * share) for e in excess]

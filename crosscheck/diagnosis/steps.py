@@ -1,7 +1,7 @@
 """Mistakes at one step of the backward pass: the wrong window, winner, mask, derivative or operand.
 
-Each candidate switches one step of the tape (`crosscheck.switches`) and leaves the others right, so a mistake deep in a
-network is found like one in a single layer.
+Each candidate switches one step of the tape (`crosscheck.switches`) and leaves the others right, so
+a mistake deep in a network is found like one in a single layer.
 """
 
 from __future__ import annotations
@@ -23,12 +23,38 @@ from reference.precision import double_precision
 Injection = Mapping[Edge, Array]
 # Elementwise functions of one operand whose derivative is a step of the derivation.
 FUNCTIONS = frozenset(
-    ["max", "min", "select_n", "clamp", "tanh", "logistic", "exp", "exp2", "log", "log1p", "expm1", "integer_pow", "pow", "square", "sqrt", "rsqrt", "cbrt", "erf", "erfc", "abs", "sin", "cos", "tan", "sinh", "cosh", "asinh", "atan"]
+    [
+        "max",
+        "min",
+        "select_n",
+        "clamp",
+        "tanh",
+        "logistic",
+        "exp",
+        "exp2",
+        "log",
+        "log1p",
+        "expm1",
+        "integer_pow",
+        "pow",
+        "square",
+        "sqrt",
+        "rsqrt",
+        "cbrt",
+        "erf",
+        "erfc",
+        "abs",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "asinh",
+        "atan",
+    ]
 )
 # Steps that only write the same numbers in another shape.
-REWRITTEN = frozenset(
-    ["reshape", "broadcast_in_dim", "squeeze", "expand_dims", "convert_element_type", "copy"]
-)
+REWRITTEN = frozenset(["reshape", "broadcast_in_dim", "squeeze", "expand_dims", "convert_element_type", "copy"])
 BILINEAR = frozenset(["mul", "div", "dot_general", "conv_general_dilated"])
 
 
@@ -101,14 +127,10 @@ def instead(
         edges = {(k, i): value for i, value in given.items()}
         return point.switched(scales=dict.fromkeys(edges, 0.0), injected=edges).gradients
 
-    return Candidate(
-        kind, text, lambda point, name: point.once(key, lambda: gradients(point)).get(name), key
-    )
+    return Candidate(kind, text, lambda point, name: point.once(key, lambda: gradients(point)).get(name), key)
 
 
-def reading(
-    problem: Problem, kind: str, text: str, edge: Edge, change: Callable[[Point], Array | None]
-) -> Candidate:
+def reading(problem: Problem, kind: str, text: str, edge: Edge, change: Callable[[Point], Array | None]) -> Candidate:
     """The backward reads `change(point)` where it should read an operand of the forward."""
     key = ("reading", *edge, text)
 
@@ -116,9 +138,7 @@ def reading(
         operand = change(point)
         return {} if operand is None else point.switched(residuals={edge: operand}).gradients
 
-    return Candidate(
-        kind, text, lambda point, name: point.once(key, lambda: gradients(point)).get(name), key
-    )
+    return Candidate(kind, text, lambda point, name: point.once(key, lambda: gradients(point)).get(name), key)
 
 
 def operand(point: Point, edge: Edge) -> Array:
@@ -155,15 +175,14 @@ def convolution_mistakes(
     rows, columns = found.rows, found.columns
     for kind, text, r, s in windows.index_mistakes(rows, columns):
 
-        def rule(
-            point: Point, g: Array, kind: str = kind, r: Array = r, s: Array = s
-        ) -> dict[int, Array]:
+        def rule(point: Point, g: Array, kind: str = kind, r: Array = r, s: Array = s) -> dict[int, Array]:
             g = g.transpose(found.y_order)
             out = {}
             if 0 in step.active:
                 w = operand(point, (k, 1)).transpose(found.w_order)
                 out[0] = back(windows.gradient_of_x(g, w, r, s), found.x_order)
-            # Overwriting happens where contributions are scattered; the filters' gradient is a plain sum.
+            # Overwriting happens where contributions are scattered; the filters' gradient is a
+            # plain sum.
             if 1 in step.active and kind != "overwritten":
                 x = operand(point, (k, 0)).transpose(found.x_order)
                 out[1] = back(windows.gradient_of_w(g, x, r, s), found.w_order)
@@ -172,9 +191,7 @@ def convolution_mistakes(
         yield instead(problem, kind, f"is that of {label(tape, k)} {text}", k, rule)
 
 
-def pool_mistakes(
-    problem: Problem, tape: Tape, k: int, step: Step, found: windows.Windows
-) -> Iterator[Candidate]:
+def pool_mistakes(problem: Problem, tape: Tape, k: int, step: Step, found: windows.Windows) -> Iterator[Candidate]:
     rows, columns = found.rows, found.columns
     sign = -1.0 if step.name == "reduce_window_min" else 1.0
     summing = step.name == "reduce_window_sum"
@@ -205,10 +222,7 @@ def pool_mistakes(
         return rule
 
     if not summing:
-        names = [
-            (kind, text)
-            for kind, text, _ in windows.winner_mistakes(read(problem.given), rows, columns)
-        ]
+        names = [(kind, text) for kind, text, _ in windows.winner_mistakes(read(problem.given), rows, columns)]
         for kind, text in names:
 
             def places(point: Point, text: str = text) -> Array | None:
@@ -216,17 +230,13 @@ def pool_mistakes(
                 return next((p for _, t, p in every if t == text), None)
 
             sentence = f"gives the gradient of {what} {text}"
-            yield instead(
-                problem, kind, sentence, k, rule_for(places, rows.matrix(), columns.matrix())
-            )
+            yield instead(problem, kind, sentence, k, rule_for(places, rows.matrix(), columns.matrix()))
         for last, which in ((True, "last"), (False, "first")):
             if rows.overlaps or columns.overlaps:
 
                 def assign(point: Point, g: Array, last: bool = last) -> dict[int, Array]:
                     places = right_places(point)
-                    grad = windows.assigned(
-                        g.transpose(found.y_order), places, rows, columns, last=last
-                    )
+                    grad = windows.assigned(g.transpose(found.y_order), places, rows, columns, last=last)
                     return {0: back(grad, found.x_order)}
 
                 text = (
@@ -284,9 +294,7 @@ def mask_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             continue
         what = label(tape, k)
 
-        def masked(
-            kind: str, text: str, mask: Callable[[Point], Array | None], k: int = k, i: int = i
-        ) -> Candidate:
+        def masked(kind: str, text: str, mask: Callable[[Point], Array | None], k: int = k, i: int = i) -> Candidate:
             def rule(point: Point, g: Array) -> dict[int, Array] | None:
                 m = mask(point)
                 return None if m is None else {i: g * m}
@@ -316,9 +324,7 @@ def mask_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             )
 
 
-def arrays_of_shape(
-    tape: Tape, shape: tuple[int, ...], k: int
-) -> Iterator[tuple[str, Callable[[Point], Array]]]:
+def arrays_of_shape(tape: Tape, shape: tuple[int, ...], k: int) -> Iterator[tuple[str, Callable[[Point], Array]]]:
     """Every array of the forward, and what arrives, of one shape: where a mask might have been taken from."""
     if not shape:
         return
@@ -375,9 +381,7 @@ def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             continue
         what = label(tape, k)
 
-        def with_slope(
-            kind: str, text: str, other: Callable[[Point], Array], k: int = k, i: int = i
-        ) -> Candidate:
+        def with_slope(kind: str, text: str, other: Callable[[Point], Array], k: int = k, i: int = i) -> Candidate:
             def rule(point: Point, g: Array) -> dict[int, Array]:
                 return {i: g * other(point)}
 
@@ -387,9 +391,7 @@ def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             assert p.tape is not None
             return operand(p, (k, i)), np.asarray(p.values[p.tape.steps[k].writes[0]])
 
-        yield with_slope(
-            "missing-terms", f"leaves out the derivative of {what}", lambda p: np.ones(())
-        )
+        yield with_slope("missing-terms", f"leaves out the derivative of {what}", lambda p: np.ones(()))
         yield with_slope(
             "wrong-derivative",
             f"takes the derivative of {what} twice",

@@ -1,7 +1,8 @@
-"""Terms: paths of the backward pass left out or taken with another factor, and contributions to an entry lost.
+"""Terms: paths of the backward pass left out or taken with another factor, and contributions to an
+entry lost.
 
-The derivative of one entry is a sum over all paths to the output. Cutting an edge of the tape leaves out the paths
-through it. And every entry's gradient is a sum over the output's entries,
+The derivative of one entry is a sum over all paths to the output. Cutting an edge of the tape
+leaves out the paths through it. And every entry's gradient is a sum over the output's entries,
 
     ∂L/∂x_i = Σ_o v_o · ∂y_o/∂x_i,                                                   (1)
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
 from crosscheck.diagnosis.steps import label, value_name
-from crosscheck.diagnosis.words import operand_name
+from crosscheck.diagnosis.words import listed, operand_name
 from crosscheck.switches import Edge, Tape
 from reference.precision import double_precision
 
@@ -89,14 +90,13 @@ def weighted_paths(problem: Problem, name: str) -> Iterator[Candidate]:
         return
     for edge in tape.junctions():
         where = edge_name(tape, edge)
-        yield scaled(
-            problem, "sign", f"has the wrong sign on the path through {where}", {edge: -1.0}
-        )
+        yield scaled(problem, "sign", f"has the wrong sign on the path through {where}", {edge: -1.0})
         yield scaled(problem, "scaled", f"counts the path through {where} twice", {edge: 2.0})
         yield scaled(problem, "scaled", f"counts the path through {where} half", {edge: 0.5})
 
 
-# ---------------------------------------------------------------------- the contributions to an entry
+# ---------------------------------------------------------------------- the contributions to an
+# entry
 
 
 def columns(point: Point, name: str, entries: Array) -> list[Array]:
@@ -138,11 +138,11 @@ def kept_terms(column: Array, shape: tuple[int, ...]) -> Iterator[tuple[tuple[An
             groups, where = np.unique(nonzero[:, keep], axis=0, return_inverse=True)
             if len(groups) < 2:
                 continue
-            sums = np.bincount(np.ravel(where), terms)
+            sums: Array = np.bincount(np.ravel(where), terms)
             for signs in product((1, -1), repeat=r):
                 # np.unique sorts by the first axis first: so does a nest of loops.
                 order = np.lexsort((groups * np.array(signs))[:, ::-1].T)
-                yield ("last", keep, signs), sums[order[-1]]
+                yield ("last", keep, signs), float(sums[order[-1]])
 
 
 def differentiable(problem: Problem, name: str) -> bool:
@@ -170,9 +170,7 @@ def contributions(problem: Problem, name: str) -> Iterator[Candidate]:
 def diagonal_of(point: Point, name: str) -> Array:
     entries = np.argwhere(np.ones(point.inputs[name].shape, bool))
     found = columns(point, name, entries)
-    return np.array([c[tuple(e)] for c, e in zip(found, entries, strict=True)]).reshape(
-        point.inputs[name].shape
-    )
+    return np.array([c[tuple(e)] for c, e in zip(found, entries, strict=True)]).reshape(point.inputs[name].shape)
 
 
 def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str, Any]] | None:
@@ -188,11 +186,7 @@ def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str,
         entries = problem.rng.permutation(entries)[:ENTRIES]
         for entry, column in zip(entries, columns(point, name, entries), strict=True):
             slack = 8 * max(point.relative_bound(name), 2.0**-46) * np.abs(column).sum()
-            fits = {
-                way
-                for way, value in kept_terms(column, truth.shape)
-                if abs(value - wrong[tuple(entry)]) <= slack
-            }
+            fits = {way for way, value in kept_terms(column, truth.shape) if abs(value - wrong[tuple(entry)]) <= slack}
             survivors = fits if survivors is None else survivors & fits
             if not survivors:
                 return None
@@ -209,6 +203,6 @@ def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str,
     which = "last" if way[2][0] > 0 else "first"
     return (
         "overwritten",
-        f"keeps only the {which} of several contributions to an entry (along the {', '.join(names)}) instead of adding up",
+        f"keeps only the {which} of several contributions (along the {listed(names)}) instead of adding up",
         {"axes": names, "kept": which},
     )

@@ -47,16 +47,12 @@ def orders(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
     if len(shape) > MOST_AXES:
         return
     right = tuple(range(len(shape)))
-    by_moves = sorted(
-        permutations(right), key=lambda p: sum(a != b for a, b in zip(p, right, strict=True))
-    )
+    by_moves = sorted(permutations(right), key=lambda p: sum(a != b for a, b in zip(p, right, strict=True)))
     for order in by_moves:
         moved = [a for a, b in zip(order, right, strict=True) if a != b and shape[a] > 1]
         if not moved:
             continue
-        swapped = f"with its {along(names, sorted(moved))} " + (
-            "swapped" if len(moved) == 2 else "permuted"
-        )
+        swapped = f"with its {along(names, sorted(moved))} " + ("swapped" if len(moved) == 2 else "permuted")
         if tuple(shape[a] for a in order) == tuple(shape):
             yield Transform("transposed", swapped, lambda a, p=order: a.transpose(p))
         read = " · ".join(names[a] for a in order if shape[a] > 1)
@@ -83,11 +79,7 @@ def shifts(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
             if any(abs(o) >= shape[a] for o, a in zip(offsets, subset, strict=True)):
                 continue
             where = along(names, subset)
-            amount = (
-                f"{offsets[0]:+d}"
-                if len(set(offsets)) == 1
-                else f"({', '.join(f'{o:+d}' for o in offsets)})"
-            )
+            amount = f"{offsets[0]:+d}" if len(set(offsets)) == 1 else f"({', '.join(f'{o:+d}' for o in offsets)})"
             yield Transform(
                 "shifted",
                 f"shifted by {amount} along its {where}, zeros moving in",

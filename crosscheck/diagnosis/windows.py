@@ -1,6 +1,7 @@
 """Sliding windows as matrices, so that a mistake in the indices is another matrix.
 
-Along one axis, output position h reads with kernel position i the input entry r = stride·h + dilation·i - before:
+Along one axis, output position h reads with kernel position i the input entry r = stride·h +
+dilation·i - before:
 
     R[h,i,r] = 1 where r = stride·h + dilation·i - before, else 0                    (1)
 
@@ -9,8 +10,9 @@ and with such an R for the rows and an S for the columns the gradients of a conv
     ∂L/∂X[b,k,r,s] = Σ_{c,h,w,i,j} G[b,c,h,w] · W[c,k,i,j] · R[h,i,r] · S[w,j,s]     (2)
     ∂L/∂W[c,k,i,j] = Σ_{b,h,w,r,s} X[b,k,r,s] · G[b,c,h,w] · R[h,i,r] · S[w,j,s]     (3)
 
-A forgotten stride, a padding off by one, an unflipped filter, an overlap overwritten instead of added: each is a change
-of R and S. Pooling is the same with the winner's place, P[b,c,h,w,i,j], instead of W.
+A forgotten stride, a padding off by one, an unflipped filter, an overlap overwritten instead of
+added: each is a change of R and S. Pooling is the same with the winner's place, P[b,c,h,w,i,j],
+instead of W.
 """
 
 from __future__ import annotations
@@ -54,9 +56,7 @@ class Windows(NamedTuple):
     rows: Axis
     columns: Axis
     x_order: tuple[int, ...]  # axes of x as batch, channels, rows, columns
-    w_order: tuple[
-        int, ...
-    ]  # axes of the filters as output channels, input channels, rows, columns; () for pools
+    w_order: tuple[int, ...]  # axes of the filters as output channels, input channels, rows, columns; () for pools
     y_order: tuple[int, ...]  # axes of the output as batch, channels, rows, columns
 
 
@@ -70,7 +70,7 @@ def windows_of(tape: Tape, step: Step) -> Windows | None:
         if len(x) != 4 or not plain or any(d != 1 for d in p["lhs_dilation"]):
             return None
         w = tape.avals[step.reads[1]].shape
-        axes = [
+        rows, columns = (
             Axis(y[o], w[f], x[a], s, d, lo, hi)
             for o, f, a, s, d, (lo, hi) in zip(
                 numbers.out_spec[2:],
@@ -81,23 +81,23 @@ def windows_of(tape: Tape, step: Step) -> Windows | None:
                 p["padding"],
                 strict=True,
             )
-        ]
-        return Windows(*axes, numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec)
+        )
+        return Windows(rows, columns, numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec)
     if step.name in ("reduce_window_max", "reduce_window_min", "reduce_window_sum"):
         size, strides, padding = p["window_dimensions"], p["window_strides"], p["padding"]
         if len(x) != 4 or any(d != 1 for d in p["base_dilation"]):
             return None
-        moving = [a for a in range(4) if size[a] > 1 or strides[a] > 1] or [2, 3]
-        spatial = [a for a in (2, 3, 1, 0) if a in moving]
-        spatial = sorted((spatial + [a for a in (3, 2) if a not in spatial])[:2])
+        moving = [a for a in range(4) if size[a] > 1 or strides[a] > 1]
         if len(moving) > 2:
             return None
-        axes = [
-            Axis(y[a], size[a], x[a], strides[a], p["window_dilation"][a], *padding[a])
+        still = [a for a in (3, 2, 1, 0) if a not in moving]
+        spatial = sorted([*moving, *still[: 2 - len(moving)]])
+        rows, columns = (
+            Axis(y[a], size[a], x[a], strides[a], p["window_dilation"][a], padding[a][0], padding[a][1])
             for a in spatial
-        ]
-        order = (*[a for a in range(4) if a not in spatial], *spatial)
-        return Windows(*axes, order, (), order)
+        )
+        order = tuple(a for a in range(4) if a not in spatial) + tuple(spatial)
+        return Windows(rows, columns, order, (), order)
     return None
 
 
@@ -186,11 +186,11 @@ def overwriting(rows: Axis, columns: Axis) -> Iterator[Variant]:
 
 def only(matrix: Array, *, last: bool) -> Array:
     """R with, for every entry r, only the last (first) position h that covers it."""
-    covers = matrix.any(1)  # (out, size)
-    order = covers[::-1] if last else covers
-    winner = order.argmax(0)
-    winner = len(covers) - 1 - winner if last else winner
-    return matrix * (np.arange(len(covers))[:, None] == winner)[:, None, :]
+    positions = np.arange(len(matrix))
+    covers: Array = np.any(matrix, axis=1)  # (out, size)
+    order = np.where(covers, positions[:, None] if last else -positions[:, None], -len(matrix))
+    winner = np.abs(order.max(0))
+    return matrix * (positions[:, None] == winner)[:, None, :]
 
 
 # ---------------------------------------------------------------------- the winner of a window
@@ -280,7 +280,9 @@ def winners(x: Array, rows: Axis, columns: Axis) -> Array:
 
 
 def assigned(g: Array, places: Array, rows: Axis, columns: Axis, *, last: bool) -> Array:
-    """The winners' gradients assigned one after another instead of added: the last (first) window that an entry wins stays."""
+    """The winners' gradients assigned one after another instead of added: the last (first) window
+    that an entry wins stays.
+    """
     b, c, h, w, i, j = (index.ravel() for index in np.nonzero(places))
     r = rows.stride * h + rows.dilation * i - rows.before
     s = columns.stride * w + columns.dilation * j - columns.before

@@ -47,9 +47,7 @@ def axis_names(name: str, shape: Sequence[int], tape: Tape | None) -> tuple[str,
         for step in tape.steps:
             if place in step.reads:
                 written = tape.avals[step.writes[0]].shape
-                words = role(
-                    step.name, step.eqn.params, step.reads.index(place), tuple(shape), written
-                )
+                words = role(step.name, step.eqn.params, step.reads.index(place), tuple(shape), written)
                 if words is not None:
                     return words
     elif any(word in name.lower() for word in PARAMETERS):
@@ -67,13 +65,7 @@ def role(
     if ndim == 1 and primitive in ("broadcast_in_dim", "reshape") and len(written) in (2, 4):
         # A vector that is spread over images or rows: one number per channel or per output.
         long = [axis for axis, size in enumerate(written) if size == shape[0]]
-        axis = (
-            params["broadcast_dimensions"][0]
-            if primitive == "broadcast_in_dim"
-            else long[-1]
-            if long
-            else -1
-        )
+        axis = params["broadcast_dimensions"][0] if primitive == "broadcast_in_dim" else long[-1] if long else -1
         if axis == 1:
             return ("output channels",) if len(written) == 4 else ("outputs",)
     if primitive == "conv_general_dilated" and ndim == 4:
@@ -81,7 +73,7 @@ def role(
         spec, words = ((numbers.lhs_spec, IMAGE), (numbers.rhs_spec, FILTERS))[operand]
         return tuple(words[spec.index(axis)] for axis in range(4))
     if primitive == "dot_general" and ndim == 2:
-        (left, right), _ = params["dimension_numbers"]
+        (_, right), _ = params["dimension_numbers"]
         if operand == 1 and len(right) == 1:
             return MATRIX if right[0] == 0 else MATRIX[::-1]
     return None
