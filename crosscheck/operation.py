@@ -64,9 +64,8 @@ class Operation:
 
     def widened(self) -> Operation:
         """The same formula on float64 copies of the inputs."""
-        if self.widen is not None:
-            return self.widen()
-        return self.at({k: wide(a) for k, a in self.inputs.items()})
+        base = self if self.widen is None else self.widen()
+        return base.at({k: wide(a) for k, a in self.inputs.items()})
 
     def output(self, changed: Arrays | None = None) -> Array:
         """The forward's y at the point, with some inputs replaced."""
@@ -354,45 +353,50 @@ def twin(layer: Layer) -> Callable[..., Any] | None:
     return forward
 
 
+TARGET = "target"
+
+
 def with_loss(operation: Operation, loss: Any, target: Array) -> Operation:
     """`operation` followed by a loss of `manual`: forward(prediction, target), gradient(prediction, target).
 
-    The result is a scalar, and its cotangent a number that is not 1, so that a loss which ignores it shows.
+    The result is a scalar, and its cotangent a number that is not 1, so that a loss which ignores it shows. The target is
+    one more input, which is not differentiated.
     """
-    inner, target = operation, np.array(target, copy=True)
+    inner = operation
+    last, twin_last = (import_module(f"{package}.{loss.operation}") for package in ("manual", "reference"))
+
+    def parted(values: Arrays) -> tuple[Arrays, Any]:
+        return {k: a for k, a in values.items() if k != TARGET}, values[TARGET]
 
     def forward(values: Arrays) -> Any:
-        return loss.forward(inner.forward(values), target.copy())
+        before, aim = parted(values)
+        return loss.forward(inner.forward(before), aim)
 
     def backward(grad_output: Array, values: Arrays) -> Any:
-        prediction = np.asarray(inner.forward(values))
-        grad_prediction = grad_output * loss.gradient(prediction, target.copy())
-        return inner.backward(grad_prediction.astype(prediction.dtype), values)
-
-    twin_before, twin_loss = inner.reference, import_module(f"reference.{loss.operation}")
+        before, aim = parted(values)
+        prediction = np.asarray(inner.forward(before))
+        grad_prediction = grad_output * loss.gradient(prediction, aim)
+        return inner.backward(grad_prediction.astype(prediction.dtype), before)
 
     def reference_forward(**values: Any) -> Any:
-        assert twin_before is not None
-        return twin_loss.forward(twin_before(**values), target=target)
-
-    def widen() -> Operation:
-        return with_loss(inner.widened(), loss, wide(target))
-
-    before, last = inner.moving_forward, import_module(f"manual.{loss.operation}")
+        assert inner.reference is not None
+        before, aim = parted(values)
+        return twin_last.forward(inner.reference(**before), target=aim)
 
     def moving(values: Arrays) -> Any:
-        assert before is not None
-        return last.forward(before(values), target=target)[0]
+        assert inner.moving_forward is not None
+        before, aim = parted(values)
+        return last.forward(inner.moving_forward(before), target=aim)[0]
 
     return Operation(
         f"{inner.name} with {type(loss).__name__}",
         forward,
         backward,
-        inner.inputs,
+        {**inner.inputs, TARGET: np.array(target, copy=True)},
         inner.wrt,
-        None if twin_before is None else reference_forward,
-        widen,
-        None if before is None else moving,
+        None if inner.reference is None else reference_forward,
+        lambda: with_loss(inner.widened(), loss, wide(np.asarray(target))),
+        None if inner.moving_forward is None else moving,
     )
 
 

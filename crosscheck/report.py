@@ -53,9 +53,12 @@ def gradient_lines(gradient: GradientResult) -> list[str]:
         where = "" if gradient.worst_index is None else f"; the worst at {gradient.worst_index}"
         culprit = f"; the odd one out is the {gradient.odd_one_out}" if gradient.odd_one_out else ""
         lines.append(wrapped(f"{int(gradient.mismatched.sum())} of {size} entries are wrong{where}{culprit}", 4))
+    lines += [wrapped(f"{d.kind}: {d.explanation}", 4) for d in gradient.diagnoses[:3]]
     if gradient.undecided.any():
         lines.append(wrapped(f"{int(gradient.undecided.sum())} of {size} entries could not be decided", 4))
     lines += [wrapped(remark, 4) for remark in gradient.remarks]
+    if gradient.passed and gradient.power is not None:
+        lines.append(wrapped(f"power: {gradient.power}", 4))
     return lines
 
 
@@ -68,4 +71,6 @@ def text(result: Result) -> str:
         lines.append(pair_line("forward / reference", result.forward))
     for gradient in result.gradients.values():
         lines += gradient_lines(gradient)
+    if result.passed and result.statement:
+        lines.append(wrapped(f"exact: {result.statement}"))
     return "\n".join(lines)

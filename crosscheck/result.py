@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from crosscheck.diagnosis import Diagnosis
 from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate, Pair
+from crosscheck.power import Power
 
 Array = np.ndarray
 Verdict = Literal["agree", "disagree", "undecided"]
@@ -61,6 +63,10 @@ class GradientResult:
         pairs: by two witnesses.
         mismatched: boolean, where the hand-derived gradient is wrong.
         undecided: boolean, where no independent witness could decide.
+        odd_one_out: the witness that differs where two others agree.
+        diagnoses: why it is wrong, the best explanation first; empty where no known mistake reproduces it.
+        exact: what the exact points said: equal, rounded, different; None where there are none.
+        power: the smallest mistake that this check would have caught.
     """
 
     name: str
@@ -72,6 +78,9 @@ class GradientResult:
     undecided: Array
     odd_one_out: str | None = None
     remarks: list[str] = field(default_factory=list)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+    exact: str | None = None
+    power: Power | None = None
 
     @property
     def passed(self) -> bool:
@@ -124,6 +133,9 @@ class GradientResult:
             "odd_one_out": self.odd_one_out,
             "pairs": [p.to_dict() for p in self.pairs.values()],
             "remarks": self.remarks,
+            "diagnoses": [d.to_dict() for d in self.diagnoses],
+            "exact": self.exact,
+            "power": None if self.power is None else self.power.to_dict(),
         }
 
 
@@ -137,6 +149,13 @@ class Result:
     gradients: dict[str, GradientResult]
     forward: Pair | None
     findings: list[Finding] = field(default_factory=list)
+    statement: str = ""
+    not_exact: str = ""
+
+    @property
+    def power(self) -> dict[str, Power]:
+        """What this very check would have caught, by gradient."""
+        return {k: g.power for k, g in self.gradients.items() if g.power is not None}
 
     @property
     def verdict(self) -> Verdict:
@@ -170,6 +189,7 @@ class Result:
                 "forward": None if self.forward is None else self.forward.to_dict(),
                 "gradients": {k: g.to_dict() for k, g in self.gradients.items()},
                 "findings": [f.to_dict() for f in self.findings],
+                "exact": {"statement": self.statement, "reason": self.not_exact},
             }
         )
 
