@@ -1,0 +1,149 @@
+"""The fast convolution: one interface, several engines, each a file with its derivation.
+
+    forward(x, filters, biases, *, stride, padding, dilation, groups, engine) -> (y, saved)
+    backward(grad_output, saved) -> (grad_x, grad_filters, grad_biases)
+
+`definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`,
+`small`: the same products in another order). `choice` says which one runs; `bounds` says how far
+each can be from the exact result.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual.kernels import threads
+from manual.kernels.bounds import Growth, probable, worst
+from manual.kernels.choice import ENGINES, POLICIES, choose, requested, use
+from manual.kernels.engine import Engine
+from manual.kernels.geometry import Geometry, Padding, Pair, describe, same_padding
+from manual.kernels.plans import cache
+from manual.kernels.threads import num_threads, set_num_threads
+
+__all__ = [
+    "ENGINES",
+    "POLICIES",
+    "Engine",
+    "Geometry",
+    "Saved",
+    "backward",
+    "cache",
+    "choose",
+    "describe",
+    "forward",
+    "gradient_bounds",
+    "num_threads",
+    "output_bound",
+    "probable",
+    "same_padding",
+    "set_num_threads",
+    "threads",
+    "use",
+    "worst",
+]
+
+Array = np.ndarray
+CONFIGURATIONS = 1024  # whose checks and choice are remembered
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    x: Array  # (B, C_in, H, W)
+    filters: Array  # (C_out, C_in/groups, K_h, K_w)
+    biases: Array  # (C_out,), for the bound on y
+    geometry: Geometry
+    engine: str  # that ran, and will run backward
+    kept: Any  # what that engine can use again
+
+
+def forward(
+    x: Array,
+    filters: Array,
+    biases: Array,
+    *,
+    stride: Pair = (1, 1),
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    engine: str = "auto",
+) -> tuple[Array, Saved]:
+    """Y[b,c,h,w] = Σ_{k,i,j} X[b,k,s·h+d·i,t·w+e·j] · W[c,k,i,j] + bias[c], in each of `groups` parts of the channels.
+
+    Args:
+        x: (B, C_in, H, W), any strides; float32 or float64 for the fast engines, anything for the definition.
+        filters: (C_out, C_in/groups, K_h, K_w), of the same dtype.
+        biases: (C_out,), of the same dtype.
+        stride, dilation: (rows, columns), at least 1.
+        padding: ((top, bottom), (left, right)), rows and columns of zeros; `same_padding` computes one.
+        groups: divides C_in and C_out; groups = C_in is a depthwise convolution.
+        engine: "auto", "fast", "exact" or a name in `ENGINES`; see `choice`. A surrounding `use` block overrides it.
+
+    Returns:
+        y (B, C_out, H_out, W_out) and what `backward` needs.
+
+    Raises:
+        ValueError: a shape or hyper-parameter that does not fit, or an engine that cannot do this configuration.
+        TypeError: hyper-parameters that are not made of integers.
+    """
+    shapes, dtype = (x.shape, filters.shape, biases.shape), common_dtype(x, filters, biases)
+    asked = requested.get() or engine
+    geometry, chosen = resolve(shapes, dtype, frozen(stride), frozen(padding), frozen(dilation), groups, asked)
+    y, kept = chosen.forward(x, filters, biases, geometry)
+    return y, Saved(x, filters, biases, geometry, chosen.name, kept)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
+    """∂L/∂x, ∂L/∂filters, ∂L/∂biases from grad_output = ∂L/∂y, by the engine of the forward pass.
+
+    Raises:
+        ValueError: grad_output has another shape than y.
+    """
+    geometry = saved.geometry
+    if grad_output.shape != geometry.output_shape:
+        raise ValueError(f"grad_output has shape {grad_output.shape}; the output has shape {geometry.output_shape}")
+    engine = saved.engine if grad_output.dtype == saved.x.dtype else "definition"
+    return ENGINES[engine].backward(grad_output, saved.x, saved.filters, geometry, saved.kept)
+
+
+def output_bound(saved: Saved, growth: Growth = worst) -> Array:
+    """How far each entry of y can be from the exact result, by the bound of the engine that ran
+    (float64).
+
+    Args:
+        growth: `worst`, which always holds, or `probable`, √n in place of n.
+    """
+    engine = ENGINES[saved.engine]
+    return engine.output_bound(saved.x, saved.filters, saved.biases, saved.geometry, growth)
+
+
+def gradient_bounds(grad_output: Array, saved: Saved, growth: Growth = worst) -> tuple[Array, Array, Array]:
+    """The same for the three gradients that `backward` returns."""
+    engine = ENGINES[saved.engine]
+    return engine.gradient_bounds(grad_output, saved.x, saved.filters, saved.geometry, growth)
+
+
+@lru_cache(CONFIGURATIONS)
+def resolve(
+    shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+    dtype: np.dtype[Any] | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    engine: str,
+) -> tuple[Geometry, Engine]:
+    """The checks and the choice, remembered."""
+    geometry = describe(*shapes, stride, padding, dilation, groups)
+    return geometry, choose(geometry, dtype, engine)
+
+
+def common_dtype(*arrays: Array) -> np.dtype[Any] | None:
+    first, *others = (array.dtype for array in arrays)
+    return first if all(dtype == first for dtype in others) else None
+
+
+def frozen(value: Any) -> Any:
+    """Lists as tuples, which can be looked up."""
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,230 @@
+"""Every engine against the definition, and the definition against plain loops."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manual import kernels
+from manual.kernels import ENGINES, bounds, gemm, small
+from manual.kernels.geometry import Geometry
+
+Array = np.ndarray
+
+DTYPES = (np.float32, np.float64)
+CONFIGURATIONS = 300
+OTHERS = [name for name in ENGINES if name != "definition"]
+
+
+def draw(rng: np.random.Generator, name: str) -> Geometry:
+    """A configuration that the engine can do: any that comes up, or one bent to what it takes."""
+    while True:
+        groups = int(rng.choice([1, 1, 1, 2, 3]))
+        inputs, outputs = (int(n) for n in rng.integers(1, 5, 2))
+        size = rng.integers(1, 15, 2)
+        kernel, stride, dilation = rng.integers(1, 6, 2), rng.choice([1, 1, 1, 2, 3, 7], 2), rng.choice([1, 1, 2, 3], 2)
+        padding = rng.integers(0, 4, (2, 2)) * rng.integers(0, 2)
+        if rng.random() < 0.1:
+            kernel = size  # as large as the input
+        if rng.random() < 0.2:
+            inputs = outputs = 1  # depthwise, if there are groups
+        x_shape = (int(rng.integers(0, 5)), groups * inputs, *size)
+        filters_shape = (groups * outputs, inputs, *kernel)
+        try:
+            bent = bend(name, filters_shape, stride, padding, dilation, groups)
+            geometry = kernels.describe(ints(x_shape), ints(bent[0]), (groups * outputs,), *bent[1:])
+        except ValueError:  # the kernel does not fit
+            continue
+        if ENGINES[name].refusal(geometry) is None:
+            return geometry
+
+
+def bend(name: str, filters: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """filters, stride, padding, dilation and groups, such that the engine takes them."""
+    if name == "pointwise":
+        filters, stride, padding = (*filters[:2], 1, 1), (1, 1), np.zeros((2, 2), int)
+    return filters, ints(stride), (ints(padding[0]), ints(padding[1])), ints(dilation), groups
+
+
+def ints(values: Any) -> tuple[int, ...]:
+    return tuple(int(value) for value in values)
+
+
+def arrays(rng: np.random.Generator, geometry: Geometry, dtype: Any, *, integers: bool) -> Any:
+    """x, filters, biases and grad_output."""
+    shapes = (geometry.input_shape, geometry.filters_shape, geometry.filters_shape[:1], geometry.output_shape)
+    if integers:
+        return [rng.integers(-4, 5, shape).astype(dtype) for shape in shapes]
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def hyperparameters(geometry: Geometry) -> dict[str, Any]:
+    return {name: getattr(geometry, name) for name in ("stride", "padding", "dilation", "groups")}
+
+
+def run(engine: str, x: Array, filters: Array, biases: Array, g: Array, geometry: Geometry) -> list[Array]:
+    """y and the three gradients."""
+    y, saved = kernels.forward(x, filters, biases, **hyperparameters(geometry), engine=engine)
+    assert saved.engine == engine
+    return [y, *kernels.backward(g, saved)]
+
+
+def limits(engine: str, x: Array, filters: Array, biases: Array, g: Array, geometry: Geometry) -> list[Array]:
+    """The bounds on them, with `x` and the others in the dtype whose rounding is bounded."""
+    e = ENGINES[engine]
+    y_bound = e.output_bound(x, filters, biases, geometry, bounds.worst)
+    return [y_bound, *e.gradient_bounds(g, x, filters, geometry, bounds.worst)]
+
+
+@pytest.fixture(params=["as it is", "tiny blocks"])
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With blocks of a few rows and three threads, shapes that a test can afford reach every seam."""
+    kernels.cache.clear()
+    if request.param == "tiny blocks":
+        monkeypatch.setattr(gemm, "BLOCK", 2000)
+        monkeypatch.setattr(gemm, "LEAST_POSITIONS", 1)
+        monkeypatch.setattr(gemm, "PARALLEL", 0)
+        monkeypatch.setattr(small, "GROUP", 2000)
+        with kernels.threads.threads(3):
+            yield
+    else:
+        yield
+    kernels.cache.clear()
+
+
+# ---------------------------------------------------------------------- the definition against loops
+
+
+def by_loops(x: Array, filters: Array, biases: Array, g: Array, geometry: Geometry) -> list[Array]:
+    """The lecture's sums, one product at a time."""
+    y = np.zeros(geometry.output_shape)
+    grad_x, grad_filters, grad_biases = np.zeros(x.shape), np.zeros(filters.shape), np.zeros(biases.shape)
+    (s, t), (d, e), ((top, _), (left, _)) = geometry.stride, geometry.dilation, geometry.padding
+    for b, c, h, w in np.ndindex(y.shape):
+        y[b, c, h, w] += biases[c]
+        grad_biases[c] += g[b, c, h, w]
+        group = c // geometry.outputs
+        for k, i, j in np.ndindex(filters.shape[1:]):
+            m, n = s * h + d * i - top, t * w + e * j - left
+            if 0 <= m < x.shape[2] and 0 <= n < x.shape[3]:
+                at = (b, group * geometry.inputs + k, m, n)
+                y[b, c, h, w] += x[at] * filters[c, k, i, j]
+                grad_x[at] += g[b, c, h, w] * filters[c, k, i, j]
+                grad_filters[c, k, i, j] += g[b, c, h, w] * x[at]
+    return [y, grad_x, grad_filters, grad_biases]
+
+
+def test_the_definition_is_the_sum_of_the_lecture() -> None:
+    rng = np.random.default_rng(5)
+    done = 0
+    while done < 60:
+        geometry = draw(rng, "definition")
+        if geometry.multiplications > 20_000:
+            continue
+        data = arrays(rng, geometry, np.float64, integers=True)
+        for mine, looped in zip(run("definition", *data, geometry), by_loops(*data, geometry), strict=True):
+            np.testing.assert_array_equal(mine, looped)
+        done += 1
+
+
+# ---------------------------------------------------------------------- the others against the definition
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("name", [name for name in OTHERS if ENGINES[name].exact])
+def test_exact_engines_at_integers(name: str) -> None:
+    rng = np.random.default_rng(1)
+    for number in range(CONFIGURATIONS):
+        geometry = draw(rng, name)
+        data = arrays(rng, geometry, DTYPES[number % 2], integers=True)
+        for mine, theirs in zip(run(name, *data, geometry), run("definition", *data, geometry), strict=True):
+            assert mine.dtype == data[0].dtype
+            np.testing.assert_array_equal(mine, theirs, err_msg=str(geometry))
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_stays_within_its_bound(name: str) -> None:
+    rng = np.random.default_rng(2)
+    for number in range(CONFIGURATIONS):
+        geometry = draw(rng, name)
+        data = arrays(rng, geometry, DTYPES[number % 2], integers=False)
+        x, filters, biases, g = (array.astype(np.longdouble) for array in data)
+        exact = run("definition", x, filters, biases, g, geometry)
+        bounded = limits(name, *data, geometry)
+        for mine, truth, limit in zip(run(name, *data, geometry), exact, bounded, strict=True):
+            assert mine.shape == limit.shape
+            assert (np.abs(mine - truth) <= limit).all(), geometry
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_layout_of_the_arguments(name: str) -> None:
+    """Strided, Fortran-ordered and read-only arguments give the same bits; none is written to."""
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        geometry = draw(rng, name)
+        data = arrays(rng, geometry, np.float32, integers=False)
+        plain = run(name, *data, geometry)
+        for relayout in (np.asfortranarray, strided, read_only):
+            moved: Any = [relayout(array) for array in data]
+            before = [array.copy() for array in moved]
+            limit = limits(name, *data, geometry)
+            for mine, theirs, error in zip(run(name, *moved, geometry), plain, limit, strict=True):
+                assert mine.flags.c_contiguous
+                assert mine.flags.writeable
+                assert (np.abs(mine - theirs) <= 2 * error).all(), geometry
+            for array, copy in zip(moved, before, strict=True):
+                np.testing.assert_array_equal(array, copy)
+
+
+def strided(array: Array) -> Array:
+    wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), np.nan, array.dtype)
+    wide[..., ::2] = array
+    return wide[..., ::2]
+
+
+def read_only(array: Array) -> Array:
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nothing_leaks_from_one_call_to_the_next(name: str, dtype: Any) -> None:
+    """A call with NaN in every argument, then the same shape clean: the bits of a fresh plan."""
+    rng = np.random.default_rng(4)
+    for _ in range(40):
+        geometry = draw(rng, name)
+        data = arrays(rng, geometry, dtype, integers=False)
+        kernels.cache.clear()
+        fresh = run(name, *data, geometry)
+        with np.errstate(invalid="ignore"):
+            spoilt: Any = [np.full_like(array, np.nan) for array in data]
+            run(name, *spoilt, geometry)
+        for again, first in zip(run(name, *data, geometry), fresh, strict=True):
+            np.testing.assert_array_equal(again, first)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_empty_batch(name: str) -> None:
+    geometry = draw(np.random.default_rng(6), name)._replace(batch=0)
+    data = arrays(np.random.default_rng(6), geometry, np.float32, integers=False)
+    y, grad_x, grad_filters, grad_biases = run(name, *data, geometry)
+    assert (y.shape, grad_x.shape) == (geometry.output_shape, geometry.input_shape)
+    assert not grad_filters.any()
+    assert not grad_biases.any()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_adjoint_identity(name: str) -> None:
+    """⟨G, Y⟩ is linear in X and in W: both gradients reproduce it."""
+    rng = np.random.default_rng(7)
+    for _ in range(30):
+        geometry = draw(rng, name)
+        x, filters, biases, g = arrays(rng, geometry, np.float64, integers=False)
+        y, grad_x, grad_filters, _ = run(name, x, filters, 0 * biases, g, geometry)
+        size = np.abs(g).sum() * (np.abs(y).max(initial=0) + 1)
+        np.testing.assert_allclose((grad_x * x).sum(), (g * y).sum(), rtol=0, atol=1e-12 * size + 1e-12)
+        np.testing.assert_allclose((grad_filters * filters).sum(), (g * y).sum(), rtol=0, atol=1e-12 * size + 1e-12)
