@@ -221,9 +221,10 @@ class Judgement:
             result.exact = self.exact.outcomes[name]
             if result.exact == "different":
                 off = self.exact.hand_gradients[name] != self.exact.gradients[name]
-                if result.verdict != "disagree":
+                if not result.mismatched.any():  # the mask is of this point; where nothing shows here, of the exact one
                     result.remarks.append(f"right at this point, wrong at {int(off.sum())} entries at an exact one")
-                result.verdict, result.mismatched = "disagree", result.mismatched | off
+                    result.mismatched = off
+                result.verdict = "disagree"
                 result.odd_one_out = result.odd_one_out or HAND
         elif self.exact.applies:
             result.exact = "equal but for ties"
