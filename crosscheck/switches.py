@@ -245,7 +245,9 @@ def as_function(eqn: core.JaxprEqn) -> Callable[..., list[Any]]:
     if eqn.primitive.name not in CUSTOM:
         return lambda *operands: evaluate(eqn, operands)
     places = {id(a): a for a in eqn.invars if not isinstance(a, core.Literal)}
-    single = core.Jaxpr((), list(places.values()), list(eqn.outvars), [eqn])
+    called = inner_jaxpr(eqn)
+    assert called is not None
+    single = called[0].replace(constvars=[], invars=list(places.values()), outvars=list(eqn.outvars), eqns=[eqn])
     function = core.jaxpr_as_fun(core.ClosedJaxpr(single, []))
     order = [None if isinstance(a, core.Literal) else id(a) for a in eqn.invars]
 

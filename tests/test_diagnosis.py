@@ -17,6 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck.diagnosis.search
+import manual.linear
+import manual.max_pooling
+import manual.relu
 import reference.convolution
 import reference.linear
 import reference.max_pooling
@@ -26,8 +30,16 @@ import reference.softmax_cross_entropy
 import reference.tanh
 from crosscheck.autodiff import autodiff
 from crosscheck.diagnosis import Diagnosis, diagnose, diagnose_all
-from crosscheck.operation import Operation, from_functions
-from reference.precision import double_precision
+from crosscheck.operation import Operation, from_functions, from_layer, with_loss
+from manual import (
+    ConvolutionalLayer,
+    FlattenLayer,
+    FullyConnectedLayer,
+    LayeredNeuralNetwork,
+    MaxPoolingLayer,
+    ReLUActivation,
+    SoftmaxCrossEntropy,
+)
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -517,6 +529,41 @@ def test_a_common_cause_is_named_once(mistake: str, kind: str, rng: np.random.Ge
     assert all(d[0].evidence["gradients"] == ["x", "filters", "biases"] for d in found.values())
 
 
+def network(rng: np.random.Generator) -> Operation:
+    layers = [
+        ConvolutionalLayer(1, 4, 3, padding=1, activation=ReLUActivation(), rng=rng),
+        MaxPoolingLayer(2),
+        FlattenLayer(),
+        FullyConnectedLayer(36, 6, activation=ReLUActivation(), rng=rng),
+        FullyConnectedLayer(6, 5, rng=rng),
+    ]
+    layer = from_layer(LayeredNeuralNetwork(layers), rng.normal(size=(3, 1, 6, 6)))
+    return with_loss(layer, SoftmaxCrossEntropy(), np.array([1, 4, 0]))
+
+
+@pytest.mark.parametrize(
+    ("module", "mistake", "kind", "words"),
+    [
+        (manual.relu, lambda right, g, saved: (g.copy(),), "missing-mask", "every relu"),
+        (manual.max_pooling, lambda right, g, saved: (right[0] / 4,), "scaled", "window rows · window columns"),
+        (manual.linear, lambda right, g, saved: (right[0][::-1], *right[1:]), "flipped", "every matrix product"),
+    ],
+)
+def test_a_mistake_in_shared_code_is_named_once(
+    module: Any, mistake: Any, kind: str, words: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = module.backward
+    monkeypatch.setattr(module, "backward", lambda g, saved: mistake(right(g, saved), g, saved))
+    operation, v = network(rng), np.array(1.7)
+    wrong, truth, bound = judged(operation, v)
+    found = diagnose_all(operation, v, wrong, truth, bound, budget_s=30)
+    assert {"x", "0.filters", "0.biases"} <= set(wrong)
+    for name in wrong:
+        assert found[name][0].kind == kind
+        assert words in found[name][0].explanation
+        assert set(found[name][0].evidence["gradients"]) == set(wrong)
+
+
 # ---------------------------------------------------------------------- no name
 
 
@@ -566,27 +613,21 @@ def test_a_constant_is_not_taken_for_a_size(rng: np.random.Generator) -> None:
     assert found[0].evidence["here the same as"] == "1 / batch"
 
 
-def test_a_large_operation_is_diagnosed_at_a_small_point(rng: np.random.Generator) -> None:
-    shapes = {"x": (4, 8, 40, 40), "filters": (16, 8, 3, 3), "biases": (16,)}
+def test_a_large_operation_is_diagnosed_at_a_small_point(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crosscheck.diagnosis.search, "LARGE", 100)
+    large = convolution(1, 1, {"x": (4, 4, 6, 7), "filters": (5, 4, 3, 3), "biases": (5,)})
 
     def backward(g: Array, x: Array, filters: Array, biases: Array) -> Arrays:
-        pull = jax.vjp(CONV.reference, x, filters, biases)[1]
-        grads = [np.asarray(a) for a in pull(jnp.asarray(g))]
-        return {"x": grads[0], "filters": grads[1][:, :, ::-1], "biases": grads[2] / g[:, 0].size}
+        right = conv_backward(g, x, filters, biases, stride=1, padding=1)
+        return {**right, "filters": right["filters"][:, :, ::-1], "biases": g.mean((0, 2, 3))}
 
-    def run(g: Array, **inputs: Array) -> Arrays:
-        with double_precision():
-            return backward(g, **inputs)
-
-    def forward(**inputs: Array) -> Array:
-        return np.asarray(CONV.reference(**inputs))
-
-    inputs = {k: rng.normal(size=s) for k, s in shapes.items()}
-    operation = from_functions(forward, run, inputs, CONV.reference)
+    operation = from_functions(large.forward, backward, drawn(large, rng), large.reference)
     v = rng.normal(size=operation.output().shape)
     found = diagnose_all(operation, v, *judged(operation, v), budget_s=30)
     assert found["filters"][0].kind == "flipped"
-    assert found["biases"][0].evidence["factor"] == pytest.approx(1 / (4 * 40 * 40))
+    assert found["biases"][0].evidence["factor"] == pytest.approx(1 / (4 * 6 * 7))
     assert found["biases"][0].evidence["name"] == "1 / (batch · output rows · output columns)"
 
 
@@ -630,7 +671,7 @@ def test_only_where_x_is_zero(rng: np.random.Generator) -> None:
 
 
 def test_not_finite_and_dtype(rng: np.random.Generator) -> None:
-    found = diagnosed(Planted("", DENSE, "weights", lambda r, g, **_: r["weights"] / 0 * 0, ""), rng)
+    found = diagnosed(Planted("", DENSE, "weights", lambda r, g, **_: r["weights"] * np.inf, ""), rng)
     assert found[0].kind == "not-finite"
     operation = planted_operation(DENSE, "weights", lambda r, g, **_: r["weights"], drawn(DENSE, rng))
     v = rng.normal(size=operation.output().shape)

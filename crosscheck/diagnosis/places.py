@@ -44,19 +44,19 @@ def places(problem: Problem, name: str) -> Diagnosis | None:
             f"the gradient of {name} is wrong only on the border of its {words[-2]} and {words[-1]}{here}",
             evidence,
         )
-    named, axes = on_axes(off, words)
-    if named:
-        return Diagnosis(
-            "localized",
-            f"the gradient of {name} is wrong only in {listed(named)}{here}",
-            {**evidence, "where": axes},
-        )
     condition = where_array(problem, point, off)
     if condition:
         return Diagnosis(
             "localized",
             f"the gradient of {name} is wrong only where {condition}{here}",
             {**evidence, "condition": condition},
+        )
+    named, axes = on_axes(off, words)
+    if named:
+        return Diagnosis(
+            "localized",
+            f"the gradient of {name} is wrong only in {listed(named)}{here}",
+            {**evidence, "where": axes},
         )
     if here:
         return Diagnosis(

@@ -63,7 +63,7 @@ class Candidate(NamedTuple):
     text: str
     at: Callable[[Point, str], Array | None]
     key: tuple[Any, ...] = ()
-    evidence: dict[str, Any] | None = None
+    parts: tuple[Any, ...] = ()  # what it switches in the tape, where it does (`steps.Part`)
 
 
 class Jacobian(NamedTuple):
@@ -318,6 +318,15 @@ class Problem:
         ]
 
 
+AREAS = (
+    ("kernel rows", "kernel columns"),
+    ("window rows", "window columns"),
+    ("output rows", "output columns"),
+    ("rows", "columns"),
+)
+MOST_SIZES = 18
+
+
 def sizes_of(
     shapes: Mapping[str, tuple[int, ...]],
     axes: Mapping[str, tuple[str, ...]],
@@ -345,22 +354,20 @@ def sizes_of(
         if len(window) == 2:
             add("window rows", window[0])
             add("window columns", window[1])
-    pairs = (("kernel rows", "kernel columns"), ("window rows", "window columns"))
-    positions = (("output rows", "output columns"), ("rows", "columns"))
-    for a, b in (*pairs, *positions):
+    for a, b in AREAS:
         if a in found and b in found:
             add(f"{a} · {b}", found[a] * found[b])
     if not output_axes or output_axes == ("entries",):
         for name, shape in shapes.items():
-            if shape:
+            if len(shape) > 1:
                 add(f"entries of {name}", math.prod(shape))
     if output:
         add("entries of the output", math.prod(output))
-    costs = {"2": 0.9, "batch": 0.95}
-    return [
-        Size(name, value, 1.2 if "·" in name else costs.get(name, 1.3 if "entries" in name else 1.0))
-        for name, value in found.items()
-    ][:18]
+    # An area is one thing, and likelier than a single length that happens to be as large.
+    costs = {"2": 0.85, "batch": 0.8} | {f"{a} · {b}": 0.9 for a, b in AREAS}
+    return [Size(name, value, costs.get(name, 1.9 if "entries" in name else 1.0)) for name, value in found.items()][
+        :MOST_SIZES
+    ]
 
 
 def jacobian_of(function: Callable[[Array], Array], x: Array) -> Jacobian:

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crosscheck.autodiff import autodiff
+from crosscheck.diagnosis.activations import derivative_mistakes, mask_mistakes
 from crosscheck.diagnosis.arguments import other_inputs
 from crosscheck.diagnosis.cotangents import other_cotangents
 from crosscheck.diagnosis.factors import SAME, Reading, in_words, readings
+from crosscheck.diagnosis.operands import operand_mistakes, order_mistakes, passed_on, wrong_operands
 from crosscheck.diagnosis.places import places
 from crosscheck.diagnosis.precision import lost_precision
 from crosscheck.diagnosis.problem import (
@@ -27,14 +29,7 @@ from crosscheck.diagnosis.problem import (
 from crosscheck.diagnosis.resizing import agreeing, cut_down
 from crosscheck.diagnosis.results import rearranged, summed_cotangents
 from crosscheck.diagnosis.shapes import wrong_shape
-from crosscheck.diagnosis.steps import (
-    derivative_mistakes,
-    mask_mistakes,
-    operand_mistakes,
-    order_mistakes,
-    window_mistakes,
-    wrong_operands,
-)
+from crosscheck.diagnosis.steps import everywhere
 from crosscheck.diagnosis.terms import (
     contributions,
     cut_paths,
@@ -42,6 +37,7 @@ from crosscheck.diagnosis.terms import (
     lost_contributions,
     weighted_paths,
 )
+from crosscheck.diagnosis.windowed import window_mistakes
 from crosscheck.diagnosis.words import axis_names
 from crosscheck.operation import Operation
 from crosscheck.switches import record
@@ -56,11 +52,12 @@ TABLE: tuple[Generator, ...] = (
     rearranged,
     summed_cotangents,
     other_cotangents,
-    window_mistakes,
-    mask_mistakes,
-    derivative_mistakes,
-    operand_mistakes,
-    order_mistakes,
+    everywhere(window_mistakes),
+    everywhere(mask_mistakes),
+    everywhere(derivative_mistakes),
+    everywhere(operand_mistakes),
+    everywhere(order_mistakes),
+    everywhere(passed_on),
     other_inputs,
     contributions,
     cut_paths,
@@ -92,7 +89,7 @@ class Match(NamedTuple):
 
     def diagnosis(self, problem: Problem, name: str, alike: list[Match]) -> Diagnosis:
         text = f"the gradient of {name} {self.candidate.text}"
-        evidence: dict[str, Any] = dict(self.candidate.evidence or {})
+        evidence: dict[str, Any] = {}
         if self.factor != 1.0:
             reading, factor = self.names[0], self.factor
             if problem.judged is not problem.given:
@@ -173,15 +170,12 @@ def diagnose_all(
         until = time.perf_counter() + left / (len(searched) - place)
         explained, matches[name] = explain(problem, name, matches, until)
         found[name] += explained
-    for name, several in common_causes(problem, matches).items():
-        match, names = several
+    for name, (match, names) in common_causes(problem, matches).items():
         cause = match.diagnosis(problem, name, [])
         cause.evidence["gradients"] = names
-        kept = [d for d in found[name] if (d.kind, d.explanation) != (cause.kind, cause.explanation)]
-        alike = [d.evidence.get("the same here") for d in found[name] if d not in kept]
-        if alike and alike[0]:
-            cause.evidence["the same here"] = alike[0]
-        found[name] = [cause, *kept]
+        # What was found for this gradient alone says the same of less.
+        found[name] = [*(d for d in found[name] if d.kind == "dtype"), cause]
+    same_factor(found, matches)
     return found
 
 
@@ -349,7 +343,7 @@ def scaled(problem: Problem, name: str, factor: float, same: float) -> Diagnosis
         evidence["name"] = confirmed[0].text
         also = [r.text for r in confirmed[1:] if r.cost <= confirmed[0].cost + 0.3]
         if also:
-            evidence["also"] = also
+            evidence["also"] = also[:MOST_ALIKE]
     elif cheapest and problem.judged is problem.given:
         # Refuted at other sizes: a constant in the code that happens to be this.
         evidence["here the same as"] = cheapest[0].text
@@ -390,6 +384,18 @@ def fitted_factor(array: Array, point: Point, name: str) -> float | None:
         return None
     factor = float(np.sum(array * point.wrong[name])) / square
     return factor if factor != 0 and point.same(factor * array, name) else None
+
+
+def same_factor(found: Mapping[str, list[Diagnosis]], matches: Mapping[str, list[Match]]) -> None:
+    """Gradients that are wrong by one factor are wrong by one cause: each says which they are."""
+    by_factor: dict[tuple[str, float], list[str]] = {}
+    plain = [(n, d[0]) for n, d in found.items() if n in matches and d and d[0].kind in ("sign", "scaled")]
+    for name, diagnosis in plain:
+        if not matches[name]:
+            by_factor.setdefault((diagnosis.kind, round(diagnosis.evidence["factor"], 9)), []).append(name)
+    for names in by_factor.values():
+        for name in names if len(names) > 1 else ():
+            found[name][0].evidence["gradients"] = names
 
 
 def common_causes(problem: Problem, matches: Mapping[str, list[Match]]) -> dict[str, tuple[Match, list[str]]]:
