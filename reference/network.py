@@ -22,9 +22,9 @@ __all__ = ["forward", "operations"]
 
 
 def operations() -> tuple[str, ...]:
-    """The names that a stage may carry: the package's modules, but for this one and precision."""
+    """The names that a stage may carry: the package's modules, but for this one, optimizers and precision."""
     modules = pkgutil.iter_modules([str(Path(__file__).parent)])
-    return tuple(sorted({module.name for module in modules} - {"network", "precision"}))
+    return tuple(sorted({module.name for module in modules} - {"network", "optimizers", "precision"}))
 
 
 @double_precision()

@@ -1,0 +1,348 @@
+"""Cross-checked training: at every step that a training visits, JAX takes the same step from the same place.
+
+    G = ∂L/∂P (P; batch),   P', S' = rule(P, G, S)                             (1)
+
+P are our parameters before the step, S our optimizer's state. Ours comes from the hand-derived backward passes and
+`manual.optimizers`, JAX's from `jax.vjp` of the reference and `reference.optimizers`. Because JAX starts again from
+ours at every step, nothing accumulates: G, P' and S' are compared entry by entry within the bounds that running error
+analysis derives for this one step (`rounding`). Let go, two right trainings drift apart from rounding alone; `drift`
+shows how, and gives no verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from crosscheck.autodiff import UNIT, fingerprint
+from crosscheck.estimate import AUTODIFF, HAND, Estimate, Pair, compare
+from crosscheck.operation import twin, wide
+from crosscheck.result import Verdict, plain
+from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Note, Rounding
+from crosscheck.walk import walk
+from manual import Layer
+from manual.optimizers import Optimizer
+from manual.training import History, Step, fit
+from reference import optimizers
+from reference.precision import double_precision
+
+Array = np.ndarray
+Rule = Callable[..., tuple[Any, dict[str, Any]]]
+
+
+class Checked(NamedTuple):
+    """One step, judged."""
+
+    number: int
+    verdict: Verdict
+    pairs: dict[str, Pair]  # "gradients", "parameters", and the optimizer's state by name
+
+    @property
+    def share(self) -> float:
+        """The largest difference as a share of what its bound allows."""
+        return max(pair.share for pair in self.pairs.values())
+
+
+@dataclass
+class CheckedTraining:
+    """The outcome of a cross-checked training; true if every entry of every step agrees."""
+
+    dtype: np.dtype
+    places: list[tuple[str, int, int]]  # each parameter's name and where it stands in the flat vectors
+    history: History = field(default_factory=History)
+    shares: list[dict[str, float]] = field(default_factory=list)  # by step: the largest share of each quantity
+    verdicts: list[Verdict] = field(default_factory=list)  # by step
+    undecided: int = 0  # entries where a comparison within rounding of a tie could have gone the other way
+    compared: int = 0  # entries
+    first_wrong: Checked | None = None
+    weak: frozenset[str] = frozenset()
+
+    @property
+    def verdict(self) -> Verdict:
+        for verdict in ("disagree", "undecided"):
+            if verdict in self.verdicts:
+                return verdict
+        return "agree"
+
+    def __bool__(self) -> bool:
+        return bool(self.verdicts) and self.verdict == "agree"
+
+    def add(self, step: Checked) -> None:
+        self.verdicts.append(step.verdict)
+        self.shares.append({name: pair.share for name, pair in step.pairs.items()})
+        self.undecided += sum(int(pair.silent.sum()) for pair in step.pairs.values())
+        self.compared += sum(pair.silent.size for pair in step.pairs.values())
+        if step.verdict == "disagree" and self.first_wrong is None:
+            self.first_wrong = step
+
+    def place(self, index: int) -> str:
+        """Which entry of which parameter stands at `index` of the flat vector."""
+        for name, start, stop in self.places:
+            if start <= index < stop:
+                return f"entry {index - start} of {name}"
+        raise IndexError(index)
+
+    def worst(self) -> tuple[int, str, float]:
+        """The step, the quantity and the share of its bound where two numbers differ most."""
+        step = max(range(len(self.shares)), key=lambda i: max(self.shares[i].values()))
+        name = max(self.shares[step], key=lambda key: self.shares[step][key])
+        return step + 1, name, self.shares[step][name]
+
+    def __str__(self) -> str:
+        steps = len(self.verdicts)
+        lines = [f"cross-checked training ({self.dtype}): {self.verdict}"]
+        if steps:
+            number, name, share = self.worst()
+            lines.append(
+                f"  {steps} steps, {self.compared} numbers compared with JAX's: {self.verdicts.count('agree')} steps "
+                f"agree, {self.verdicts.count('disagree')} disagree, {self.verdicts.count('undecided')} undecided"
+            )
+            lines.append(f"  the largest difference used {share:.0%} of its bound: {name} at step {number}")
+        if self.undecided:
+            lines.append(f"  {self.undecided} numbers hang on a comparison within rounding of a tie")
+        if self.weak:
+            lines.append(f"  the bounds are estimated, not derived, through {', '.join(sorted(self.weak))}")
+        if self.first_wrong is not None:
+            for name, pair in self.first_wrong.pairs.items():
+                if pair.disagree.any():
+                    index = pair.worst_index
+                    assert index is not None
+                    lines.append(
+                        f"  first wrong at step {self.first_wrong.number}: {int(pair.disagree.sum())} of "
+                        f"{pair.disagree.size} {name}, the worst at {self.place(index[0])}: off by "
+                        f"{pair.error_at_worst:.3g}, allowed {pair.bound_at_worst:.3g}"
+                    )
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the arrays, in types that JSON knows."""
+        return plain(
+            {
+                "dtype": str(self.dtype),
+                "verdict": self.verdict,
+                "passed": bool(self),
+                "steps": len(self.verdicts),
+                "compared": self.compared,
+                "undecided": self.undecided,
+                "shares": self.shares,
+                "text": str(self),
+            }
+        )
+
+
+def cross_checked_fit(
+    network: Layer,
+    loss: Any,
+    optimizer: Optimizer,
+    images: Array,
+    labels: Array,
+    *,
+    reference: Callable[..., Any] | None = None,
+    rule: Rule | None = None,
+    after_step: Callable[[Step], None] | None = None,
+    **arguments: Any,
+) -> CheckedTraining:
+    """`manual.training.fit`, with every step judged.
+
+    Args:
+        network, loss, optimizer, images, labels, arguments: as in `fit`. The training is the same, bit for bit.
+        reference: `reference(x, **parameters) -> y` in jax.numpy; our own layers bring theirs.
+        rule: the optimizer's step in jax.numpy, as in `reference.optimizers`; ours have theirs.
+
+    Raises:
+        TypeError: a network or an optimizer that brings no reference, and none given. Otherwise as `fit`.
+    """
+    judge = Judge(network, loss, optimizer, reference, rule)
+    result = CheckedTraining(network.dtype, judge.places)
+
+    def watch(step: Step) -> None:
+        result.add(judge.step(step))
+        if after_step is not None:
+            after_step(step)
+
+    result.history = fit(network, loss, optimizer, images, labels, after_step=watch, **arguments)
+    result.weak = frozenset(judge.weak)
+    return result
+
+
+class Judge:
+    """JAX's side of a training, with bounds. One program is compiled for each size of batch."""
+
+    def __init__(
+        self, network: Layer, loss: Any, optimizer: Optimizer, reference: Callable[..., Any] | None, rule: Rule | None
+    ) -> None:
+        self.take_step = step_in_jax(network, loss, optimizer, reference, rule)
+        self.optimizer, self.dtype = optimizer, network.dtype
+        self.places = places(network)
+        self.programs: dict[Any, Program] = {}
+        self.weak: set[str] = set()
+
+    def step(self, step: Step) -> Checked:
+        ours = {"gradients": step.gradients, "parameters": step.updated, **step.updated_state}
+        arguments = jax.tree.map(wide, arguments_of(self.optimizer, step))
+        with double_precision():
+            compiled, weak = self.program(arguments)
+            values, errors, flips = compiled(*jax.tree.leaves(arguments))
+        self.weak |= weak  # known once the program has run
+        share = (AGREEMENT_WEAK if self.weak else AGREEMENT) / 2 * UNIT[self.dtype]
+        pairs = {}
+        # JAX's come in the order of a flattened (gradients, parameters, state by sorted name).
+        for name, value, error, flip in zip(
+            ["gradients", "parameters", *sorted(step.updated_state)], values, errors, flips, strict=True
+        ):
+            bound = share * np.asarray(error)
+            theirs = Estimate(AUTODIFF, np.asarray(value), bound, excuse=2 * share * np.asarray(flip))
+            pairs[name] = compare(Estimate(HAND, ours[name].astype(np.float64), bound), theirs)
+        verdict: Verdict = "agree"
+        if any(pair.disagree.any() for pair in pairs.values()):
+            verdict = "disagree"
+        elif any(pair.silent.any() for pair in pairs.values()):
+            verdict = "undecided"
+        return Checked(step.number, verdict, pairs)
+
+    def program(self, arguments: Any) -> Program:
+        """The compiled step for arrays of these shapes; beside each value its error and its flip."""
+        key = tuple(np.shape(a) for a in jax.tree.leaves(arguments))
+        if key not in self.programs:
+            self.programs[key] = program(jax.make_jaxpr(self.take_step)(*arguments), self.dtype)
+        return self.programs[key]
+
+
+class Program(NamedTuple):
+    compiled: Callable[..., Any]
+    weak: set[str]
+
+
+PROGRAMS: dict[Any, Program] = {}
+PROGRAM_LIMIT = 64
+
+
+def program(closed: core.ClosedJaxpr, dtype: np.dtype) -> Program:
+    """The compiled walk of `closed`, the same one for the same trace."""
+    key = (fingerprint(closed.jaxpr), dtype, tuple(np.asarray(c).tobytes() for c in closed.consts))
+    if key not in PROGRAMS:
+        while len(PROGRAMS) >= PROGRAM_LIMIT:
+            PROGRAMS.pop(next(iter(PROGRAMS)))
+        weak: set[str] = set()
+        PROGRAMS[key] = Program(jax.jit(bounded(closed, dtype, weak)), weak)
+    return PROGRAMS[key]
+
+
+class StepRounding(Rounding):
+    """Running error analysis that also bounds a square root at and near 0, where its slope has no bound.
+
+    |√(x + δ) - √x| ≤ √|δ| for every x: with |δ| ≤ u·E that is u·√(E/u).
+    """
+
+    def equation(self, eqn: core.JaxprEqn, values: list[Any], notes: list[Note]) -> tuple[list[Any], list[Note]]:
+        outs, out_notes = super().equation(eqn, values, notes)
+        given, found = notes[0].error, out_notes[0].error
+        if eqn.primitive.name != "sqrt" or given is None or found is None:
+            return outs, out_notes
+        capped = jnp.minimum(found, jnp.sqrt(given / self.unit) + 2 * jnp.abs(outs[0]))
+        # A slope of infinity times an error of 0 is no bound either.
+        capped = jnp.where(jnp.isnan(found), jnp.sqrt(given / self.unit), capped)
+        return outs, [out_notes[0]._replace(error=capped)]
+
+
+def bounded(closed: core.ClosedJaxpr, dtype: np.dtype, weak: set[str]) -> Callable[..., Any]:
+    """`closed` as a function that also gives every result's error and flip, in units of roundoff of `dtype`."""
+
+    def run(*flat: Any) -> Any:
+        algebra = StepRounding(UNIT[dtype], float(np.finfo(dtype).tiny))
+        values, notes = walk(closed.jaxpr, closed.consts, flat, [EXACT] * len(flat), algebra)
+        weak.update(algebra.weak)
+        zeros = [jnp.zeros_like(v) for v in values]
+        errors = [z if n.error is None else n.error for z, n in zip(zeros, notes, strict=True)]
+        flips = [z if n.flip is None else n.flip for z, n in zip(zeros, notes, strict=True)]
+        return values, errors, flips
+
+    return run
+
+
+# ---------------------------------------------------------------------- the step in JAX
+
+
+def step_in_jax(
+    network: Layer,
+    loss: Any,
+    optimizer: Optimizer,
+    reference: Callable[..., Any] | None = None,
+    rule: Rule | None = None,
+) -> Callable[..., Any]:
+    """The step (1) as a function of arrays: (x, target, parameters, state, step, hyperparameters) -> (G, P', S')."""
+    forward = twin(network) if reference is None else reference
+    if forward is None:
+        raise TypeError(f"{type(network).__name__} brings no reference; give reference=, a forward in jax.numpy")
+    if rule is None:
+        rule = optimizers.RULES.get(type(optimizer).__name__)
+    if rule is None:
+        raise TypeError(f"there is no reference for {type(optimizer).__name__}; give rule=, its step in jax.numpy")
+    loss_forward = import_module(f"reference.{loss.operation}").forward
+    shapes = {name: array.shape for name, array in network.named_parameters().items()}
+    stands = places(network)
+
+    def take_step(x: Any, target: Any, parameters: Any, state: Any, step: Any, hyperparameters: Any) -> Any:
+        named = {name: parameters[start:stop].reshape(shapes[name]) for name, start, stop in stands}
+        by_name = jax.grad(lambda values: loss_forward(forward(x, **values), target=target))(named)
+        gradients = jnp.concatenate([by_name[name].ravel() for name in shapes])
+        moved, state = rule(parameters, gradients, state, step, **hyperparameters)
+        return gradients, moved, state
+
+    return take_step
+
+
+def places(network: Layer) -> list[tuple[str, int, int]]:
+    """Every parameter's name, and where it starts and stops in the flat vector."""
+    stands, start = [], 0
+    for name, array in network.named_parameters().items():
+        stands.append((name, start, start + array.size))
+        start += array.size
+    return stands
+
+
+def arguments_of(optimizer: Optimizer, step: Step) -> tuple[Any, ...]:
+    """What `step_in_jax` takes, from a step of ours: our place, our batch. The scalars are float64, as ours are."""
+    state = step.state or {name: np.zeros_like(step.parameters) for name in optimizer.state_names}
+    hyperparameters = {k: np.float64(v) for k, v in optimizer.hyperparameters().items()}
+    return step.images, step.target, step.parameters, state, np.float64(optimizer.steps), hyperparameters
+
+
+# ---------------------------------------------------------------------- let go
+
+
+class Drift(NamedTuple):
+    """Two trainings from one start with the same batches, ours and JAX's, each following its own numbers."""
+
+    dtype: np.dtype
+    distance: list[float]  # by step: ‖P_ours - P_jax‖ / ‖P_ours‖
+    our_loss: list[float]  # by step, on the batch before its update
+    our_parameters: Array  # at the end
+    their_parameters: Array
+
+
+def drift(network: Layer, loss: Any, optimizer: Optimizer, images: Array, labels: Array, **arguments: Any) -> Drift:
+    """Train `network` as `fit` does, and beside it the same network in JAX, never brought back together."""
+    take_step = jax.jit(step_in_jax(network, loss, optimizer))
+    theirs, state = network.parameters, {name: np.zeros_like(network.parameters) for name in optimizer.state_names}
+    distance: list[float] = []
+
+    def follow(step: Step) -> None:
+        nonlocal theirs, state
+        x, target, _, _, number, hyperparameters = arguments_of(optimizer, step)
+        with double_precision():
+            _, moved, state = take_step(x, target, theirs, state, number, hyperparameters)
+            theirs = np.asarray(moved, network.dtype)
+            state = {name: np.asarray(array, network.dtype) for name, array in state.items()}
+        gap = np.linalg.norm(step.updated.astype(np.float64) - theirs)
+        distance.append(float(gap / np.linalg.norm(step.updated)))
+
+    history = fit(network, loss, optimizer, images, labels, after_step=follow, **arguments)
+    return Drift(network.dtype, distance, history.step_loss, network.parameters, theirs)
