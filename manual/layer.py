@@ -34,7 +34,8 @@ class Stage(NamedTuple):
 
     operation: str  # the file's name, the same in manual/ and reference/
     parameters: tuple[str, ...]  # the arrays after x, by their names in named_parameters()
-    hyperparameters: dict[str, Any]  # the keyword-only arguments of forward
+    hyperparameters: dict[str, Any]  # the keyword-only arguments of forward that say what is computed
+    options: Mapping[str, Any] = {}  # those that only say how, of manual's forward alone
 
 
 class Layer:
@@ -107,7 +108,7 @@ class Layer:
         y, saved = checks.array(x, "x", self.dtype), []
         for stage in self.stages():
             parameters = [getattr(self, name) for name in stage.parameters]
-            y, kept = operation(stage).forward(y, *parameters, **stage.hyperparameters)
+            y, kept = operation(stage).forward(y, *parameters, **stage.hyperparameters, **stage.options)
             saved.append(kept)
         return y, saved
 

@@ -12,15 +12,16 @@ and Σ G·Ẏ collects, at every entry of X, the gradients of all the windows th
     ∂L/∂X[b,c,m,n] = Σ_{h,w: s·h+i*=m, t·w+j*=n} G[b,c,h,w]                                  (3)
 
 Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of
-windows that do not overlap).
+windows that do not overlap). Both (1) and (3) are done offset by offset: for a fixed (i, j) the entries
+X[b,c,s·h+i,t·w+j] of all windows are one strided view of X.
 
 Source: the lecture, "Max Pooling Layer Gradients".
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike
 
 from manual import checks
@@ -31,16 +32,24 @@ Size = int | tuple[int, int]
 
 
 class Saved(NamedTuple):
-    """What the backward pass needs."""
+    """What the backward pass needs: who won is read off X and Y."""
 
-    winner: Array  # (B, C, H_out, W_out), integers: the winner's place i·q + j in its window
-    input_shape: tuple[int, ...]
+    x: Array  # (B, C, H, W)
+    y: Array  # (B, C, H_out, W_out)
     pool_size: tuple[int, int]
     stride: tuple[int, int]
 
 
+def offsets(x: Array, output: tuple[int, ...], pool_size: tuple[int, int], stride: tuple[int, int]) -> Iterator[Array]:
+    """For every offset (i, j), in row-major order, the view [b,c,h,w] = x[b, c, s·h+i, t·w+j]."""
+    (p, q), (s, t), (rows, columns) = pool_size, stride, output[-2:]
+    for i in range(p):
+        for j in range(q):
+            yield x[:, :, i : i + s * (rows - 1) + 1 : s, j : j + t * (columns - 1) + 1 : t]
+
+
 def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | None = None) -> tuple[Array, Saved]:
-    """The largest entry of every window (1); of complex numbers the one with the largest real part.
+    """The largest entry of every window (1); of complex numbers the one with the largest real part. NaN wins.
 
     Args:
         x: (B, C, H, W); float32, float64 or complex128.
@@ -48,7 +57,7 @@ def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | N
 
     Returns:
         y (B, C, H_out, W_out) with H_out = (H - p) // s + 1: rows and columns that no whole window reaches are left
-        out.
+        out; and what `backward` needs.
 
     Raises:
         ValueError: a rank or a size that does not fit.
@@ -56,13 +65,15 @@ def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | N
     stride = pool_size if stride is None else stride
     checks.rank(x, "x", "B C H W")
     checks.hyperparameter_pairs(pool_size=(pool_size, 1), stride=(stride, 1))
-    checks.output_size(x.shape[2:], pool_size, stride, "pool_size")
-    p, q = pool_size
-    view = sliding_window_view(x, (p, q), axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
-    entries = view.reshape(*view.shape[:4], p * q)
-    winner = np.argmax(np.real(entries), axis=-1)  # the first maximum in row-major order
-    y = np.take_along_axis(entries, winner[..., None], axis=-1)[..., 0]  # (1)
-    return y, Saved(winner, x.shape, (p, q), (stride[0], stride[1]))
+    size = checks.output_size((x.shape[2], x.shape[3]), pool_size, stride, "pool_size")
+    entries = offsets(x, size, pool_size, stride)
+    y = next(entries).copy()
+    for entry in entries:
+        if np.iscomplexobj(y):
+            np.copyto(y, entry, where=np.real(entry) > np.real(y))
+        else:
+            np.maximum(y, entry, out=y)  # (1)
+    return y, Saved(x, y, (pool_size[0], pool_size[1]), (stride[0], stride[1]))
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
@@ -71,16 +82,23 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     Raises:
         ValueError: grad_output has another shape than y.
     """
-    g, (winner, input_shape, (p, q), stride) = grad_output, saved
-    checks.same_shape(g, winner.shape, "grad_output", "the output")
-    _, _, rows, columns = winner.shape
-    grad_x = np.zeros(input_shape, g.dtype)
-    for i in range(p):
-        for j in range(q):
-            won = np.where(winner == i * q + j, g, 0)
-            at_rows = slice(i, i + stride[0] * rows, stride[0])
-            at_columns = slice(j, j + stride[1] * columns, stride[1])
-            grad_x[:, :, at_rows, at_columns] += won  # (3)
+    g, (x, y, pool_size, stride) = grad_output, saved
+    checks.same_shape(g, y.shape, "grad_output", "the output")
+    grad_x = np.zeros(x.shape, g.dtype)
+    waiting = np.ones(y.shape, bool)  # windows whose winner has not come yet
+    nans = np.isnan(y) if np.isnan(y.sum()) else None
+    won, share = np.empty(y.shape, bool), np.empty(y.shape, g.dtype)
+    finite = np.isfinite(g.sum())  # where it is not, 0 · g would spread over the window
+    for entry, gradient in zip(
+        offsets(x, y.shape, pool_size, stride), offsets(grad_x, y.shape, pool_size, stride), strict=True
+    ):
+        np.equal(entry, y, out=won)
+        if nans is not None:
+            won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
+        won &= waiting
+        waiting ^= won
+        share = np.multiply(g, won, out=share) if finite else np.where(won, g, 0)
+        gradient += share  # (3)
     return (grad_x,)
 
 

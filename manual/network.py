@@ -83,7 +83,7 @@ class LayeredNeuralNetwork(Layer):
 
     def stages(self) -> tuple[Stage, ...]:
         return tuple(
-            Stage(stage.operation, tuple(f"{place}.{name}" for name in stage.parameters), stage.hyperparameters)
+            stage._replace(parameters=tuple(f"{place}.{name}" for name in stage.parameters))
             for place, layer in enumerate(self.layers)
             for stage in layer.stages()
         )

@@ -22,7 +22,7 @@ from reference.precision import double_precision
 
 __all__ = ["forward"]
 
-Padding: TypeAlias = tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+Padding: TypeAlias = str | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
 
 @double_precision()
@@ -42,17 +42,20 @@ def forward(
     dtype, float32 or float64; the result is (B, C_out, H_out, W_out) of that dtype.
 
     `stride` and `dilation` are (rows, columns). `padding` is (rows, columns), the same number of
-    zeros on both sides, or ((top, bottom), (left, right)).
+    zeros on both sides, or ((top, bottom), (left, right)), or "same": H_out = ⌈H / stride⌉, JAX's own.
 
     Raises TypeError or ValueError, JAX's own, where ranks, channels or dtypes do not fit.
     """
     x, filters, biases = jnp.asarray(x), jnp.asarray(filters), jnp.asarray(biases)
-    rows, columns = ((p, p) if isinstance(p, int) else p for p in padding)
+    if isinstance(padding, str):
+        around = padding.upper()
+    else:
+        around = [(p, p) if isinstance(p, int) else p for p in padding]
     y = jax.lax.conv_general_dilated(
         x,
         filters,
         window_strides=stride,
-        padding=(rows, columns),
+        padding=around,
         rhs_dilation=dilation,
         dimension_numbers=("NCHW", "OIHW", "NCHW"),
         feature_group_count=groups,
