@@ -80,7 +80,8 @@ def mask_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
                     lambda p, read=read, c=condition: c(read(p), 0).astype(np.float64),
                 )
         names = plain_names(len(shape))
-        for t in chain(flips(shape, names), orders(shape, names), shifts(shape, names)):
+        transposed = (t for t in orders(shape, names) if t.kind == "transposed")
+        for t in chain(flips(shape, names), transposed, shifts(shape, names)):
             yield masked(
                 "wrong-mask",
                 f"uses the mask of {what} {t.text}",
@@ -94,7 +95,7 @@ def sigmoid(a: Array) -> Array:
 
 # Derivatives that are taken for others: of the operand x and the result y.
 DERIVATIVES: tuple[tuple[str, Callable[[Array, Array], Array]], ...] = (
-    ("y, its result", lambda x, y: y),
+    ("its result y", lambda x, y: y),
     ("1 - y", lambda x, y: 1 - y),
     ("1 + y", lambda x, y: 1 + y),
     ("y²", lambda x, y: y * y),
@@ -102,7 +103,7 @@ DERIVATIVES: tuple[tuple[str, Callable[[Array, Array], Array]], ...] = (
     ("1 + y²", lambda x, y: 1 + y * y),
     ("y (1 - y)", lambda x, y: y * (1 - y)),
     ("y (1 + y)", lambda x, y: y * (1 + y)),
-    ("x, its operand", lambda x, y: x),
+    ("its operand x", lambda x, y: x),
     ("1 - x", lambda x, y: 1 - x),
     ("x²", lambda x, y: x * x),
     ("1 - x²", lambda x, y: 1 - x * x),
@@ -119,6 +120,14 @@ DERIVATIVES: tuple[tuple[str, Callable[[Array, Array], Array]], ...] = (
     ("1 / x", lambda x, y: 1 / x),
     ("1 / y", lambda x, y: 1 / y),
     ("exp(x) / (1 + exp(x))²", lambda x, y: sigmoid(x) * sigmoid(-x)),
+)
+
+
+# What such a derivative may lack beside the right one.
+FACTORS: tuple[tuple[str, Callable[[Array, Array], Array]], ...] = (
+    ("y", lambda x, y: y),
+    ("1 - y", lambda x, y: 1 - y),
+    ("1 + y", lambda x, y: 1 + y),
 )
 
 
@@ -166,15 +175,16 @@ def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             f"divides by the derivative of {what} instead of multiplying by it",
             lambda p, k=k: 1 / slope(p, k),
         )
-        yield with_slope(
-            "wrong-derivative",
-            f"multiplies by {what} itself, not by its derivative",
-            lambda p, ends=ends: ends(p)[1],
-        )
         for text, function in DERIVATIVES:
+            x, y = ends(problem.given)
+            taken, right = function(x, y), slope(problem.given, k)
+            if np.ptp(taken) == 0:
+                continue  # 1[x > 0] where x has one sign is no derivative but a path cut or kept
+            lacking = [word for word, f in FACTORS if np.allclose(taken * f(x, y), right, rtol=1e-9, atol=1e-300)]
             yield with_slope(
-                # A factor of the right derivative alone means that another factor was left out.
-                "missing-terms" if text in ("1 - y", "y², its square") else "wrong-derivative",
-                f"takes the derivative of {what} to be {text}",
+                "missing-terms" if lacking else "wrong-derivative",
+                f"leaves out the factor {lacking[0]} of the derivative of {what}, y its result"
+                if lacking
+                else f"takes the derivative of {what} to be {text}",
                 lambda p, f=function, ends=ends: f(*ends(p)),
             )

@@ -20,7 +20,7 @@ from crosscheck.diagnosis.steps import (
     reading,
     value_name,
 )
-from crosscheck.diagnosis.transforms import cuts, flips, orders, shifts
+from crosscheck.diagnosis.transforms import cuts, flips, orders
 from crosscheck.diagnosis.words import plain_names
 from crosscheck.switches import Step
 
@@ -138,6 +138,6 @@ def passed_on(problem: Problem, name: str) -> Iterator[Candidate]:
             text = f"is wrong by the sign of what {what} passes back"
             yield of_parts("sign", text, [part(text, np.negative)])
             transposed = (t for t in orders(shape, words) if t.kind == "transposed")
-            for t in chain(flips(shape, words), transposed, cuts(shape, words), shifts(shape, words)):
+            for t in chain(flips(shape, words), transposed, cuts(shape, words)):
                 text = f"is that of a pass in which what {what} passes back is {t.text}"
                 yield of_parts(t.kind, text, [part(text, t.apply)])

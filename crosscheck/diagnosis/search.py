@@ -168,9 +168,12 @@ def diagnose_all(
         # What is left of the budget is shared among what is left to explain.
         left = problem.deadline - time.perf_counter()
         until = time.perf_counter() + left / (len(searched) - place)
-        explained, matches[name] = explain(problem, name, matches, until)
+        with np.errstate(all="ignore"):  # a candidate may divide by zero; then it does not match
+            explained, matches[name] = explain(problem, name, matches, until)
         found[name] += explained
-    for name, (match, names) in common_causes(problem, matches).items():
+    with np.errstate(all="ignore"):
+        causes = common_causes(problem, matches)
+    for name, (match, names) in causes.items():
         cause = match.diagnosis(problem, name, [])
         cause.evidence["gradients"] = names
         # What was found for this gradient alone says the same of less.
@@ -355,8 +358,7 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate) 
     """Does the candidate reproduce the gradient at every point, with one factor that has a name?"""
     factor: float | None = None
     for point in points:
-        with np.errstate(all="ignore"):
-            array = candidate.at(point, name)
+        array = candidate.at(point, name)
         if array is None or array.shape != point.wrong[name].shape or not np.isfinite(array).all():
             return None
         if point.is_truth(array, name):
