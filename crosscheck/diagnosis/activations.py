@@ -178,7 +178,7 @@ def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         for text, function in DERIVATIVES:
             x, y = ends(problem.given)
             taken, right = function(x, y), slope(problem.given, k)
-            if np.ptp(taken) == 0:
+            if taken.size > 1 and np.ptp(taken) == 0:
                 continue  # 1[x > 0] where x has one sign is no derivative but a path cut or kept
             lacking = [word for word, f in FACTORS if np.allclose(taken * f(x, y), right, rtol=1e-9, atol=1e-300)]
             yield with_slope(
