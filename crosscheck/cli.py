@@ -69,5 +69,34 @@ def list_cases(layers: tuple[str, ...]) -> None:
         click.echo(f"{case.layer:<{width}}  {case.kind:<11}  {case.configuration}")
 
 
+# The names in `crosscheck.demo.MISTAKES`, which loads the layers.
+DEMONSTRATIONS = (
+    "sign",
+    "mean",
+    "unflipped",
+    "missing-mask",
+    "border",
+    "first-sample",
+    "ones",
+    "one-entry",
+    "overwritten",
+    "writes",
+)
+
+
+@main.command()
+@click.argument("mistake", type=click.Choice(DEMONSTRATIONS), default="unflipped")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
+def demo(mistake: str, seed: int) -> None:
+    """Plant a MISTAKE into a real layer and show everything the judge says."""
+    from crosscheck.demo import demonstrate
+    from crosscheck.running import keep_compilations
+
+    keep_compilations()
+    sentence, result = demonstrate(mistake, seed)
+    click.echo(f"Planted: {sentence}.\n")
+    click.echo(str(result))
+
+
 if __name__ == "__main__":
     main()

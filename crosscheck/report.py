@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 
-from crosscheck.estimate import Pair
+from crosscheck.estimate import HAND, Pair
+from crosscheck.heatmap import heat_map
 from crosscheck.result import GradientResult, Result
 
 WIDTH = 80
@@ -51,8 +52,9 @@ def gradient_lines(gradient: GradientResult) -> list[str]:
         lines.append(pair_line(title, pair))
     if gradient.mismatched.any():
         where = "" if gradient.worst_index is None else f"; the worst at {gradient.worst_index}"
-        culprit = f"; the odd one out is the {gradient.odd_one_out}" if gradient.odd_one_out else ""
+        culprit = f"; the odd one out: {gradient.odd_one_out}" if gradient.odd_one_out else ""
         lines.append(wrapped(f"{int(gradient.mismatched.sum())} of {size} entries are wrong{where}{culprit}", 4))
+        lines += ["      " + line for line in picture(gradient)]
     lines += [wrapped(f"{d.kind}: {d.explanation}", 4) for d in gradient.diagnoses[:3]]
     if gradient.undecided.any():
         lines.append(wrapped(f"{int(gradient.undecided.sum())} of {size} entries could not be decided", 4))
@@ -60,6 +62,15 @@ def gradient_lines(gradient: GradientResult) -> list[str]:
     if gradient.passed and gradient.power is not None:
         lines.append(wrapped(f"power: {gradient.power}", 4))
     return lines
+
+
+def picture(gradient: GradientResult) -> list[str]:
+    """The heat map of the comparison that the verdict rests on."""
+    pair = gradient.judged_by
+    if pair is None or pair.difference.shape != gradient.mismatched.shape or HAND not in gradient.estimates:
+        return []
+    off = gradient.mismatched & pair.disagree
+    return heat_map(gradient.name, off, pair.difference, gradient.estimates[HAND].value)
 
 
 def text(result: Result) -> str:
