@@ -1,13 +1,13 @@
 """Every engine against the definition, and the definition against plain loops."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from manual import kernels
-from manual.kernels import ENGINES, bounds, gemm, small
+from manual.kernels import ENGINES, bounds, gemm, small, winograd
 from manual.kernels.geometry import Geometry
 
 Array = np.ndarray
@@ -44,6 +44,8 @@ def bend(name: str, filters: Any, stride: Any, padding: Any, dilation: Any, grou
     """filters, stride, padding, dilation and groups, such that the engine takes them."""
     if name == "pointwise":
         filters, stride, padding = (*filters[:2], 1, 1), (1, 1), np.zeros((2, 2), int)
+    if name.startswith("winograd"):
+        filters, stride, dilation, groups = (*filters[:2], 3, 3), (1, 1), (1, 1), 1
     return filters, ints(stride), (ints(padding[0]), ints(padding[1])), ints(dilation), groups
 
 
@@ -51,7 +53,7 @@ def ints(values: Any) -> tuple[int, ...]:
     return tuple(int(value) for value in values)
 
 
-def arrays(rng: np.random.Generator, geometry: Geometry, dtype: Any, *, integers: bool) -> Any:
+def arrays(rng: np.random.Generator, geometry: Geometry, dtype: Any, *, integers: bool) -> list[Array]:
     """x, filters, biases and grad_output."""
     shapes = (geometry.input_shape, geometry.filters_shape, geometry.filters_shape[:1], geometry.output_shape)
     if integers:
@@ -63,29 +65,35 @@ def hyperparameters(geometry: Geometry) -> dict[str, Any]:
     return {name: getattr(geometry, name) for name in ("stride", "padding", "dilation", "groups")}
 
 
-def run(engine: str, x: Array, filters: Array, biases: Array, g: Array, geometry: Geometry) -> list[Array]:
+def run(engine: str, data: Sequence[Array], geometry: Geometry) -> list[Array]:
     """y and the three gradients."""
+    x, filters, biases, g = data
     y, saved = kernels.forward(x, filters, biases, **hyperparameters(geometry), engine=engine)
     assert saved.engine == engine
     return [y, *kernels.backward(g, saved)]
 
 
-def limits(engine: str, x: Array, filters: Array, biases: Array, g: Array, geometry: Geometry) -> list[Array]:
-    """The bounds on them, with `x` and the others in the dtype whose rounding is bounded."""
-    e = ENGINES[engine]
+def limits(engine: str, data: Sequence[Array], geometry: Geometry) -> list[Array]:
+    """The bounds on them."""
+    (x, filters, biases, g), e = data, ENGINES[engine]
     y_bound = e.output_bound(x, filters, biases, geometry, bounds.worst)
     return [y_bound, *e.gradient_bounds(g, x, filters, geometry, bounds.worst)]
 
 
-@pytest.fixture(params=["as it is", "tiny blocks"])
+@pytest.fixture(params=["as it is", "tiny blocks", "tiny groups"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """With blocks of a few rows and three threads, shapes that a test can afford reach every seam."""
     kernels.cache.clear()
-    if request.param == "tiny blocks":
+    if request.param != "as it is":
         monkeypatch.setattr(gemm, "BLOCK", 2000)
         monkeypatch.setattr(gemm, "LEAST_POSITIONS", 1)
         monkeypatch.setattr(gemm, "PARALLEL", 0)
         monkeypatch.setattr(small, "GROUP", 2000)
+        monkeypatch.setattr(winograd, "BLOCK", 8000)
+        monkeypatch.setattr(winograd, "PARALLEL", 0)
+        if request.param == "tiny groups":
+            monkeypatch.setattr(winograd, "CACHED_FILTERS", 0)
+            monkeypatch.setattr(winograd, "GROUP", 40_000)
         with kernels.threads.threads(3):
             yield
     else:
@@ -96,8 +104,9 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 # ---------------------------------------------------------------------- the definition against loops
 
 
-def by_loops(x: Array, filters: Array, biases: Array, g: Array, geometry: Geometry) -> list[Array]:
+def by_loops(data: Sequence[Array], geometry: Geometry) -> list[Array]:
     """The lecture's sums, one product at a time."""
+    x, filters, biases, g = data
     y = np.zeros(geometry.output_shape)
     grad_x, grad_filters, grad_biases = np.zeros(x.shape), np.zeros(filters.shape), np.zeros(biases.shape)
     (s, t), (d, e), ((top, _), (left, _)) = geometry.stride, geometry.dilation, geometry.padding
@@ -123,7 +132,7 @@ def test_the_definition_is_the_sum_of_the_lecture() -> None:
         if geometry.multiplications > 20_000:
             continue
         data = arrays(rng, geometry, np.float64, integers=True)
-        for mine, looped in zip(run("definition", *data, geometry), by_loops(*data, geometry), strict=True):
+        for mine, looped in zip(run("definition", data, geometry), by_loops(data, geometry), strict=True):
             np.testing.assert_array_equal(mine, looped)
         done += 1
 
@@ -138,7 +147,7 @@ def test_exact_engines_at_integers(name: str) -> None:
     for number in range(CONFIGURATIONS):
         geometry = draw(rng, name)
         data = arrays(rng, geometry, DTYPES[number % 2], integers=True)
-        for mine, theirs in zip(run(name, *data, geometry), run("definition", *data, geometry), strict=True):
+        for mine, theirs in zip(run(name, data, geometry), run("definition", data, geometry), strict=True):
             assert mine.dtype == data[0].dtype
             np.testing.assert_array_equal(mine, theirs, err_msg=str(geometry))
 
@@ -150,10 +159,9 @@ def test_every_engine_stays_within_its_bound(name: str) -> None:
     for number in range(CONFIGURATIONS):
         geometry = draw(rng, name)
         data = arrays(rng, geometry, DTYPES[number % 2], integers=False)
-        x, filters, biases, g = (array.astype(np.longdouble) for array in data)
-        exact = run("definition", x, filters, biases, g, geometry)
-        bounded = limits(name, *data, geometry)
-        for mine, truth, limit in zip(run(name, *data, geometry), exact, bounded, strict=True):
+        exact = run("definition", [array.astype(np.longdouble) for array in data], geometry)
+        bounded = limits(name, data, geometry)
+        for mine, truth, limit in zip(run(name, data, geometry), exact, bounded, strict=True):
             assert mine.shape == limit.shape
             assert (np.abs(mine - truth) <= limit).all(), geometry
 
@@ -165,12 +173,12 @@ def test_any_layout_of_the_arguments(name: str) -> None:
     for _ in range(40):
         geometry = draw(rng, name)
         data = arrays(rng, geometry, np.float32, integers=False)
-        plain = run(name, *data, geometry)
+        plain = run(name, data, geometry)
         for relayout in (np.asfortranarray, strided, read_only):
-            moved: Any = [relayout(array) for array in data]
+            moved = [relayout(array) for array in data]
             before = [array.copy() for array in moved]
-            limit = limits(name, *data, geometry)
-            for mine, theirs, error in zip(run(name, *moved, geometry), plain, limit, strict=True):
+            limit = limits(name, data, geometry)
+            for mine, theirs, error in zip(run(name, moved, geometry), plain, limit, strict=True):
                 assert mine.flags.c_contiguous
                 assert mine.flags.writeable
                 assert (np.abs(mine - theirs) <= 2 * error).all(), geometry
@@ -199,11 +207,11 @@ def test_nothing_leaks_from_one_call_to_the_next(name: str, dtype: Any) -> None:
         geometry = draw(rng, name)
         data = arrays(rng, geometry, dtype, integers=False)
         kernels.cache.clear()
-        fresh = run(name, *data, geometry)
+        fresh = run(name, data, geometry)
         with np.errstate(invalid="ignore"):
-            spoilt: Any = [np.full_like(array, np.nan) for array in data]
-            run(name, *spoilt, geometry)
-        for again, first in zip(run(name, *data, geometry), fresh, strict=True):
+            spoilt = [np.full_like(array, np.nan) for array in data]
+            run(name, spoilt, geometry)
+        for again, first in zip(run(name, data, geometry), fresh, strict=True):
             np.testing.assert_array_equal(again, first)
 
 
@@ -211,7 +219,7 @@ def test_nothing_leaks_from_one_call_to_the_next(name: str, dtype: Any) -> None:
 def test_an_empty_batch(name: str) -> None:
     geometry = draw(np.random.default_rng(6), name)._replace(batch=0)
     data = arrays(np.random.default_rng(6), geometry, np.float32, integers=False)
-    y, grad_x, grad_filters, grad_biases = run(name, *data, geometry)
+    y, grad_x, grad_filters, grad_biases = run(name, data, geometry)
     assert (y.shape, grad_x.shape) == (geometry.output_shape, geometry.input_shape)
     assert not grad_filters.any()
     assert not grad_biases.any()
@@ -224,7 +232,7 @@ def test_the_adjoint_identity(name: str) -> None:
     for _ in range(30):
         geometry = draw(rng, name)
         x, filters, biases, g = arrays(rng, geometry, np.float64, integers=False)
-        y, grad_x, grad_filters, _ = run(name, x, filters, 0 * biases, g, geometry)
+        y, grad_x, grad_filters, _ = run(name, [x, filters, 0 * biases, g], geometry)
         size = np.abs(g).sum() * (np.abs(y).max(initial=0) + 1)
         np.testing.assert_allclose((grad_x * x).sum(), (g * y).sum(), rtol=0, atol=1e-12 * size + 1e-12)
         np.testing.assert_allclose((grad_filters * filters).sum(), (g * y).sum(), rtol=0, atol=1e-12 * size + 1e-12)

@@ -15,7 +15,7 @@ import numpy as np
 
 from manual.kernels import threads
 from manual.kernels.bounds import Growth, probable, worst
-from manual.kernels.choice import ENGINES, POLICIES, choose, requested, use
+from manual.kernels.choice import ENGINES, POLICIES, choose, known, requested, use
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Padding, Pair, describe, same_padding
 from manual.kernels.plans import cache
@@ -33,6 +33,7 @@ __all__ = [
     "describe",
     "forward",
     "gradient_bounds",
+    "known",
     "num_threads",
     "output_bound",
     "probable",

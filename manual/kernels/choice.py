@@ -18,12 +18,20 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from manual.kernels import definition, gemm, pointwise, small
+from manual.kernels import definition, gemm, pointwise, small, winograd
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry
 
 ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (definition.ENGINE, gemm.ENGINE, pointwise.ENGINE, small.ENGINE)
+    engine.name: engine
+    for engine in (
+        definition.ENGINE,
+        gemm.ENGINE,
+        pointwise.ENGINE,
+        small.ENGINE,
+        winograd.WINOGRAD2,
+        winograd.WINOGRAD4,
+    )
 }
 POLICIES = ("auto", "fast", "exact")
 
