@@ -1,0 +1,249 @@
+"""Where gradients flow in a network and where they do not: every operation's activation and gradients, and what is odd.
+
+    X → operation → Y          ∂L/∂Y arrives, ∂L/∂X leaves, the parameters keep their share
+
+A `Station` holds these arrays for one operation of the network, in order. Its remarks say in words what the pictures
+(`figures.gradient_flow_sheet`) show: units that are shut for every image, entries that win no pooling window, and
+breaks: places where a gradient ends or dwindles, or passes where it should not.
+
+Source: the lecture, "Visual debugging: Easy to see where gradients flow and where they don't".
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual import Layer, LayeredNeuralNetwork
+from manual.layer import operation
+
+Array = np.ndarray
+
+DWINDLED = 1e-3  # a gradient that leaves with less than this share of the norm it arrived with
+SATURATED = 0.01  # a slope below this share of the steepest
+ALLOWED_SATURATION = 0.5  # of the units
+
+
+class Remark(NamedTuple):
+    text: str
+    broken: bool  # whether something is wrong, not only worth seeing
+
+
+class Station(NamedTuple):
+    """One operation of a network at one batch."""
+
+    name: str
+    operation: str  # the file's name in `manual`; the class's where a layer brings its own passes
+    x: Array
+    y: Array
+    arriving: Array  # ∂L/∂Y
+    leaving: Array  # ∂L/∂X
+    parameters: dict[str, Array]
+    gradients: dict[str, Array]  # of the parameters
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        return any(remark.broken for remark in self.remarks)
+
+
+class Passed(NamedTuple):
+    """An operation after its forward pass."""
+
+    name: str
+    operation: str
+    x: Array
+    y: Array
+    parameters: dict[str, Array]
+    back: Callable[[Array], tuple[Array, dict[str, Array]]]  # ∂L/∂Y -> ∂L/∂X and the parameters' gradients
+
+
+def gradient_flow(network: Layer, loss: Any, images: Array, target: Array) -> list[Station]:
+    """Run `network` and the loss on a batch, forward and backward, and keep what passes every operation.
+
+    Args:
+        network: a network or a layer; it is left as it is.
+        loss: `gradient(prediction, target)`.
+        images, target: a batch, as the network and the loss take it.
+
+    Raises:
+        ValueError, TypeError: as the network or the loss.
+    """
+    passed: list[Passed] = []
+    y = np.asarray(images)
+    for name, layer in leaves(network, ""):
+        for step in passes(name, layer, y):
+            passed.append(step)
+            y = step.y
+    g = np.asarray(loss.gradient(y, target))
+    stations = []
+    for step in reversed(passed):
+        leaving, gradients = step.back(g)
+        station = Station(step.name, step.operation, step.x, step.y, g, np.asarray(leaving), step.parameters, gradients)
+        stations.append(station._replace(remarks=tuple(remarks(station))))
+        g = station.leaving
+    return stations[::-1]
+
+
+def leaves(layer: Layer, name: str) -> Iterator[tuple[str, Layer]]:
+    """The layers that are no networks, in order, by their places."""
+    if isinstance(layer, LayeredNeuralNetwork):
+        for place, inner in enumerate(layer.layers):
+            yield from leaves(inner, f"{name}.{place}" if name else str(place))
+    else:
+        yield name, layer
+
+
+def passes(name: str, layer: Layer, x: Array) -> Iterator[Passed]:
+    """The forward pass of a layer: operation by operation, or in one where a layer brings its own passes."""
+    own = type(layer).forward is not Layer.forward or type(layer).backward is not Layer.backward
+    if own:
+        private = copy.deepcopy(layer)
+        y = private.forward(x)
+
+        def back(g: Array) -> tuple[Array, dict[str, Array]]:
+            leaving = private.backward(g)
+            return leaving, {k: np.array(a) for k, a in private.named_gradients().items()}
+
+        yield Passed(name, kind(layer), x, y, dict(layer.named_parameters()), back)
+        return
+    named = layer.named_parameters()
+    for stage in layer.stages():
+        module = operation(stage)
+        y, saved = module.forward(x, *(named[k] for k in stage.parameters), **stage.hyperparameters)
+
+        def back_through(g: Array, stage: Any = stage, module: Any = module, saved: Any = saved) -> Any:
+            leaving, *of_parameters = module.backward(g, saved)
+            return leaving, dict(zip(stage.parameters, of_parameters, strict=True))
+
+        yield Passed(name, stage.operation, x, y, {k: named[k] for k in stage.parameters}, back_through)
+        x = y
+
+
+def kind(layer: Layer) -> str:
+    """What a layer with passes of its own is: its one operation if it says so, else its class."""
+    try:
+        stages = layer.stages()
+    except NotImplementedError:
+        return type(layer).__name__
+    return stages[0].operation if len(stages) == 1 else type(layer).__name__
+
+
+# ---------------------------------------------------------------------- what is odd
+
+
+def remarks(station: Station) -> Iterator[Remark]:
+    """What is worth saying about a station, breaks included."""
+    if not station.arriving.any():
+        yield Remark("no gradient arrives", True)
+    elif not station.leaving.any():
+        yield Remark("the gradient ends here", True)
+    yield from REMARKS.get(station.operation, nothing)(station)
+
+
+def nothing(station: Station) -> Iterator[Remark]:
+    if 0 < norm(station.leaving) < DWINDLED * norm(station.arriving):
+        yield Remark(f"{share(station):.1g} of the gradient's norm leaves", True)
+
+
+def of_relu(station: Station) -> Iterator[Remark]:
+    leaks = int(leaking(station).sum())
+    if leaks:
+        yield Remark(f"the mask is missing: a gradient leaves {leaks} shut units", True)
+    shut = ~(station.y > 0).any(axis=0)
+    channels = dead_channels(station)
+    if channels:
+        yield Remark(f"{listed('channel', channels)} dead for all {len(station.y)} images", bool(shut.all()))
+    elif shut.any():
+        yield Remark(f"{int(shut.sum())} of {shut.size} units dead for all {len(station.y)} images", bool(shut.all()))
+    yield from nothing(station)
+
+
+def of_pooling(station: Station) -> Iterator[Remark]:
+    lost = float(np.mean(station.leaving == 0))
+    yield Remark(f"{lost:.0%} of the entries get no gradient", lost == 1)
+    gap = abs(float(station.leaving.sum()) - float(station.arriving.sum()))
+    unit = float(np.finfo(station.arriving.dtype).eps)
+    if gap > station.arriving.size**0.5 * unit * float(np.abs(station.arriving).sum()):
+        yield Remark("what leaves does not add up to what arrives", True)
+
+
+def of_sigmoid(station: Station) -> Iterator[Remark]:
+    yield from saturation(station, 4 * station.y * (1 - station.y))
+
+
+def of_tanh(station: Station) -> Iterator[Remark]:
+    yield from saturation(station, 1 - station.y**2)
+
+
+def saturation(station: Station, slope: Array) -> Iterator[Remark]:
+    """`slope` as a share of the steepest that there is."""
+    flat = float(np.mean(slope < SATURATED))
+    if flat:
+        yield Remark(f"{flat:.0%} of the units saturated", flat > ALLOWED_SATURATION)
+    yield from nothing(station)
+
+
+def of_weights(station: Station) -> Iterator[Remark]:
+    """Filters (C_out, C_in, K_h, K_w) or weights (D, O): what is zero, and what gets no gradient."""
+    if "filters" in station.parameters:
+        filters, gradients = station.parameters["filters"], station.gradients["filters"]
+        zero = [c for c in range(len(filters)) if not filters[c].any()]
+        untaught = [c for c in range(len(filters)) if not gradients[c].any() and c not in zero]
+        if zero:
+            yield Remark(f"{listed('filter', zero)} zero", True)
+        if untaught:
+            yield Remark(f"no gradient for {listed('filter', untaught, verb='')}", len(untaught) == len(filters))
+    elif "weights" in station.parameters:
+        weights, gradients = station.parameters["weights"], station.gradients["weights"]
+        zero = int(np.sum(~weights.any(axis=0)))
+        untaught = int(np.sum(~gradients.any(axis=0))) - zero
+        if zero:
+            yield Remark(f"{zero} of {weights.shape[1]} units have zero weights", True)
+        if untaught > 0:
+            yield Remark(f"no gradient for {untaught} of {weights.shape[1]} units", untaught == weights.shape[1])
+    yield from nothing(station)
+
+
+REMARKS: dict[str, Callable[[Station], Iterator[Remark]]] = {
+    "relu": of_relu,
+    "max_pooling": of_pooling,
+    "sigmoid": of_sigmoid,
+    "tanh": of_tanh,
+    "convolution": of_weights,
+    "linear": of_weights,
+}
+
+
+def leaking(station: Station) -> Array:
+    """Where a gradient leaves a ReLU that is shut: its mask is missing there."""
+    if station.operation != "relu":
+        return np.zeros(station.x.shape, bool)
+    return (station.y <= 0) & (station.leaving != 0)
+
+
+def dead_channels(station: Station) -> list[int]:
+    """The channels (or units) of an activation that are 0 everywhere in every image."""
+    if station.operation != "relu" or station.y.ndim != 4:
+        return []
+    return [c for c in range(station.y.shape[1]) if not (station.y[:, c] > 0).any()]
+
+
+def listed(what: str, places: list[int], verb: str = "is") -> str:
+    """In words: "filter 3 is", "filters 3, 5 are"."""
+    plural = len(places) > 1
+    verb = {"is": " are" if plural else " is"}.get(verb, "")
+    return f"{what}{'s' if plural else ''} {', '.join(map(str, places))}{verb}"
+
+
+def norm(a: Array) -> float:
+    return float(np.linalg.norm(a.ravel().astype(np.float64)))
+
+
+def share(station: Station) -> float:
+    """How much of the norm that arrives leaves."""
+    arriving = norm(station.arriving)
+    return norm(station.leaving) / arriving if arriving else float("nan")
