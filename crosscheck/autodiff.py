@@ -33,8 +33,19 @@ class Autodiff(NamedTuple):
 
     output: Estimate
     gradients: dict[str, Estimate]
-    adjoint: Adjoint | None  # None where the reference has no forward mode
+    adjoint: Adjoint | None  # None where the reference has no forward mode, or is too large to ask for it
     weak: frozenset[str]  # primitives whose error was estimated by their derivative instead of derived
+
+    def in_double(self) -> Autodiff:
+        """The same with the bounds of float64 arithmetic, from one that was made with those of float32."""
+        ratio = UNIT[np.dtype(np.float64)] / UNIT[np.dtype(np.float32)]
+
+        def narrowed(e: Estimate) -> Estimate:
+            return Estimate(e.witness, e.value, e.bound * ratio, e.decided, e.excuse)
+
+        return self._replace(
+            output=narrowed(self.output), gradients={k: narrowed(g) for k, g in self.gradients.items()}
+        )
 
 
 class Adjoint(NamedTuple):
@@ -42,17 +53,20 @@ class Adjoint(NamedTuple):
 
     direction: dict[str, Array]
     value: float
-    bound: float
 
     def disagreement(self, gradients: dict[str, Array], bounds: dict[str, Array]) -> float:
-        """|⟨v, J u⟩ - ⟨g, u⟩| as a share of what rounding allows; above 1 the gradient is not the adjoint of J."""
-        total, allowed = 0.0, self.bound
+        """|⟨v, J u⟩ - ⟨g, u⟩| as a share of what rounding allows; above 1 the gradient is not the adjoint of J.
+
+        Both sides sum the same products v·J·u, in another order, so the errors of g, weighted by u, bound either
+        side's.
+        """
+        total, allowed = 0.0, 0.0
         unit = 2.0**-53
         for name, u in self.direction.items():
             terms = gradients[name] * u
             total += float(terms.sum())
-            allowed += float(np.sum(bounds[name] * np.abs(u)))
-            allowed += 4 * unit * (1 + terms.size**0.5) * float(np.abs(terms).sum())
+            allowed += 2 * float(np.sum(bounds[name] * np.abs(u)))
+            allowed += 8 * unit * (1 + terms.size**0.5) * float(np.abs(terms).sum())
         gap = abs(self.value - total)
         return 0.0 if gap == 0 else gap / allowed if allowed > 0 else np.inf
 
@@ -67,24 +81,41 @@ PROGRAM_LIMIT = 256
 PROGRAMS_LOCK = threading.Lock()  # several cases may be checked at once
 
 
-def trace(
-    reference: Reference, inputs: dict[str, Array], wrt: tuple[str, ...], cotangent: Array, forward_mode: bool
-) -> core.ClosedJaxpr:
-    """The jaxpr of `(inputs by name, the rest by name, cotangent, direction) -> (y, gradients, ⟨v, J u⟩)`."""
+# Forward mode checks JAX, not the user: it is not asked at points with more entries than this.
+ADJOINT_ENTRIES = 2**17
 
-    def forward_and_vjp(values: dict[str, Any], constants: dict[str, Any], v: Any, u: Any) -> Any:
-        def function(d: dict[str, Any]) -> Any:
-            return reference(**d, **constants)
 
-        y, pull = jax.vjp(function, values)
-        v = jnp.asarray(v).astype(y.dtype).reshape(y.shape)
-        if not forward_mode:
-            return y, pull(v)[0]
-        return y, pull(v)[0], jnp.sum(v * jax.jvp(function, (values,), (u,))[1])
+def split(inputs: dict[str, Array], wrt: tuple[str, ...]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The inputs that are differentiated and the others; both flatten by sorted name."""
+    return {k: inputs[k] for k in wrt}, {k: a for k, a in inputs.items() if k not in wrt}
 
-    values = {k: inputs[k] for k in wrt}
-    constants = {k: a for k, a in inputs.items() if k not in wrt}
-    return jax.make_jaxpr(forward_and_vjp)(values, constants, cotangent, values)
+
+def trace(reference: Reference, inputs: dict[str, Array], wrt: tuple[str, ...], cotangent: Array) -> core.ClosedJaxpr:
+    """The jaxpr of `(differentiated by name, the rest by name, cotangent) -> (y, gradients)`."""
+
+    def forward_and_vjp(values: dict[str, Any], constants: dict[str, Any], v: Any) -> Any:
+        y, pull = jax.vjp(lambda d: reference(**d, **constants), values)
+        return y, pull(jnp.asarray(v).astype(y.dtype).reshape(y.shape))[0]
+
+    return jax.make_jaxpr(forward_and_vjp)(*split(inputs, wrt), cotangent)
+
+
+def trace_forward_mode(
+    reference: Reference, inputs: dict[str, Array], wrt: tuple[str, ...], cotangent: Array
+) -> core.ClosedJaxpr | None:
+    """The jaxpr of `(differentiated, the rest, cotangent, direction) -> ⟨v, J u⟩`; None without a forward mode."""
+
+    def along(values: dict[str, Any], constants: dict[str, Any], v: Any, u: dict[str, Any]) -> Any:
+        y, moved = jax.jvp(lambda d: reference(**d, **constants), (values,), (u,))
+        return jnp.sum(jnp.asarray(v).astype(y.dtype).reshape(y.shape) * moved)
+
+    if sum(a.size for a in inputs.values()) > ADJOINT_ENTRIES:
+        return None
+    values, constants = split(inputs, wrt)
+    try:
+        return jax.make_jaxpr(along)(values, constants, cotangent, values)
+    except TypeError:  # a custom_vjp has no forward mode
+        return None
 
 
 def fingerprint(jaxpr: core.Jaxpr) -> tuple[Any, ...]:
@@ -104,24 +135,31 @@ def fingerprint(jaxpr: core.Jaxpr) -> tuple[Any, ...]:
     return str(jaxpr), tuple(literals)
 
 
-def program(closed: core.ClosedJaxpr, unit: float, tiny: float) -> Program:
-    """The compiled walk of `closed`, from the cache if the same trace was seen before."""
-    key = (fingerprint(closed.jaxpr), unit, tuple((np.shape(c), str(jnp.result_type(c))) for c in closed.consts))
+def key_of(closed: core.ClosedJaxpr | None) -> tuple[Any, ...]:
+    if closed is None:
+        return ()
+    return fingerprint(closed.jaxpr), tuple((np.shape(c), str(jnp.result_type(c))) for c in closed.consts)
+
+
+def program(closed: core.ClosedJaxpr, tangent: core.ClosedJaxpr | None, unit: float, tiny: float) -> Program:
+    """The compiled walk of `closed`, and `tangent` beside it, from the cache if the same traces were seen before."""
+    key = (key_of(closed), key_of(tangent), unit)
     with PROGRAMS_LOCK:
         if key in PROGRAMS:
             PROGRAMS.move_to_end(key)
             return PROGRAMS[key]
     weak: set[str] = set()
-    jaxpr = closed.jaxpr
+    jaxpr, forward_jaxpr = closed.jaxpr, None if tangent is None else tangent.jaxpr
 
-    def run(consts: list[Any], flat: list[Any]) -> Any:
+    def run(consts: list[Any], flat: list[Any], tangent_consts: list[Any], directions: list[Any]) -> Any:
         algebra = Rounding(unit, tiny)
         values, notes = walk(jaxpr, consts, flat, [EXACT] * len(flat), algebra)
         weak.update(algebra.weak)
-        zeros = [jnp.zeros_like(v) for v in values]
-        errors = [z if n.error is None else n.error for z, n in zip(zeros, notes, strict=True)]
-        flips = [z if n.flip is None else n.flip for z, n in zip(zeros, notes, strict=True)]
-        return values, errors, flips
+        along = None
+        if forward_jaxpr is not None:
+            moved = core.ClosedJaxpr(forward_jaxpr, tangent_consts)
+            along = core.jaxpr_as_fun(moved)(*flat, *directions)[0]
+        return values, [n.error for n in notes], [n.flip for n in notes], along
 
     made = Program(jax.jit(run), weak)
     with PROGRAMS_LOCK:
@@ -154,26 +192,28 @@ def autodiff(
     with double_precision():
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         v = cotangent.astype(np.float64)
-        try:
-            closed = trace(reference, inputs, wrt, v, forward_mode=True)
-        except TypeError:  # a custom_vjp without a forward mode; another TypeError comes back from the next line
-            closed = trace(reference, inputs, wrt, v, forward_mode=False)
-        compiled, weak = program(closed, unit, tiny)
-        rng = np.random.default_rng(0)
-        u = {k: rng.normal(size=inputs[k].shape) * typical(inputs[k]) for k in names}
+        closed = trace(reference, inputs, wrt, v)
+        tangent = trace_forward_mode(reference, inputs, wrt, v)
+        compiled, weak = program(closed, tangent, unit, tiny)
         flat = [inputs[k] for k in names] + [inputs[k] for k in sorted(set(inputs) - set(wrt))]
-        out = compiled(list(closed.consts), [*flat, v, *u.values()])
-        values, errors, flips = jax.tree.map(np.asarray, out)
+        u: dict[str, Array] = {}
+        if tangent is not None:
+            rng = np.random.default_rng(0)
+            u = {k: rng.normal(size=inputs[k].shape) * typical(inputs[k]) for k in names}
+        tangent_consts = [] if tangent is None else list(tangent.consts)
+        out = compiled(list(closed.consts), [*flat, v], tangent_consts, list(u.values()))
+        values, errors, flips, along = jax.tree.map(np.asarray, out)
     share = (AGREEMENT_WEAK if weak else AGREEMENT) / 2 * unit
     estimates = [
-        Estimate(AUTODIFF, value, share * error, excuse=2 * share * flip)
+        Estimate(
+            AUTODIFF,
+            value,
+            np.zeros(value.shape) if error is None else share * error,
+            excuse=None if flip is None else 2 * share * flip,
+        )
         for value, error, flip in zip(values, errors, flips, strict=True)
     ]
-    adjoint = None
-    if len(estimates) > 1 + len(names):
-        last = estimates.pop()
-        allowed = float(last.bound) + (0.0 if last.excuse is None else float(last.excuse))
-        adjoint = Adjoint(u, float(last.value), allowed)
+    adjoint = None if along is None else Adjoint(u, float(along))
     return Autodiff(estimates[0], dict(zip(names, estimates[1:], strict=True)), adjoint, frozenset(weak))
 
 

@@ -1,4 +1,4 @@
-"""Where a gradient is wrong, as a small map of characters: the same on a terminal, in a file, in a test's output.
+"""Where a gradient is wrong, as a small map of characters: the same on a terminal, in a file, in a test's output."""
 
 from __future__ import annotations
 
