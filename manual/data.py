@@ -141,6 +141,17 @@ def shifted(images: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
     return moved
 
 
+def with_shifts(data: LabelledImages, pixels: int = 1) -> LabelledImages:
+    """The images, and after them their copies moved by `pixels` up, down, left and right: five times as many.
+
+    For training only: a test on copies of training images would say nothing.
+    """
+    n = checks.integer(pixels, "pixels", 1)
+    moves = ((0, 0), (-n, 0), (n, 0), (0, -n), (0, n))
+    images = np.concatenate([shifted(data.images, *move) for move in moves])
+    return LabelledImages(images, np.tile(data.labels, len(moves)))
+
+
 def overlap(shift: int, size: int) -> tuple[slice, slice]:
     """Where the part that stays goes to, and where it comes from, along one axis."""
     start, stop = max(shift, 0), size + min(shift, 0)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from manual import checks
-from manual.data import LabelledImages
+from manual.data import LabelledImages, shifted
 from manual.layer import Layer
 from manual.network import LayeredNeuralNetwork
 from manual.optimizers import Optimizer
@@ -188,6 +188,32 @@ def evaluate(network: Layer, loss: Loss, images: Array, labels: Array) -> Evalua
         total += len(x) * float(loss.forward(prediction, target))
         correct += hits(prediction, target)
     return Evaluation(total / len(images), correct / len(images))
+
+
+def accuracy_under_shift(network: Layer, images: Array, labels: Array, pixels: int) -> float:
+    """Accuracy on the images (N, C, H, W) moved by `pixels` up, down, left and right, on average."""
+    moves = {(0, 0)} if pixels == 0 else {(pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels)}
+    right = 0.0
+    for rows, columns in moves:
+        moved = shifted(images, rows, columns)
+        for start in range(0, len(moved), EVALUATED_AT_ONCE):
+            part = slice(start, start + EVALUATED_AT_ONCE)
+            right += hits(network.predict(moved[part]), labels[part])
+    return right / (len(moves) * len(images))
+
+
+def anneal(optimizer: Optimizer, epochs: int) -> Callable[[History], None]:
+    """For `after_epoch`: the learning rate falls from where it is now along half a cosine, to 1% of it at the end.
+
+    Source: I. Loshchilov and F. Hutter, arXiv 1608.03983, equation (5), one period.
+    """
+    highest, lowest = optimizer.learning_rate, 0.01 * optimizer.learning_rate
+
+    def lower(history: History) -> None:
+        share = min(history.epochs / epochs, 1.0)
+        optimizer.learning_rate = lowest + (highest - lowest) * (1 + np.cos(np.pi * share)) / 2
+
+    return lower
 
 
 def hits(prediction: Array, target: Array) -> float:

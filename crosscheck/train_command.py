@@ -1,0 +1,41 @@
+"""`crosscheck train`: the lecture's CNN on the digits or the patterns, with a bar, and cross-checked if asked."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from crosscheck.lecture import train
+from crosscheck.progress import TrainingBar
+from crosscheck.running import keep_compilations
+from manual.summary import table
+from manual.training import TrainingDiverged
+
+
+def run_training(data: str, *, seed: int, epochs: int | None, single: bool, check: bool) -> bool:
+    """Train, print what it cost and what came out; whether every cross-checked step agreed."""
+    if check:
+        keep_compilations()
+    try:
+        run = train(
+            data,
+            seed=seed,
+            dtype=np.float32 if single else np.float64,
+            epochs=epochs,
+            check=check,
+            bar=TrainingBar(),
+        )
+    except TrainingDiverged as error:
+        print(error, file=sys.stderr)
+        return False
+    print(table(run.network, run.split.train.images.shape[1:]))
+    validation = run.history.validation[-1]
+    print(
+        f"test accuracy {run.test.accuracy:.2%} ({len(run.split.test.labels)} images), validation "
+        f"{validation.accuracy:.2%}, {len(run.history.step_loss)} steps, {run.history.seconds:.1f} s"
+    )
+    if run.checked is None:
+        return True
+    print(run.checked)
+    return bool(run.checked)
