@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help crosscheck test lint format bench bench-smoke clean
+.PHONY: bench-judge help crosscheck test lint format bench bench-smoke clean
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -67,3 +67,7 @@ $(BIN)/.test: $(BIN)/.project
 $(BIN)/.lint: $(BIN)/.test
 	$(INSTALL) --group lint
 	touch $@
+
+# What a check costs.
+bench-judge: $(BIN)/.test
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks.judge
