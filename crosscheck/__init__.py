@@ -10,14 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crosscheck.check import check, check_layer, check_operation
+    from crosscheck.doors import check, check_layer, check_operation
     from crosscheck.differences import finite_difference_gradient, finite_difference_jacobian
     from crosscheck.result import Finding, GradientMismatch, GradientResult, Result
 
 HOMES = {
-    "check": "crosscheck.check",
-    "check_layer": "crosscheck.check",
-    "check_operation": "crosscheck.check",
+    "check": "crosscheck.doors",
+    "check_layer": "crosscheck.doors",
+    "check_operation": "crosscheck.doors",
     "finite_difference_gradient": "crosscheck.differences",
     "finite_difference_jacobian": "crosscheck.differences",
     "Finding": "crosscheck.result",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crosscheck.check import judge
+from crosscheck.judge import judge
 from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.operation import Arrays, Operation, from_layer, from_loss, with_loss
 from manual import (

@@ -53,6 +53,8 @@ def orders(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
         if not moved:
             continue
         swapped = f"with its {along(names, sorted(moved))} " + ("swapped" if len(moved) == 2 else "permuted")
+        if len(order) == 2:
+            swapped = "transposed"
         if tuple(shape[a] for a in order) == tuple(shape):
             yield Transform("transposed", swapped, lambda a, p=order: a.transpose(p))
         read = " · ".join(names[a] for a in order if shape[a] > 1)
