@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from manual import kernels
-from manual.kernels import ENGINES, bounds, gemm, small, winograd
+from manual.kernels import ENGINES, bounds, gemm, small, transform, transform_tiles, winograd
 from manual.kernels.geometry import Geometry
 
 Array = np.ndarray
@@ -46,6 +46,8 @@ def bend(name: str, filters: Any, stride: Any, padding: Any, dilation: Any, grou
         filters, stride, padding = (*filters[:2], 1, 1), (1, 1), np.zeros((2, 2), int)
     if name.startswith("winograd"):
         filters, stride, dilation, groups = (*filters[:2], 3, 3), (1, 1), (1, 1), 1
+    if name == "transform":
+        stride, groups = (1, 1), 1
     return filters, ints(stride), (ints(padding[0]), ints(padding[1])), ints(dilation), groups
 
 
@@ -91,14 +93,20 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setattr(small, "GROUP", 2000)
         monkeypatch.setattr(winograd, "BLOCK", 8000)
         monkeypatch.setattr(winograd, "PARALLEL", 0)
+        monkeypatch.setattr(transform, "PARALLEL", 0)
+        monkeypatch.setattr(transform, "BLOCK", 4000)
+        monkeypatch.setattr(transform_tiles, "LONGEST", 8)
+        transform_tiles.tiling.cache_clear()
         if request.param == "tiny groups":
             monkeypatch.setattr(winograd, "CACHED_FILTERS", 0)
             monkeypatch.setattr(winograd, "GROUP", 40_000)
+            monkeypatch.setattr(transform, "GROUP", 40_000)
         with kernels.threads.threads(3):
             yield
     else:
         yield
     kernels.cache.clear()
+    transform_tiles.tiling.cache_clear()
 
 
 # ---------------------------------------------------------------------- the definition against loops

@@ -18,7 +18,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from manual.kernels import definition, gemm, pointwise, small, winograd
+from manual.kernels import definition, gemm, pointwise, small, transform, winograd
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry
 
@@ -29,8 +29,10 @@ ENGINES: dict[str, Engine] = {
         gemm.ENGINE,
         pointwise.ENGINE,
         small.ENGINE,
-        winograd.WINOGRAD2,
-        winograd.WINOGRAD4,
+        winograd.WINOGRAD2X2,
+        winograd.WINOGRAD4X2,
+        winograd.WINOGRAD4X4,
+        transform.ENGINE,
     )
 }
 POLICIES = ("auto", "fast", "exact")

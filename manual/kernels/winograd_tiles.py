@@ -1,9 +1,9 @@
 """Gathering overlapping tiles of an image and adding them back: the moves under `winograd`.
 
-A tile is n×n numbers of the padded image, n = m + 2, every m rows and columns. Scratch is channels last, so that all
-moves copy runs of channels; a block is some images' tile rows, and a tile is flattened as
+A tile is n×o numbers of the padded image, every m rows and p columns; n = m + 2, o = p + 2. Scratch is channels last,
+so that all moves copy runs of channels; a block is some images' tile rows, and a tile is flattened as
 
-    planes[i·n + j, (image, tile row, tile column), channel]
+    planes[i·o + j, (image, tile row, tile column), channel]
 
 so that a transform is one product with a matrix from the left, and one plane is a matrix (tiles, channels).
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from manual.kernels.geometry import Geometry
+from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.plans import Plan
 
 Array = np.ndarray
@@ -34,26 +34,27 @@ class Views(NamedTuple):
     """The scratch as seen by a block of one size."""
 
     image: Array  # (images, rows, columns, k): what the tiles are gathered from
-    image_tiles: Array  # (n, n, images, tile rows, tile columns, k), overlapping
+    image_tiles: Array  # (n, o, images, tile rows, tile columns, k), overlapping
     gathered: Array  # the same shape, a copy
     output: Array  # (images, rows, columns, c)
-    output_tiles: Array  # (m, m, images, tile rows, tile columns, c) of it
+    output_tiles: Array  # (m, p, images, tile rows, tile columns, c) of it
     flat_output: Array  # the same shape, by planes
-    inner_tiles: Array  # (m, m, images, tile rows, tile columns, k) of `image`: each tile's first m rows and columns
+    inner_tiles: Array  # (m, p, images, tile rows, tile columns, k) of `image`: each tile's first m rows and p columns
 
 
 class Tiles:
     """One thread's scratch for blocks of at most `images` images and `rows` tile rows."""
 
-    def __init__(self, plan: Plan, geometry: Geometry, m: int, images: int, rows: int) -> None:
-        self.geometry, self.m, self.n = geometry, m, m + 2
-        self.across = -(-geometry.positions[1] // m)
+    def __init__(self, plan: Plan, geometry: Geometry, step: Pair, images: int, rows: int) -> None:
+        self.geometry, self.step, self.side = geometry, step, (step[0] + 2, step[1] + 2)
+        (m, p), (n, o) = self.step, self.side
+        self.across = -(-geometry.positions[1] // p)
         self.k, self.c = geometry.inputs, geometry.outputs
-        self.image = plan.zeros(images, rows * m + 2, self.across * m + 2, self.k)
-        self.output = plan.zeros(images, rows * m, self.across * m, self.c)
-        self.bottom = plan.empty(images, 2, self.across * m + 2, self.k)
+        self.image = plan.zeros(images, rows * m + 2, self.across * p + 2, self.k)
+        self.output = plan.zeros(images, rows * m, self.across * p, self.c)
+        self.bottom = plan.empty(images, 2, self.across * p + 2, self.k)
         tiles = images * rows * self.across
-        self.planes = plan.empty(tiles * max(self.n**2 * self.k, m**2 * self.c))
+        self.planes = plan.empty(tiles * max(n * o * self.k, m * p * self.c))
         self.by_size: dict[tuple[int, int], Views] = {}
 
     def views(self, block: Block) -> Views:
@@ -63,37 +64,37 @@ class Tiles:
         return self.by_size[size]
 
     def make_views(self, images: int, rows: int) -> Views:
-        m, n, across = self.m, self.n, self.across
+        (m, p), across = self.step, self.across
         image = self.image[:images, : rows * m + 2]
         output = self.output[:images, : rows * m]
 
-        def tiles(a: Array, side: int, channels: int) -> Array:
+        def tiles(a: Array, side: Pair, channels: int) -> Array:
             by_image, by_row, by_column, by_channel = a.strides
-            shape = (side, side, images, rows, across, channels)
-            return as_strided(a, shape, (by_row, by_column, by_image, m * by_row, m * by_column, by_channel))
+            shape = (*side, images, rows, across, channels)
+            return as_strided(a, shape, (by_row, by_column, by_image, m * by_row, p * by_column, by_channel))
 
-        def flat(side: int, channels: int) -> Array:
-            shape = (side, side, images, rows, across, channels)
+        def flat(side: Pair, channels: int) -> Array:
+            shape = (*side, images, rows, across, channels)
             return self.planes[: np.prod(shape, dtype=int)].reshape(shape)
 
         return Views(
             image,
-            tiles(image, n, self.k),
-            flat(n, self.k),
+            tiles(image, self.side, self.k),
+            flat(self.side, self.k),
             output,
-            tiles(output, m, self.c),
-            flat(m, self.c),
-            tiles(image, m, self.k),
+            tiles(output, self.step, self.c),
+            flat(self.step, self.c),
+            tiles(image, self.step, self.k),
         )
 
     # ------------------------------------------------------------------ forward moves
 
     def gather_input(self, x: Array, block: Block) -> Array:
-        """The block's input tiles, (n², tiles·k); a view of scratch."""
+        """The block's input tiles, (n·o, tiles·k); a view of scratch."""
         views = self.views(block)
         (height, width), ((top, _), (left, _)) = self.geometry.size, self.geometry.padding
-        first = block.start * self.m - top  # the image row that the first scratch row holds
-        last = first + block.rows * self.m + 2
+        first = block.start * self.step[0] - top  # the image row that the first scratch row holds
+        last = first + block.rows * self.step[0] + 2
         low, high = min(max(first, 0), height), max(min(last, height), 0)
         views.image[:, : max(low - first, 0)] = 0
         views.image[:, max(high - first, 0) :] = 0
@@ -102,38 +103,38 @@ class Tiles:
         inside = views.image[:, low - first : high - first, left : left + width]
         np.copyto(inside, x[block.images, :, low:high].transpose(0, 2, 3, 1))
         np.copyto(views.gathered, views.image_tiles)
-        return views.gathered.reshape(self.n**2, -1)
+        return views.gathered.reshape(self.side[0] * self.side[1], -1)
 
     def output_planes(self, block: Block) -> Array:
-        """Where the block's output tiles are computed, (m², tiles·c)."""
-        return self.views(block).flat_output.reshape(self.m**2, -1)
+        """Where the block's output tiles are computed, (m·p, tiles·c)."""
+        return self.views(block).flat_output.reshape(self.step[0] * self.step[1], -1)
 
     def put_output(self, y: Array, biases: Array, block: Block) -> None:
         """The computed output tiles and the bias into y."""
         views = self.views(block)
         np.add(views.flat_output, biases, out=views.output_tiles)
         height, width = self.geometry.positions
-        first = block.start * self.m
-        rows = min(block.rows * self.m, height - first)
+        first = block.start * self.step[0]
+        rows = min(block.rows * self.step[0], height - first)
         np.copyto(y[block.images, :, first : first + rows], views.output[:, :rows, :width].transpose(0, 3, 1, 2))
 
     # ------------------------------------------------------------------ their adjoints
 
     def gather_output(self, g: Array, block: Block) -> Array:
-        """The block's tiles of ∂L/∂Y, (m², tiles·c); a view of scratch."""
+        """The block's tiles of ∂L/∂Y, (m·p, tiles·c); a view of scratch."""
         views = self.views(block)
         height, width = self.geometry.positions
-        first = block.start * self.m
-        rows = min(block.rows * self.m, height - first)
+        first = block.start * self.step[0]
+        rows = min(block.rows * self.step[0], height - first)
         views.output[:, rows:] = 0
         views.output[:, :, width:] = 0
         np.copyto(views.output[:, :rows, :width], g[block.images, :, first : first + rows].transpose(0, 2, 3, 1))
         np.copyto(views.flat_output, views.output_tiles)
-        return views.flat_output.reshape(self.m**2, -1)
+        return views.flat_output.reshape(self.step[0] * self.step[1], -1)
 
     def input_planes(self, block: Block) -> Array:
-        """Where the tiles of ∂L/∂X are computed, (n², tiles·k)."""
-        return self.views(block).gathered.reshape(self.n**2, -1)
+        """Where the tiles of ∂L/∂X are computed, (n·o, tiles·k)."""
+        return self.views(block).gathered.reshape(self.side[0] * self.side[1], -1)
 
     def put_input(self, grad_x: Array, block: Block) -> None:
         """Add the computed tiles up and into ∂L/∂X; the blocks of an image in order.
@@ -141,21 +142,20 @@ class Tiles:
         The last two rows and columns of a tile belong to the next one: they are added there, then every tile gives its
         first m rows and columns. The last two rows of a block wait for the next block.
         """
-        m, n = self.m, self.n
+        (m, p), right = self.step, self.across * self.step[1]
         views, tiles = self.views(block), self.views(block).gathered
-        np.add(tiles[:, :2, :, :, 1:], tiles[:, m:, :, :, :-1], out=tiles[:, :2, :, :, 1:])
+        np.add(tiles[:, :2, :, :, 1:], tiles[:, p:, :, :, :-1], out=tiles[:, :2, :, :, 1:])
         np.add(tiles[:2, :, :, 1:], tiles[m:, :, :, :-1], out=tiles[:2, :, :, 1:])
-        np.copyto(views.inner_tiles, tiles[:m, :m])
-        right = self.across * m
-        beyond = tiles[:m, m:, :, :, -1].transpose(2, 3, 0, 1, 4)  # (images, tile rows, m, 2, k)
+        np.copyto(views.inner_tiles, tiles[:m, :p])
+        beyond = tiles[:m, p:, :, :, -1].transpose(2, 3, 0, 1, 4)  # (images, tile rows, m, 2, k)
         images = len(views.image)
         views.image[:, : block.rows * m, right:] = beyond.reshape(images, block.rows * m, 2, self.k)
         bottom = self.bottom[:images]
         if block.start:
             np.add(views.image[:, :2], bottom, out=views.image[:, :2])
-        below = tiles[m:, :m, :, -1].transpose(2, 0, 3, 1, 4)  # (images, 2, tile columns, m, k)
+        below = tiles[m:, :p, :, -1].transpose(2, 0, 3, 1, 4)  # (images, 2, tile columns, p, k)
         np.copyto(bottom[:, :, :right], below.reshape(images, 2, right, self.k))
-        np.copyto(bottom[:, :, right:], tiles[m:n, m:n, :, -1, -1].transpose(2, 0, 1, 3))
+        np.copyto(bottom[:, :, right:], tiles[m:, p:, :, -1, -1].transpose(2, 0, 1, 3))
 
         (height, width), ((top, _), (left, _)) = self.geometry.size, self.geometry.padding
         first = block.start * m
