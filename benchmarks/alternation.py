@@ -41,9 +41,7 @@ def time_in_turns(
     get_ready(ours)
     benchmark.pedantic(ours, rounds=rounds, iterations=calls[ours], teardown=peers_turn)
     # After a burst of several calls pedantic makes one more, untimed, and tears that down too.
-    return list(benchmark.stats.stats.data), {
-        name: turns[:rounds] for name, turns in seconds.items()
-    }
+    return list(benchmark.stats.stats.data), {name: turns[:rounds] for name, turns in seconds.items()}
 
 
 def median_ratio(ours: list[float], peer: list[float]) -> float:

@@ -23,9 +23,7 @@ SMOKE_BATCH = 2
         for direction in ("forward", "backward")
     ],
 )
-def test_convolution(
-    benchmark: Any, workload: Workload, direction: str, dtype: Any, pytestconfig: pytest.Config
-):
+def test_convolution(benchmark: Any, workload: Workload, direction: str, dtype: Any, pytestconfig: pytest.Config):
     if benchmark.disabled:
         workload = workload._replace(batch=min(workload.batch, SMOKE_BATCH))
     with double_precision():

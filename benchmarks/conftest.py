@@ -18,9 +18,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 
 @pytest.hookimpl(trylast=True)  # under pytest-benchmark's own table
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.stash[TIMED]:
         terminalreporter.section("the convolution beside its peers")
         for line in table(config.stash[TIMED]):

@@ -44,7 +44,7 @@ def contenders(
             (workload.batch, workload.output_channels, rows, columns),
         )
     )
-    hyperparameters = {
+    hyperparameters: dict[str, Any] = {
         "stride": (workload.stride, workload.stride),
         "padding": (workload.padding, workload.padding),
     }
@@ -87,10 +87,7 @@ def compare(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
     """Raise ValueError unless both are the same arrays, in shape, dtype and every entry."""
     for number, (mine, other) in enumerate(zip(ours, map(np.asarray, theirs), strict=True)):
         if (mine.shape, mine.dtype) != (other.shape, other.dtype):
-            raise ValueError(
-                f"result {number} is {mine.dtype} {mine.shape} here, "
-                f"{other.dtype} {other.shape} in JAX"
-            )
+            raise ValueError(f"result {number} is {mine.dtype} {mine.shape} here, {other.dtype} {other.shape} in JAX")
         different = np.argwhere(mine != other)
         if len(different):
             index = tuple(different[0].tolist())

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crosscheck.doors import check, check_layer, check_operation
     from crosscheck.differences import finite_difference_gradient, finite_difference_jacobian
+    from crosscheck.doors import check, check_layer, check_operation
     from crosscheck.result import Finding, GradientMismatch, GradientResult, Result
 
 HOMES = {

@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from crosscheck.cases import Case, all_cases, layers
-from crosscheck.judge import judge
 from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND
+from crosscheck.judge import judge
 from crosscheck.report import mark, number
 from crosscheck.result import Result
 

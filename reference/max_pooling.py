@@ -20,9 +20,7 @@ __all__ = ["forward"]
 
 
 @double_precision()
-def forward(
-    x: ArrayLike, *, pool_size: tuple[int, int], stride: tuple[int, int] | None = None
-) -> jax.Array:
+def forward(x: ArrayLike, *, pool_size: tuple[int, int], stride: tuple[int, int] | None = None) -> jax.Array:
     """Take the largest entry of each window.
 
     x: (B, C, H, W), float32 or float64; the result is (B, C, H_out, W_out) of that dtype.

@@ -26,7 +26,5 @@ def forward(prediction: ArrayLike, *, target: ArrayLike) -> jax.Array:
     prediction = jnp.asarray(prediction)
     target = jnp.asarray(target, prediction.dtype)
     if target.shape != prediction.shape:
-        raise ValueError(
-            f"target has shape {target.shape}, but must have the prediction's, {prediction.shape}"
-        )
+        raise ValueError(f"target has shape {target.shape}, but must have the prediction's, {prediction.shape}")
     return jnp.mean(jnp.square(prediction - target))

@@ -49,9 +49,7 @@ def forward(
     y, known = jnp.asarray(x), operations()
     for operation, names, hyperparameters in stages:
         if operation not in known:
-            raise ValueError(
-                f"there is no operation {operation!r}; the reference has {', '.join(known)}"
-            )
+            raise ValueError(f"there is no operation {operation!r}; the reference has {', '.join(known)}")
         module = import_module(f"reference.{operation}")
         y = module.forward(y, *(parameters[name] for name in names), **hyperparameters)
     return y

@@ -20,14 +20,10 @@ def indexed(count: int) -> LabelledImages:
 
 
 def test_digits_are_those_of_the_documented_checksums():
-    documented = re.findall(
-        r"sha256 (\w+) ([0-9a-f]{64})", (files("manual") / "digits.txt").read_text("utf-8")
-    )
+    documented = re.findall(r"sha256 (\w+) ([0-9a-f]{64})", (files("manual") / "digits.txt").read_text("utf-8"))
     images, labels = load_digits()
     packed = {"images": (images[:, 0] * 16).astype(np.uint8), "labels": labels.astype(np.uint8)}
-    assert dict(documented) == {
-        name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in packed.items()
-    }
+    assert dict(documented) == {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in packed.items()}
 
 
 def test_digits_occur_as_often_as_the_source_says():
@@ -45,9 +41,7 @@ def test_pixels_are_sixteenths_from_0_to_1(dtype):
 
 
 def test_float32_and_float64_pixels_are_equal():
-    np.testing.assert_array_equal(
-        load_digits(dtype=np.float32).images, load_digits(dtype=np.float64).images
-    )
+    np.testing.assert_array_equal(load_digits(dtype=np.float32).images, load_digits(dtype=np.float64).images)
 
 
 def test_other_dtypes_are_refused():

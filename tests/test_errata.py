@@ -17,9 +17,7 @@ def commands() -> list[tuple[int, str, str]]:
     page = (ROOT / "docs" / "errata.md").read_text("utf-8")
     found = []
     for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
-        for command, output in re.findall(
-            r"```sh\n(.*?)```\n+```text\n(.*?)```", section, re.DOTALL
-        ):
+        for command, output in re.findall(r"```sh\n(.*?)```\n+```text\n(.*?)```", section, re.DOTALL):
             found.append((int(section.split(".")[0]), command, output))
     return found
 

@@ -3,12 +3,13 @@ side."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from crosscheck.judge import judge
 from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND
+from crosscheck.judge import judge
 from crosscheck.operation import Arrays, Operation, from_layer, from_loss, with_loss
 from manual import (
     ConvolutionalLayer,
@@ -135,7 +136,7 @@ def test_the_odd_one_out_is_named(rng: np.random.Generator) -> None:
 
 def convolution_mistake(wrong: Callable[..., Arrays]) -> Callable[[Array, Arrays], Arrays]:
     def backward(grad_output: Array, inputs: Arrays) -> Arrays:
-        hyper = {"stride": (1, 1), "padding": (0, 0)}
+        hyper: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0)}
         _, saved = convolution.forward(inputs["x"], inputs["filters"], inputs["biases"], **hyper)
         grads = dict(zip(("x", "filters", "biases"), convolution.backward(grad_output, saved), strict=True))
         return {**grads, **wrong(grad_output, inputs)}

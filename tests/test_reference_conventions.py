@@ -38,9 +38,7 @@ def test_maximum_is_not_the_reference_because_it_says_half():
     assert gradient(relu.forward, x, ones).tolist() == [0, 0, 1]
 
 
-def first_maximum_takes_all(
-    x: Array, grad_output: Array, pool_size: tuple[int, int], stride: tuple[int, int]
-) -> Array:
+def first_maximum_takes_all(x: Array, grad_output: Array, pool_size: tuple[int, int], stride: tuple[int, int]) -> Array:
     grad_x = np.zeros_like(x)
     for b, c, h, w in np.ndindex(grad_output.shape):
         corner = stride[0] * h, stride[1] * w

@@ -47,12 +47,9 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 
 @pytest.fixture(params=[np.float32, np.float64])
-def arrays(
-    request: pytest.FixtureRequest, example: Example, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
+def arrays(request: pytest.FixtureRequest, example: Example, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {
-        str(position): rng.normal(size=shape).astype(request.param)
-        for position, shape in enumerate(example.shapes)
+        str(position): rng.normal(size=shape).astype(request.param) for position, shape in enumerate(example.shapes)
     }
 
 

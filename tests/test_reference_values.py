@@ -77,12 +77,8 @@ def convolved_by_loops(
             1,
             id="stride-and-padding",
         ),
-        pytest.param(
-            {"padding": ((0, 2), (1, 0))}, ((0, 2), (1, 0)), (1, 1), (1, 1), 1, id="padding-by-side"
-        ),
-        pytest.param(
-            {"padding": (1, (0, 2))}, ((1, 1), (0, 2)), (1, 1), (1, 1), 1, id="padding-mixed"
-        ),
+        pytest.param({"padding": ((0, 2), (1, 0))}, ((0, 2), (1, 0)), (1, 1), (1, 1), 1, id="padding-by-side"),
+        pytest.param({"padding": (1, (0, 2))}, ((1, 1), (0, 2)), (1, 1), (1, 1), 1, id="padding-mixed"),
         pytest.param({"dilation": (2, 1)}, ((0, 0), (0, 0)), (1, 1), (2, 1), 1, id="dilation"),
         pytest.param({"groups": 2}, ((0, 0), (0, 0)), (1, 1), (1, 1), 2, id="groups"),
         pytest.param(
@@ -117,20 +113,14 @@ def test_convolution(
     ("pool_size", "stride"),
     [((2, 2), None), ((2, 3), (2, 3)), ((3, 2), (1, 1)), ((1, 2), (3, 1)), ((5, 7), (2, 2))],
 )
-def test_max_pooling(
-    rng: np.random.Generator, pool_size: tuple[int, int], stride: tuple[int, int] | None
-):
+def test_max_pooling(rng: np.random.Generator, pool_size: tuple[int, int], stride: tuple[int, int] | None):
     x = integers(rng, 2, 3, 5, 7) - 20  # negative throughout: an initial value of 0 would show
     s, t = stride or pool_size
     (p, q), (height, width) = pool_size, x.shape[2:]
     expected = np.zeros((2, 3, (height - p) // s + 1, (width - q) // t + 1))
     for b, c, h, w in np.ndindex(expected.shape):
-        expected[b, c, h, w] = max(
-            x[b, c, s * h + i, t * w + j] for i in range(p) for j in range(q)
-        )
-    np.testing.assert_array_equal(
-        max_pooling.forward(x, pool_size=pool_size, stride=stride), expected
-    )
+        expected[b, c, h, w] = max(x[b, c, s * h + i, t * w + j] for i in range(p) for j in range(q))
+    np.testing.assert_array_equal(max_pooling.forward(x, pool_size=pool_size, stride=stride), expected)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +141,7 @@ def test_flatten(axes: dict[str, int], shape: tuple[int, ...]):
 
 def test_linear(rng: np.random.Generator):
     x, weights, biases = integers(rng, 3, 5), integers(rng, 5, 2), integers(rng, 2)
-    expected = [
-        [sum(x[b, d] * weights[d, o] for d in range(5)) + biases[o] for o in range(2)]
-        for b in range(3)
-    ]
+    expected = [[sum(x[b, d] * weights[d, o] for d in range(5)) + biases[o] for o in range(2)] for b in range(3)]
     np.testing.assert_array_equal(linear.forward(x, weights, biases), expected)
 
 
