@@ -29,8 +29,8 @@ from crosscheck.estimate import (
 )
 from crosscheck.exact import ExactRun, Points, exact_run
 from crosscheck.forward_witnesses import moving_witnesses
-from crosscheck.operation import Arrays, Operation
-from crosscheck.persistence import OUTPUT, normwise, persists
+from crosscheck.operation import OUTPUT, Arrays, Operation
+from crosscheck.persistence import normwise, persists
 from crosscheck.power import power_of
 from crosscheck.result import Finding, GradientResult, Result
 from crosscheck.verdict import verdict_on
@@ -43,6 +43,8 @@ DOUBLE = np.dtype(np.float64)
 UNIT = 2.0**-53
 # Without a reference, two answers that should be equal may differ by this many roundings of the largest entry.
 REPEATED = 2.0**10
+# An engine's own bound is taken this many times: it is probable (√n), as are the walk's, which are taken 4 times.
+SAFETY = 4.0
 # A float32 check runs the code at both precisions; with more entries than this it leaves the exact points out.
 LARGE_SINGLE = 2**20
 
@@ -371,6 +373,10 @@ def against_reference(
         estimates[name] |= {second: truth, first: like(truth, first, gradient)}
     compared = {name: (estimates[name][first], estimates[name][second]) for name in hand}
     compared[OUTPUT] = (output, auto.output)
+    own = None if operation.own_bounds is None else operation.own_bounds(operation.inputs, v)
+    for name, bound in (own or {}).items():
+        if name in compared:
+            compared[name][0].bound = np.maximum(compared[name][0].bound, SAFETY * bound)
     differing = [name for name, pair in compared.items() if compare(*pair).disagree.any()]
     if differing:
         stays = persists(operation, v, dtype)

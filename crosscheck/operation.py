@@ -24,6 +24,7 @@ from manual import Layer, LayeredNeuralNetwork, kernels
 Array = np.ndarray
 Arrays = dict[str, Array]
 
+OUTPUT = ""  # the output's place beside the names of the inputs
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -42,6 +43,8 @@ class Operation:
         moving_forward: the same function, quicker to evaluate many times and for complex numbers; None: `forward`. It
         must
             not write to its arguments.
+        own_bounds: (inputs, grad_output) -> how far each hand-derived gradient, and under `OUTPUT` the output, may be
+            from exact by the algorithm that computes it, where it says so; None where it rounds like a plain sum.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Operation:
     reference: Callable[..., Any] | None
     widen: Callable[[], Operation] | None = field(default=None, repr=False)
     moving_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
+    own_bounds: Callable[[Arrays, Array], Arrays | None] | None = field(default=None, repr=False)
 
     @property
     def dtype(self) -> np.dtype:
@@ -255,8 +259,11 @@ def from_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None) 
             return from_layer(layer.astype(np.float64), wide(np.asarray(x)), reference)
         return from_layer(layer, wide(np.asarray(x)), reference).at({k: wide(a) for k, a in arrays.items()})
 
-    moving = None if chain is None else chain.forward
-    return Operation(type(layer).__name__, forward, backward, arrays, names, reference, widen, moving)
+    if chain is None:
+        return Operation(type(layer).__name__, forward, backward, arrays, names, reference, widen)
+    return Operation(
+        type(layer).__name__, forward, backward, arrays, names, reference, widen, chain.forward, chain.own_bounds
+    )
 
 
 class Chain:
@@ -298,6 +305,29 @@ class Chain:
             y, _ = function(y, *arrays, **stage.hyperparameters)
             self.last[place:] = [([np.array(a, copy=True) for a in seen], y)]
         return y
+
+    def own_bounds(self, values: Arrays, grad_output: Array) -> Arrays | None:
+        """The bound of the engine that computes a single convolution, where that engine mixes entries.
+
+        With a ReLU after it the bound passes through unchanged; behind any other step it would have to be carried on.
+        """
+        first, *rest = self.stages
+        if first.operation != "convolution" or any(s.operation not in ("relu", "linear_activation") for s in rest):
+            return None
+        arrays = [values[name] for name in first.parameters]
+        y, saved = self.functions[0](values["x"], *arrays, **first.hyperparameters, **first.options)
+        if kernels.ENGINES[saved.kernel.engine].exact:
+            return None
+        later = []
+        for stage, function in zip(rest, self.functions[1:], strict=True):
+            y, kept = function(y, **stage.hyperparameters)
+            later.append((stage, kept))
+        g = grad_output.astype(y.dtype)
+        for stage, kept in reversed(later):
+            (g,) = import_module(f"manual.{stage.operation}").backward(g, kept)
+        gradients = kernels.gradient_bounds(g, saved.kernel, kernels.probable)
+        named = dict(zip(("x", *first.parameters), gradients, strict=True))
+        return {**named, OUTPUT: kernels.output_bound(saved.kernel, kernels.probable)}
 
 
 def identical(a: Array, b: Array) -> bool:

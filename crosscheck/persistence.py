@@ -17,7 +17,7 @@ import numpy as np
 
 from crosscheck.autodiff import autodiff
 from crosscheck.estimate import Estimate
-from crosscheck.operation import Operation
+from crosscheck.operation import OUTPUT, Operation
 
 Array = np.ndarray
 
@@ -25,9 +25,6 @@ DRAWS = 6
 SYSTEMATIC = 50.0
 # Normwise agreement: within this many u of the largest error bound of the array (Winograd needs 12.8).
 NORMWISE = 32.0
-
-
-OUTPUT = ""  # the forward's place beside the names of the inputs
 
 
 def persists(operation: Operation, v: Array, dtype: np.dtype) -> dict[str, Array]:
