@@ -13,7 +13,7 @@ from manual.kernels.geometry import Geometry
 Array = np.ndarray
 
 DTYPES = (np.float32, np.float64)
-CONFIGURATIONS = 300
+CONFIGURATIONS = {"as it is": 300, "tiny blocks": 100, "tiny groups": 100}
 OTHERS = [name for name in ENGINES if name != "definition"]
 
 
@@ -82,9 +82,9 @@ def limits(engine: str, data: Sequence[Array], geometry: Geometry) -> list[Array
     return [y_bound, *e.gradient_bounds(g, x, filters, geometry, bounds.worst)]
 
 
-@pytest.fixture(params=["as it is", "tiny blocks", "tiny groups"])
-def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """With blocks of a few rows and three threads, shapes that a test can afford reach every seam."""
+@pytest.fixture(params=CONFIGURATIONS)
+def configurations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """How many to try. With blocks of a few rows and three threads, shapes that a test can afford reach every seam."""
     kernels.cache.clear()
     if request.param != "as it is":
         monkeypatch.setattr(gemm, "BLOCK", 2000)
@@ -102,9 +102,9 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
             monkeypatch.setattr(winograd, "GROUP", 40_000)
             monkeypatch.setattr(transform, "GROUP", 40_000)
         with kernels.threads.threads(3):
-            yield
+            yield CONFIGURATIONS[request.param]
     else:
-        yield
+        yield CONFIGURATIONS[request.param]
     kernels.cache.clear()
     transform_tiles.tiling.cache_clear()
 
@@ -148,11 +148,10 @@ def test_the_definition_is_the_sum_of_the_lecture() -> None:
 # ---------------------------------------------------------------------- the others against the definition
 
 
-@pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("name", [name for name in OTHERS if ENGINES[name].exact])
-def test_exact_engines_at_integers(name: str) -> None:
+def test_exact_engines_at_integers(name: str, configurations: int) -> None:
     rng = np.random.default_rng(1)
-    for number in range(CONFIGURATIONS):
+    for number in range(configurations):
         geometry = draw(rng, name)
         data = arrays(rng, geometry, DTYPES[number % 2], integers=True)
         for mine, theirs in zip(run(name, data, geometry), run("definition", data, geometry), strict=True):
@@ -160,11 +159,10 @@ def test_exact_engines_at_integers(name: str) -> None:
             np.testing.assert_array_equal(mine, theirs, err_msg=str(geometry))
 
 
-@pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("name", ENGINES)
-def test_every_engine_stays_within_its_bound(name: str) -> None:
+def test_every_engine_stays_within_its_bound(name: str, configurations: int) -> None:
     rng = np.random.default_rng(2)
-    for number in range(CONFIGURATIONS):
+    for number in range(configurations):
         geometry = draw(rng, name)
         data = arrays(rng, geometry, DTYPES[number % 2], integers=False)
         exact = run("definition", [array.astype(np.longdouble) for array in data], geometry)

@@ -1,15 +1,18 @@
 """Which engine does a configuration.
 
-`engine="auto"` takes the first of these that holds; behind the thresholds stand the measurements in
-`docs/performance.md`:
+The rules, in order; behind the thresholds stand the measurements in `docs/performance.md`:
 
-1. arrays that are not all float32 or all float64: the definition;
+1. arrays that are not all float32 or all float64: `definition`;
 2. a 1×1 window without stride and padding: `pointwise`;
 3. at most `SMALL` multiplications: `small`;
-4. anything else: `gemm`.
+4. 3×3 windows on enough channels: `winograd4x2`, or `winograd4x4` if the fastest is asked for;
+5. windows so large that the spectra take `FEWER` times fewer multiplications, on enough channels: `transform`;
+6. anything else: `gemm`.
 
-`engine="exact"` takes the first that is exact on integers and dyadic rationals. `engine="fast"` may
-take any engine. `engine=name` is that engine, or a ValueError that says why it cannot.
+A rule whose engine refuses the configuration is passed over. `engine="auto"` keeps to engines whose error is at most
+four times the definition's on the same data, root mean square and largest (measured: `docs/performance.md`), which
+leaves out `winograd4x4`. "fast" may take any. "exact" passes over 4 and 5: the rest are exact on integers and dyadic
+rationals. `engine=name` is that engine, or a ValueError that says why it cannot.
 """
 
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ import numpy as np
 from manual.kernels import definition, gemm, pointwise, small, transform, winograd
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry
+from manual.kernels.transform_tiles import multiplications, tiling
 
 ENGINES: dict[str, Engine] = {
     engine.name: engine
@@ -39,6 +43,9 @@ POLICIES = ("auto", "fast", "exact")
 
 PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
 SMALL = 10_000_000  # multiplications
+WINOGRAD_CHANNELS = 16
+TRANSFORM_CHANNELS = 8
+FEWER = 2
 
 requested: ContextVar[str | None] = ContextVar("requested", default=None)
 
@@ -87,12 +94,24 @@ def choose(geometry: Geometry, dtype: np.dtype | None, engine: str = "auto") -> 
             raise ValueError(f"engine {engine!r} cannot do this convolution: {refusal}")
         return named
     if not fast(dtype):
-        return definition.ENGINE
+        return definition.ENGINE  # 1
     if pointwise.refusal(geometry) is None:
-        return pointwise.ENGINE
+        return pointwise.ENGINE  # 2
     if geometry.multiplications <= SMALL and small.refusal(geometry) is None:
-        return small.ENGINE
-    return gemm.ENGINE
+        return small.ENGINE  # 3
+    if engine != "exact":
+        channels = min(geometry.inputs, geometry.outputs)
+        fastest = winograd.WINOGRAD4X4 if engine == "fast" else winograd.WINOGRAD4X2
+        if channels >= WINOGRAD_CHANNELS and fastest.refusal(geometry) is None:
+            return fastest  # 4
+        if channels >= TRANSFORM_CHANNELS and transform.refusal(geometry) is None and pays(geometry):
+            return transform.ENGINE  # 5
+    return gemm.ENGINE  # 6
+
+
+def pays(geometry: Geometry) -> bool:
+    """Whether the transforms take `FEWER` times fewer multiplications."""
+    return FEWER * multiplications(geometry, tiling(geometry)) <= geometry.multiplications
 
 
 def fast(dtype: np.dtype | None) -> bool:

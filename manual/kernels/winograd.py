@@ -51,6 +51,7 @@ Array = np.ndarray
 BLOCK = 2**20  # bytes of the transformed input of a block
 CACHED_FILTERS = 2 * 2**20  # bytes of transformed filters, up to which every block reads them again
 GROUP = 20 * 2**20  # bytes of transformed inputs and outputs of a group of images
+LARGEST = 40 * 2**20  # bytes of the transformed filters, beyond which this is refused
 PARALLEL = 2_000_000  # multiplications of the definition
 
 
@@ -277,7 +278,7 @@ class Backward(Winograd):
 # ---------------------------------------------------------------------- the engines
 
 
-def refusal(geometry: Geometry) -> str | None:
+def refusal(step: Pair, geometry: Geometry) -> str | None:
     if geometry.kernel != (3, 3):
         return f"the kernel is {geometry.kernel}, not (3, 3)"
     for name, value in (("stride", geometry.stride), ("dilation", geometry.dilation)):
@@ -285,6 +286,9 @@ def refusal(geometry: Geometry) -> str | None:
             return f"the {name} is {value}, not (1, 1)"
     if geometry.groups != 1:
         return f"there are {geometry.groups} groups, not 1"
+    size = 8 * (step[0] + 2) * (step[1] + 2) * geometry.inputs * geometry.outputs
+    if size > LARGEST:
+        return f"the transformed filters take {size} bytes, more than {LARGEST}"
     return None
 
 
@@ -360,7 +364,7 @@ def engine(name: str, step: Pair) -> Engine:
     return Engine(
         name,
         exact=False,
-        refusal=refusal,
+        refusal=partial(refusal, step),
         forward=partial(forward, step),
         backward=partial(backward, step),
         output_bound=partial(output_bound, step),
