@@ -11,7 +11,7 @@ Array = np.ndarray
 PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def integer(value: Any, name: str, least: int) -> int:
+def integer(value: Any, name: str, least: int | None = None) -> int:
     """`value` as an int that is at least `least`."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer, not the bool {value}")
@@ -19,7 +19,7 @@ def integer(value: Any, name: str, least: int) -> int:
         number = index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, not {value!r}") from None
-    if number < least:
+    if least is not None and number < least:
         raise ValueError(f"{name} is {number}; it must be at least {least}")
     return number
 
@@ -36,6 +36,8 @@ def pair(value: Any, name: str, least: int) -> tuple[int, int]:
 
 def precision(dtype: DTypeLike) -> np.dtype[Any]:
     """The dtype of a layer: float32 or float64."""
+    if dtype is None:  # to NumPy, None means float64
+        raise TypeError("dtype must be float32 or float64, not None")
     try:
         found = np.dtype(dtype)
     except TypeError:
@@ -70,7 +72,7 @@ def same_shape(value: Array, shape: tuple[int, ...], name: str, what: str) -> No
 def output_size(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int], name: str) -> tuple[int, int]:
     """How many windows fit, along rows and columns; a window that does not fit once is an error."""
     if window[0] > size[0] or window[1] > size[1]:
-        raise ValueError(f"{name} {window} does not fit the padded input {size}")
+        raise ValueError(f"{name} is {window}; it must fit the input's rows and columns, {size}")
     return (size[0] - window[0]) // stride[0] + 1, (size[1] - window[1]) // stride[1] + 1
 
 

@@ -69,9 +69,8 @@ def forward(
         filters: (C_out, C_in / groups, K_h, K_w).
         biases: (C_out,).
         stride, dilation: (rows, columns), at least 1.
-        padding: rows and columns of zeros: (rows, columns) on both sides, ((top, bottom), (left, right)), or "same",
-        with which
-            H_out = ⌈H / stride⌉ (an odd one goes to the end).
+        padding: rows and columns of zeros: (rows, columns) on both sides, ((top, bottom), (left, right)), or "same":
+            as many as make H_out = ⌈H / stride⌉, an odd one at the end.
         groups: divides both channel counts; groups = C_in is a depthwise convolution.
         engine: how it is computed: "auto", "fast", "exact", or an engine's name; see `manual.kernels`.
 
@@ -85,6 +84,8 @@ def forward(
     """
     checks.rank(x, "x", "B C_in H W")
     checks.rank(filters, "filters", "C_out C_in/groups K_h K_w")
+    checks.hyperparameter_pairs(stride=(stride, 1), dilation=(dilation, 1))
+    checks.integer(groups, "groups", 1)
     around = sides(padding, x.shape[2:], filters.shape[2:], stride, dilation)
     y, kernel = kernels.forward(
         x, filters, biases, stride=stride, padding=around, dilation=dilation, groups=groups, engine=engine
@@ -109,7 +110,6 @@ def sides(
     if isinstance(padding, str):
         if padding != "same":
             raise ValueError(f'padding is {padding!r}; the only word for it is "same"')
-        checks.hyperparameter_pairs(stride=(stride, 1), dilation=(dilation, 1))
         return kernels.same_padding(size[:2], kernel[:2], stride, dilation)  # type: ignore[arg-type]
     if not isinstance(padding, (tuple, list)) or len(padding) != 2:
         raise ValueError(f'padding is {padding!r}; it must be a pair, ((top, bottom), (left, right)) or "same"')
@@ -131,11 +131,14 @@ class ConvolutionalLayer(Layer):
         engine: how it is computed; see `manual.kernels`.
         dtype: float64 or float32.
         rng: a Generator or a seed; the filters are drawn from it, normal with variance 2 / (C_in / groups · K_h · K_w)
-        (He et
-            al., arXiv 1502.01852); the biases start at zero.
+            (He et al., arXiv 1502.01852); the biases start at zero.
 
     Attributes:
         filters (C_out, C_in / groups, K_h, K_w) and biases (C_out,), gettable and settable.
+
+    Raises:
+        TypeError: a size that is not an integer, another dtype, an activation that is none.
+        ValueError: a size out of range, groups that do not divide the channels, an unknown engine.
     """
 
     parameter_names = ("filters", "biases")
@@ -169,7 +172,7 @@ class ConvolutionalLayer(Layer):
             if channels % self.groups:
                 raise ValueError(f"groups is {self.groups}; it does not divide {name}, {channels}")
         self.engine = kernels.known(engine)
-        self.activation = as_activation(activation)
+        self.activation = as_activation(activation, self.dtype)
         inputs = self.input_channels // self.groups
         shape = (self.output_channels, inputs, *self.kernel_size)
         self.filters = he_normal(rng, shape, fan_in=inputs * self.kernel_size[0] * self.kernel_size[1])

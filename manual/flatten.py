@@ -2,8 +2,8 @@
 
     Y = X with the axes start_dim … end_dim read as one, in row-major order                  (1)
 
-A reshape moves no number relative to the order in memory, so Ẏ is Ẋ reshaped, Σ G·Ẏ pairs every entry of G with the
-entry of Ẋ that it stands for, and
+Every number keeps its place in the row-major order. Nudge X by Ẋ: Ẏ is Ẋ reshaped in the same way. With G = ∂L/∂Y from
+the next layer, Σ G·Ẏ pairs every entry of G with the entry of Ẋ that stands at its place, and
 
     ∂L/∂X = G with the axes of X again                                                       (2)
 
@@ -34,7 +34,7 @@ def forward(x: Array, *, start_dim: int = 1, end_dim: int = -1) -> tuple[Array, 
     Raises:
         ValueError: an axis that x does not have, or an end before the start.
     """
-    first, last = (axis(d, x.ndim, name) for d, name in ((start_dim, "start_dim"), (end_dim, "end_dim")))
+    first, last = (axis(d, x.shape, name) for d, name in ((start_dim, "start_dim"), (end_dim, "end_dim")))
     if last < first:
         raise ValueError(f"end_dim {end_dim} lies before start_dim {start_dim} for x of shape {x.shape}")
     joined = int(np.prod(x.shape[first : last + 1], dtype=np.int64))
@@ -52,10 +52,11 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     return (grad_output.reshape(saved.input_shape),)  # (2)
 
 
-def axis(number: int, axes: int, name: str) -> int:
-    number = checks.integer(number, name, -axes)
-    if number >= axes:
-        raise ValueError(f"{name} is {number}; x has {axes} axes")
+def axis(number: int, shape: tuple[int, ...], name: str) -> int:
+    """An axis of x, counted from the front."""
+    axes = len(shape)
+    if not -axes <= checks.integer(number, name) < axes:
+        raise ValueError(f"{name} is {number}; x has shape {shape}, and its axes are {-axes} to {axes - 1}")
     return number % axes
 
 
@@ -65,12 +66,15 @@ class FlattenLayer(Layer):
     Args:
         start_dim, end_dim: the first and the last axis to join; negative ones count from the end.
         dtype: float64 or float32.
+
+    Raises:
+        TypeError: an axis that is not an integer, or another dtype.
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1, *, dtype: DTypeLike = np.float64) -> None:
         super().__init__(dtype=dtype)
-        self.start_dim = checks.integer(start_dim, "start_dim", -64)
-        self.end_dim = checks.integer(end_dim, "end_dim", -64)
+        self.start_dim = checks.integer(start_dim, "start_dim")
+        self.end_dim = checks.integer(end_dim, "end_dim")
 
     def stages(self) -> tuple[Stage, ...]:
         return (Stage("flatten", (), {"start_dim": self.start_dim, "end_dim": self.end_dim}),)

@@ -45,6 +45,8 @@ class Layer:
     what it is made of (`stages`) or brings its own `forward` and `backward`; such a backward leaves its parameters'
     gradients with `keep_gradients`.
 
+    A layer remembers its last forward pass, so it serves one thread at a time; `predict` remembers nothing.
+
     Args:
         dtype: float64 or float32; the layer computes in it, and its outputs and gradients have it.
 
@@ -56,8 +58,14 @@ class Layer:
 
     def __init__(self, *, dtype: DTypeLike = np.float64) -> None:
         self._dtype = checks.precision(dtype)
-        self._saved: list[Any] | None = None
+        self._saved: list[tuple[Stage, Any]] | None = None
         self._gradients: dict[str, Array] | None = None
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        if isinstance(cls.parameter_names, str):
+            names = cls.parameter_names
+            raise TypeError(f"parameter_names of {cls.__name__} is the string {names!r}; write ({names!r},), a tuple")
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A parameter keeps its shape and the layer's dtype; the layer gets a copy of its own."""
@@ -73,11 +81,15 @@ class Layer:
         return self._dtype
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """A copy of the layer that computes in `dtype`; it has seen no forward pass."""
+        """A copy of the layer that computes in `dtype`; it has seen no forward pass.
+
+        Raises TypeError for a dtype other than float32 and float64.
+        """
         other = copy.copy(self)
         other.__dict__.update(_dtype=checks.precision(dtype), _saved=None, _gradients=None)
-        for name in self.parameter_names:
-            other.__dict__[name] = self.__dict__[name].astype(dtype)
+        for name, value in self.__dict__.items():
+            if name in self.parameter_names or isinstance(value, Layer):  # a layer inside: an activation
+                other.__dict__[name] = value.astype(dtype)
         return other
 
     # ------------------------------------------------------------------ the chain
@@ -87,7 +99,8 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} does not say what operations it is made of")
 
     def forward(self, x: Array) -> Array:
-        """The layer's output; keeps what `backward` needs.
+        """The layer's output; keeps what `backward` needs: x itself, not a copy, so leave x unchanged until then. The
+        output is the caller's to write to (a flatten layer's may be a view of x).
 
         Raises:
             TypeError: x has another dtype than the layer.
@@ -102,14 +115,16 @@ class Layer:
         """The layer's output; leaves what an earlier `forward` and `backward` kept untouched."""
         if type(self).forward is Layer.forward:
             return self._run(x)[0]
-        return copy.copy(self).forward(x)
+        other = copy.copy(self)
+        other.__dict__.update(_saved=None, _gradients=None)  # what would be copied for nothing
+        return copy.deepcopy(other).forward(x)  # deep: a forward of one's own may keep state in layers inside
 
-    def _run(self, x: Array) -> tuple[Array, list[Any]]:
+    def _run(self, x: Array) -> tuple[Array, list[tuple[Stage, Any]]]:
         y, saved = checks.array(x, "x", self.dtype), []
         for stage in self.stages():
             parameters = [getattr(self, name) for name in stage.parameters]
             y, kept = operation(stage).forward(y, *parameters, **stage.hyperparameters, **stage.options)
-            saved.append(kept)
+            saved.append((stage, kept))
         return y, saved
 
     def backward(self, grad_output: Array) -> Array:
@@ -124,7 +139,7 @@ class Layer:
             raise RuntimeError(f"backward of {type(self).__name__} was called before forward")
         g = checks.array(grad_output, "grad_output", self.dtype)
         gradients: dict[str, Array] = {}
-        for stage, saved in zip(reversed(self.stages()), reversed(self._saved), strict=True):
+        for stage, saved in reversed(self._saved):
             g, *of_parameters = operation(stage).backward(g, saved)  # (1)
             gradients.update(zip(stage.parameters, of_parameters, strict=True))
         self.keep_gradients(**gradients)
@@ -162,13 +177,18 @@ class Layer:
 
     @property
     def parameters(self) -> Array:
-        """All parameters as one flat vector, read-only; assign a vector of the same length to change them."""
+        """All parameters as one flat vector, read-only; assign a vector of the same length to change them.
+
+        Raises, on assignment:
+            ValueError: another length, or more than one axis.
+            TypeError: not real numbers.
+        """
         return flat(self._parameter_arrays(), self.dtype)
 
     @parameters.setter
     def parameters(self, vector: Array) -> None:
         arrays = self._parameter_arrays()
-        vector = real(vector, "parameters")
+        vector = real(vector, "parameters").astype(self.dtype)  # now: an overflow must leave nothing half-assigned
         size = sum(a.size for a in arrays.values())
         if vector.shape != (size,):
             raise ValueError(
@@ -181,6 +201,8 @@ class Layer:
     @property
     def gradients(self) -> Array:
         """The gradients of all parameters as one flat vector in the order of `parameters`, read-only.
+
+        They are those of the last `backward`, whatever happened to the parameters since.
 
         Raises:
             RuntimeError: no backward pass came before.
@@ -231,17 +253,25 @@ def flat(arrays: Mapping[str, Array], dtype: np.dtype[Any]) -> Array:
 Activation = Layer | type[Layer] | None
 
 
-def as_activation(activation: Activation) -> Layer | None:
-    """An activation layer from an instance, a class, or None.
+def as_activation(activation: Activation, dtype: np.dtype[Any]) -> Layer | None:
+    """An activation layer that computes in `dtype`, from an instance, a class, or None.
 
     Raises:
-        TypeError: anything else, or a layer with parameters.
+        TypeError: anything else; a layer with parameters, or one that is not a chain of stages: the layer that it
+            belongs to runs its stages, and would pass over a forward or backward of its own.
     """
-    if isinstance(activation, type) and issubclass(activation, Layer):
-        activation = activation()
-    if activation is not None and (not isinstance(activation, Layer) or activation.parameter_names):
+    if activation is None:
+        return None
+    kind = activation if isinstance(activation, type) else type(activation)
+    if not issubclass(kind, Layer) or kind.parameter_names:
         raise TypeError(f"activation is {activation!r}; it must be an activation layer, its class, or None")
-    return activation
+    inherited = kind.forward is Layer.forward and kind.backward is Layer.backward
+    if not inherited or kind.stages is Layer.stages:
+        raise TypeError(
+            f"activation is a {kind.__name__}, with a forward or backward of its own; put it into a network, after the "
+            "layer"
+        )
+    return (kind() if isinstance(activation, type) else activation).astype(dtype)
 
 
 def stages_of(activation: Layer | None) -> tuple[Stage, ...]:

@@ -81,6 +81,10 @@ class FullyConnectedLayer(Layer):
 
     Attributes:
         weights (D, O) and biases (O,), gettable and settable.
+
+    Raises:
+        TypeError: a size that is not an integer, another dtype, an activation that is none.
+        ValueError: a size below 1.
     """
 
     parameter_names = ("weights", "biases")
@@ -99,7 +103,7 @@ class FullyConnectedLayer(Layer):
         super().__init__(dtype=dtype)
         self.input_size = checks.integer(input_size, "input_size", 1)
         self.output_size = checks.integer(output_size, "output_size", 1)
-        self.activation = as_activation(activation)
+        self.activation = as_activation(activation, self.dtype)
         self.weights = he_normal(rng, (self.input_size, self.output_size), fan_in=self.input_size)
         self.biases = np.zeros(self.output_size)
 
@@ -108,7 +112,10 @@ class FullyConnectedLayer(Layer):
 
 
 class LinearLayer(FullyConnectedLayer):
-    """The lecture's linear layer: a fully connected one without an activation."""
+    """The lecture's linear layer: a fully connected one without an activation.
+
+    Arguments, attributes and errors are those of `FullyConnectedLayer`.
+    """
 
     def __init__(
         self,

@@ -2,11 +2,11 @@
 
     Y = X                                                                      (1)
 
-Ẏ = Ẋ, so
+Nudge X by Ẋ: Ẏ = Ẋ, so with G = ∂L/∂Y from the next layer
 
     ∂L/∂X = G                                                                  (2)
 
-Source: the lecture's list of activations; the identity lets a layer be written as "with an activation" throughout.
+Source: the linear activation of the lecture's code; with the identity every layer can be written with an activation.
 """
 
 from typing import NamedTuple

@@ -3,11 +3,12 @@
     Y[b,c,h,w] = max_{0≤i<p, 0≤j<q} X[b,c,s·h+i,t·w+j]                                        (1)
 
 pool_size (p, q), stride (s, t). Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in
-row-major order. Away from ties the winner stays the winner under a small nudge Ẋ, so
+row-major order. Nudge X by Ẋ. Away from ties the winner stays the winner if the nudge is small, so
 
     Ẏ[b,c,h,w] = Ẋ[b,c,s·h+i*,t·w+j*]                                                        (2)
 
-and Σ G·Ẏ collects, at every entry of X, the gradients of all the windows that it wins:
+With G = ∂L/∂Y from the next layer, Σ_{b,c,h,w} G[b,c,h,w] · Ẏ[b,c,h,w] collects, at every entry of X, the gradients of
+all the windows that it wins:
 
     ∂L/∂X[b,c,m,n] = Σ_{h,w: s·h+i*=m, t·w+j*=n} G[b,c,h,w]                                  (3)
 
@@ -35,7 +36,7 @@ class Saved(NamedTuple):
     """What the backward pass needs: who won is read off X and Y."""
 
     x: Array  # (B, C, H, W)
-    y: Array  # (B, C, H_out, W_out)
+    y: Array  # (B, C, H_out, W_out), a copy of the output: the caller may write to his
     pool_size: tuple[int, int]
     stride: tuple[int, int]
 
@@ -73,7 +74,7 @@ def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | N
             np.copyto(y, entry, where=np.real(entry) > np.real(y))
         else:
             np.maximum(y, entry, out=y)  # (1)
-    return y, Saved(x, y, (pool_size[0], pool_size[1]), (stride[0], stride[1]))
+    return y, Saved(x, y.copy(), (pool_size[0], pool_size[1]), (stride[0], stride[1]))
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
@@ -86,9 +87,10 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     checks.same_shape(g, y.shape, "grad_output", "the output")
     grad_x = np.zeros(x.shape, g.dtype)
     waiting = np.ones(y.shape, bool)  # windows whose winner has not come yet
-    nans = np.isnan(y) if np.isnan(y.sum()) else None
+    with np.errstate(over="ignore", invalid="ignore"):  # one pass each: a sum is finite only if every term is
+        nans = np.isnan(y) if np.isnan(y.sum()) else None
+        finite = np.isfinite(g.sum())  # where g is not, 0 · g would be NaN all over the window
     won, share = np.empty(y.shape, bool), np.empty(y.shape, g.dtype)
-    finite = np.isfinite(g.sum())  # where it is not, 0 · g would spread over the window
     for entry, gradient in zip(
         offsets(x, y.shape, pool_size, stride), offsets(grad_x, y.shape, pool_size, stride), strict=True
     ):
@@ -109,6 +111,10 @@ class MaxPoolingLayer(Layer):
         pool_size: an int or a (rows, columns) pair.
         stride: the same; None: the pool size, so that windows lie side by side. Smaller: they overlap.
         dtype: float64 or float32.
+
+    Raises:
+        TypeError: a size that is not an integer, or another dtype.
+        ValueError: a size below 1.
     """
 
     def __init__(self, pool_size: Size, stride: Size | None = None, *, dtype: DTypeLike = np.float64) -> None:

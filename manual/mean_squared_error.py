@@ -2,12 +2,12 @@
 
     L = (1/N) Σ_n (P[n] - T[n])²                                               (1)
 
-n runs over all N entries. Nudge P by Ṗ: L̇ = (2/N) Σ_n (P[n] - T[n]) · Ṗ[n], so with G = ∂/∂L (1 at the end of a
-network)
+n runs over all N entries. Nudge P by Ṗ: L̇ = (2/N) Σ_n (P[n] - T[n]) · Ṗ[n]. G is the derivative by L of what is
+minimised: 1 if that is L itself. So
 
     ∂L/∂P[n] = G · 2 · (P[n] - T[n]) / N                                       (2)
 
-Source: the lecture's losses.
+Source: a loss of the lecture's code.
 """
 
 from typing import ClassVar, NamedTuple

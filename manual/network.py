@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -37,7 +38,7 @@ class LayeredNeuralNetwork(Layer):
             raise ValueError("layers is empty; a network needs at least one layer")
         for place, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
-                raise TypeError(f"layers[{place}] is {layer!r}, which is not a Layer")
+                raise TypeError(f"layers[{place}] is {layer!r}, which is not a Layer (an instance of one)")
         seen: dict[int, str] = {}
         for name, layer in walk(self.layers, ""):
             if id(layer) in seen:
@@ -56,29 +57,39 @@ class LayeredNeuralNetwork(Layer):
         self._ready = False
 
     def forward(self, x: Array) -> Array:
-        """The last layer's output (1)."""
+        """The last layer's output.
+
+        Raises what the layers raise; the message names the layer.
+        """
         self._ready = False
         for place, layer in enumerate(self.layers):
             with naming(place, layer):
-                x = layer.forward(x)
+                x = layer.forward(x)  # (1)
         self._ready = True
         return x
 
     def predict(self, x: Array) -> Array:
         """The last layer's output; leaves what an earlier `forward` and `backward` kept untouched."""
+        if type(self).forward is not LayeredNeuralNetwork.forward:
+            return super().predict(x)
         for place, layer in enumerate(self.layers):
             with naming(place, layer):
                 x = layer.predict(x)
         return x
 
     def backward(self, grad_output: Array) -> Array:
-        """∂L/∂x from ∂L/∂y (1); every layer keeps the gradients of its parameters."""
+        """∂L/∂x from ∂L/∂y; every layer keeps the gradients of its parameters.
+
+        Raises:
+            RuntimeError: no forward pass came before.
+            TypeError, ValueError: a gradient of another dtype or shape than the output; the message names the layer.
+        """
         if not self._ready:
             raise RuntimeError("backward of LayeredNeuralNetwork was called before forward")
         g = grad_output
         for place, layer in reversed(list(enumerate(self.layers))):
             with naming(place, layer):
-                g = layer.backward(g)
+                g = layer.backward(g)  # (1)
         return g
 
     def stages(self) -> tuple[Stage, ...]:
@@ -88,9 +99,12 @@ class LayeredNeuralNetwork(Layer):
             for stage in layer.stages()
         )
 
-    def astype(self, dtype: DTypeLike) -> LayeredNeuralNetwork:
-        """A copy of the network that computes in `dtype`."""
-        return LayeredNeuralNetwork([layer.astype(dtype) for layer in self.layers])
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A copy of the network that computes in `dtype`; it has seen no forward pass."""
+        other = super().astype(dtype)
+        other.layers = tuple(layer.astype(dtype) for layer in self.layers)
+        other._ready = False
+        return other
 
     def _parameter_arrays(self) -> dict[str, Array]:
         return {

@@ -2,7 +2,8 @@
 
     Y = X where X > 0, else 0                                                  (1)
 
-Away from 0 a small nudge does not change which case holds, so Ẏ = Ẋ where X > 0, else 0, and
+Nudge X by Ẋ. Away from 0 a small nudge does not change which case holds, so Ẏ = Ẋ where X > 0, else 0, and with
+G = ∂L/∂Y from the next layer
 
     ∂L/∂X = G where X > 0, else 0                                              (2)
 

@@ -2,13 +2,14 @@
 
     Y = 1 / (1 + exp(-X))                                                      (1)
 
-With E = exp(-X), dY/dX = E / (1 + E)² = Y · (1 - Y), so Ẏ = Y · (1 - Y) · Ẋ and
+Nudge X by Ẋ. With E = exp(-X), dY/dX = E / (1 + E)² = Y · (1 - Y), so Ẏ = Y · (1 - Y) · Ẋ, and with G = ∂L/∂Y from
+the next layer
 
     ∂L/∂X = G · Y · (1 - Y)                                                    (2)
 
 exp overflows for large arguments, so (1) is computed with exp(-|X|) ≤ 1: where X < 0, as exp(X) / (1 + exp(X)).
 
-Source: the lecture's list of activations.
+Source: an activation of the lecture's code.
 """
 
 from typing import NamedTuple
@@ -24,12 +25,11 @@ Array = np.ndarray
 class Saved(NamedTuple):
     """What the backward pass needs."""
 
-    y: Array  # the output
+    y: Array  # a copy of the output: the caller may write to his
 
 
 def logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x)) without overflow; the branch by the real part, analytic for complex numbers near the real
-    line."""
+    """1 / (1 + exp(-x)) without overflow; the branch is chosen by the real part."""
     positive = np.real(x) >= 0
     small = np.exp(np.where(positive, -x, x))
     return np.where(positive, x.dtype.type(1), small) / (1 + small)
@@ -38,7 +38,7 @@ def logistic(x: Array) -> Array:
 def forward(x: Array) -> tuple[Array, Saved]:
     """The sigmoid (1). x: any shape; float32, float64 or complex128."""
     y = logistic(x)  # (1)
-    return y, Saved(y)
+    return y, Saved(y.copy())
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:

@@ -2,13 +2,14 @@
 
     Y = log(1 + exp(X))                                                        (1)
 
-dY/dX = exp(X) / (1 + exp(X)), the sigmoid of X, so Ẏ = sigmoid(X) · Ẋ and
+Nudge X by Ẋ. dY/dX = exp(X) / (1 + exp(X)), the sigmoid of X, so Ẏ = sigmoid(X) · Ẋ, and with G = ∂L/∂Y from the next
+layer
 
     ∂L/∂X = G · sigmoid(X)                                                     (2)
 
 exp overflows for large arguments, so (1) is computed as max(X, 0) + log(1 + exp(-|X|)), which is the same number.
 
-Source: the lecture's list of activations; C. Dugas et al., NIPS 2000.
+Source: an activation of the lecture's code; C. Dugas et al., NIPS 2000.
 """
 
 from typing import NamedTuple

@@ -8,14 +8,15 @@ elsewhere. Nudge X. log P[b,k] = X[b,k] - log Σ_l exp(X[b,l]) moves by Ẋ[b,k]
 
     L̇ = -(1/B) Σ_{b,k} T[b,k] · (Ẋ[b,k] - Σ_l P[b,l]·Ẋ[b,l])                   (3)
 
-and, collecting what multiplies Ẋ[b,k] (Σ_l T[b,l] is 1 for probabilities and is kept for targets that are not),
+G is the derivative by L of what is minimised: 1 if that is L itself. Collecting what multiplies Ẋ[b,k] in G·L̇
+(Σ_l T[b,l] is 1 for probabilities, and is kept for targets that are not):
 
     ∂L/∂X[b,k] = G · (P[b,k] · Σ_l T[b,l] - T[b,k]) / B                        (4)
 
-Subtracting each row's largest logit changes neither P nor log P and keeps exp below 1.
+Subtracting each row's largest logit changes neither P nor log P and keeps exp at most 1.
 
-Source: the lecture's classification example; C. Bishop, *Pattern Recognition and Machine Learning*, 2006, section
-4.3.4.
+Source: the loss of the lecture's classification example; C. Bishop, *Pattern Recognition and Machine Learning*, 2006,
+section 4.3.4.
 """
 
 from typing import ClassVar, NamedTuple
@@ -54,11 +55,11 @@ def forward(prediction: Array, *, target: Array) -> tuple[Array, Saved]:
     exponentials = np.exp(shifted)
     total = exponentials.sum(axis=1, keepdims=True)
     probabilities = exponentials / total  # (1)
-    log_probabilities = shifted - np.log(total)
+    surprise = np.log(total) - shifted  # -log P
     samples = prediction.dtype.type(prediction.shape[0])
     # T is 0 at most places, and 0 · (-∞) must not be NaN: only what T selects is summed.
-    terms = np.multiply(t, log_probabilities, where=t != 0, out=np.zeros_like(log_probabilities))
-    return -(terms.sum() / samples), Saved(probabilities, t)  # (2)
+    terms = np.multiply(t, surprise, where=t != 0, out=np.zeros_like(surprise))
+    return terms.sum() / samples, Saved(probabilities, t)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:

@@ -2,11 +2,11 @@
 
     Y = tanh(X)                                                                (1)
 
-dY/dX = 1 - tanh(X)² = 1 - Y², so Ẏ = (1 - Y²) · Ẋ and
+Nudge X by Ẋ. dY/dX = 1 - tanh(X)² = 1 - Y², so Ẏ = (1 - Y²) · Ẋ, and with G = ∂L/∂Y from the next layer
 
     ∂L/∂X = G · (1 - Y²)                                                       (2)
 
-Source: the lecture's list of activations.
+Source: an activation of the lecture's code.
 """
 
 from typing import NamedTuple
@@ -22,13 +22,13 @@ Array = np.ndarray
 class Saved(NamedTuple):
     """What the backward pass needs."""
 
-    y: Array  # the output
+    y: Array  # a copy of the output: the caller may write to his
 
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The hyperbolic tangent (1). x: any shape; float32, float64 or complex128."""
     y = np.tanh(x)  # (1)
-    return y, Saved(y)
+    return y, Saved(y.copy())
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
