@@ -56,14 +56,15 @@ class Estimate:
 class Pair:
     """Two witnesses compared, entry by entry.
 
-    `agree`, `disagree` and `silent` are boolean arrays that partition the entries; `silent` where one of the two does
+    `difference` and `bounds` are arrays: how far the two are apart, and how far they may be. `agree`, `disagree` and
+    `silent` are boolean arrays that partition the entries; `silent` where one of the two does
     not speak or where the difference is excused by a tie within rounding.
     """
 
     first: str
     second: str
     difference: Array
-    bound: Array
+    bounds: Array
     agree: Array
     disagree: Array
     silent: Array
@@ -76,14 +77,14 @@ class Pair:
     @property
     def share(self) -> float:
         """The largest difference as a share of what the bounds allow: above 1 is a disagreement."""
-        return float(np.max(shares(self.difference, self.bound)[~self.silent], initial=0.0))
+        return float(np.max(shares(self.difference, self.bounds)[~self.silent], initial=0.0))
 
     @property
     def worst_index(self) -> tuple[int, ...] | None:
         """Where that share is largest; None where no entry is compared."""
         if self.silent.all():
             return None
-        ranked = np.where(self.silent, -1.0, shares(self.difference, self.bound))
+        ranked = np.where(self.silent, -1.0, shares(self.difference, self.bounds))
         tied = ranked == ranked.max()
         at = np.argmax(np.where(tied, self.difference, -1.0))  # among infinite shares, the largest error
         return tuple(int(i) for i in np.unravel_index(at, ranked.shape))
@@ -95,10 +96,10 @@ class Pair:
         return float("nan") if index is None else float(self.difference[index])
 
     @property
-    def bound_at_worst(self) -> float:
+    def bound(self) -> float:
         """What the bounds allow there."""
         index = self.worst_index
-        return float("nan") if index is None else float(self.bound[index])
+        return float("nan") if index is None else float(self.bounds[index])
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -106,7 +107,7 @@ class Pair:
             "error": self.error,
             "share": self.share,
             "worst_index": None if self.worst_index is None else list(self.worst_index),
-            "bound": self.bound_at_worst,
+            "bound": self.bound,
             "agree": int(self.agree.sum()),
             "disagree": int(self.disagree.sum()),
             "silent": int(self.silent.sum()),

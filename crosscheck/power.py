@@ -60,7 +60,7 @@ def power_of(gradient: Array, pair: Pair, exact: bool) -> Power:
     finite = np.isfinite(size)
     rms = float(np.sqrt(np.mean(size[finite] ** 2))) if finite.any() else 0.0
     spoken = ~pair.silent & finite
-    threshold = pair.bound
+    threshold = pair.bounds
     judged = spoken & (threshold <= TYPICAL * np.maximum(size, rms)) & (rms > 0)
     large = judged & (size >= TYPICAL * rms)
     relative = threshold[large] / size[large]

@@ -35,7 +35,7 @@ def mark(pair: Pair | None) -> str:
 
 def pair_line(title: str, pair: Pair) -> str:
     share = "-" if pair.worst_index is None else f"{pair.share:.0%}" if pair.share < 10 else ">10x"
-    numbers = f"{number(pair.error_at_worst):>8} {number(pair.bound_at_worst):>8} {share:>5}"
+    numbers = f"{number(pair.error_at_worst):>8} {number(pair.bound):>8} {share:>5}"
     return f"    {title:<40.40}  {numbers}  {mark(pair)}".rstrip()
 
 

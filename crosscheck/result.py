@@ -116,7 +116,7 @@ class GradientResult:
     def bound(self) -> float:
         """What was allowed there."""
         pair = self.judged_by
-        return float("nan") if pair is None else pair.bound_at_worst
+        return float("nan") if pair is None else pair.bound
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -119,7 +119,7 @@ def table(results: list[tuple[Case, Result]]) -> Iterator[Text]:
         yield Text.assemble((case.layer, "bold"), f"  {case.configuration}")
         for gradient in result.gradients.values():
             pair = gradient.pairs.get((HAND, AUTODIFF))
-            error, bound = ("-", "-") if pair is None else (number(pair.error_at_worst), number(pair.bound_at_worst))
+            error, bound = ("-", "-") if pair is None else (number(pair.error_at_worst), number(pair.bound))
             size = int(np.prod(gradient.shape))
             line = Text(f"  {gradient.name:<12} {size:>8}  {error:>8} {bound:>8}   ")
             for pair_of in COMPARED:
