@@ -117,7 +117,7 @@ class CheckedTraining:
                     lines.append(
                         f"  first wrong at step {self.first_wrong.number}: {int(pair.disagree.sum())} of "
                         f"{pair.disagree.size} {name}, the worst at {self.place(index[0])}: off by "
-                        f"{pair.error_at_worst:.3g}, allowed {pair.bound_at_worst:.3g}"
+                        f"{pair.error_at_worst:.3g}, allowed {pair.bound:.3g}"
                     )
         return "\n".join(lines)
 
