@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.report import TIMED, environment, table
+from benchmarks import training
+from benchmarks.report import TIMED, TRAINED, environment, table
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TIMED] = []
+    config.stash[TRAINED] = []
 
 
 def pytest_report_header() -> list[str]:
@@ -22,4 +24,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if config.stash[TIMED]:
         terminalreporter.section("the convolution beside its peers")
         for line in table(config.stash[TIMED]):
+            terminalreporter.write_line(line)
+    if config.stash[TRAINED]:
+        terminalreporter.section("a training step of the lecture's CNN beside its peers")
+        for line in training.table(config.stash[TRAINED]):
             terminalreporter.write_line(line)

@@ -12,6 +12,7 @@ import pytest
 import threadpoolctl
 
 TIMED = pytest.StashKey[list[dict[str, Any]]]()
+TRAINED = pytest.StashKey[list[dict[str, Any]]]()
 
 
 def environment() -> dict[str, str]:

@@ -1,0 +1,161 @@
+"""One training step of the lecture's CNN, by us, by jitted JAX and, if it is installed, by PyTorch.
+
+A step is a forward pass, a backward pass and an update by SGD with momentum and weight decay. Every contender holds its
+parameters and velocity and moves them at each call; the learning rate is so small that the numbers stay where they are.
+Before anything is timed, one step of each is compared with ours within the bounds that `crosscheck.training` derives.
+"""
+
+import time
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from statistics import median
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from crosscheck.cases import lecture_network
+from crosscheck.estimate import HAND, Estimate, compare
+from crosscheck.training import Checked, Judge, step_in_jax
+from manual import LayeredNeuralNetwork, SoftmaxCrossEntropy
+from manual.data import load_digits
+from manual.optimizers import SGD
+from manual.training import Step, fit
+
+torch: Any = import_module("torch") if find_spec("torch") else None  # the extra `peers`
+
+Array = np.ndarray
+OURS = "manual"
+RATE, MOMENTUM, DECAY = 1e-7, 0.9, 1e-3
+
+
+class Contenders(NamedTuple):
+    steps: dict[str, Callable[[], Any]]  # each call is one complete step; ours first
+    network: LayeredNeuralNetwork  # ours, for where the time goes
+    x: Array
+    labels: Array
+
+
+def contenders(batch: int, dtype: type[np.floating[Any]]) -> Contenders:
+    """The contenders by name. Raises ValueError where one of them takes another step than ours."""
+    images, labels = load_digits(dtype=dtype)
+    x, target = images[:batch], labels[:batch]
+    network, loss, optimizer = lecture_network(0).astype(dtype), SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
+    start = network.parameters
+
+    def ours() -> Array:
+        network.backward(loss.gradient(network.forward(x), target))
+        optimizer.step(network)
+        return network.parameters
+
+    take_step = jax.jit(step_in_jax(network, loss, optimizer))
+    constants = {name: dtype(value) for name, value in optimizer.hyperparameters().items()}
+    held = [jax.device_put(start), {"velocity": jax.device_put(np.zeros_like(start))}]
+    device_x, device_target = jax.device_put(x), jax.device_put(target)
+
+    def theirs() -> Any:
+        _, held[0], held[1] = take_step(device_x, device_target, *held, dtype(1), constants)
+        return jax.block_until_ready(held[0])
+
+    steps: dict[str, Callable[[], Any]] = {OURS: ours, "jax": theirs}
+    if torch is not None:
+        steps["torch"] = torch_step(network, x, target)
+    validate(network, x, target, steps)
+    return Contenders(steps, network, x, target)
+
+
+def torch_step(network: LayeredNeuralNetwork, x: Array, target: Array) -> Callable[[], Any]:
+    """The same network and optimizer in PyTorch, from the same parameters."""
+    nn = torch.nn
+    dtype = torch.float32 if x.dtype == np.float32 else torch.float64
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10),
+    ).to(dtype)  # fmt: skip
+    with torch.no_grad():
+        for parameter, (name, value) in zip(model.parameters(), network.named_parameters().items(), strict=True):
+            parameter.copy_(torch.from_numpy(np.array(value.T if name.endswith("weights") else value)))
+    optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
+    loss, images, labels = nn.CrossEntropyLoss(), torch.from_numpy(x.copy()), torch.from_numpy(target.copy())
+
+    def step() -> Array:
+        optimizer.zero_grad()
+        loss(model(images), labels).backward()
+        optimizer.step()
+        return np.concatenate(
+            [(p.detach().numpy().T if p.ndim == 2 else p.detach().numpy()).ravel() for p in model.parameters()]
+        )
+
+    return step
+
+
+def validate(network: LayeredNeuralNetwork, x: Array, target: Array, steps: dict[str, Callable[[], Any]]) -> None:
+    """Compare everyone's first step with JAX's, which carries the bounds."""
+    seen: list[Step] = []
+    twin, loss, optimizer = network.astype(network.dtype), SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
+    judge = Judge(twin, loss, optimizer, None, None)
+    judged: list[Checked] = []
+
+    def watch(step: Step) -> None:
+        seen.append(step)
+        judged.append(judge.step(step))
+
+    fit(twin, loss, optimizer, x, target, epochs=1, batch_size=len(x), rng=0, after_step=watch)
+    if judged[0].verdict != "agree":
+        raise ValueError(f"our step is not JAX's: {judged[0].verdict}")
+    bound = judged[0].pairs["parameters"].bounds / 2
+    for name, step in steps.items():
+        mine = Estimate(HAND, seen[0].updated.astype(np.float64), bound)
+        pair = compare(mine, Estimate(name, np.asarray(step(), np.float64), bound))
+        if pair.disagree.any():
+            raise ValueError(
+                f"{name} takes another step than ours at {int(pair.disagree.sum())} of {bound.size} parameters, "
+                f"by up to {pair.error:.3g}"
+            )
+
+
+def where_the_time_goes(made: Contenders, repeats: int = 30) -> dict[str, float]:
+    """The median seconds of each part of our step, by name, in the order in which they run."""
+    loss, optimizer = SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
+    spent: dict[str, list[float]] = {}
+
+    def timed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        start = time.perf_counter()
+        result = function(*arguments)
+        spent.setdefault(name, []).append(time.perf_counter() - start)
+        return result
+
+    layers = list(enumerate(made.network.layers))
+    for _ in range(repeats):
+        y = made.x
+        for place, layer in layers:
+            y = timed(f"forward {place} {type(layer).__name__}", layer.forward, y)
+        g = timed("loss", loss.gradient, y, made.labels)
+        for place, layer in reversed(layers):
+            g = timed(f"backward {place} {type(layer).__name__}", layer.backward, g)
+        timed("update", optimizer.step, made.network)
+    return {name: median(seconds) for name, seconds in spent.items()}
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """A line per batch and dtype with images per second and ratios, and under each where our time goes."""
+    names = list(rows[0]["seconds"])
+    lines = [
+        f"{'batch':>5} {'dtype':<8}"
+        + "".join(f"{name + ' img/s':>14}" for name in names)
+        + "".join(f"{'/ ' + name:>10}" for name in names[1:])
+    ]
+    for row in rows:
+        rates = {name: row["batch"] / median(turns) for name, turns in row["seconds"].items()}
+        lines.append(
+            f"{row['batch']:>5} {row['dtype']:<8}"
+            + "".join(f"{rates[name]:>14,.0f}" for name in names)
+            + "".join(f"{ratio:>10.2f}" for ratio in row["ratios"].values())
+        )
+        total = sum(row["parts"].values())
+        largest = sorted(row["parts"].items(), key=lambda part: -part[1])[:6]
+        lines.append("      " + ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in largest))
+    lines.append("ratios: our time over theirs, within the same round; below 1 we are faster")
+    return lines
