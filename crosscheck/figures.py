@@ -9,6 +9,7 @@ Importing this file needs matplotlib, the extra `plots`; no global state of it (
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 ZERO = (0.78, 0.78, 0.78, 1.0)
 MOST_TILES = 8  # channels side by side; more go into a second row
 ROWS_SHOWN = 12  # samples of a matrix (samples, units)
+REMARK_WIDTH = 44  # letters
 
 
 # ---------------------------------------------------------------------- images and what the network sees
@@ -207,7 +209,10 @@ def gradient_flow_sheet(stations: Sequence[Station], *, image: int = 0, title: s
         len(stations), 5, squeeze=False, width_ratios=[3.4, 3.4, 3.4, 1.6, 2.4], height_ratios=heights
     )
     norms = [value for s in stations for value in (norm(s.arriving), norm(s.leaving)) if value > 0]
-    low, high = min(norms, default=1.0) / 3, max(norms, default=1.0) * 3
+    low, high = (
+        10.0 ** np.floor(np.log10(min(norms, default=1.0) / 2)),
+        10.0 ** np.ceil(np.log10(max(norms, default=1.0))),
+    )
     for row, station in zip(grid, stations, strict=True):
         values = [shown(value, image) for value in (station.y, station.arriving, station.leaving)]
         most: list[float | None] = [None, None, None]
@@ -297,19 +302,20 @@ def norm_bars(axes: Axes, station: Station, low: float, high: float) -> None:
 def say(axes: Axes, station: Station) -> None:
     """The station's remarks, breaks first."""
     axes.axis("off")
-    lines = sorted(station.remarks, key=lambda remark: not remark.broken)
-    for place, remark in enumerate(lines):
+    top = 0.98
+    for remark in sorted(station.remarks, key=lambda remark: not remark.broken):
+        lines = textwrap.wrap(("✗ " if remark.broken else "") + remark.text, REMARK_WIDTH)
         axes.text(
             0.0,
-            0.98 - 0.34 * place,
-            ("✗ " if remark.broken else "") + remark.text,
+            top,
+            "\n".join(lines),
             color=VERMILION if remark.broken else "0.35",
             weight="bold" if remark.broken else "normal",
             fontsize=9,
             va="top",
-            wrap=True,
             transform=axes.transAxes,
         )
+        top -= 0.3 * len(lines) / height(station.y)
 
 
 # ---------------------------------------------------------------------- how things are drawn

@@ -65,7 +65,7 @@ RECIPES = {"digits": Recipe(digits, 30, shifts=True), "patterns": Recipe(pattern
 
 
 def optimizer() -> SGD:
-    return SGD(0.05, momentum=0.9, weight_decay=1e-3)
+    return SGD(0.05, momentum=0.9, weight_decay=3e-3)
 
 
 def train(
