@@ -17,6 +17,7 @@ help:
 	@echo "make test         cross-check, then run the whole test suite"
 	@echo "make lint         format check, lint and type check"
 	@echo "make format       rewrite the code in the project's format, with the lint's safe fixes"
+	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
 	@echo "make bench        time the convolution beside its peers and print a table"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
 	@echo "make clean        remove the environment and the caches"
@@ -37,6 +38,10 @@ lint: $(BIN)/.lint
 format: $(BIN)/.lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+lecture: $(BIN)/.notebook
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 examples/lecture.ipynb
+	@echo "the pictures and tables are in build/lecture/"
 
 # The kernels that OpenBLAS picks itself are what a user gets; some environments hold it to others.
 bench: $(BIN)/.test
@@ -61,6 +66,10 @@ $(BIN)/.project: $(PINS)
 
 $(BIN)/.test: $(BIN)/.project
 	$(INSTALL) --group test
+	touch $@
+
+$(BIN)/.notebook: $(BIN)/.test
+	$(INSTALL) --group notebook
 	touch $@
 
 # The type checker follows the imports of the tests too.
