@@ -139,7 +139,7 @@ def naming(place: int, layer: Layer) -> Iterator[None]:
     """Say in an error which layer it comes from."""
     try:
         yield
-    except (ValueError, TypeError, RuntimeError) as error:
+    except Exception as error:
         where = f"layer {place} ({type(layer).__name__})"
         if type(error) in (ValueError, TypeError, RuntimeError):
             raise type(error)(f"{where}: {error}") from error
