@@ -98,5 +98,18 @@ def demo(mistake: str, seed: int) -> None:
     click.echo(str(result))
 
 
+@main.command()
+@click.argument("data", type=click.Choice(["digits", "patterns"]), default="digits")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
+@click.option("--epochs", type=click.IntRange(min=1), help="How often every image is seen; the recipe's if not given.")
+@click.option("--double", is_flag=True, help="Compute in float64, not float32.")
+@click.option("--check", is_flag=True, help="Cross-check every step against JAX's from the same place.")
+def train(data: str, seed: int, epochs: int | None, double: bool, check: bool) -> None:
+    """Train the lecture's CNN on DATA, show loss and accuracy, test it at the end."""
+    from crosscheck.train_command import run_training
+
+    sys.exit(AGREED if run_training(data, seed=seed, epochs=epochs, single=not double, check=check) else DISAGREED)
+
+
 if __name__ == "__main__":
     main()

@@ -61,7 +61,7 @@ class Recipe(NamedTuple):
     shifts: bool  # whether copies of the training images, moved by a pixel, are trained on too
 
 
-RECIPES = {"digits": Recipe(digits, 40, shifts=True), "patterns": Recipe(patterns, 10, shifts=False)}
+RECIPES = {"digits": Recipe(digits, 40, shifts=True), "patterns": Recipe(patterns, 25, shifts=False)}
 
 
 def optimizer() -> SGD:
