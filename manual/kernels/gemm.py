@@ -1,6 +1,6 @@
 """Columns and a matrix product, block by block: the general engine.
 
-Unfold a block of output positions into columns (`columns.py`), with a row of ones under them. Then
+Unfold a block of output positions into columns (`unfolding.py`), with a row of ones under them. Then
 (1) of the definition, bias included, is one matrix product
 
     Y[c, (h,w)] = Σ_{(k,i,j)} W[c, (k,i,j)] · cols[(k,i,j), (h,w)] + bias[c] · 1              (1)
@@ -36,10 +36,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual.kernels import bounds, threads
-from manual.kernels.columns import Folding, Unfolding
 from manual.kernels.engine import Engine
+from manual.kernels.folding import Folding
 from manual.kernels.geometry import Geometry
 from manual.kernels.plans import Plan, cache
+from manual.kernels.unfolding import Unfolding
 
 Array = np.ndarray
 

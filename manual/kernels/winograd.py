@@ -48,7 +48,7 @@ from manual.kernels.winograd_tiles import Block, Tiles
 
 Array = np.ndarray
 
-BLOCK = 2**20  # bytes of the transformed input of a block
+BLOCK = 2 * 2**20  # bytes of the transformed input of a block
 CACHED_FILTERS = 2 * 2**20  # bytes of transformed filters, up to which every block reads them again
 GROUP = 20 * 2**20  # bytes of transformed inputs and outputs of a group of images
 LARGEST = 40 * 2**20  # bytes of the transformed filters, beyond which this is refused
@@ -114,16 +114,19 @@ class Winograd(Plan):
         np.matmul(self.matrices.input, gathered, out=to.reshape(self.points, -1))
         return to
 
-    def transform_filters(self, filters: Array) -> Array:
-        """U of (2), as (points, c, k)."""
-        c, k = self.geometry.outputs, self.geometry.inputs
-        transformed = np.empty((self.points, c, k), self.dtype)
-        shares = threads.share(c, self.parts)
+    def transform_filters(self, filters: Array, *, turned: bool) -> Array:
+        """U of (2), as (points, c, k), or `turned` as (points, k, c).
+
+        A product whose right factor is stored transposed is slow in float32, so each direction has its own.
+        """
+        first, second, *_ = (filters := filters.swapaxes(0, 1) if turned else filters).shape
+        transformed = np.empty((self.points, first, second), self.dtype)
+        shares = threads.share(first, self.parts)
 
         def part(number: int) -> None:
             some = slice(shares[number].start, shares[number].stop)
-            columns = np.ascontiguousarray(filters[some]).reshape(-1, 9).T
-            np.matmul(self.matrices.filters, columns, out=transformed[:, some].reshape(self.points, -1))
+            taps = filters[some].transpose(2, 3, 0, 1).reshape(9, -1)
+            np.matmul(self.matrices.filters, taps, out=transformed[:, some].reshape(self.points, -1))
 
         threads.run(part, len(shares))
         return transformed
@@ -133,11 +136,11 @@ class Forward(Winograd):
     """Equations (2)."""
 
     def run(self, x: Array, filters: Array, biases: Array) -> tuple[Array, Array]:
-        transformed = self.transform_filters(filters)
+        transformed = self.transform_filters(filters, turned=True)
         y = np.empty(self.geometry.output_shape, self.dtype)
         if self.by_planes:
             for group in self.groups:
-                self.run_group(x, transformed.swapaxes(1, 2), biases, y, group)
+                self.run_group(x, transformed, biases, y, group)
         else:
             blocks = [block for image in self.blocks for block in image]
             shares = [blocks[some.start : some.stop] for some in threads.share(len(blocks), self.parts)]
@@ -146,7 +149,7 @@ class Forward(Winograd):
                 for block in shares[number]:
                     inputs = self.input_of(x, block, number)
                     outputs = self.planes(self.outputs[number], inputs.shape[1], self.geometry.outputs)
-                    np.matmul(inputs, transformed.swapaxes(1, 2), out=outputs)  # M of (2)
+                    np.matmul(inputs, transformed, out=outputs)  # M of (2)
                     self.output_of(outputs, y, biases, block, number)
 
             threads.run(part, len(shares))
@@ -183,7 +186,11 @@ class Backward(Winograd):
             self.sums = [self.empty(*shape) for _ in range(parts)]
             self.products = [self.empty(*shape) for _ in range(parts)]
 
-    def run(self, g: Array, x: Array, filters: Array, transformed: Array) -> tuple[Array, Array, Array]:
+    def run(self, g: Array, x: Array, filters: Array, kept: Array | None) -> tuple[Array, Array, Array]:
+        if kept is not None and self.by_planes:  # transforming large filters again costs more
+            transformed = kept.swapaxes(1, 2)
+        else:
+            transformed = self.transform_filters(filters, turned=False)
         grad_x = np.empty(self.geometry.input_shape, self.dtype)
         grad_biases = np.zeros((self.parts, self.geometry.outputs), self.dtype)
         grad_filters = np.zeros(self.geometry.filters_shape, self.dtype)
@@ -298,13 +305,13 @@ def parts_for(geometry: Geometry) -> int:
 
 def forward(
     step: Pair, x: Array, filters: Array, biases: Array, geometry: Geometry, *, sizes: bool = False
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array | None]:
     parts = parts_for(geometry)
     key = ("winograd forward", step, geometry, x.dtype, parts, sizes)
     plan = cache.take(key, lambda: Forward(geometry, x.dtype, step, parts, sizes=sizes))
     y, transformed = plan.run(x, filters, biases)
     cache.give(key, plan)
-    return y, transformed
+    return y, transformed if plan.by_planes else None
 
 
 def backward(
@@ -313,16 +320,14 @@ def backward(
     x: Array,
     filters: Array,
     geometry: Geometry,
-    transformed: Array | None,
+    kept: Array | None,
     *,
     sizes: bool = False,
 ) -> tuple[Array, Array, Array]:
     parts = parts_for(geometry)
     key = ("winograd backward", step, geometry, x.dtype, parts, sizes)
     plan = cache.take(key, lambda: Backward(geometry, x.dtype, step, parts, sizes=sizes))
-    if transformed is None:
-        transformed = plan.transform_filters(filters)
-    gradients = plan.run(g, x, filters, transformed)
+    gradients = plan.run(g, x, filters, kept)
     cache.give(key, plan)
     return gradients
 

@@ -1,0 +1,151 @@
+"""Windows of an image as the columns of a matrix: the linear map under `gemm` and `small`.
+
+A block of output positions becomes a matrix whose rows are the taps (k,i,j) and whose columns the positions (h,w):
+
+    cols[(k,i,j), (h,w)] = X[k, s·h+d·i, t·w+e·j]                               (1)
+
+in few long NumPy calls on views made beforehand, since short calls cost more than what they copy.
+
+If the output is as wide as the image and the stride 1, an image is kept as one flat run per channel. A tap is then a
+shift of that run, and wherever the shift wraps into the next row, (1) reads padding: those columns of cols are set to
+zero. Otherwise the padded image is kept with its columns sorted by their residue modulo the stride t, so that the
+columns t·w+e·j, w = 0, 1, ..., of a tap lie side by side.
+
+The adjoint is in `folding.py`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from manual.kernels.geometry import Geometry
+from manual.kernels.plans import Plan
+from manual.kernels.residues import taps_by_residue, without_aliasing
+
+Array = np.ndarray
+
+
+class Block(NamedTuple):
+    """One block of output rows, for a group of images."""
+
+    rows: slice  # of the output
+    places: slice  # the same in the flattened (H_out·W_out)
+    copies: list[tuple[Array, Array]]  # to, from
+    zeros: list[Array]  # entries of cols that wrapped around
+    cols: Array  # (images, groups, taps [+ 1 row of ones], places)
+
+
+class Unfolding:
+    """The map (1) for groups of `images` images, `rows` rows of the output at a time.
+
+    Args:
+        plan: what the scratch is counted to.
+        ones: whether a row of ones stands under the taps; it multiplies the bias.
+    """
+
+    def __init__(self, plan: Plan, geometry: Geometry, images: int, rows: int, *, ones: bool) -> None:
+        self.plan, self.geometry, self.images = plan, geometry, images
+        width = geometry.size[1]
+        output_rows, output_columns = geometry.positions
+        self.taps = geometry.taps
+        pitch = without_aliasing(rows * output_columns)
+        self.cols = plan.empty(images, geometry.groups, self.taps + ones, pitch)
+        if ones:
+            self.cols[:, :, self.taps] = 1
+        self.flat = geometry.stride == (1, 1) and output_columns == width
+        source = self.flat_images() if self.flat else self.split_images()
+        self.blocks = [
+            self.block(source, start, min(start + rows, output_rows)) for start in range(0, output_rows, rows)
+        ]
+
+    def flat_images(self) -> Array:
+        (height, width), ((top, bottom), (left, right)) = self.geometry.size, self.geometry.padding
+        channels = self.geometry.groups * self.geometry.inputs
+        before = top * width + left
+        flat = self.plan.zeros(self.images, channels, before + height * width + bottom * width + right)
+        inside = flat[:, :, before : before + height * width].reshape(self.images, channels, height, width)
+        self.loads = [(inside, slice(None))]
+        return flat
+
+    def split_images(self) -> Array:
+        """(images, channels, padded rows, residues, columns of one residue); only the residues that some tap reads."""
+        geometry = self.geometry
+        (height, width), ((top, _), (left, _)) = geometry.size, geometry.padding
+        t = geometry.stride[1]
+        residues = [taps.residue for taps in taps_by_residue(geometry.kernel[1], t, geometry.dilation[1])]
+        rows, columns = geometry.padded
+        channels = geometry.groups * geometry.inputs
+        split = self.plan.zeros(self.images, channels, rows, len(residues), -(-columns // t))
+        self.loads = []
+        for number, residue in enumerate(residues):
+            first = (residue - left) % t
+            count = len(range(first, width, t))
+            to = (first + left) // t
+            inside = split[:, :, top : top + height, number, to : to + count]
+            if count:
+                self.loads.append((inside, slice(first, None, t)))
+        return split
+
+    def block(self, source: Array, start: int, stop: int) -> Block:
+        geometry, size = self.geometry, source.itemsize
+        (taps_h, taps_w), (d, e) = geometry.kernel, geometry.dilation
+        (s, t), (_, (left, _)) = geometry.stride, geometry.padding
+        rows, columns = stop - start, geometry.positions[1]
+        width = geometry.size[1]
+        cols = self.cols[..., : rows * columns]
+        to = cols[:, :, : self.taps].reshape(
+            self.images, geometry.groups, geometry.inputs, taps_h, taps_w, rows, columns
+        )
+        places = slice(start * columns, stop * columns)
+        channels = (self.images, geometry.groups, geometry.inputs)
+        image, channel = source.strides[:2]
+        group = channel * geometry.inputs
+        if self.flat:
+            shape = (*channels, taps_h, taps_w, rows * columns)
+            strides = (image, group, channel, d * width * size, e * size, size)
+            view = as_strided(source[:, :, start * width :], shape, strides)
+            return Block(slice(start, stop), places, [(to.reshape(shape), view)], wrapped(to, e, left), cols)
+        copies = []
+        row = source.strides[2]
+        for number, taps in enumerate(taps_by_residue(taps_w, t, e)):
+            view = as_strided(
+                source[:, :, start * s :, number, taps.shift :],
+                (*channels, taps_h, taps.number, rows, columns),
+                (image, group, channel, d * row, taps.by * size, s * row, size),
+            )
+            copies.append((to[:, :, :, :, taps.first :: taps.step], view))
+        return Block(slice(start, stop), places, copies, [], cols)
+
+    def load(self, x: Array) -> None:
+        """Take in images (at most `images`); what is around them stays zero."""
+        number = len(x)
+        for inside, columns in self.loads:
+            np.copyto(inside[:number], x[..., columns])
+
+    def fill(self, block: Block, number: int) -> Array:
+        """cols of (1) for a block of the images taken in."""
+        if number < self.images:
+            for to, view in block.copies:
+                np.copyto(to[:number], view[:number])
+            for zeros in block.zeros:
+                zeros[:number] = 0
+            return block.cols[:number]
+        for to, view in block.copies:
+            np.copyto(to, view)
+        for zeros in block.zeros:
+            zeros[...] = 0
+        return block.cols
+
+
+def wrapped(cols: Array, dilation: int, left: int) -> list[Array]:
+    """The entries of cols[..., i, j, h, w] whose shift by dilation·j - left leaves their row."""
+    width = cols.shape[-1]
+    found = []
+    for j in range(cols.shape[-3]):
+        shift = dilation * j - left
+        if shift < 0:
+            found.append(cols[..., j, :, : min(-shift, width)])
+        elif shift > 0:
+            found.append(cols[..., j, :, max(width - shift, 0) :])
+    return found
