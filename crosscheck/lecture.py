@@ -21,7 +21,7 @@ from manual.optimizers import SGD
 from manual.training import Evaluation, History, anneal, evaluate, fit
 
 TEST_DIGITS, VALIDATION_DIGITS = 360, 180  # of 1797
-PATTERN_NOISE = 0.2
+PATTERN_NOISE = 0.1
 BATCH = 32
 
 
