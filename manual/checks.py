@@ -4,7 +4,7 @@ from operator import index
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 Array = np.ndarray
 
@@ -64,7 +64,7 @@ def rank(value: Array, name: str, axes: str) -> None:
         raise ValueError(f"{name} has shape {value.shape}; it must have {len(names)} axes ({', '.join(names)})")
 
 
-def same_shape(value: Array, shape: tuple[int, ...], name: str, what: str) -> None:
+def same_shape(value: ArrayLike, shape: tuple[int, ...], name: str, what: str) -> None:
     if np.shape(value) != shape:
         raise ValueError(f"{name} has shape {np.shape(value)}; {what} has shape {shape}")
 

@@ -10,7 +10,7 @@ minimised: 1 if that is L itself. So
 Source: a loss of the lecture's code.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def forward(prediction: Array, *, target: Array) -> tuple[Array, Saved]:
     return np.mean(difference * difference, dtype=prediction.dtype), Saved(difference)  # (1)
 
 
-def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+def backward(grad_output: Array | np.floating[Any] | float, saved: Saved) -> tuple[Array]:
     """∂L/∂prediction from G = grad_output, a scalar."""
     checks.same_shape(grad_output, (), "grad_output", "the loss")
     difference = saved.difference

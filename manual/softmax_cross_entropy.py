@@ -19,7 +19,7 @@ Source: the loss of the lecture's classification example; C. Bishop, *Pattern Re
 section 4.3.4.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def forward(prediction: Array, *, target: Array) -> tuple[Array, Saved]:
     return terms.sum() / samples, Saved(probabilities, t)  # (2)
 
 
-def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+def backward(grad_output: Array | np.floating[Any] | float, saved: Saved) -> tuple[Array]:
     """∂L/∂prediction from G = grad_output, a scalar."""
     checks.same_shape(grad_output, (), "grad_output", "the loss")
     p, t = saved

@@ -78,7 +78,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "integers as dtype": (lambda: conv(dtype=np.int64), TypeError, "dtype must be float32 or float64, not int64"),
     "half as dtype": (lambda: ReLUActivation(dtype="f2"), TypeError, "dtype must be float32 or float64, not float16"),
     "None as dtype": (
-        lambda: ReLUActivation(**{"dtype": None}),
+        lambda: conv(dtype=None),
         TypeError,
         "dtype must be float32 or float64, not None",
     ),

@@ -1,7 +1,8 @@
 """Laws of the operations: `forward` and `backward` of every file, called as plain functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ Rng = np.random.Generator
 class Case(NamedTuple):
     operation: str
     shapes: tuple[tuple[int, ...], ...]  # of the positional arrays
-    hyper: dict[str, Any] = {}
+    hyper: Mapping[str, Any] = MappingProxyType({})
 
     def arrays(self, rng: Rng, dtype: type = np.float64) -> list[Array]:
         return [rng.normal(size=shape).astype(dtype) for shape in self.shapes]
@@ -231,7 +232,7 @@ def test_of_equal_maxima_the_first_in_row_major_order_wins() -> None:
 def test_a_constant_image_gives_everything_to_the_first_entry_of_each_window() -> None:
     y, saved = max_pooling.forward(np.zeros((1, 1, 4, 4)), pool_size=(2, 2), stride=(2, 2))
     expected = np.zeros((1, 1, 4, 4))
-    expected[..., ::2, ::2] = y + [[1, 2], [3, 4]]
+    expected[..., ::2, ::2] = y + np.array([[1, 2], [3, 4]])
     np.testing.assert_array_equal(max_pooling.backward(np.array([[[[1.0, 2], [3, 4]]]]), saved)[0], expected)
 
 
