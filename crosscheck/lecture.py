@@ -49,9 +49,9 @@ def digits(seed: int = 0, dtype: DTypeLike = np.float64) -> Split:
 
 
 def patterns(seed: int = 0, dtype: DTypeLike = np.float64) -> Split:
-    """All six patterns in 8 by 8 pixels: 1200 images to train on, 180 to choose by, 360 to test on, drawn apart."""
+    """All six patterns in 8 by 8 pixels: 3000 images to train on, 180 to choose by, 360 to test on, drawn apart."""
     rng = np.random.default_rng(seed)
-    counts = (1200, VALIDATION_DIGITS, TEST_DIGITS)
+    counts = (3000, VALIDATION_DIGITS, TEST_DIGITS)
     return Split(*(create_image_data(count, 8, noise=PATTERN_NOISE, rng=rng, dtype=dtype) for count in counts))
 
 
@@ -61,7 +61,7 @@ class Recipe(NamedTuple):
     shifts: bool  # whether copies of the training images, moved by a pixel, are trained on too
 
 
-RECIPES = {"digits": Recipe(digits, 40, shifts=True), "patterns": Recipe(patterns, 25, shifts=False)}
+RECIPES = {"digits": Recipe(digits, 40, shifts=True), "patterns": Recipe(patterns, 12, shifts=False)}
 
 
 def optimizer() -> SGD:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from manual.optimizers import SGD, Adam, Optimizer
 from manual.training import fit
 
 LOSS = SoftmaxCrossEntropy()
-SMALL = {"epochs": 2, "batch_size": 16, "rng": 0}
+SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 16, "rng": 0}
 
 
 def small_network(*extra: ReLUActivation, dtype: type = np.float64) -> LayeredNeuralNetwork:

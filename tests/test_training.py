@@ -73,7 +73,7 @@ def test_every_epoch_sees_every_image_once_in_an_order_of_its_own():
     epochs = [np.concatenate([step.images for step in seen[i : i + 4]]) for i in (0, 4)]
     for epoch in epochs:
         assert sorted(image.tobytes() for image in epoch) == sorted(image.tobytes() for image in images)
-    assert not np.array_equal(*epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
 
 
 def test_a_step_holds_what_was_before_and_after():
