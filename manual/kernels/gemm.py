@@ -45,7 +45,7 @@ from manual.kernels.unfolding import Unfolding
 Array = np.ndarray
 
 BLOCK = 2**20  # bytes of columns in a block
-LEAST_POSITIONS = 192  # a product with fewer columns than this does not reach its speed
+LEAST_POSITIONS = 256  # a product with fewer columns than this does not reach its speed
 PARALLEL = 4_000_000  # multiplications; below, handing work to a thread costs more than it saves
 
 

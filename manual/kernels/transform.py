@@ -30,6 +30,7 @@ to first order, ε_p = √2·(γ of the sum over channels + γ of the inverse's 
 x for g.
 """
 
+from collections.abc import Callable
 from functools import cache as remember
 from typing import Any, NamedTuple
 
@@ -158,22 +159,39 @@ class Transform(Plan):
     def transform_filters(self, filters: Array) -> Array:
         """Ũ of (1), as (frequencies, k, c)."""
         c, k, taps_h, taps_w = filters.shape
-        (n, _), by = self.tiling.side, self.conjugate
+        n, by = self.tiling.side[0], self.conjugate
         at_rows, at_columns = self.offsets()
+        rows, columns = by.rows[:, at_rows], np.ascontiguousarray(by.columns[at_columns])
         transformed = np.empty((self.frequencies, k, c), self.pairs)
-        shares = threads.share(k, self.parts)
+        to = transformed.reshape(n, self.half, k, c)
+
+        def some(inputs: slice, part: int) -> None:
+            taps = np.ascontiguousarray(filters[:, inputs].transpose(2, 1, 0, 3)).reshape(-1, taps_w)
+            number = len(taps) // taps_h
+            half_way, spectra = self.scratch(part, taps_h, n, number)
+            np.matmul(taps, columns, out=half_way.view(self.dtype).reshape(-1, 2 * self.half))
+            np.matmul(rows, half_way, out=spectra)
+            by_channel = spectra.reshape(n, -1, c, self.half)
+            np.copyto(to[:, :, inputs], by_channel.transpose(0, 3, 1, 2))
+
+        self.by_inputs(some)
+        return transformed
+
+    def scratch(self, part: int, rows: int, n: int, number: int) -> tuple[Array, Array]:
+        """Matrices for `number` filters' columns transformed, (rows, number·half), and both axes, (n, number·half)."""
+        half_way = self.half_way[part][: rows * number * self.half].reshape(rows, number * self.half)
+        return half_way, self.spectra[part][: n * number * self.half].reshape(n, number * self.half)
+
+    def by_inputs(self, work: Callable[[slice, int], object]) -> None:
+        """work(some input channels, part), as many at a time as the scratch holds the filters of."""
+        shares = threads.share(self.geometry.inputs, self.parts)
+        step = len(self.spectra[0]) // (self.tiling.side[0] * self.geometry.outputs * self.half)
 
         def part(number: int) -> None:
-            some = slice(shares[number].start, shares[number].stop)
-            taps = np.ascontiguousarray(filters[:, some].transpose(2, 1, 0, 3))  # (taps_h, k, c, taps_w)
-            each = taps.size // (taps_h * taps_w)
-            half_way = (taps.reshape(-1, taps_w) @ by.columns[at_columns]).view(self.pairs)
-            spectra = by.rows[:, at_rows] @ half_way.reshape(taps_h, each * self.half)
-            by_channel = spectra.reshape(n, each // c, c, self.half)
-            np.copyto(transformed.reshape(n, self.half, k, c)[:, :, some], by_channel.transpose(0, 3, 1, 2))
+            for first in shares[number][::step]:
+                work(slice(first, min(first + step, shares[number].stop)), number)
 
         threads.run(part, len(shares))
-        return transformed
 
     def offsets(self) -> tuple[slice, slice]:
         """Where in a tile the taps of a filter are."""
@@ -213,6 +231,10 @@ class Forward(Transform):
 class Backward(Transform):
     """Equations (2) and (3)."""
 
+    def __init__(self, geometry: Geometry, dtype: Any, parts: int) -> None:
+        super().__init__(geometry, dtype, parts)
+        self.sums = self.empty(self.frequencies * geometry.inputs * geometry.outputs, dtype=self.pairs)
+
     def run(self, g: Array, x: Array, filters: Array, transformed: Array) -> tuple[Array, Array, Array]:
         geometry = self.geometry
         grad_x = np.empty(geometry.input_shape, self.dtype)
@@ -228,7 +250,7 @@ class Backward(Transform):
     ) -> Array:
         inputs = self.planes(self.inputs, group.tiles, self.geometry.inputs)
         outputs = self.planes(self.outputs, group.tiles, self.geometry.outputs)
-        sums = np.empty(transformed.shape, self.pairs)
+        sums = self.sums.reshape(transformed.shape)
 
         def gather(block: Block, at: slice, part: int) -> None:
             tiles = self.tiles[part]
@@ -253,19 +275,20 @@ class Backward(Transform):
     def add_filters(self, sums: Array, grad_filters: Array) -> None:
         """(3), from the frequencies."""
         c, k, taps_h, taps_w = grad_filters.shape
-        (n, _), by = self.tiling.side, self.plain
+        n, by = self.tiling.side[0], self.plain
         at_rows, at_columns = self.offsets()
-        shares = threads.share(k, self.parts)
+        rows, columns = by.rows_back[at_rows], np.ascontiguousarray(by.columns_back[:, at_columns])
+        by_input = sums.reshape(n, self.half, k, c)
 
-        def part(number: int) -> None:
-            some = slice(shares[number].start, shares[number].stop)
-            by_channel = sums.reshape(n, self.half, k, c)[:, :, some].transpose(0, 2, 3, 1)
-            spectra = np.ascontiguousarray(by_channel).reshape(n, -1)
-            half_way = (by.rows_back[at_rows] @ spectra).reshape(-1, self.half)
-            taps = half_way.view(self.dtype) @ by.columns_back[:, at_columns]
-            grad_filters[:, some] += taps.reshape(taps_h, -1, c, taps_w).transpose(2, 1, 0, 3)
+        def some(inputs: slice, part: int) -> None:
+            number = (inputs.stop - inputs.start) * c
+            half_way, spectra = self.scratch(part, taps_h, n, number)
+            np.copyto(spectra.reshape(n, -1, c, self.half), by_input[:, :, inputs].transpose(0, 2, 3, 1))
+            np.matmul(rows, spectra, out=half_way)
+            taps = half_way.view(self.dtype).reshape(-1, 2 * self.half) @ columns
+            grad_filters[:, inputs] += taps.reshape(taps_h, -1, c, taps_w).transpose(2, 1, 0, 3)
 
-        threads.run(part, len(shares))
+        self.by_inputs(some)
 
 
 # ---------------------------------------------------------------------- the engine
