@@ -211,6 +211,17 @@ def test_the_filter_is_not_flipped_on_the_way_forward_and_is_on_the_way_back() -
     np.testing.assert_array_equal(grad_x[0, 0], [[0, 1, 2], [0, 3, 4], [0, 0, 0]])
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"stride": (True, 1)}, {"stride": (1.0, 1)}, {"dilation": (1, True)}, {"groups": True}]
+)
+def test_a_size_that_only_equals_an_integer_is_refused_every_time(wrong: dict[str, Any]) -> None:
+    """True == 1.0 == 1, so what is remembered of an equal, right configuration must not answer for a wrong one."""
+    arrays = np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), np.ones(1)
+    convolution.forward(*arrays, stride=(1, 1), dilation=(1, 1), groups=1)
+    with pytest.raises(TypeError, match="must be an integer"):
+        convolution.forward(*arrays, **wrong)
+
+
 def test_the_linear_layer_by_hand() -> None:
     x, w, bias = np.array([[1.0, 2.0]]), np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([10.0, 20.0, 30.0])
     y, saved = linear.forward(x, w, bias)
