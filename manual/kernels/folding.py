@@ -146,15 +146,17 @@ class Folding:
             slice(t * v.start + by_column.residue - left, t * (v.stop - 1) + by_column.residue - left + 1, t),
         )
 
-    def fold(self, sheet: Sheet, g: Array, weights: Array, grad_x: Array) -> None:
+    def fold(self, number: int, g: Array, weights: Array, grad_x: Array) -> None:
         """D = weights @ G of one block, and (2) into grad_x.
 
         Args:
-            g: (images, C_out, rows, W_out).
+            number: of the block.
+            g: (images, C_out, H_out, W_out).
             weights: (groups, taps, C_out/groups).
+            grad_x: (images, C_in, H, W).
         """
-        n = len(g)
-        np.copyto(sheet.g_rows[:n], g)
+        n, sheet = len(g), self.sheets[number]
+        np.copyto(sheet.g_rows[:n], g[:, :, sheet.rows])
         if sheet.carry is not None:
             np.copyto(sheet.carry[0][:n], sheet.carry[1][:n])
         for stale in sheet.clear:
@@ -175,10 +177,12 @@ class FlatFolding:
     """The map (1) for groups of `images` whole images, if the output is as wide as the image and the stride 1."""
 
     def __init__(self, plan: Plan, geometry: Geometry, images: int) -> None:
-        self.geometry = geometry
+        self.covers = True  # every entry of the input
         (taps_h, taps_w), (d, e), ((top, _), (left, _)) = geometry.kernel, geometry.dilation, geometry.padding
         (height, width), (rows, _) = geometry.size, geometry.positions
         channels = geometry.groups * geometry.inputs
+        self.g_shape = (geometry.groups, geometry.outputs, rows * width)
+        self.x_shape = (channels, height * width)
         # The gradient at flat place p of the input takes D at p + shift - (d·i·width + e·j).
         shift = top * width + left
         before = max(0, geometry.reach[0] * width + geometry.reach[1] - shift)
@@ -197,20 +201,18 @@ class FlatFolding:
             (image, taps_h * taps_w * tap, taps_w * tap - d * width * size, tap - e * size, size),
         )
 
-    @staticmethod
-    def can(geometry: Geometry) -> bool:
-        return geometry.stride == (1, 1) and geometry.positions[1] == geometry.size[1]
-
-    def fold(self, g: Array, weights: Array, grad_x: Array) -> None:
-        """D = weights @ G, and (2) into grad_x.
-
-        Args:
-            g: (images, groups, C_out/groups, H_out·W_out).
-            weights: (groups, taps, C_out/groups).
-            grad_x: (images, C_in, H·W).
-        """
+    def fold(self, number: int, g: Array, weights: Array, grad_x: Array) -> None:
+        """As `Folding.fold`; the only block has the number 0."""
         n = len(g)
-        np.matmul(weights, g, out=self.product[:n])
+        np.matmul(weights, g.reshape(n, *self.g_shape), out=self.product[:n])
         for entries in self.wrapped:
             entries[:n] = 0
-        np.add.reduce(self.shifted[:n], axis=(2, 3), out=grad_x)
+        np.add.reduce(self.shifted[:n], axis=(2, 3), out=grad_x.reshape(n, *self.x_shape))
+
+
+def folding(plan: Plan, geometry: Geometry, images: int, rows: int) -> Folding | FlatFolding:
+    """The simplest that does it."""
+    same_width = geometry.stride == (1, 1) and geometry.positions[1] == geometry.size[1]
+    if same_width and rows == geometry.positions[0]:
+        return FlatFolding(plan, geometry, images)
+    return Folding(plan, geometry, images, rows)

@@ -37,7 +37,7 @@ import numpy as np
 
 from manual.kernels import bounds, threads
 from manual.kernels.engine import Engine
-from manual.kernels.folding import Folding
+from manual.kernels.folding import folding
 from manual.kernels.geometry import Geometry
 from manual.kernels.plans import Plan, cache
 from manual.kernels.unfolding import Unfolding
@@ -137,7 +137,7 @@ class Total:
     """A sum of matrix products over blocks and images, for one thread."""
 
     def __init__(self, plan: Plan, images: int, *shape: int) -> None:
-        self.products = plan.empty(images, *shape)
+        self.products = plan.empty(images if images > 1 else 0, *shape)
         self.total = plan.empty(*shape)
         self.partial = plan.empty(*shape)
         self.started = False
@@ -177,7 +177,7 @@ class BackwardByColumns(Plan):
         cut = Blocking(geometry, 2 * geometry.taps + 1, self.dtype.itemsize, min(parts, max(geometry.batch, 1)))
         self.tasks = cut.tasks
         self.unfoldings = [Unfolding(self, geometry, cut.images, cut.rows, ones=True) for _ in self.tasks]
-        self.foldings = [Folding(self, geometry, cut.images, cut.rows) for _ in self.tasks]
+        self.foldings = [folding(self, geometry, cut.images, cut.rows) for _ in self.tasks]
         shape = (geometry.groups, geometry.taps + 1, geometry.outputs)
         self.totals = [Total(self, cut.images, *shape) for _ in self.tasks]
 
@@ -192,16 +192,16 @@ class BackwardByColumns(Plan):
         return grad_x, np.array(grad_filters, order="C"), grad_biases
 
     def part(self, g: Array, x: Array, weights: Array, grad_x: Array, part: int) -> None:
-        unfolding, folding, total = self.unfoldings[part], self.foldings[part], self.totals[part]
+        unfolding, total = self.unfoldings[part], self.totals[part]
         total.started = False
         for task in self.tasks[part]:
             unfolding.load(x[task.images])
             g_images, out = np.ascontiguousarray(g[task.images]), grad_x[task.images]
             g_matrices = matrices(g_images, self.geometry.groups)
-            for block, sheet in zip(unfolding.blocks, folding.sheets, strict=True):
+            for number, block in enumerate(unfolding.blocks):
                 cols = unfolding.fill(block, len(out))
                 total.add(cols, g_matrices[..., block.places].swapaxes(2, 3))  # (2)
-                folding.fold(sheet, g_images[:, :, block.rows], weights, out)  # (3)
+                self.foldings[part].fold(number, g_images, weights, out)  # (3)
 
 
 class BackwardByCorrelation(Plan):

@@ -21,7 +21,7 @@ import numpy as np
 
 from manual.kernels import bounds, threads
 from manual.kernels.engine import Engine
-from manual.kernels.folding import FlatFolding, Folding
+from manual.kernels.folding import folding
 from manual.kernels.gemm import BackwardByCorrelation, Total, by_correlation, matrices, sum_of
 from manual.kernels.geometry import Geometry
 from manual.kernels.plans import Plan, cache
@@ -84,18 +84,14 @@ class Backward(Small):
     def __init__(self, geometry: Geometry, dtype: Any) -> None:
         super().__init__(geometry, dtype)
         rows, _ = geometry.positions
-        self.flat = FlatFolding(self, geometry, self.images) if FlatFolding.can(geometry) else None
-        self.folding = Folding(self, geometry, self.images, rows) if self.flat is None else None
+        self.folding = folding(self, geometry, self.images, rows)
         self.total = Total(self, self.images, geometry.groups, geometry.taps + 1, geometry.outputs)
 
     def run(self, g: Array, x: Array, filters: Array) -> tuple[Array, Array, Array]:
         geometry, unfolding, (block,) = self.geometry, self.unfolding, self.unfolding.blocks
         total = self.total
         weights = filters.reshape(geometry.groups, geometry.outputs, geometry.taps).swapaxes(1, 2)
-        grad_x = (np.empty if self.folding is None or self.folding.covers else np.zeros)(
-            geometry.input_shape, self.dtype
-        )
-        flat_grad_x = grad_x.reshape(*grad_x.shape[:2], geometry.size[0] * geometry.size[1])
+        grad_x = (np.empty if self.folding.covers else np.zeros)(geometry.input_shape, self.dtype)
         total.started = False
         for group in self.slices:
             unfolding.load(x[group])
@@ -103,10 +99,7 @@ class Backward(Small):
             cols = unfolding.fill(block, len(g_images))
             g_matrices = matrices(g_images, geometry.groups)
             total.add(cols, g_matrices.swapaxes(2, 3))  # (2)
-            if self.flat is not None:
-                self.flat.fold(g_matrices, weights, flat_grad_x[group])  # (3)
-            elif self.folding is not None:
-                self.folding.fold(self.folding.sheets[0], g_images, weights, grad_x[group])  # (3)
+            self.folding.fold(0, g_images, weights, grad_x[group])  # (3)
         sums = sum_of([total]).swapaxes(1, 2)  # (groups, outputs, taps + 1)
         grad_filters = sums[:, :, : geometry.taps].reshape(geometry.filters_shape)
         return grad_x, np.array(grad_filters, order="C"), sums[:, :, geometry.taps].flatten()

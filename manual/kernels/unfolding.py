@@ -29,8 +29,7 @@ Array = np.ndarray
 class Block(NamedTuple):
     """One block of output rows, for a group of images."""
 
-    rows: slice  # of the output
-    places: slice  # the same in the flattened (H_out·W_out)
+    places: slice  # of the flattened (H_out·W_out)
     copies: list[tuple[Array, Array]]  # to, from
     zeros: list[Array]  # entries of cols that wrapped around
     cols: Array  # (images, groups, taps [+ 1 row of ones], places)
@@ -105,7 +104,7 @@ class Unfolding:
             shape = (*channels, taps_h, taps_w, rows * columns)
             strides = (image, group, channel, d * width * size, e * size, size)
             view = as_strided(source[:, :, start * width :], shape, strides)
-            return Block(slice(start, stop), places, [(to.reshape(shape), view)], wrapped(to, e, left), cols)
+            return Block(places, [(to.reshape(shape), view)], wrapped(to, e, left), cols)
         copies = []
         row = source.strides[2]
         for number, taps in enumerate(taps_by_residue(taps_w, t, e)):
@@ -115,7 +114,7 @@ class Unfolding:
                 (image, group, channel, d * row, taps.by * size, s * row, size),
             )
             copies.append((to[:, :, :, :, taps.first :: taps.step], view))
-        return Block(slice(start, stop), places, copies, [], cols)
+        return Block(places, copies, [], cols)
 
     def load(self, x: Array) -> None:
         """Take in images (at most `images`); what is around them stays zero."""
