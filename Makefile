@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: bench-judge help crosscheck test lint format bench bench-smoke clean
+.PHONY: bench-judge mutants help crosscheck test lint format bench bench-smoke clean
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -18,6 +18,8 @@ help:
 	@echo "make lint         format check, lint and type check"
 	@echo "make format       rewrite the code in the project's format, with the lint's safe fixes"
 	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
+	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
+	@echo "make bench-judge  measure what a check costs"
 	@echo "make bench        time the convolution beside its peers and print a table"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
 	@echo "make clean        remove the environment and the caches"
@@ -80,3 +82,7 @@ $(BIN)/.lint: $(BIN)/.test
 # What a check costs.
 bench-judge: $(BIN)/.test
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks.judge
+
+# The proof of the judge: planted mistakes, and 2,000 healthy checks.
+mutants: $(BIN)/.test
+	$(BIN)/python -m tests.mutants.proof

@@ -248,7 +248,7 @@ class Auditor:
                     f"the gradient of {k} at one point changes after a call at another point",
                     fails=True,
                 )
-            elif far(states[2], states[1]) and not far(grown[1], grown[0]):
+            elif far(first[k] + grown[0], first[k]) and not far(grown[1], grown[0]):
                 self.add(
                     "accumulates",
                     f"the gradient of {k} grows by the same amount with every call",

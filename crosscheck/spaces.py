@@ -1,0 +1,353 @@
+"""Spaces: one description of what a layer can be configured to, from which everything that needs configurations draws.
+
+A space has dimensions (sizes, hyper-parameters, dtypes, kinds of values), each with its choices, the simplest first, a
+rule that says which combinations exist, and a way to make an operation of a point. The case table names some
+points; the random healthy checks, the Hypothesis strategy, surveys and sweeps draw others; `cover` gives few points in
+which every pair of choices meets; `shrink` leads a failing point towards the simplest that still fails.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from crosscheck.operation import Operation, from_layer, from_loss
+from manual import (
+    ConvolutionalLayer,
+    FlattenLayer,
+    FullyConnectedLayer,
+    Layer,
+    LayeredNeuralNetwork,
+    LinearActivation,
+    LinearLayer,
+    MaxPoolingLayer,
+    MeanSquaredError,
+    ReLUActivation,
+    SigmoidActivation,
+    SoftmaxCrossEntropy,
+    SoftReLUActivation,
+    TanhActivation,
+)
+
+Array = np.ndarray
+Rng = np.random.Generator
+Point = dict[str, Any]
+
+# Dimensions that change the numbers only, not what is computed: a new choice needs no new compilation.
+VALUE_DIMENSIONS = ("values",)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A layer's configurations.
+
+    Args:
+        name: the file of `manual` it is about.
+        dimensions: the choices of each, the simplest first.
+        make: (point, rng) -> the operation there.
+        valid: which points exist.
+    """
+
+    name: str
+    dimensions: dict[str, tuple[Any, ...]]
+    make: Callable[[Point, Rng], Operation]
+    valid: Callable[[Point], bool] = field(default=lambda point: True)
+
+    def points(self) -> Iterator[Point]:
+        """Every valid point, the simplest first."""
+        for choices in product(*self.dimensions.values()):
+            point = dict(zip(self.dimensions, choices, strict=True))
+            if self.valid(point):
+                yield point
+
+    def simplest(self) -> Point:
+        return next(self.points())
+
+    def point(self, **choices: Any) -> Point:
+        """The simplest point with some choices made; a ValueError if it does not exist."""
+        unknown = set(choices) - set(self.dimensions)
+        if unknown:
+            raise ValueError(
+                f"{self.name} has no dimension {', '.join(sorted(unknown))}; it has {', '.join(self.dimensions)}"
+            )
+        point = {**{k: c[0] for k, c in self.dimensions.items()}, **choices}
+        if not self.valid(point):
+            raise ValueError(f"{self.name} has no point {point}")
+        return point
+
+    def draw(self, rng: Rng) -> Point:
+        """A random valid point."""
+        while True:
+            point = {k: choices[rng.integers(len(choices))] for k, choices in self.dimensions.items()}
+            if self.valid(point):
+                return point
+
+    def values(self, rng: Rng) -> Point:
+        """A random choice of what changes only the numbers."""
+        return {
+            k: self.dimensions[k][rng.integers(len(self.dimensions[k]))]
+            for k in VALUE_DIMENSIONS
+            if k in self.dimensions
+        }
+
+    def cover(self, strength: int = 2) -> list[Point]:
+        """Few points in which every combination of `strength` choices meets that any valid point holds; greedy.
+
+        The order is fixed: the same space gives the same cover.
+        """
+        names = list(self.dimensions)
+        everything = (
+            list(self.points()) if self.size <= 20_000 else [self.draw(np.random.default_rng(i)) for i in range(20_000)]
+        )
+        meets = [frozenset(self.combinations(point, names, strength)) for point in everything]
+        wanted = set().union(*meets)
+        chosen = []
+        while wanted:
+            best = max(range(len(everything)), key=lambda i: len(meets[i] & wanted))
+            chosen.append(everything[best])
+            wanted -= meets[best]
+        return chosen
+
+    @property
+    def size(self) -> int:
+        """How many combinations there are, valid or not."""
+        return int(np.prod([len(c) for c in self.dimensions.values()], dtype=np.int64))
+
+    @staticmethod
+    def combinations(point: Point, names: list[str], strength: int) -> Iterator[tuple[Any, ...]]:
+        for group in combinations(names, strength):
+            yield tuple((name, repr(point[name])) for name in group)
+
+    def shrink(self, point: Point, fails: Callable[[Point], bool]) -> Point:
+        """The simplest point found that still fails: each dimension in turn moved to its simplest failing choice."""
+        if not fails(point):
+            raise ValueError(f"the point to shrink does not fail: {point}")
+        moved = True
+        while moved:
+            moved = False
+            for name, choices in self.dimensions.items():
+                for choice in choices[: index_of(choices, point[name])]:
+                    simpler = {**point, name: choice}
+                    if self.valid(simpler) and fails(simpler):
+                        point, moved = simpler, True
+                        break
+        return point
+
+    def strategy(self) -> Any:
+        """The valid points as a Hypothesis strategy (which shrinks towards the first choices)."""
+        from hypothesis import strategies
+
+        each = {k: strategies.sampled_from(choices) for k, choices in self.dimensions.items()}
+        return strategies.fixed_dictionaries(each).filter(self.valid)
+
+    def operation(self, point: Point, seed: int) -> Operation:
+        """The operation at a point; the same seed gives the same numbers."""
+        return self.make(point, np.random.default_rng([seed, zlib.crc32(self.name.encode())]))
+
+
+def index_of(choices: tuple[Any, ...], choice: Any) -> int:
+    return next((i for i, c in enumerate(choices) if c is choice or c == choice), len(choices))
+
+
+# ---------------------------------------------------------------------- kinds of values
+
+VALUES = ("normal", "zeros", "ties", "scaled", "offset", "decades")
+
+
+def drawn(kind: str, shape: tuple[int, ...], rng: Rng) -> Array:
+    """Numbers of one kind: normal, a third zeros, quarters that tie, of an extreme scale, far from 0, over decades."""
+    a = rng.normal(size=shape)
+    if kind == "zeros":
+        return np.where(rng.random(shape) < 0.3, 0.0, a)
+    if kind == "ties":
+        return np.round(4 * a) / 4
+    if kind == "scaled":
+        return a * 10.0 ** rng.uniform(-6, 2)
+    if kind == "offset":
+        return a + 10.0 ** rng.uniform(0, 1.5)
+    if kind == "decades":
+        return a * 10.0 ** rng.uniform(-6, 1, shape)
+    return a
+
+
+def layer_operation(layer: Layer, shape: tuple[int, ...], values: str, rng: Rng) -> Operation:
+    """The layer with all parameters nonzero, at inputs of one kind."""
+    if layer.parameters.size:
+        noise = rng.choice([-1.0, 1.0], layer.parameters.size) * rng.uniform(0.05, 0.3, layer.parameters.size)
+        layer.parameters = layer.parameters + noise
+    return from_layer(layer, drawn(values, shape, rng).astype(layer.dtype))
+
+
+# ---------------------------------------------------------------------- the spaces
+
+DTYPES = (np.float64, np.float32)
+ACTIVATIONS = (None, ReLUActivation, TanhActivation, SigmoidActivation, SoftReLUActivation, LinearActivation)
+
+
+def convolution(p: Point, rng: Rng) -> Operation:
+    layer = ConvolutionalLayer(
+        p["channels"] * p["groups"],
+        p["filters"] * p["groups"],
+        p["kernel"],
+        p["stride"],
+        p["padding"],
+        p["activation"],
+        dilation=p["dilation"],
+        groups=p["groups"],
+        dtype=p["dtype"],
+        rng=rng,
+    )
+    return layer_operation(layer, (p["batch"], p["channels"] * p["groups"], *p["size"]), p["values"], rng)
+
+
+def convolution_exists(p: Point) -> bool:
+    if p["padding"] == "same":
+        return True
+    reach = [d * (k - 1) + 1 for d, k in zip(p["dilation"], p["kernel"], strict=True)]
+    sides = [sum(side) if isinstance(side, tuple) else 2 * side for side in p["padding"]]
+    return all(n + side >= r for n, side, r in zip(p["size"], sides, reach, strict=True))
+
+
+CONVOLUTION = Space(
+    "convolution",
+    {
+        "batch": (1, 2, 4),
+        "channels": (1, 2, 3),
+        "filters": (1, 3, 2),
+        "size": ((1, 1), (3, 5), (5, 6), (7, 4)),
+        "kernel": ((1, 1), (2, 3), (3, 3), (3, 2)),
+        "stride": ((1, 1), (2, 1), (2, 2), (3, 4)),
+        "padding": ((0, 0), (1, 1), (1, 2), ((1, 0), (0, 2)), "same"),
+        "dilation": ((1, 1), (2, 1)),
+        "groups": (1, 2),
+        "activation": ACTIVATIONS,
+        "dtype": DTYPES,
+        "values": VALUES,
+    },
+    convolution,
+    convolution_exists,
+)
+
+POOLING = Space(
+    "max_pooling",
+    {
+        "batch": (1, 2),
+        "channels": (1, 3),
+        "size": ((1, 1), (4, 6), (5, 4), (7, 9)),
+        "window": ((1, 1), (2, 2), (3, 2), (3, 3)),
+        "stride": (None, (1, 1), (2, 1), (3, 4)),
+        "dtype": DTYPES,
+        "values": VALUES,
+    },
+    lambda p, rng: layer_operation(
+        MaxPoolingLayer(p["window"], p["stride"], dtype=p["dtype"]),
+        (p["batch"], p["channels"], *p["size"]),
+        p["values"],
+        rng,
+    ),
+    lambda p: all(n >= k for n, k in zip(p["size"], p["window"], strict=True)),
+)
+
+FLATTEN = Space(
+    "flatten",
+    {
+        "shape": ((1, 1), (2, 3, 4), (3, 2, 4, 5)),
+        "start": (1, 0, -2),
+        "dtype": DTYPES,
+        "values": VALUES,
+    },
+    lambda p, rng: layer_operation(FlattenLayer(p["start"], dtype=p["dtype"]), p["shape"], p["values"], rng),
+)
+
+LINEAR = Space(
+    "linear",
+    {
+        "batch": (1, 3, 8),
+        "inputs": (1, 5, 12),
+        "outputs": (1, 4, 7),
+        "activation": ACTIVATIONS,
+        "dtype": DTYPES,
+        "values": VALUES,
+    },
+    lambda p, rng: layer_operation(
+        FullyConnectedLayer(p["inputs"], p["outputs"], p["activation"], dtype=p["dtype"], rng=rng),
+        (p["batch"], p["inputs"]),
+        p["values"],
+        rng,
+    ),
+)
+
+ACTIVATION = Space(
+    "activation",
+    {
+        "layer": ACTIVATIONS[1:],
+        "shape": ((1,), (3, 5), (2, 3, 2, 4)),
+        "dtype": DTYPES,
+        "values": VALUES,
+    },
+    lambda p, rng: layer_operation(p["layer"](dtype=p["dtype"]), p["shape"], p["values"], rng),
+)
+
+
+def squared(p: Point, rng: Rng) -> Operation:
+    prediction, target = (drawn(p["values"], p["shape"], rng).astype(p["dtype"]) for _ in range(2))
+    return from_loss(MeanSquaredError(), prediction, target)
+
+
+SQUARED = Space("mean_squared_error", {"shape": ((1,), (4, 3), (2, 3, 5)), "dtype": DTYPES, "values": VALUES}, squared)
+
+
+def entropy(p: Point, rng: Rng) -> Operation:
+    prediction = drawn(p["values"], (p["batch"], p["classes"]), rng).astype(p["dtype"])
+    labels = rng.integers(0, p["classes"], p["batch"])
+    target = labels if p["target"] == "labels" else rng.dirichlet(np.ones(p["classes"]), p["batch"]).astype(p["dtype"])
+    return from_loss(SoftmaxCrossEntropy(), prediction, target)
+
+
+ENTROPY = Space(
+    "softmax_cross_entropy",
+    {
+        "batch": (1, 2, 5),
+        "classes": (1, 2, 6),
+        "target": ("labels", "probabilities"),
+        "dtype": DTYPES,
+        "values": VALUES,
+    },
+    entropy,
+)
+
+
+def network(p: Point, rng: Rng) -> Operation:
+    rows, columns = p["size"][0] // 2, p["size"][1] // 2
+    layers = [
+        ConvolutionalLayer(1, p["filters"], 3, padding=1, activation=p["activation"], rng=rng),
+        MaxPoolingLayer(2),
+        FlattenLayer(),
+        LinearLayer(p["filters"] * rows * columns, p["classes"], rng=rng),
+    ]
+    made = LayeredNeuralNetwork(layers).astype(p["dtype"])
+    return layer_operation(made, (p["batch"], 1, *p["size"]), p["values"], rng)
+
+
+NETWORK = Space(
+    "network",
+    {
+        "batch": (1, 3),
+        "size": ((2, 2), (4, 6)),
+        "filters": (1, 3),
+        "classes": (1, 4),
+        "activation": ACTIVATIONS[:3],
+        "dtype": DTYPES,
+        "values": VALUES,
+    },
+    network,
+)
+
+SPACES: dict[str, Space] = {
+    space.name: space for space in (CONVOLUTION, POOLING, FLATTEN, LINEAR, ACTIVATION, SQUARED, ENTROPY, NETWORK)
+}

@@ -1,0 +1,31 @@
+"""Planted mistakes, a quick share of them: all caught, nearly all named. `make mutants` runs the whole proof."""
+
+import pytest
+
+from crosscheck.judge import judge
+from tests.mutants.proof import EVERY_KIND, outcome
+from tests.mutants.table import Mutant, table
+
+TABLE = table()
+# One of every kind and operation is enough here: the others differ in detail.
+QUICK = list({(m.kind, m.name.split(":")[0]): m for m in TABLE}.values())
+
+
+def test_there_are_enough_and_of_every_kind() -> None:
+    assert len(TABLE) >= 80
+    assert {m.kind for m in TABLE} == EVERY_KIND
+    assert len({m.name for m in TABLE}) == len(TABLE)
+
+
+@pytest.mark.parametrize("mutant", QUICK, ids=lambda m: m.name)
+def test_a_planted_mistake_is_caught_and_named(mutant: Mutant) -> None:
+    found = outcome(mutant, seed=1)
+    assert found.caught
+    assert found.named, found.said
+
+
+@pytest.mark.parametrize("mutant", list({m.healthy: m for m in TABLE}.values()), ids=lambda m: f"behind {m.name}")
+def test_the_healthy_operation_behind_it_passes(mutant: Mutant) -> None:
+    import numpy as np
+
+    judge(mutant.healthy(np.random.default_rng(1)), differences=False).raise_for_failure()
