@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from manual import kernels
-from manual.kernels import ENGINES, threads
+from manual.kernels import ENGINES, gemm, threads, transform, winograd
 
 Array = np.ndarray
 
@@ -224,39 +224,41 @@ def test_a_child_process(method: str) -> None:
 # ---------------------------------------------------------------------- plans
 
 
+@pytest.mark.parametrize("calls", [pytest.param(2500, id="serial"), pytest.param(250, id="pool")])
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name not in ("definition", "pointwise")])
-def test_two_threads_at_one_shape(engine: str) -> None:
-    """10,000 calls of one shape, from two threads at once with different data: always the same results, no growth."""
-    shape = ((2, 2, 6, 5), (3, 2, 3, 3))
-    if ENGINES[engine].refusal(kernels.forward(*arrays(*shape))[1].geometry):
-        pytest.skip("not this shape")
-    failures: list[str] = []
+def test_two_callers_at_one_shape(engine: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of calls of one shape, two at a time with different data: always the same results, no growth."""
+    if calls < 2500:
+        for module in (gemm, transform, winograd):
+            monkeypatch.setattr(module, "PARALLEL", 0)
+    failures: list[int] = []
 
-    def call(seed: int, calls: int) -> None:
+    def call(seed: int, times: int) -> None:
         rng = np.random.default_rng(seed)
-        data = [rng.standard_normal(array.shape) for array in arrays(*shape)]
+        data = [rng.standard_normal(array.shape) for array in arrays((2, 2, 6, 5), (3, 2, 3, 3))]
         y, saved = kernels.forward(*data, engine=engine)
-        gradients = kernels.backward(y, saved)
-        for _ in range(calls):
+        results = (y, *kernels.backward(y, saved))
+        for _ in range(times):
             y_again, saved = kernels.forward(*data, engine=engine)
-            again = kernels.backward(y_again, saved)
-            if not all(np.array_equal(a, b) for a, b in zip((y, *gradients), (y_again, *again), strict=True)):
-                failures.append(f"seed {seed}")
+            again = (y_again, *kernels.backward(y_again, saved))
+            if not all(map(np.array_equal, again, results)):
+                failures.append(seed)
                 return
 
-    def both(calls: int) -> None:
-        callers = [threading.Thread(target=call, args=(seed, calls)) for seed in range(2)]
+    def both(times: int) -> None:
+        callers = [threading.Thread(target=call, args=(seed, times)) for seed in range(2)]
         for caller in callers:
             caller.start()
         for caller in callers:
             caller.join()
 
-    both(50)
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    both(2500)
-    grown = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
+    with threads.threads(2):
+        both(50)
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        both(calls)
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
     assert not failures
     assert grown < 200_000
 
@@ -286,3 +288,9 @@ def test_scratch_stays_small_whatever_the_batch() -> None:
             tracemalloc.stop()
             results = y.nbytes + sum(gradient.nbytes for gradient in gradients)
             assert peak - results < 48 * 2**20, (engine, batch, peak - results)
+
+
+def test_columns_of_many_groups_stay_small() -> None:
+    geometry = kernels.describe((16, 64, 56, 56), (64, 1, 3, 3), (64,), (1, 1), ((1, 1), (1, 1)), (1, 1), 64)
+    for plan in (gemm.Forward, gemm.BackwardByColumns, gemm.BackwardByCorrelation):
+        assert plan(geometry, np.float64, 2).nbytes < 16 * 2**20

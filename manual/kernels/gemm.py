@@ -107,7 +107,7 @@ class Forward(Plan):
     def __init__(self, geometry: Geometry, dtype: Any, parts: int, *, bias: bool = True) -> None:
         super().__init__(dtype)
         self.geometry, self.bias = geometry, bias
-        cut = Blocking(geometry, geometry.taps + 1, self.dtype.itemsize, parts)
+        cut = Blocking(geometry, geometry.groups * (geometry.taps + 1), self.dtype.itemsize, parts)
         self.tasks = cut.tasks
         self.unfoldings = [Unfolding(self, geometry, cut.images, cut.rows, ones=bias) for _ in self.tasks]
         self.weights = self.empty(geometry.groups, geometry.outputs, geometry.taps + bias)
@@ -174,7 +174,8 @@ class BackwardByColumns(Plan):
         super().__init__(dtype)
         self.geometry = geometry
         # Blocks of one image follow each other in one thread: folding carries sums from one to the next.
-        cut = Blocking(geometry, 2 * geometry.taps + 1, self.dtype.itemsize, min(parts, max(geometry.batch, 1)))
+        rows = geometry.groups * (2 * geometry.taps + 1)
+        cut = Blocking(geometry, rows, self.dtype.itemsize, min(parts, max(geometry.batch, 1)))
         self.tasks = cut.tasks
         self.unfoldings = [Unfolding(self, geometry, cut.images, cut.rows, ones=True) for _ in self.tasks]
         self.foldings = [folding(self, geometry, cut.images, cut.rows) for _ in self.tasks]
@@ -216,7 +217,7 @@ class BackwardByCorrelation(Plan):
             size=geometry.positions,
             padding=geometry.adjoint_padding,
         )
-        cut = Blocking(self.adjoint, self.adjoint.taps, self.dtype.itemsize, parts)
+        cut = Blocking(self.adjoint, geometry.groups * self.adjoint.taps, self.dtype.itemsize, parts)
         self.tasks = cut.tasks
         self.unfoldings = [Unfolding(self, self.adjoint, cut.images, cut.rows, ones=False) for _ in self.tasks]
         shape = (geometry.groups, self.adjoint.taps, geometry.inputs)
