@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.operation import Operation, from_layer, from_loss, with_loss
+from crosscheck import spaces
+from crosscheck.operation import Operation, from_layer, with_loss
+from crosscheck.spaces import Space
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,
@@ -25,7 +27,6 @@ from manual import (
     LinearActivation,
     LinearLayer,
     MaxPoolingLayer,
-    MeanSquaredError,
     ReLUActivation,
     SigmoidActivation,
     SoftmaxCrossEntropy,
@@ -135,79 +136,85 @@ def channels(count: int) -> dict[str, tuple[Any, ...]]:
     return {f"channel {c}": (slice(None), c) for c in range(count)}
 
 
-# ---------------------------------------------------------------------- the layers
+# ---------------------------------------------------------------------- the layers: named points of their spaces
 
-CONVOLUTION = layer_case(
-    "convolution",
-    "2→3, 3×3, padding 1",
-    lambda rng: ConvolutionalLayer(2, 3, 3, padding=1, rng=rng),
-    (2, 2, 5, 6),
-)
-POOLING = layer_case("max_pooling", "3×3, stride 2", lambda rng: MaxPoolingLayer(3, 2), (2, 3, 7, 9))
+
+def row(space: Space, configuration: str, *, layer: str = "", **choices: Any) -> Case:
+    """A point of a space with a name."""
+    layer = layer or space.name
+    point = space.point(**choices)
+    return Case(f"{layer} {configuration}", "layer", layer, configuration, lambda rng: space.make(point, rng))
+
+
+IMAGES = {"batch": 2, "channels": 2, "filters": 3, "size": (5, 6), "kernel": (3, 3)}
+PADDED = row(spaces.CONVOLUTION, "2→3, 3×3, padding 1", **IMAGES, padding=(1, 1))
+POOLED = row(spaces.POOLING, "3×3, stride 2", batch=2, channels=3, size=(7, 9), window=(3, 3), stride=(2, 2))
 
 
 def convolutions() -> Iterator[Case]:
-    def row(configuration: str, shape: Shape, *args: object, **options: object) -> Case:
-        return layer_case(
-            "convolution",
-            configuration,
-            lambda rng: ConvolutionalLayer(*args, **options, rng=rng),  # type: ignore[arg-type]
-            shape,
-        )
+    def point(configuration: str, **choices: Any) -> Case:
+        return row(spaces.CONVOLUTION, configuration, **choices)
 
-    yield CONVOLUTION
-    yield row("3→2, 2×3, stride (2, 1), padding (1, 2)", (2, 3, 6, 5), 3, 2, (2, 3), stride=(2, 1), padding=(1, 2))
-    yield row("4→2, 1×1", (3, 4, 2, 5), 4, 2, 1)
-    yield row("2→3, kernel as large as the input", (4, 2, 3, 5), 2, 3, (3, 5))
-    yield row("1→1, every size one", (1, 1, 1, 1), 1, 1, 1)
-    yield row("2→4, 2×2, stride 3, ragged end", (3, 2, 8, 9), 2, 4, 2, stride=3)
-    yield row("3→2, 3×2, padding wider than kernel", (1, 3, 2, 3), 3, 2, (3, 2), padding=(3, 2))
-    yield row("2→3, 3×2, dilation (2, 3)", (2, 2, 7, 8), 2, 3, (3, 2), dilation=(2, 3))
-    yield row("4→6, 2×3, 2 groups, padding per side", (2, 4, 5, 6), 4, 6, (2, 3), padding=((1, 0), (0, 2)), groups=2)
-    yield row("3→6, 3×3, depthwise, same, stride 2", (2, 3, 6, 5), 3, 6, 3, stride=2, padding="same", groups=3)
-    yield row("2→3, 3×3, ReLU", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=ReLUActivation())
-    yield row("2→3, 3×3, tanh", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=TanhActivation())
-    yield row("2→3, 3×3, sigmoid", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=SigmoidActivation())
-    yield row("2→3, 3×3, soft ReLU", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=SoftReLUActivation())
-    yield row("2→3, 3×3, linear activation", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=LinearActivation())
-    yield row(
-        "2→3, 3×3, ReLU, float32", (2, 2, 5, 6), 2, 3, 3, padding=1, activation=ReLUActivation(), dtype=np.float32
+    yield PADDED
+    yield point(
+        "3→2, 2×3, stride (2, 1), padding (1, 2)",
+        **{"batch": 2, "channels": 3, "filters": 2, "size": (6, 5), "kernel": (2, 3), "stride": (2, 1)},
+        padding=(1, 2),
     )
+    yield point("4→2, 1×1", batch=3, channels=4, filters=2, size=(2, 5))
+    yield point("2→3, kernel as large as the input", batch=4, channels=2, filters=3, size=(3, 5), kernel=(3, 5))
+    yield point("1→1, every size one")
+    yield point(
+        "2→4, 2×2, stride 3, ragged end", batch=3, channels=2, filters=4, size=(8, 9), kernel=(2, 2), stride=(3, 3)
+    )
+    yield point(
+        "3→2, 3×2, padding wider than kernel", channels=3, filters=2, size=(2, 3), kernel=(3, 2), padding=(3, 2)
+    )
+    yield point(
+        "2→3, 3×2, dilation (2, 3)", batch=2, channels=2, filters=3, size=(7, 8), kernel=(3, 2), dilation=(2, 3)
+    )
+    yield point(
+        "4→6, 2×3, 2 groups, padding per side",
+        **{"batch": 2, "channels": 2, "filters": 3, "groups": 2, "size": (5, 6), "kernel": (2, 3)},
+        padding=((1, 0), (0, 2)),
+    )
+    yield point(
+        "3→6, 3×3, depthwise, same, stride 2",
+        **{"batch": 2, "filters": 2, "groups": 3, "size": (6, 5), "kernel": (3, 3), "stride": (2, 2)},
+        padding="same",
+    )
+    for activation, title in ACTIVATIONS.items():
+        yield point(f"2→3, 3×3, {title}", **IMAGES, padding=(1, 1), activation=activation)
+    yield point("2→3, 3×3, ReLU, float32", **IMAGES, padding=(1, 1), activation=ReLUActivation, dtype=np.float32)
 
 
 def poolings() -> Iterator[Case]:
-    def row(configuration: str, shape: Shape, *args: object, **options: object) -> Case:
-        return layer_case(
-            "max_pooling",
-            configuration,
-            lambda rng: MaxPoolingLayer(*args, **options),  # type: ignore[arg-type]
-            shape,
-        )
+    def point(configuration: str, **choices: Any) -> Case:
+        return row(spaces.POOLING, configuration, **choices)
 
-    yield row("2×2", (2, 3, 4, 6), 2)
-    yield POOLING
-    yield row("3×2, stride 1: every window overlaps", (2, 2, 5, 4), (3, 2), 1)
-    yield row("2×3, stride (3, 4): gaps", (1, 2, 8, 9), (2, 3), (3, 4))
-    yield row("2×2, ragged end", (3, 1, 5, 7), 2)
-    yield row("window as large as the input", (2, 3, 4, 5), (4, 5))
-    yield row("1×1", (2, 1, 3, 4), 1)
-    yield row("3×3, stride 2, float32", (2, 3, 7, 9), 3, 2, dtype=np.float32)
+    yield point("2×2", batch=2, channels=3, size=(4, 6), window=(2, 2))
+    yield POOLED
+    yield point("3×2, stride 1: every window overlaps", batch=2, channels=2, size=(5, 4), window=(3, 2), stride=(1, 1))
+    yield point("2×3, stride (3, 4): gaps", channels=2, size=(8, 9), window=(2, 3), stride=(3, 4))
+    yield point("2×2, ragged end", batch=3, size=(5, 7), window=(2, 2))
+    yield point("window as large as the input", batch=2, channels=3, size=(4, 5), window=(4, 5))
+    yield point("1×1", batch=2, size=(3, 4))
+    yield point(
+        "3×3, stride 2, float32",
+        **{"batch": 2, "channels": 3, "size": (7, 9), "window": (3, 3), "stride": (2, 2)},
+        dtype=np.float32,
+    )
 
 
 def dense() -> Iterator[Case]:
-    yield layer_case("flatten", "from axis 1", lambda rng: FlattenLayer(), (3, 2, 4, 5))
-    yield layer_case("flatten", "axes 2 to 3", lambda rng: FlattenLayer(2, 3), (3, 2, 4, 5))
-    yield layer_case("flatten", "axes 1 to 2", lambda rng: FlattenLayer(1, -2), (3, 2, 4, 5))
-    yield layer_case("linear", "7→4", lambda rng: LinearLayer(7, 4, rng=rng), (3, 7))
-    yield layer_case("linear", "1→1, one sample", lambda rng: LinearLayer(1, 1, rng=rng), (1, 1))
-    yield layer_case("linear", "5→6, float32", lambda rng: LinearLayer(5, 6, dtype=np.float32, rng=rng), (4, 5))
+    yield row(spaces.FLATTEN, "from axis 1", shape=(3, 2, 4, 5))
+    yield row(spaces.FLATTEN, "axes 2 to 3", shape=(3, 2, 4, 5), start=2)
+    yield row(spaces.FLATTEN, "axes 1 to 2", shape=(3, 2, 4, 5), end=-2)
+    yield row(spaces.LINEAR, "7→4", batch=3, inputs=7, outputs=4)
+    yield row(spaces.LINEAR, "1→1, one sample")
+    yield row(spaces.LINEAR, "5→6, float32", batch=4, inputs=5, outputs=6, dtype=np.float32)
     for activation, title in ACTIVATIONS.items():
-        yield layer_case(
-            "linear",
-            f"7→4, {title}",
-            lambda rng, activation=activation: FullyConnectedLayer(7, 4, activation(), rng=rng),
-            (3, 7),
-        )
+        yield row(spaces.LINEAR, f"7→4, {title}", batch=3, inputs=7, outputs=4, activation=activation)
 
 
 ACTIVATIONS: dict[type[Layer], str] = {
@@ -217,45 +224,22 @@ ACTIVATIONS: dict[type[Layer], str] = {
     TanhActivation: "tanh",
     SoftReLUActivation: "soft ReLU",
 }
-FILES: dict[type[Layer], str] = {
-    LinearActivation: "linear_activation",
-    ReLUActivation: "relu",
-    SigmoidActivation: "sigmoid",
-    TanhActivation: "tanh",
-    SoftReLUActivation: "soft_relu",
-}
 
 
 def activations() -> Iterator[Case]:
-    for activation, file in FILES.items():
-        yield layer_case(file, "3×5", lambda rng, a=activation: a(), (3, 5))
-        yield layer_case(file, "2×3×2×4, float32", lambda rng, a=activation: a(dtype=np.float32), (2, 3, 2, 4))
+    for layer in ACTIVATIONS:
+        file = layer().stages()[0].operation
+        yield row(spaces.ACTIVATION, "3×5", layer=file, activation=layer, shape=(3, 5))
+        yield row(
+            spaces.ACTIVATION, "2×3×2×4, float32", layer=file, activation=layer, shape=(2, 3, 2, 4), dtype=np.float32
+        )
 
 
 def losses() -> Iterator[Case]:
-    def row(layer: str, configuration: str, build: Callable[[Rng], Operation]) -> Case:
-        return Case(f"{layer} {configuration}", "layer", layer, configuration, build)
-
-    yield row(
-        "mean_squared_error",
-        "4×3",
-        lambda rng: from_loss(MeanSquaredError(), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))),
-    )
-    yield row(
-        "softmax_cross_entropy",
-        "5 samples, 4 classes, labels",
-        lambda rng: from_loss(SoftmaxCrossEntropy(), 3 * rng.normal(size=(5, 4)), rng.integers(0, 4, 5)),
-    )
-    yield row(
-        "softmax_cross_entropy",
-        "3 samples, 5 classes, probabilities",
-        lambda rng: from_loss(SoftmaxCrossEntropy(), 3 * rng.normal(size=(3, 5)), rng.dirichlet(np.ones(5), 3)),
-    )
-    yield row(
-        "softmax_cross_entropy",
-        "4 samples, 6 classes, float32",
-        lambda rng: from_loss(SoftmaxCrossEntropy(), rng.normal(size=(4, 6)).astype(np.float32), rng.integers(0, 6, 4)),
-    )
+    yield row(spaces.SQUARED, "4×3", shape=(4, 3))
+    yield row(spaces.ENTROPY, "5 samples, 4 classes, labels", batch=5, classes=4)
+    yield row(spaces.ENTROPY, "3 samples, 5 classes, probabilities", batch=3, classes=5, target="probabilities")
+    yield row(spaces.ENTROPY, "4 samples, 6 classes, float32", batch=4, classes=6, dtype=np.float32)
 
 
 # ---------------------------------------------------------------------- compositions
@@ -380,11 +364,11 @@ def all_cases() -> list[Case]:
     """The whole table, the complete network last."""
     return [
         *convolutions(),
-        *spots(CONVOLUTION, "spatial", positions(5, 6)),
-        *spots(CONVOLUTION, "channel", channels(3)),
+        *spots(PADDED, "spatial", positions(5, 6)),
+        *spots(PADDED, "channel", channels(3)),
         *poolings(),
-        *spots(POOLING, "spatial", positions(3, 4)),
-        *spots(POOLING, "channel", channels(3)),
+        *spots(POOLED, "spatial", positions(3, 4)),
+        *spots(POOLED, "channel", channels(3)),
         *dense(),
         *activations(),
         *losses(),

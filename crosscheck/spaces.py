@@ -258,10 +258,11 @@ FLATTEN = Space(
     {
         "shape": ((1, 1), (2, 3, 4), (3, 2, 4, 5)),
         "start": (1, 0, -2),
+        "end": (-1,),
         "dtype": DTYPES,
         "values": VALUES,
     },
-    lambda p, rng: layer_operation(FlattenLayer(p["start"], dtype=p["dtype"]), p["shape"], p["values"], rng),
+    lambda p, rng: layer_operation(FlattenLayer(p["start"], p["end"], dtype=p["dtype"]), p["shape"], p["values"], rng),
 )
 
 LINEAR = Space(
@@ -285,12 +286,12 @@ LINEAR = Space(
 ACTIVATION = Space(
     "activation",
     {
-        "layer": ACTIVATIONS[1:],
+        "activation": ACTIVATIONS[1:],
         "shape": ((1,), (3, 5), (2, 3, 2, 4)),
         "dtype": DTYPES,
         "values": VALUES,
     },
-    lambda p, rng: layer_operation(p["layer"](dtype=p["dtype"]), p["shape"], p["values"], rng),
+    lambda p, rng: layer_operation(p["activation"](dtype=p["dtype"]), p["shape"], p["values"], rng),
 )
 
 

@@ -19,7 +19,7 @@ def test_every_pair_of_choices_meets_in_the_cover(space: Space) -> None:
     cover = space.cover()
     assert all(space.valid(point) for point in cover)
     assert set().union(*map(pairs, cover)) == set().union(*map(pairs, space.points()))
-    assert len(cover) < space.size / 2
+    assert len(cover) <= space.size / 2
     assert cover == space.cover()
 
 
