@@ -47,10 +47,7 @@ def forward(
     Raises TypeError or ValueError, JAX's own, where ranks, channels or dtypes do not fit.
     """
     x, filters, biases = jnp.asarray(x), jnp.asarray(filters), jnp.asarray(biases)
-    if isinstance(padding, str):
-        around = padding.upper()
-    else:
-        around = [(p, p) if isinstance(p, int) else p for p in padding]
+    around = padding.upper() if isinstance(padding, str) else [(p, p) if isinstance(p, int) else p for p in padding]
     y = jax.lax.conv_general_dilated(
         x,
         filters,
