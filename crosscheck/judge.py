@@ -27,7 +27,9 @@ from crosscheck.estimate import (
     Pair,
     compare,
 )
-from crosscheck.exact import ExactRun, Points, exact_run
+from crosscheck.exact import exact_run
+from crosscheck.exact_points import Points
+from crosscheck.exact_result import ExactRun
 from crosscheck.forward_witnesses import moving_witnesses
 from crosscheck.operation import OUTPUT, Arrays, Operation
 from crosscheck.persistence import normwise, persists

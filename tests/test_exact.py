@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from crosscheck.exact import ExactRun, Points, exact_run
+from crosscheck.exact import exact_run
+from crosscheck.exact_points import Points
+from crosscheck.exact_result import ExactRun
 from crosscheck.lattice import NotPolynomial, grain
 from crosscheck.operation import Operation, from_functions, from_layer
 from manual import (
