@@ -42,6 +42,7 @@ from manual.kernels import bounds, threads
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.plans import Plan, cache
+from manual.kernels.residues import PAD, without_aliasing
 from manual.kernels.stages import Stages
 from manual.kernels.toom_cook import longest, transforms
 from manual.kernels.winograd_tiles import Block, Tiles
@@ -93,18 +94,24 @@ class Winograd(Plan):
             per_group = max(1, GROUP // (self.points * (k + c) * size * images * self.down * self.across))
             self.groups = [self.blocks[n : n + per_group] for n in range(0, len(self.blocks), per_group)]
             most = max((sum(b.tiles(self.across) for bs in group for b in bs) for group in self.groups), default=0)
-            self.all_inputs = self.empty(self.points * most * k)
-            self.all_outputs = self.empty(self.points * most * c)
+            self.all_inputs = self.room(most * k)
+            self.all_outputs = self.room(most * c)
         else:
-            self.inputs = [self.empty(self.points * self.largest * k) for _ in range(parts)]
-            self.outputs = [self.empty(self.points * self.largest * c) for _ in range(parts)]
+            self.inputs = [self.room(self.largest * k) for _ in range(parts)]
+            self.outputs = [self.room(self.largest * c) for _ in range(parts)]
 
     def stages(self, group: list[list[Block]]) -> Stages:
         return Stages(group, lambda block: block.tiles(self.across), self.parts)
 
-    def planes(self, buffer: Array, tiles: int, channels: int) -> Array:
-        """(points, tiles, channels) at the start of a buffer."""
-        return buffer[: self.points * tiles * channels].reshape(self.points, tiles, channels)
+    def room(self, length: int) -> Array:
+        """Scratch for planes of at most so many numbers."""
+        return self.empty(self.points * (length + PAD))
+
+    def planes(self, buffer: Array, rows: int, columns: int) -> Array:
+        """(points, rows, columns) at the start of a buffer."""
+        pitch = without_aliasing(rows * columns)
+        planes = buffer[: self.points * pitch].reshape(self.points, pitch)[:, : rows * columns]
+        return planes.reshape(self.points, rows, columns)
 
     def input_of(self, x: Array, block: Block, part: int, to: Array | None = None) -> Array:
         """V of (2) for a block, (points, tiles, k)."""
@@ -120,7 +127,7 @@ class Winograd(Plan):
         A product whose right factor is stored transposed is slow in float32, so each direction has its own.
         """
         first, second, *_ = (filters := filters.swapaxes(0, 1) if turned else filters).shape
-        transformed = np.empty((self.points, first, second), self.dtype)
+        transformed = self.planes(np.empty(self.points * (first * second + PAD), self.dtype), first, second)
         shares = threads.share(first, self.parts)
 
         def part(number: int) -> None:
@@ -177,14 +184,14 @@ class Backward(Winograd):
 
     def __init__(self, geometry: Geometry, dtype: Any, step: Pair, parts: int, *, sizes: bool) -> None:
         super().__init__(geometry, dtype, step, parts, sizes=sizes)
-        shape = (self.points, geometry.outputs, geometry.inputs)
+        shape = (geometry.outputs, geometry.inputs)
         self.ones = self.empty(geometry.positions[0] * geometry.positions[1])
         self.ones[...] = 1
         if self.by_planes:
-            self.sums = [self.empty(*shape)]
+            self.sums = [self.planes(self.room(shape[0] * shape[1]), *shape)]
         else:
-            self.sums = [self.empty(*shape) for _ in range(parts)]
-            self.products = [self.empty(*shape) for _ in range(parts)]
+            self.sums = [self.planes(self.room(shape[0] * shape[1]), *shape) for _ in range(parts)]
+            self.products = [self.planes(self.room(shape[0] * shape[1]), *shape) for _ in range(parts)]
 
     def run(self, g: Array, x: Array, filters: Array, kept: Array | None) -> tuple[Array, Array, Array]:
         if kept is not None and self.by_planes:  # transforming large filters again costs more

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.plans import Plan
+from manual.kernels.residues import PAD, without_aliasing
 
 Array = np.ndarray
 
@@ -54,7 +55,7 @@ class Tiles:
         self.output = plan.zeros(images, rows * m, self.across * p, self.c)
         self.bottom = plan.empty(images, 2, self.across * p + 2, self.k)
         tiles = images * rows * self.across
-        self.planes = plan.empty(tiles * max(n * o * self.k, m * p * self.c))
+        self.planes = plan.empty(max(n * o * (tiles * self.k + PAD), m * p * (tiles * self.c + PAD)))
         self.by_size: dict[tuple[int, int], Views] = {}
 
     def views(self, block: Block) -> Views:
@@ -74,8 +75,10 @@ class Tiles:
             return as_strided(a, shape, (by_row, by_column, by_image, m * by_row, p * by_column, by_channel))
 
         def flat(side: Pair, channels: int) -> Array:
-            shape = (*side, images, rows, across, channels)
-            return self.planes[: np.prod(shape, dtype=int)].reshape(shape)
+            length = images * rows * across * channels
+            pitch, points = without_aliasing(length), side[0] * side[1]
+            planes = self.planes[: points * pitch].reshape(points, pitch)[:, :length]
+            return planes.reshape(*side, images, rows, across, channels)
 
         return Views(
             image,
