@@ -113,9 +113,23 @@ def trace_forward_mode(
         return None
     values, constants = split(inputs, wrt)
     try:
-        return jax.make_jaxpr(along)(values, constants, cotangent, values)
+        traced = jax.make_jaxpr(along)(values, constants, cotangent, values)
     except TypeError:  # a custom_vjp has no forward mode
         return None
+    return None if meets(traced.jaxpr, REVERSE_ONLY) else traced
+
+
+# What JAX leaves in the trace of a forward derivative that goes through a custom_vjp: it fails when it is run.
+REVERSE_ONLY = frozenset(["custom_lin", "custom_vjp_call", "custom_vjp_call_jaxpr"])
+
+
+def meets(jaxpr: core.Jaxpr, names: frozenset[str]) -> bool:
+    """Whether a primitive of these names is in `jaxpr` or in what it calls."""
+    for eqn in jaxpr.eqns:
+        inner = inner_jaxpr(eqn)
+        if eqn.primitive.name in names or (inner is not None and meets(inner[0], names)):
+            return True
+    return False
 
 
 def fingerprint(jaxpr: core.Jaxpr) -> tuple[Any, ...]:

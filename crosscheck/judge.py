@@ -124,6 +124,12 @@ class Judgement:
             statement=self.exact.statement if self.exact.applies else "",
             not_exact="" if self.exact.applies else self.exact.reason,
         )
+        odd = [name for name, g in gradients.items() if g.odd_one_out == AUTODIFF]
+        if odd:
+            sentence = (
+                f"the reference's own gradient of {', '.join(odd)} is the odd one out: a derivative in it is wrong"
+            )
+            self.findings.append(Finding("reference", sentence, True))
         if diagnose and not result.passed:
             self.explain(gradients)
         return result
@@ -276,7 +282,7 @@ class Judgement:
 
     def explain(self, gradients: dict[str, GradientResult]) -> None:
         """Name the mistake behind every wrong gradient."""
-        here = {k: g for k, g in gradients.items() if self.wrong_here(g)}
+        here = {k: g for k, g in gradients.items() if self.wrong_here(g) and g.odd_one_out != AUTODIFF}
         if here:
             truth = {k: self.truth(k) for k in here}
             bound = {k: t.bound + self.estimates[k][HAND].bound for k, t in truth.items()}

@@ -148,7 +148,13 @@ def kept_terms(column: Array, shape: tuple[int, ...]) -> Iterator[tuple[tuple[An
 def differentiable(problem: Problem, name: str) -> bool:
     """Can the terms (1) be had?"""
     known = problem.tape is not None or name in problem.given.jacobians
-    return known and problem.given.v.ndim > 0
+    if not known or problem.given.v.ndim == 0:
+        return False
+    try:
+        columns(problem.given, name, np.zeros((1, problem.given.truth[name].ndim), int))
+    except TypeError:  # a custom_vjp in the reference has no forward mode
+        return False
+    return True
 
 
 def contributions(problem: Problem, name: str) -> Iterator[Candidate]:
