@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: bench-judge mutants help crosscheck test lint format bench bench-smoke clean
+.PHONY: bench-judge mutants jax-versions help crosscheck test lint format bench bench-smoke clean
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -19,6 +19,7 @@ help:
 	@echo "make format       rewrite the code in the project's format, with the lint's safe fixes"
 	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
+	@echo "make jax-versions test the judge on the oldest and the newest JAX that it supports"
 	@echo "make bench-judge  measure what a check costs"
 	@echo "make bench        time the convolution beside its peers and print a table"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
@@ -86,3 +87,17 @@ bench-judge: $(BIN)/.test
 # The proof of the judge: planted mistakes, and 2,000 healthy checks.
 mutants: $(BIN)/.test
 	$(BIN)/python -m tests.mutants.proof
+
+# The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
+JAX_VERSIONS ?= 0.8.0 0.10.2
+JUDGE_TESTS  := tests/test_judge.py tests/test_exact.py tests/test_switches.py tests/test_demo.py
+jax-versions: $(PINS)
+	mkdir -p build
+	grep -v '^jax' constraints.txt > build/constraints-without-jax.txt
+	for version in $(JAX_VERSIONS); do \
+	  test -x build/jax-$$version/bin/python || $(PYTHON) -m venv build/jax-$$version || exit 1; \
+	  build/jax-$$version/bin/python -m pip install --quiet --constraint build/constraints-without-jax.txt \
+	    "jax==$$version" "jaxlib==$$version" click rich platformdirs threadpoolctl numpy pytest || exit 1; \
+	  echo "== JAX $$version"; \
+	  build/jax-$$version/bin/python -m pytest -q $(JUDGE_TESTS) || exit 1; \
+	done
