@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: bench-judge mutants jax-versions help crosscheck test lint format bench bench-smoke clean
+.PHONY: checkers bench-judge mutants jax-versions help crosscheck test lint format bench bench-smoke clean
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -19,6 +19,7 @@ help:
 	@echo "make format       rewrite the code in the project's format, with the lint's safe fixes"
 	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
+	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
 	@echo "make jax-versions test the judge on the oldest and the newest JAX that it supports"
 	@echo "make bench-judge  measure what a check costs"
 	@echo "make bench        time the convolution beside its peers and print a table"
@@ -101,3 +102,8 @@ jax-versions: $(PINS)
 	  echo "== JAX $$version"; \
 	  build/jax-$$version/bin/python -m pytest -q $(JUDGE_TESTS) || exit 1; \
 	done
+
+# The planted mistakes through other gradient checkers too; writes docs/checkers.md. Needs torch and autograd.
+checkers: $(BIN)/.test
+	$(INSTALL) --editable '.[peers]'
+	$(BIN)/python -m benchmarks.checkers

@@ -36,4 +36,5 @@ def test_the_examples_say_what_the_readme_says() -> None:
 
 def test_every_path_in_the_readme_exists() -> None:
     for path in re.findall(r"`([a-z_]+/[a-z_/.]*)`", README) + re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / path).exists(), path
+        if not path.startswith("build/"):  # made by a command
+            assert (ROOT / path).exists(), path
