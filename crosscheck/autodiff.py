@@ -186,7 +186,12 @@ def program(closed: core.ClosedJaxpr, tangent: core.ClosedJaxpr | None, unit: fl
 def output_shape(reference: Reference, inputs: dict[str, Array]) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of the reference's output, without computing it."""
     with double_precision():
-        out = jax.eval_shape(lambda d: reference(**d), inputs)
+        try:
+            out = jax.eval_shape(lambda d: reference(**d), inputs)
+        except jax.errors.TracerArrayConversionError as error:
+            raise TypeError("the reference hands its arrays to NumPy; it must be written in jax.numpy") from error
+    if not isinstance(out, jax.ShapeDtypeStruct):
+        raise TypeError(f"the reference returned a {type(out).__name__}; it must return one array")
     return tuple(out.shape), np.dtype(out.dtype)
 
 

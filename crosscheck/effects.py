@@ -200,7 +200,7 @@ class Auditor:
 
     def repeated(self, first: Arrays, other: Arrays | None) -> None:
         """Whether the answer at B is that at A."""
-        same = [k for k in first if other and first[k].any() and same_bytes(first[k], other[k])]
+        same = [k for k in finite(first) if other and first[k].any() and same_bytes(first[k], other[k])]
         same = self.right(same, first)
         if same:
             self.add(
@@ -329,9 +329,9 @@ class Auditor:
         """Whether the answer at B, in the arrays that held A, was made from something of A's."""
         if self.found(*STATE):
             return
-        suspects = list(first)
+        suspects = [k for k in finite(first) if np.isfinite(other[k]).all()]
         if self.truth_at_other is not None:
-            suspects = [k for k in first if far(other[k], self.truth_at_other[k])]
+            suspects = [k for k in suspects if far(other[k], self.truth_at_other[k])]
         if not suspects:
             return
         try:
@@ -520,6 +520,11 @@ def strided(a: Array) -> Array:
 def rows(a: Array, n: int) -> Array:
     """n samples: the first ones, the last one repeated if there are too few."""
     return fresh(a[:n]) if n <= len(a) else np.repeat(a, n, axis=0)
+
+
+def finite(answer: Arrays) -> list[str]:
+    """The names whose gradient is finite everywhere; of NaN no comparison says anything."""
+    return [k for k, a in answer.items() if np.isfinite(a).all()]
 
 
 def same_bytes(a: Array, b: Array) -> bool:

@@ -93,6 +93,7 @@ class Judgement:
 
     def run(self, differences: bool, exact: bool, diagnose: bool) -> Result:
         operation, formula, auto = self.operation, self.formula, None
+        self.findings += output_findings(self.y)
         if operation.reference is not None:
             check_reference_shape(operation, self.y)
             dtype = SINGLE if self.single else DOUBLE
@@ -156,14 +157,15 @@ class Judgement:
         if p.shape != q.shape:
             return False
         unit = 2.0**-24 if self.single else UNIT
-        size = float(np.max(np.abs(q), initial=0.0))
+        size = float(np.max(np.abs(q[np.isfinite(q)]), initial=0.0))
         allowed = np.asarray(REPEATED * unit * size)
         if self.auto is not None:
             bound = self.auto.gradients[name].bound
             if bound.shape == p.shape:
                 allowed = np.maximum(4 * bound * unit / UNIT, 2 * unit * size)
         with np.errstate(all="ignore"):
-            return bool((np.abs(p.astype(np.float64) - q) <= allowed).all())
+            equal = (p == q) | (np.isnan(p) & np.isnan(q))
+            return bool((equal | (np.abs(p.astype(np.float64) - q) <= allowed)).all())
 
     def true_gradients(self, inputs: Arrays, v: Array) -> Arrays:
         """The reference's gradients anywhere; the hand-derived ones' own where there is no reference."""
@@ -191,7 +193,8 @@ class Judgement:
         """Hand-derived and autodiff estimates of every gradient, and the forwards against each other."""
         if self.auto is None:
             for name, gradient in self.hand.items():
-                self.estimates[name][HAND] = Estimate(HAND, gradient, 4 * UNIT * np.abs(gradient))
+                own = 4 * UNIT * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
+                self.estimates[name][HAND] = Estimate(HAND, gradient, own)
             return
         self.forward_pair = against_reference(
             self.formula,
@@ -224,7 +227,7 @@ class Judgement:
             self.findings.append(
                 Finding("forward", "the forward differs from the reference's at a point where nothing rounds", True)
             )
-        elif found.applies and found.forward == "equal":
+        elif found.applies and found.forward == "equal" and self.operation.reference is not None:
             wrong = [name for name, d in found.difference.items() if not d.agrees]
             if wrong:
                 sentence = f"the reference's gradient of {', '.join(wrong)} is not the exact difference of the forward"
@@ -295,7 +298,7 @@ class Judgement:
             self.diagnose(point, self.exact.cotangent, elsewhere_wrong, hand, self.exact.gradients, bound)
         for name, gradient in gradients.items():
             pair = gradient.pairs.get((HAND_SINGLE, AUTODIFF_SINGLE))
-            if pair is not None and pair.disagree.any() and not gradient.diagnoses:
+            if pair is not None and pair.disagree.any() and name not in here and not gradient.diagnoses:
                 sentence = "the formula is right; computed at float32 it loses more digits than its operations cost"
                 gradient.diagnoses = [Diagnosis("precision", sentence, {"entries": int(pair.disagree.sum())})]
             if name not in self.hand:
@@ -392,6 +395,15 @@ def against_reference(
             if name in stays:
                 normwise(compared[name], stays[name])
     return compare(output, auto.output)
+
+
+def output_findings(y: Array) -> list[Finding]:
+    lost = ~np.isfinite(y)
+    if not lost.any():
+        return []
+    at = tuple(int(i) for i in np.argwhere(lost)[0])
+    sentence = f"the forward gives {y[at]} at {int(lost.sum())} of {y.size} outputs (the first at {at})"
+    return [Finding("not-finite", sentence, False)]
 
 
 def forward_findings(pair: Pair) -> list[Finding]:

@@ -136,6 +136,8 @@ def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tu
         names = tuple(k for k, a in arrays.items() if a.dtype.kind == "f")
     else:
         names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        if not names:
+            raise ValueError("wrt is empty: it names the inputs to differentiate")
         for k in names:
             if k not in arrays:
                 raise ValueError(f"wrt names {k!r}, which is not among the inputs {', '.join(arrays)}")
@@ -232,6 +234,8 @@ def from_module(
         returned = operation.backward(grad_output, run(values)[1])
         if isinstance(returned, Mapping):
             return dict(returned)
+        if isinstance(returned, list):
+            returned = tuple(returned)
         if not isinstance(returned, tuple):
             returned = (returned,)
         if len(returned) != len(positional):
@@ -358,32 +362,60 @@ def identical(a: Array, b: Array) -> bool:
 
 
 class Parameters:
-    """A layer's parameters by name, whether it names them itself or has only flat vectors."""
+    """A layer's parameters by name, whether it names them itself or has only flat vectors.
+
+    They are assigned through the layer's flat vector or, where it has none, one by one: to its attribute of that name,
+    or into the array that it names.
+    """
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
         self.named = callable(getattr(layer, "named_parameters", None)) and callable(
             getattr(layer, "named_gradients", None)
         )
+        self.flat = not self.named or getattr(layer, "parameters", None) is not None
+        self.heard = False  # whether an assignment was seen to reach the layer
 
     def values(self) -> Arrays:
         if self.named:
             return {str(k): np.asarray(a) for k, a in self.layer.named_parameters().items()}
         flat = getattr(self.layer, "parameters", None)
+        if isinstance(flat, (list, tuple, dict)):
+            raise TypeError(
+                f"{type(self.layer).__name__}.parameters is a {type(flat).__name__}; the judge reads a flat vector, or "
+                "named_parameters() and named_gradients()"
+            )
         flat = flat() if callable(flat) else flat
         return {} if flat is None or np.size(flat) == 0 else {"parameters": np.asarray(flat)}
 
     def assign(self, values: Arrays) -> None:
         if not values:
             return
-        flat = np.concatenate([np.ravel(values[k]) for k in self.values()])
+        if self.flat and callable(getattr(self.layer, "parameters", None)):
+            raise self.deaf()
         try:
-            self.layer.parameters = flat
-        except AttributeError as error:
-            raise TypeError(
-                f"{type(self.layer).__name__}.parameters cannot be assigned; the judge moves parameters one by one: "
-                "give the layer a setter for its flat vector, or use crosscheck.check with plain functions"
-            ) from error
+            if self.flat:
+                self.layer.parameters = np.concatenate([np.ravel(values[k]) for k in self.values()])
+            else:
+                for name, current in self.layer.named_parameters().items():
+                    if isinstance(getattr(self.layer, name, None), np.ndarray):
+                        setattr(self.layer, name, values[name])
+                    else:
+                        np.copyto(current, values[name])
+        except (AttributeError, TypeError, ValueError) as error:
+            if isinstance(error, AttributeError) or not self.flat:
+                raise self.deaf() from error
+            raise
+        if not self.heard:
+            if any(not identical(a, values[k].reshape(a.shape)) for k, a in self.values().items()):
+                raise self.deaf()
+            self.heard = True
+
+    def deaf(self) -> TypeError:
+        return TypeError(
+            f"{type(self.layer).__name__}.parameters cannot be assigned; the judge moves parameters one by one: "
+            "give the layer a setter for its flat vector, or use crosscheck.check with plain functions"
+        )
 
     def gradients(self) -> Arrays:
         if self.named:

@@ -43,7 +43,9 @@ def operand_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             if not shape or not is_needed(step, i):
                 continue
             who, edge = value_name(tape, place), (k, i)
-            words = problem.axes.get(who) or plain_names(len(shape))
+            words = problem.axes.get(who, ())
+            if len(words) != len(shape):  # the input's name, but reshaped on its way here
+                words = plain_names(len(shape))
             if step.name in ("dot_general", "conv_general_dilated"):
                 transposed = (t for t in orders(shape, words) if t.kind == "transposed")
                 for t in chain(transposed, flips(shape, words)):
