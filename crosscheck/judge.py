@@ -109,7 +109,12 @@ class Judgement:
         if points is not None and len(self.hand) == len(operation.wrt):
             self.exact = self.exact_points(points, audited)
         if differences:
-            noise = None if self.auto is None else 2 * self.auto.output.bound
+            noise = None
+            if self.auto is not None:
+                noise = 2 * self.auto.output.bound
+                if self.forward_pair is not None:  # as far as they agree, the forwards' distance is rounding, too
+                    apart = np.where(self.forward_pair.disagree, 0.0, self.forward_pair.difference)
+                    noise = np.maximum(noise, np.where(np.isfinite(apart), 2 * apart, 0.0))
             for name in self.hand:
                 self.estimates[name] |= {e.witness: e for e in moving_witnesses(formula, name, self.v, noise)}
         if self.single and auto is not None:

@@ -251,6 +251,8 @@ class Rounding:
             close = (gap <= slack) & (slack > 0)
             # Equality at exactly equal operands is the same variable seen twice (a maximum and its winner).
             return close & (gap > 0) if name in ("eq", "ne") else close
+        if name == "convert_element_type" and notes[0].uncertain is not None:
+            return notes[0].uncertain  # a branch's index, made of a boolean
         if name in BOOLEAN_STRUCTURE and any(n.uncertain is not None for n in notes):
             masks = [
                 jnp.zeros(jnp.shape(v), bool) if n.uncertain is None else n.uncertain
@@ -587,6 +589,9 @@ def cond_rule(a: Rounding, eqn: core.JaxprEqn, x: list[Any], notes: list[Note]) 
         lambda values, planes, closed=closed: inside(a, closed, values, planes) for closed in eqn.params["branches"]
     ]
     outs, out_planes = lax.switch(x[0], branches, x[1:], planes)
+    if notes[0].uncertain is not None:  # the other branch may be anything: no disagreement counts here
+        either = jnp.where(jnp.any(notes[0].uncertain), jnp.inf, 0.0)
+        out_planes = [(e, None if f is None else f + either) for e, f in out_planes]
     return outs, [Note(*p) for p in out_planes]
 
 
