@@ -14,22 +14,30 @@ all the windows that it wins:
 
 Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of
 windows that do not overlap). Both (1) and (3) are done offset by offset: for a fixed (i, j) the entries
-X[b,c,s·h+i,t·w+j] of all windows are one strided view of X.
+X[b,c,s·h+i,t·w+j] of all windows are one run of memory (`sheets.py`). Images are independent; a few at a time stay in
+cache, and several threads share them out.
 
 Source: the lecture, "Max Pooling Layer Gradients".
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from manual import checks
+from manual.elementwise import where
+from manual.kernels import threads
+from manual.kernels.plans import Plan, cache
 from manual.layer import Layer, Stage
+from manual.sheets import Sheets
 
 Array = np.ndarray
-Size = int | tuple[int, int]
+Size2 = tuple[int, int]
+Size = int | Size2
+
+AT_ONCE = 2**21  # bytes of X that a thread has in hand: enough for long calls, few enough for a cache
+PARALLEL = 2**20  # bytes of X from which several threads pay
 
 
 class Saved(NamedTuple):
@@ -39,14 +47,6 @@ class Saved(NamedTuple):
     y: Array  # (B, C, H_out, W_out), a copy of the output: the caller may write to his
     pool_size: tuple[int, int]
     stride: tuple[int, int]
-
-
-def offsets(x: Array, output: tuple[int, ...], pool_size: tuple[int, int], stride: tuple[int, int]) -> Iterator[Array]:
-    """For every offset (i, j), in row-major order, the view [b,c,h,w] = x[b, c, s·h+i, t·w+j]."""
-    (p, q), (s, t), (rows, columns) = pool_size, stride, output[-2:]
-    for i in range(p):
-        for j in range(q):
-            yield x[:, :, i : i + s * (rows - 1) + 1 : s, j : j + t * (columns - 1) + 1 : t]
 
 
 def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | None = None) -> tuple[Array, Saved]:
@@ -67,14 +67,31 @@ def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | N
     checks.rank(x, "x", "B C H W")
     checks.hyperparameter_pairs(pool_size=(pool_size, 1), stride=(stride, 1))
     size = checks.output_size((x.shape[2], x.shape[3]), pool_size, stride, "pool_size")
-    entries = offsets(x, size, pool_size, stride)
-    y = next(entries).copy()
-    for entry in entries:
-        if np.iscomplexobj(y):
-            np.copyto(y, entry, where=np.real(entry) > np.real(y))
-        else:
-            np.maximum(y, entry, out=y)  # (1)
+    y = np.empty((*x.shape[:2], *size), x.dtype)
+    each_part(Forward, x.shape[2:], pool_size, stride, x, y)
     return y, Saved(x, y.copy(), (pool_size[0], pool_size[1]), (stride[0], stride[1]))
+
+
+class Forward(Plan):
+    """(1) for up to `planes` images at a time; the arguments are those of `Sheets`."""
+
+    def __init__(self, planes: int, size: Size2, pool_size: Size2, stride: Size2, dtype: Any) -> None:
+        super().__init__(dtype)
+        self.sheets = Sheets(self, planes, size, pool_size, stride)
+        self.best = self.empty(planes, *self.sheets.places)
+
+    def run(self, x: Array, y: Array) -> None:
+        """(1) of images x (n, H, W) into y."""
+        self.sheets.load(x)
+        winner, *entries = self.sheets.runs(len(x))
+        best = self.best.reshape(-1)[: len(winner)]
+        np.copyto(best, winner)
+        for entry in entries:
+            if np.iscomplexobj(best):
+                np.copyto(best, entry, where=np.real(entry) > np.real(best))
+            else:
+                np.maximum(best, entry, out=best)  # (1)
+        y[...] = self.best[: len(x), : y.shape[1], : y.shape[2]]
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
@@ -85,23 +102,68 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """
     g, (x, y, pool_size, stride) = grad_output, saved
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    grad_x = np.zeros(x.shape, g.dtype)
-    waiting = np.ones(y.shape, bool)  # windows whose winner has not come yet
-    with np.errstate(over="ignore", invalid="ignore"):  # one pass each: a sum is finite only if every term is
-        nans = np.isnan(y) if np.isnan(y.sum()) else None
-        finite = np.isfinite(g.sum())  # where g is not, 0 · g would be NaN all over the window
-    won, share = np.empty(y.shape, bool), np.empty(y.shape, g.dtype)
-    for entry, gradient in zip(
-        offsets(x, y.shape, pool_size, stride), offsets(grad_x, y.shape, pool_size, stride), strict=True
-    ):
-        np.equal(entry, y, out=won)
-        if nans is not None:
-            won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
-        won &= waiting
-        waiting ^= won
-        share = np.multiply(g, won, out=share) if finite else np.where(won, g, 0)
-        gradient += share  # (3)
+    x, y, g = (a.astype(np.result_type(x, g), copy=False) for a in (x, y, g))
+    covered = stride[0] <= pool_size[0] and stride[1] <= pool_size[1]  # otherwise some entries are in no window
+    grad_x = (np.empty if covered else np.zeros)(x.shape, x.dtype)
+    each_part(Backward, x.shape[2:], pool_size, stride, x, y, g, grad_x)
     return (grad_x,)
+
+
+class Backward(Plan):
+    """(3) for up to `planes` images at a time; the arguments are those of `Sheets`."""
+
+    def __init__(self, planes: int, size: Size2, pool_size: Size2, stride: Size2, dtype: Any) -> None:
+        super().__init__(dtype)
+        self.overlap = pool_size[0] > stride[0] or pool_size[1] > stride[1]
+        self.sheets, self.sums = (Sheets(self, planes, size, pool_size, stride) for _ in range(2))
+        shape = (planes, *self.sheets.places)
+        self.y, self.g, self.share = self.zeros(*shape), self.zeros(*shape), self.empty(*shape)
+        self.waiting, self.won = self.empty(*shape, dtype=bool), self.empty(*shape, dtype=bool)
+
+    def run(self, x: Array, y: Array, g: Array, grad_x: Array) -> None:
+        """(3) of images x (n, H, W), their y and g, into grad_x."""
+        n, (_, rows, columns) = len(x), y.shape
+        self.sheets.load(x)
+        self.y[:n, :rows, :columns], self.g[:n, :rows, :columns] = y, g
+        if self.overlap:
+            self.sums.sheets[...] = 0
+        best, g_run, share, waiting, won = (
+            a.reshape(-1)[: self.sheets.length(n)] for a in (self.y, self.g, self.share, self.waiting, self.won)
+        )
+        waiting[...] = True  # windows whose winner has not come yet
+        with np.errstate(over="ignore", invalid="ignore"):  # one pass: a sum is finite only if every term is
+            nans = np.isnan(best) if np.isnan(best.sum()) else None
+        for entry, gradient in zip(self.sheets.runs(n), self.sums.runs(n), strict=True):
+            np.equal(entry, best, out=won)
+            if nans is not None:
+                won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
+            won &= waiting
+            waiting ^= won
+            if self.overlap:
+                gradient += where(won, g_run, out=share)  # (3)
+            else:
+                where(won, g_run, out=gradient)  # (3), a sum of one
+        self.sums.unload(grad_x)
+
+
+def each_part(
+    plan: type[Forward | Backward], size: Any, pool_size: Size2, stride: Size2, x: Array, *others: Array
+) -> None:
+    """plan.run on some images at a time, one channel of one sample each; several threads share them out."""
+    images = [a.reshape(-1, *a.shape[2:]) for a in (x, *others)]  # (B·C, H, W)
+    number = len(images[0])
+    shares = threads.share(number, threads.num_threads() if x.nbytes >= PARALLEL else 1)
+    planes = max(1, min(AT_ONCE * number // max(x.nbytes, 1), -(-number // len(shares))))
+    key = (plan, planes, size, pool_size, stride, x.dtype)
+
+    def part(some: int) -> None:
+        scratch = cache.take(key, lambda: plan(planes, size, pool_size, stride, x.dtype))
+        for first in range(shares[some].start, shares[some].stop, planes):
+            at = slice(first, min(first + planes, shares[some].stop))
+            scratch.run(*(a[at] for a in images))
+        cache.give(key, scratch)
+
+    threads.run(part, len(shares))
 
 
 class MaxPoolingLayer(Layer):

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
+from manual.elementwise import where
 from manual.layer import Layer, Stage
 
 Array = np.ndarray
@@ -30,14 +31,13 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """x where its real part is positive, else 0 (1). x: any shape; float32, float64 or complex128."""
-    y = np.where(np.real(x) <= 0, x.dtype.type(0), x)  # (1), and NaN stays NaN
-    return y, Saved(np.real(x) > 0)
+    return where(~(np.real(x) <= 0), x), Saved(np.real(x) > 0)  # (1), and NaN stays NaN
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.positive.shape, "grad_output", "the output")
-    return (np.where(saved.positive, grad_output, grad_output.dtype.type(0)),)  # (2)
+    return (where(saved.positive, grad_output),)  # (2)
 
 
 class ReLUActivation(Layer):

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
+from manual.elementwise import in_blocks, where
 from manual.layer import Layer, Stage
 
 Array = np.ndarray
@@ -31,13 +32,21 @@ class Saved(NamedTuple):
 def logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow; the branch is chosen by the real part."""
     positive = np.real(x) >= 0
-    small = np.exp(np.where(positive, -x, x))
-    return np.where(positive, x.dtype.type(1), small) / (1 + small)
+    small = np.exp(away_from_overflow(x, positive))
+    y = where(~positive, small)
+    y += positive  # 1 in the place of `small`
+    y /= 1 + small
+    return y
+
+
+def away_from_overflow(x: Array, positive: Array) -> Array:
+    """-x where `positive`, else x."""
+    return x * (1 - 2 * positive.view(np.int8))
 
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The sigmoid (1). x: any shape; float32, float64 or complex128."""
-    y = logistic(x)  # (1)
+    y = in_blocks(logistic, x)  # (1)
     return y, Saved(y.copy())
 
 

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
+from manual.elementwise import in_blocks, where
 from manual.layer import Layer, Stage
-from manual.sigmoid import logistic
+from manual.sigmoid import away_from_overflow, logistic
 
 Array = np.ndarray
 
@@ -31,17 +32,20 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The soft ReLU (1). x: any shape; float32, float64 or complex128."""
+    return in_blocks(softplus, x), Saved(x)
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)) without overflow; the branch is chosen by the real part."""
     positive = np.real(x) > 0
-    zero = x.dtype.type(0)
-    y = np.where(positive, x, zero) + np.log1p(np.exp(np.where(positive, -x, x)))  # (1)
-    return y, Saved(x)
+    return where(positive, x) + np.log1p(np.exp(away_from_overflow(x, positive)))  # (1)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, x = grad_output, saved.x
     checks.same_shape(g, x.shape, "grad_output", "the output")
-    return (g * logistic(x),)  # (2)
+    return (g * in_blocks(logistic, x),)  # (2)
 
 
 class SoftReLUActivation(Layer):
