@@ -10,6 +10,26 @@ from typing import Any
 from manual.kernels import threads
 
 
+def groups(
+    images: Sequence[Sequence[Any]], size: Callable[[Any], int], limit: int, parts: int
+) -> list[list[list[Any]]]:
+    """The blocks of all images, some at a time: groups of at most `limit`, by the `size` of a block, if one block of
+    each of `parts` images is no more than that.
+
+    A group has several whole images, or one stretch of blocks of each of `parts` images, the next stretch following in
+    the next group; so each image stays with its thread.
+    """
+    whole = sum(map(size, images[0])) if images else 0
+    together = max(1, min(parts, len(images)), limit // max(whole, 1))
+    found = []
+    for first in range(0, len(images), together):
+        some = images[first : first + together]
+        largest = max(map(size, some[0]))
+        blocks = max(1, min(len(some[0]), limit // (len(some) * largest)))
+        found += [[list(image[n : n + blocks]) for image in some] for n in range(0, len(some[0]), blocks)]
+    return found
+
+
 class Stages:
     """A group of images, each a list of blocks.
 

@@ -40,14 +40,14 @@ from manual.kernels import threads, transform_bounds
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.plans import Plan, cache
-from manual.kernels.stages import Stages
+from manual.kernels.stages import Stages, groups
 from manual.kernels.transform_tiles import Block, Tiles, tiling
 
 Array = np.ndarray
 
 BLOCK = 2**20  # bytes of the real numbers in a block of tiles
-GROUP = 16 * 2**20  # bytes of the spectra of a group of images
-LARGEST = 40 * 2**20  # bytes of the spectra of the filters and one image, beyond which this is refused
+GROUP = 16 * 2**20  # bytes of the spectra of a group of blocks
+LARGEST = 40 * 2**20  # bytes of the spectra of the filters and a row of tiles, beyond which this is refused
 PARALLEL = 4_000_000  # multiplications of the definition
 
 
@@ -109,14 +109,17 @@ class Transform(Plan):
             [Block(image, start, min(rows, down - start)) for start in range(0, down, rows)]
             for image in range(geometry.batch)
         ]
-        of_image = self.frequencies * self.tiling.tiles * (k + c) * self.pairs.itemsize
-        some = max(1, GROUP // of_image)
+        of_tile = self.frequencies * (k + c) * self.pairs.itemsize
         self.groups = [
-            Stages(images[n : n + some], lambda block: block.rows * across, parts) for n in range(0, len(images), some)
+            self.stages(group) for group in groups(images, lambda block: block.rows * across * of_tile, GROUP, parts)
         ]
         most_tiles = max((group.tiles for group in self.groups), default=0)
         self.inputs = self.empty(self.frequencies * most_tiles * k, dtype=self.pairs)
         self.outputs = self.empty(self.frequencies * most_tiles * c, dtype=self.pairs)
+
+    def stages(self, group: list[list[Block]]) -> Stages:
+        """What a group does: backward, the blocks of an image in order."""
+        return Stages(group, lambda block: block.rows * self.tiling.number[1], self.parts)
 
     def planes(self, buffer: Array, tiles: int, channels: int) -> Array:
         """(frequencies, tiles, channels) at the start of a buffer."""
@@ -201,6 +204,10 @@ class Transform(Plan):
 
 class Forward(Transform):
     """Equation (1)."""
+
+    def stages(self, group: list[list[Block]]) -> Stages:
+        """Forward, every block by itself."""
+        return super().stages([[block] for image in group for block in image])
 
     def run(self, x: Array, filters: Array, biases: Array) -> tuple[Array, Array]:
         transformed = self.transform_filters(filters)
@@ -300,9 +307,9 @@ def refusal(geometry: Geometry) -> str | None:
     if geometry.groups != 1:
         return f"there are {geometry.groups} groups, not 1"
     k, c, tiles = geometry.inputs, geometry.outputs, tiling(geometry)
-    size = 16 * tiles.frequencies * (2 * k * c + tiles.tiles * (k + c))
+    size = 16 * tiles.frequencies * (2 * k * c + tiles.number[1] * (k + c))
     if size > LARGEST:
-        return f"the spectra of the filters and of one image take {size} bytes, more than {LARGEST}"
+        return f"the spectra of the filters and of a row of tiles take {size} bytes, more than {LARGEST}"
     return None
 
 

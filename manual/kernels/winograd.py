@@ -21,7 +21,7 @@ All of it is linear in d and in w, so the gradients are the transposed maps. Wit
 
 Layout: channels last, so that gathering tiles copies runs of channels. Every transform is one product with a Kronecker
 matrix. Two schedules. If the transformed filters are small, each thread takes blocks of tile rows through all of (2),
-in cache. If they are large, reading them once per block would dominate: then all tiles of a group of images are
+in cache. If they are large, reading them once per block would dominate: then all tiles of a group of blocks are
 transformed, the products shared out among the threads, and the results transformed back.
 
 Not exact: results are sums of rounded sums; where the definition gives an exact 0 this leaves a rest, and one infinite
@@ -43,15 +43,15 @@ from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.plans import Plan, cache
 from manual.kernels.residues import PAD, without_aliasing
-from manual.kernels.stages import Stages
+from manual.kernels.stages import Stages, groups
 from manual.kernels.toom_cook import longest, transforms
 from manual.kernels.winograd_tiles import Block, Tiles
 
 Array = np.ndarray
 
-BLOCK = 2 * 2**20  # bytes of the transformed input of a block
+BLOCK = 2**20  # bytes of the transformed input of a block
 CACHED_FILTERS = 2 * 2**20  # bytes of transformed filters, up to which every block reads them again
-GROUP = 20 * 2**20  # bytes of transformed inputs and outputs of a group of images
+GROUP = 20 * 2**20  # bytes of transformed inputs and outputs of a group of blocks
 LARGEST = 40 * 2**20  # bytes of the transformed filters, beyond which this is refused
 PARALLEL = 2_000_000  # multiplications of the definition
 
@@ -91,8 +91,8 @@ class Winograd(Plan):
         self.parts = parts
         self.tiles = [Tiles(self, geometry, step, images, tile_rows) for _ in range(parts)]
         if self.by_planes:
-            per_group = max(1, GROUP // (self.points * (k + c) * size * images * self.down * self.across))
-            self.groups = [self.blocks[n : n + per_group] for n in range(0, len(self.blocks), per_group)]
+            of_tile = self.points * (k + c) * size
+            self.groups = groups(self.blocks, lambda block: block.tiles(self.across) * of_tile, GROUP, parts)
             most = max((sum(b.tiles(self.across) for bs in group for b in bs) for group in self.groups), default=0)
             self.all_inputs = self.room(most * k)
             self.all_outputs = self.room(most * c)
@@ -101,6 +101,7 @@ class Winograd(Plan):
             self.outputs = [self.room(self.largest * c) for _ in range(parts)]
 
     def stages(self, group: list[list[Block]]) -> Stages:
+        """What a group does: backward, the blocks of an image in order."""
         return Stages(group, lambda block: block.tiles(self.across), self.parts)
 
     def room(self, length: int) -> Array:
@@ -141,6 +142,10 @@ class Winograd(Plan):
 
 class Forward(Winograd):
     """Equations (2)."""
+
+    def stages(self, group: list[list[Block]]) -> Stages:
+        """Forward, every block by itself."""
+        return super().stages([[block] for image in group for block in image])
 
     def run(self, x: Array, filters: Array, biases: Array) -> tuple[Array, Array]:
         transformed = self.transform_filters(filters, turned=True)

@@ -1,0 +1,61 @@
+"""Scratch: what a call allocates beyond its results and what it keeps. At most 64 MiB, whatever the batch."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from manual import kernels
+
+LIMIT = 64 * 2**20
+
+# (C_in, C_out, H, W, kernel, stride, padding): what networks have at their most demanding, and one very large image.
+LAYERS = {
+    "resnet56": (64, 64, 56, 56, 3, 1, 1),
+    "resnet14": (256, 256, 14, 14, 3, 1, 1),
+    "point": (256, 64, 56, 56, 1, 1, 0),
+    "stem": (3, 64, 224, 224, 7, 2, 3),
+    "large": (32, 32, 64, 64, 11, 1, 5),
+    "large image": (16, 24, 256, 256, 11, 1, 5),
+    "many channels": (256, 256, 80, 80, 3, 1, 1),
+}
+
+
+def scratch(layer, engine, batch):
+    """(forward, backward, the engine), in bytes, of a first call."""
+    inputs, outputs, height, width, kernel, stride, padding = layer
+    rng = np.random.default_rng(0)
+    x, filters = rng.normal(size=(batch, inputs, height, width)), rng.normal(size=(outputs, inputs, kernel, kernel))
+    around = (padding, padding)
+    hyper = {"stride": (stride, stride), "padding": (around, around), "engine": engine}
+    kernels.cache.clear()
+    peak, (y, saved) = peak_of(lambda: kernels.forward(x, filters, np.zeros(outputs), **hyper))
+    kept = 0 if saved.kept is None else saved.kept.nbytes
+    kernels.cache.clear()
+    g = np.ones_like(y)
+    peak_back, gradients = peak_of(lambda: kernels.backward(g, saved))
+    kernels.cache.clear()
+    return peak - y.nbytes - kept, peak_back - sum(a.nbytes for a in gradients), saved.engine
+
+
+def peak_of(work):
+    tracemalloc.start()
+    try:
+        result = work()
+        return tracemalloc.get_traced_memory()[1], result
+    finally:
+        tracemalloc.stop()
+
+
+# The exact engine takes seconds on the last three.
+CASES = [(layer, engine) for layer in LAYERS for engine in ("auto", "fast", "exact")]
+CASES = [(layer, engine) for layer, engine in CASES if engine != "exact" or not layer.startswith(("large", "many"))]
+
+
+@pytest.mark.parametrize(("layer", "engine"), CASES)
+def test_scratch_is_bounded_and_does_not_grow_with_the_batch(layer, engine):
+    few, many = (16, 33) if layer == "resnet14" else (4, 9)
+    forward, backward, ran = scratch(LAYERS[layer], engine, few)
+    assert 0 < max(forward, backward) <= LIMIT, ran
+    for small, large in zip((forward, backward), scratch(LAYERS[layer], engine, many), strict=False):
+        assert large <= 1.25 * small + 2**16, ran
