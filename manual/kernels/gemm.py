@@ -63,9 +63,9 @@ class Task(NamedTuple):
 class Blocking:
     """How a batch is cut: groups of images, blocks of output rows, and what part of them each thread gets."""
 
-    def __init__(self, geometry: Geometry, rows_of_columns: int, itemsize: int, parts: int) -> None:
+    def __init__(self, geometry: Geometry, rows_of_columns: int, itemsize: int, parts: int, block: int = BLOCK) -> None:
         output_rows, output_columns = geometry.positions
-        most = max(BLOCK // (rows_of_columns * itemsize), LEAST_POSITIONS)
+        most = max(block // (rows_of_columns * itemsize), LEAST_POSITIONS)
         self.rows = balanced(output_rows, max(1, most // output_columns))
         self.images = 1
         if self.rows == output_rows:
@@ -208,16 +208,16 @@ class BackwardByColumns(Plan):
 class BackwardByCorrelation(Plan):
     """Equations (4) and (5)."""
 
-    def __init__(self, geometry: Geometry, dtype: Any, parts: int) -> None:
+    def __init__(self, geometry: Geometry, dtype: Any, parts: int, *, block: int = BLOCK, guarded: bool = True) -> None:
         super().__init__(dtype)
-        self.geometry = geometry
+        self.geometry, self.guarded = geometry, guarded
         self.adjoint = geometry._replace(
             inputs=geometry.outputs,
             outputs=geometry.inputs,
             size=geometry.positions,
             padding=geometry.adjoint_padding,
         )
-        cut = Blocking(self.adjoint, geometry.groups * self.adjoint.taps, self.dtype.itemsize, parts)
+        cut = Blocking(self.adjoint, geometry.groups * self.adjoint.taps, self.dtype.itemsize, parts, block)
         self.tasks = cut.tasks
         self.unfoldings = [Unfolding(self, self.adjoint, cut.images, cut.rows, ones=False) for _ in self.tasks]
         shape = (geometry.groups, self.adjoint.taps, geometry.inputs)
@@ -234,7 +234,7 @@ class BackwardByCorrelation(Plan):
         np.copyto(self.weights, turned.swapaxes(1, 2))
         grad_x = np.empty(geometry.input_shape, self.dtype)
         weights = self.weights.reshape(groups, inputs, self.adjoint.taps)
-        threads.run(partial(self.part, g, x, weights, grad_x), len(self.tasks))
+        threads.run(partial(self.part, g, x, weights, grad_x), len(self.tasks), guarded=self.guarded)
         total = sum_of(self.totals).reshape(groups, outputs, *kernel, inputs)[:, :, ::-1, ::-1]
         grad_filters = np.empty(geometry.filters_shape, self.dtype)
         to = grad_filters.reshape(groups, outputs, inputs, *kernel)

@@ -46,19 +46,25 @@ def image_columns(geometry: Geometry) -> int:
     return geometry.groups * (geometry.taps + 1) * rows * columns
 
 
+def quiet(geometry: Geometry) -> bool:
+    """Whether OpenBLAS takes one thread for each product by itself, forward and backward."""
+    (rows, columns), (height, width) = geometry.positions, geometry.size
+    return (geometry.taps + 1) * geometry.outputs * max(rows * columns, height * width) <= SERIAL_PRODUCT
+
+
 class Small(Plan):
     """What both directions need: groups of images and their columns."""
 
     def __init__(self, geometry: Geometry, dtype: Any) -> None:
         super().__init__(dtype)
         self.geometry = geometry
-        rows, columns = geometry.positions
+        rows, _ = geometry.positions
         self.images = max(1, min(geometry.batch, GROUP // (image_columns(geometry) * self.dtype.itemsize)))
         self.slices = [
             slice(first, min(first + self.images, geometry.batch)) for first in range(0, geometry.batch, self.images)
         ]
         self.unfolding = Unfolding(self, geometry, self.images, rows, ones=True)
-        self.quiet = geometry.outputs * (geometry.taps + 1) * rows * columns <= SERIAL_PRODUCT
+        self.quiet = quiet(geometry)
 
 
 class Forward(Small):
@@ -120,7 +126,9 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> tuple[Array, Array, Array]:
     if by_correlation(geometry):
         key = ("small", "correlation", geometry, x.dtype)
-        correlation = cache.take(key, lambda: BackwardByCorrelation(geometry, x.dtype, 1))
+        correlation = cache.take(
+            key, lambda: BackwardByCorrelation(geometry, x.dtype, 1, block=GROUP, guarded=not quiet(geometry))
+        )
         gradients = correlation.run(g, x, filters)
         cache.give(key, correlation)
         return gradients

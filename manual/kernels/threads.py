@@ -19,7 +19,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
 from typing import Any
 
@@ -174,15 +174,19 @@ class Pool:
 _pool = Pool()
 
 
-def run(work: Work, count: int) -> None:
-    """work(0), ..., work(count - 1), side by side, with BLAS at one thread; `count` is at most `num_threads()`."""
+def run(work: Work, count: int, *, guarded: bool = True) -> None:
+    """work(0), ..., work(count - 1), side by side, with BLAS at one thread; `count` is at most `num_threads()`.
+
+    Args:
+        guarded: False leaves BLAS alone, for one part whose products are so small that BLAS starts no threads.
+    """
 
     def quietly(part: int) -> None:
         # OpenBLAS's kernels may raise the invalid flag from lanes past the end of a vector, for a result that is right.
         with np.errstate(invalid="ignore"):
             work(part)
 
-    with blas_at_one_thread:
+    with blas_at_one_thread if guarded or count > 1 else nullcontext():
         if count == 1:
             quietly(0)
         else:

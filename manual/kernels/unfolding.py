@@ -8,8 +8,9 @@ in few long NumPy calls on views made beforehand, since short calls cost more th
 
 If the output is as wide as the image and the stride 1, an image is kept as one flat run per channel. A tap is then a
 shift of that run, and wherever the shift wraps into the next row, (1) reads padding: those columns of cols are set to
-zero. Otherwise the padded image is kept with its columns sorted by their residue modulo the stride t, so that the
-columns t·w+e·j, w = 0, 1, ..., of a tap lie side by side.
+zero. A small image is rather kept once for every column j of the taps, with zeros where that column's shift wraps: K_h
+times fewer of them. Otherwise the padded image is kept with its columns sorted by their residue modulo the stride t, so
+that the columns t·w+e·j, w = 0, 1, ..., of a tap lie side by side.
 
 The adjoint is in `folding.py`.
 """
@@ -24,6 +25,9 @@ from manual.kernels.plans import Plan
 from manual.kernels.residues import taps_by_residue, without_aliasing
 
 Array = np.ndarray
+
+
+COPIES = 2**20  # bytes up to which an image is kept once per column of the taps
 
 
 class Block(NamedTuple):
@@ -52,6 +56,7 @@ class Unfolding:
         self.cols = plan.empty(images, geometry.groups, self.taps + ones, pitch)
         if ones:
             self.cols[:, :, self.taps] = 1
+        self.unread: list[Array] = []  # of flat images: what a shift would take into the next row
         self.flat = geometry.stride == (1, 1) and output_columns == width
         source = self.flat_images() if self.flat else self.split_images()
         self.blocks = [
@@ -62,9 +67,19 @@ class Unfolding:
         (height, width), ((top, bottom), (left, right)) = self.geometry.size, self.geometry.padding
         channels = self.geometry.groups * self.geometry.inputs
         before = top * width + left
-        flat = self.plan.zeros(self.images, channels, before + height * width + bottom * width + right)
-        inside = flat[:, :, before : before + height * width].reshape(self.images, channels, height, width)
+        length = before + height * width + bottom * width + right
+        copies = self.geometry.kernel[1]
+        if self.images * channels * copies * length * self.plan.dtype.itemsize > COPIES:
+            copies = 1
+        flat = self.plan.zeros(self.images, channels, copies, length)
+        inside = flat[..., before : before + height * width].reshape(self.images, channels, copies, height, width)
         self.loads = [(inside, slice(None))]
+        if copies > 1:
+            self.unread = [
+                inside[:, :, j, :, max(width + shift, 0) :] if shift < 0 else inside[:, :, j, :, :shift]
+                for j in range(copies)
+                if (shift := self.geometry.dilation[1] * j - left)
+            ]
         return flat
 
     def split_images(self) -> Array:
@@ -81,7 +96,7 @@ class Unfolding:
             first = (residue - left) % t
             count = len(range(first, width, t))
             to = (first + left) // t
-            inside = split[:, :, top : top + height, number, to : to + count]
+            inside = split[:, :, None, top : top + height, number, to : to + count]
             if count:
                 self.loads.append((inside, slice(first, None, t)))
         return split
@@ -102,9 +117,11 @@ class Unfolding:
         group = channel * geometry.inputs
         if self.flat:
             shape = (*channels, taps_h, taps_w, rows * columns)
-            strides = (image, group, channel, d * width * size, e * size, size)
-            view = as_strided(source[:, :, start * width :], shape, strides)
-            return Block(places, [(to.reshape(shape), view)], wrapped(to, e, left), cols)
+            copy = source.strides[2] if self.unread else 0
+            strides = (image, group, channel, d * width * size, copy + e * size, size)
+            view = as_strided(source[:, :, 0, start * width :], shape, strides)
+            zeros = [] if self.unread else wrapped(to, e, left)
+            return Block(places, [(to.reshape(shape), view)], zeros, cols)
         copies = []
         row = source.strides[2]
         for number, taps in enumerate(taps_by_residue(taps_w, t, e)):
@@ -120,7 +137,9 @@ class Unfolding:
         """Take in images (at most `images`); what is around them stays zero."""
         number = len(x)
         for inside, columns in self.loads:
-            np.copyto(inside[:number], x[..., columns])
+            np.copyto(inside[:number], x[:, :, None, :, columns])
+        for entries in self.unread:
+            entries[:number] = 0
 
     def fill(self, block: Block, number: int) -> Array:
         """cols of (1) for a block of the images taken in."""
