@@ -35,18 +35,22 @@ def where(mask: Array, a: Array, out: Array | None = None) -> Array:
     return out
 
 
-def in_blocks(function: Callable[[Array], Array], x: Array) -> Array:
-    """function(x), some numbers at a time, on several threads if there are many; each result from its number alone."""
-    if x.size <= BLOCK:
-        return function(x)
-    numbers, y = x.reshape(-1), np.empty(x.shape, x.dtype)
+def in_blocks(function: Callable[..., Array], *arrays: Array) -> Array:
+    """function(*arrays), some numbers at a time, on several threads if there are many.
+
+    Each result comes from the numbers at its place alone; arrays of one shape, the result of the last one's dtype.
+    """
+    last = arrays[-1]
+    if last.size <= BLOCK:
+        return function(*arrays)
+    numbers, y = [a.reshape(-1) for a in arrays], np.empty(last.shape, last.dtype)
     to = y.reshape(-1)
-    shares = threads.share(x.size, threads.num_threads() if x.size >= PARALLEL else 1)
+    shares = threads.share(last.size, threads.num_threads() if last.size >= PARALLEL else 1)
 
     def part(some: int) -> None:
         for first in range(shares[some].start, shares[some].stop, BLOCK):
             at = slice(first, min(first + BLOCK, shares[some].stop))
-            to[at] = function(numbers[at])
+            to[at] = function(*(a[at] for a in numbers))
 
     threads.run(part, len(shares))
     return y

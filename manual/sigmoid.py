@@ -54,7 +54,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, y = grad_output, saved.y
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    return (g * (y * (1 - y)),)  # (2)
+    return (in_blocks(lambda y, g: g * (y * (1 - y)), y, g),)  # (2)
 
 
 class SigmoidActivation(Layer):

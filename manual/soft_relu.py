@@ -45,7 +45,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, x = grad_output, saved.x
     checks.same_shape(g, x.shape, "grad_output", "the output")
-    return (g * in_blocks(logistic, x),)  # (2)
+    return (in_blocks(lambda x, g: g * logistic(x), x, g),)  # (2)
 
 
 class SoftReLUActivation(Layer):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
+from manual.elementwise import in_blocks
 from manual.layer import Layer, Stage
 
 Array = np.ndarray
@@ -27,7 +28,7 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The hyperbolic tangent (1). x: any shape; float32, float64 or complex128."""
-    y = np.tanh(x)  # (1)
+    y = in_blocks(np.tanh, x)  # (1)
     return y, Saved(y.copy())
 
 
@@ -35,7 +36,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, y = grad_output, saved.y
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    return (g * (1 - y * y),)  # (2)
+    return (in_blocks(lambda y, g: g * (1 - y * y), y, g),)  # (2)
 
 
 class TanhActivation(Layer):

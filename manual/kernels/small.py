@@ -29,7 +29,7 @@ from manual.kernels.unfolding import Unfolding
 
 Array = np.ndarray
 
-GROUP = 2**21  # bytes of columns of a group of images
+GROUP = 5 * 2**18  # bytes of columns of a group of images
 LARGEST = 2**22  # bytes of columns of one image, beyond which this is refused
 SERIAL_PRODUCT = 2**18  # multiplications in one matrix product up to which OpenBLAS starts no threads
 
