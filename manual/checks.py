@@ -13,6 +13,8 @@ PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
 
 def integer(value: Any, name: str, least: int | None = None) -> int:
     """`value` as an int that is at least `least`."""
+    if type(value) is int and (least is None or value >= least):
+        return value
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer, not the bool {value}")
     try:
@@ -59,8 +61,8 @@ def array(value: Any, name: str, dtype: np.dtype[Any]) -> Array:
 
 def rank(value: Array, name: str, axes: str) -> None:
     """`axes` names the axes that the array must have, as in "B C H W"."""
-    names = axes.split()
-    if value.ndim != len(names):
+    if value.ndim != axes.count(" ") + 1:
+        names = axes.split()
         raise ValueError(f"{name} has shape {value.shape}; it must have {len(names)} axes ({', '.join(names)})")
 
 

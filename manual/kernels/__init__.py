@@ -90,7 +90,10 @@ def forward(
     """
     shapes, dtype = (x.shape, filters.shape, biases.shape), common_dtype(x, filters, biases)
     asked = requested.get() or engine
-    geometry, chosen = resolve(shapes, dtype, frozen(stride), frozen(padding), frozen(dilation), groups, asked)
+    try:
+        geometry, chosen = resolve(shapes, dtype, stride, padding, dilation, groups, asked)
+    except TypeError:  # of a list, which cannot be looked up, or of a rule that is broken and will be again
+        geometry, chosen = resolve(shapes, dtype, frozen(stride), frozen(padding), frozen(dilation), groups, asked)
     y, kept = chosen.forward(x, filters, biases, geometry)
     return y, Saved(x, filters, biases, geometry, chosen.name, kept)
 
@@ -140,9 +143,8 @@ def resolve(
     return geometry, choose(geometry, dtype, engine)
 
 
-def common_dtype(*arrays: Array) -> np.dtype[Any] | None:
-    first, *others = (array.dtype for array in arrays)
-    return first if all(dtype == first for dtype in others) else None
+def common_dtype(x: Array, filters: Array, biases: Array) -> np.dtype[Any] | None:
+    return x.dtype if x.dtype == filters.dtype == biases.dtype else None
 
 
 def frozen(value: Any) -> Any:
