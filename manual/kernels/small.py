@@ -1,4 +1,4 @@
-"""Small layers: many images in every NumPy call, and no threads.
+"""Small layers: many images in every NumPy call, and threads only for the larger of them.
 
 A layer of the lecture's size takes tens of microseconds, and one NumPy call takes one of them
 before it computes anything. So nothing here is done per image or per row: the columns of as many
@@ -9,8 +9,8 @@ straight into the output, and the backward is three products' worth of the same 
     ∂L/∂W = Σ_n cols[n] · G[n]ᵀ                                                (2)
     ∂L/∂cols[n] = Wᵀ · G[n],  folded back by one `add.reduce` per residue of the stride          (3)
 
-(n counts images; a row of ones under the columns carries the bias and its gradient; `columns.py`
-has unfolding and folding.) The derivation is `gemm`'s.
+(n counts images; a row of ones under the columns carries the bias and its gradient; `unfolding.py`
+and `folding.py` have the maps.) The derivation is `gemm`'s.
 
 Exact and rounding: as the definition, sums of the same products in another order.
 """
@@ -30,6 +30,7 @@ from manual.kernels.unfolding import Unfolding
 Array = np.ndarray
 
 GROUP = 5 * 2**18  # bytes of columns of a group of images
+PARALLEL = 4_000_000  # multiplications; below, handing work to a thread costs more than it saves
 LARGEST = 2**22  # bytes of columns of one image, beyond which this is refused
 SERIAL_PRODUCT = 2**18  # multiplications in one matrix product up to which OpenBLAS starts no threads
 
@@ -53,92 +54,112 @@ def quiet(geometry: Geometry) -> bool:
 
 
 class Small(Plan):
-    """What both directions need: groups of images and their columns."""
+    """What both directions need: the columns of up to `images` images."""
 
-    def __init__(self, geometry: Geometry, dtype: Any) -> None:
+    def __init__(self, geometry: Geometry, dtype: Any, images: int) -> None:
         super().__init__(dtype)
-        self.geometry = geometry
-        rows, _ = geometry.positions
-        self.images = max(1, min(geometry.batch, GROUP // (image_columns(geometry) * self.dtype.itemsize)))
-        self.slices = [
-            slice(first, min(first + self.images, geometry.batch)) for first in range(0, geometry.batch, self.images)
-        ]
-        self.unfolding = Unfolding(self, geometry, self.images, rows, ones=True)
-        self.quiet = quiet(geometry)
+        self.geometry, self.images = geometry, images
+        self.unfolding = Unfolding(self, geometry, images, geometry.positions[0], ones=True)
+
+    def groups(self, part: range) -> list[slice]:
+        """A part of the batch, `images` at a time."""
+        return [slice(first, min(first + self.images, part.stop)) for first in part[:: self.images]]
 
 
 class Forward(Small):
-    def __init__(self, geometry: Geometry, dtype: Any) -> None:
-        super().__init__(geometry, dtype)
+    """Equation (1)."""
+
+    def __init__(self, geometry: Geometry, dtype: Any, images: int) -> None:
+        super().__init__(geometry, dtype, images)
         self.weights = self.empty(geometry.groups, geometry.outputs, geometry.taps + 1)
 
-    def run(self, x: Array, filters: Array, biases: Array) -> Array:
+    def run(self, x: Array, filters: Array, biases: Array, y: Array, part: range) -> None:
+        """(1) into y (B, groups, C_out/groups, positions), for the images of a part."""
         geometry, unfolding, (block,) = self.geometry, self.unfolding, self.unfolding.blocks
         shape = (geometry.groups, geometry.outputs, geometry.taps)
         self.weights[:, :, : geometry.taps] = filters.reshape(shape)
         self.weights[:, :, geometry.taps] = biases.reshape(shape[:2])
-        y = np.empty(geometry.output_shape, self.dtype)
-        out = matrices(y, geometry.groups)
-        for group in self.slices:
+        for group in self.groups(part):
             images = x[group]
             unfolding.load(images)
-            np.matmul(self.weights, unfolding.fill(block, len(images)), out=out[group])  # (1)
-        return y
+            np.matmul(self.weights, unfolding.fill(block, len(images)), out=y[group])  # (1)
 
 
 class Backward(Small):
-    def __init__(self, geometry: Geometry, dtype: Any) -> None:
-        super().__init__(geometry, dtype)
-        rows, _ = geometry.positions
-        self.folding = folding(self, geometry, self.images, rows)
-        self.total = Total(self, self.images, geometry.groups, geometry.taps + 1, geometry.outputs)
+    """Equations (2) and (3)."""
 
-    def run(self, g: Array, x: Array, filters: Array) -> tuple[Array, Array, Array]:
+    def __init__(self, geometry: Geometry, dtype: Any, images: int) -> None:
+        super().__init__(geometry, dtype, images)
+        self.folding = folding(self, geometry, images, geometry.positions[0])
+        self.total = Total(self, images, geometry.groups, geometry.taps + 1, geometry.outputs)
+
+    def run(self, g: Array, x: Array, filters: Array, grad_x: Array, part: range) -> None:
+        """(3) into grad_x (B, C_in, H, W), and (2) into the total, for the images of a part."""
         geometry, unfolding, (block,) = self.geometry, self.unfolding, self.unfolding.blocks
-        total = self.total
         weights = filters.reshape(geometry.groups, geometry.outputs, geometry.taps).swapaxes(1, 2)
-        grad_x = (np.empty if self.folding.covers else np.zeros)(geometry.input_shape, self.dtype)
-        total.started = False
-        for group in self.slices:
+        self.total.started = False
+        for group in self.groups(part):
             unfolding.load(x[group])
             g_images = np.ascontiguousarray(g[group])
             cols = unfolding.fill(block, len(g_images))
-            g_matrices = matrices(g_images, geometry.groups)
-            total.add(cols, g_matrices.swapaxes(2, 3))  # (2)
+            self.total.add(cols, matrices(g_images, geometry.groups).swapaxes(2, 3))  # (2)
             self.folding.fold(0, g_images, weights, grad_x[group])  # (3)
-        sums = sum_of([total]).swapaxes(1, 2)  # (groups, outputs, taps + 1)
-        grad_filters = sums[:, :, : geometry.taps].reshape(geometry.filters_shape)
-        return grad_x, np.array(grad_filters, order="C"), sums[:, :, geometry.taps].flatten()
+
+
+def parts_of(geometry: Geometry) -> list[range]:
+    """The batch, shared out among threads."""
+    return threads.share(geometry.batch, 1 if geometry.multiplications < PARALLEL else threads.num_threads())
+
+
+def images_at_once(geometry: Geometry, dtype: Any, parts: list[range]) -> int:
+    return max(1, min(len(parts[0]), GROUP // (image_columns(geometry) * dtype.itemsize)))
 
 
 def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tuple[Array, None]:
-    key = ("small", "forward", geometry, x.dtype)
-    plan = cache.take(key, lambda: Forward(geometry, x.dtype))
-    if plan.quiet:
-        y = plan.run(x, filters, biases)
-    else:
-        with threads.blas_at_one_thread:
-            y = plan.run(x, filters, biases)
-    cache.give(key, plan)
+    parts = parts_of(geometry)
+    images = images_at_once(geometry, x.dtype, parts)
+    key = ("small", "forward", geometry, x.dtype, images)
+    y = np.empty(geometry.output_shape, x.dtype)
+    out = matrices(y, geometry.groups)
+
+    def part(number: int) -> None:
+        plan = cache.take(key, lambda: Forward(geometry, x.dtype, images))
+        plan.run(x, filters, biases, out, parts[number])
+        cache.give(key, plan)
+
+    threads.run(part, len(parts), guarded=not quiet(geometry))
     return y, None
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> tuple[Array, Array, Array]:
+    parts = parts_of(geometry)
     if by_correlation(geometry):
-        key = ("small", "correlation", geometry, x.dtype)
-        correlation = cache.take(
-            key, lambda: BackwardByCorrelation(geometry, x.dtype, 1, block=GROUP, guarded=not quiet(geometry))
-        )
-        gradients = correlation.run(g, x, filters)
-        cache.give(key, correlation)
-        return gradients
-    key = ("small", "columns", geometry, x.dtype)
-    plan = cache.take(key, lambda: Backward(geometry, x.dtype))
-    if plan.quiet:
-        gradients = plan.run(g, x, filters)
-    else:
-        with threads.blas_at_one_thread:
-            gradients = plan.run(g, x, filters)
+        return backward_by_correlation(g, x, filters, geometry, len(parts))
+    images = images_at_once(geometry, x.dtype, parts)
+    key = ("small", "columns", geometry, x.dtype, images)
+    plans = [cache.take(key, lambda: Backward(geometry, x.dtype, images)) for _ in parts]
+    grad_x = (np.empty if plans[0].folding.covers else np.zeros)(geometry.input_shape, x.dtype)
+    threads.run(
+        lambda number: plans[number].run(g, x, filters, grad_x, parts[number]),
+        len(parts),
+        guarded=not quiet(geometry),
+    )
+    sums = sum_of([plan.total for plan in plans]).swapaxes(1, 2)  # (groups, outputs, taps + 1)
+    grad_filters = np.array(sums[:, :, : geometry.taps].reshape(geometry.filters_shape), order="C")
+    grad_biases = sums[:, :, geometry.taps].flatten()
+    for plan in plans:
+        cache.give(key, plan)
+    return grad_x, grad_filters, grad_biases
+
+
+def backward_by_correlation(
+    g: Array, x: Array, filters: Array, geometry: Geometry, parts: int
+) -> tuple[Array, Array, Array]:
+    key = ("small", "correlation", geometry, x.dtype, parts)
+    plan = cache.take(
+        key, lambda: BackwardByCorrelation(geometry, x.dtype, parts, block=GROUP, guarded=not quiet(geometry))
+    )
+    gradients = plan.run(g, x, filters)
     cache.give(key, plan)
     return gradients
 
