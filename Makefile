@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: checkers bench-judge mutants jax-versions help crosscheck test lint format bench bench-smoke clean
+.PHONY: help crosscheck test lint format lecture mutants checkers jax-versions bench peers bench-smoke bench-judge clean
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -22,7 +22,8 @@ help:
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
 	@echo "make jax-versions test the judge on the oldest and the newest JAX that it supports"
 	@echo "make bench-judge  measure what a check costs"
-	@echo "make bench        time the convolution beside its peers and print a table"
+	@echo "make bench        time everything beside its peers; writes docs/performance.md and its pictures"
+	@echo "make peers        install PyTorch and autograd, to be timed and compared with"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
 	@echo "make clean        remove the environment and the caches"
 	@echo
@@ -47,16 +48,18 @@ lecture: $(BIN)/.notebook
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 examples/lecture.ipynb
 	@echo "the pictures and tables are in build/lecture/"
 
-# The kernels that OpenBLAS picks itself are what a user gets; some environments hold it to others.
+# Without the extra peers (make peers) PyTorch's columns are empty.
 bench: $(BIN)/.test
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest benchmarks \
-	  --benchmark-columns=median,iqr,rounds,iterations
+	$(BIN)/python -m benchmarks
+
+peers: $(BIN)/.test
+	$(INSTALL) --editable '.[peers]'
 
 bench-smoke: $(BIN)/.test
-	$(BIN)/python -m pytest benchmarks --benchmark-disable
+	$(BIN)/python -m pytest benchmarks
 
 clean:
-	rm -rf $(VENV) .benchmarks .hypothesis .pytest_cache .ruff_cache
+	rm -rf $(VENV) .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment's own pip may be too old to know --group or --build-constraint, hence the pinned one.
@@ -104,6 +107,5 @@ jax-versions: $(PINS)
 	done
 
 # The planted mistakes through other gradient checkers too; writes docs/checkers.md. Needs torch and autograd.
-checkers: $(BIN)/.test
-	$(INSTALL) --editable '.[peers]'
+checkers: peers
 	$(BIN)/python -m benchmarks.checkers

@@ -1,4 +1,4 @@
-"""What is timed on a workload: our convolution, jitted JAX, and a bare matrix product.
+"""What is timed on a workload: our engines, jitted JAX and, if it is installed, PyTorch.
 
 The arrays hold small integers. Every product, and every sum of products in whatever order, is then
 an integer that the dtype holds exactly, so two correct convolutions agree to the last bit: the
@@ -9,7 +9,9 @@ that a dense product takes does not depend on the values.
 """
 
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -19,20 +21,35 @@ from benchmarks.workloads import Workload
 from manual import convolution, kernels
 from reference import convolution as reference_convolution
 
+torch: Any = import_module("torch") if find_spec("torch") else None  # the extra `peers`
+
 Array = NDArray[Any]
 Contender = Callable[[], tuple[Any, ...]]  # returns the arrays it computed, complete
 
-OURS = "manual"
+POLICIES = ("auto", "fast")
 LARGEST = 3  # of the integers in the arrays
+DIRECTIONS = ("forward", "backward")
+
+
+class Field(NamedTuple):
+    """Who is timed, by name: the policies whose engines differ, "jax" and "torch"."""
+
+    contenders: dict[str, Contender]
+    engines: dict[str, str]  # policy -> the engine that it chose
 
 
 def contenders(
-    workload: Workload, direction: str, dtype: type[np.floating[Any]], rng: np.random.Generator
-) -> dict[str, Contender]:
-    """The contenders by name, `OURS` first; each computes the same from arrays made beforehand.
+    workload: Workload,
+    direction: str,
+    dtype: type[np.floating[Any]],
+    rng: np.random.Generator,
+    engines: tuple[str, ...] = POLICIES,
+) -> Field:
+    """The contenders; each computes the same from arrays made beforehand.
 
     The forward pass returns the output; the backward pass, from what its forward pass saved, the
-    gradients of input, filters and biases. Raises ValueError where ours and JAX's differ.
+    gradients of input, filters and biases. Where two policies choose the same engine, the first stands for both.
+    Raises ValueError where anyone's result is not JAX's.
     """
     check_sums_are_exact(workload, dtype)
     rows, columns = workload.output_size
@@ -49,33 +66,62 @@ def contenders(
         "stride": (workload.stride, workload.stride),
         "padding": (workload.padding, workload.padding),
     }
+    field = Field({}, {})
+    allowed: dict[str, tuple[Array, ...] | None] = {}
+    for policy in engines:
+        _, saved = convolution.forward(x, filters, biases, **hyperparameters, engine=policy)
+        field.engines[policy] = saved.kernel.engine
+        if list(field.engines.values()).count(saved.kernel.engine) > 1:
+            continue
+        allowed[policy] = bounds(direction, grad_output, saved)
+        field.contenders[policy] = our_pass(direction, (x, filters, biases), grad_output, hyperparameters, policy)
+    field.contenders["jax"] = jax_pass(direction, (x, filters, biases), grad_output, hyperparameters)
+    if torch is not None:
+        field.contenders["torch"] = torch_pass(direction, (x, filters, biases), grad_output, workload)
+    exact = field.contenders["jax"]()
+    for name, contender in field.contenders.items():
+        compare(name, contender(), exact, allowed.get(name))
+    return field
 
+
+Arrays = tuple[Array, Array, Array]
+
+
+def our_pass(direction: str, arrays: Arrays, g: Array, hyperparameters: dict[str, Any], policy: str) -> Contender:
+    if direction == "forward":
+        return lambda: convolution.forward(*arrays, **hyperparameters, engine=policy)[:1]
+    _, saved = convolution.forward(*arrays, **hyperparameters, engine=policy)
+    return lambda: convolution.backward(g, saved)
+
+
+def jax_pass(direction: str, arrays: Arrays, g: Array, hyperparameters: dict[str, Any]) -> Contender:
     def reference(*arrays: jax.Array) -> jax.Array:
         return reference_convolution.forward(*arrays, **hyperparameters)
 
-    device_arrays = [jax.device_put(array) for array in (x, filters, biases)]
-    side = round(workload.multiplications ** (1 / 3))
-    left, right = (rng.standard_normal((side, side)).astype(dtype) for _ in range(2))
-
-    _, saved = convolution.forward(x, filters, biases, **hyperparameters)
+    on_device = [jax.device_put(array) for array in arrays]
     if direction == "forward":
         forward = jax.jit(reference)
-        field: dict[str, Contender] = {
-            OURS: lambda: convolution.forward(x, filters, biases, **hyperparameters)[:1],
-            "jax": lambda: (forward(*device_arrays).block_until_ready(),),
-            "matmul": lambda: (left @ right,),
-        }
-    else:
-        _, pullback = jax.jit(lambda *arrays: jax.vjp(reference, *arrays))(*device_arrays)
-        backward = jax.jit(lambda pullback, gradient: pullback(gradient))
-        device_gradient = jax.device_put(grad_output)
-        field = {
-            OURS: lambda: convolution.backward(grad_output, saved),
-            "jax": lambda: jax.block_until_ready(backward(pullback, device_gradient)),
-            "matmul": lambda: (left @ right, right @ left),
-        }
-    compare(field[OURS](), field["jax"](), bounds(direction, grad_output, saved))
-    return field
+        return lambda: (forward(*on_device).block_until_ready(),)
+    _, pullback = jax.jit(lambda *arrays: jax.vjp(reference, *arrays))(*on_device)
+    backward = jax.jit(lambda pullback, gradient: pullback(gradient))
+    device_gradient = jax.device_put(g)
+    return lambda: jax.block_until_ready(backward(pullback, device_gradient))
+
+
+def torch_pass(direction: str, arrays: Arrays, g: Array, workload: Workload) -> Contender:
+    x, filters, biases, gradient = (torch.from_numpy(array) for array in (*arrays, g))
+    stride, padding = [workload.stride] * 2, [workload.padding] * 2
+    if direction == "forward":
+
+        def forward() -> tuple[Any]:
+            with torch.no_grad():
+                return (torch.nn.functional.conv2d(x, filters, biases, stride, padding),)
+
+        return forward
+    wanted = [True, True, True]
+    return lambda: torch.ops.aten.convolution_backward(
+        gradient, x, filters, [len(biases)], stride, padding, [1, 1], False, [0, 0], 1, wanted
+    )
 
 
 def bounds(direction: str, grad_output: Array, saved: convolution.Saved) -> tuple[Array, ...] | None:
@@ -94,18 +140,23 @@ def check_sums_are_exact(workload: Workload, dtype: type[np.floating[Any]]) -> N
         raise ValueError(f"{workload.name}: {np.dtype(dtype)} does not hold every sum exactly")
 
 
-def compare(ours: tuple[Any, ...], theirs: tuple[Any, ...], allowed: tuple[Array, ...] | None = None) -> None:
+def compare(
+    name: str, results: tuple[Any, ...], exact: tuple[Any, ...], allowed: tuple[Array, ...] | None = None
+) -> None:
     """Raise ValueError unless both are the same arrays, in shape, dtype and every entry; an engine that rounds where
     nothing needs rounding may differ by its bound, since JAX's sums of integers are exact.
     """
-    for number, (mine, other) in enumerate(zip(ours, map(np.asarray, theirs), strict=True)):
+    pairs = zip(map(np.asarray, results), map(np.asarray, exact), strict=True)
+    for number, (mine, other) in enumerate(pairs):
         if (mine.shape, mine.dtype) != (other.shape, other.dtype):
-            raise ValueError(f"result {number} is {mine.dtype} {mine.shape} here, {other.dtype} {other.shape} in JAX")
+            raise ValueError(
+                f"result {number} is {mine.dtype} {mine.shape} by {name}, {other.dtype} {other.shape} by JAX"
+            )
         bound = 0.0 if allowed is None else allowed[number]
         different = np.argwhere(~(np.abs(mine.astype(np.float64) - other) <= bound))
         if len(different):
             index = tuple(different[0].tolist())
             raise ValueError(
                 f"result {number} differs in {len(different)} of {mine.size} entries, "
-                f"first at {index}: {mine[index]} here, {other[index]} in JAX"
+                f"first at {index}: {mine[index]} by {name}, {other[index]} by JAX"
             )

@@ -1,18 +1,37 @@
-"""The table of what was timed, and the facts about the machine that it depends on."""
+"""The document: the tables of what was measured, the targets, and the facts about the machine that they depend on."""
 
 import os
 import platform
-from importlib.metadata import version
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from math import exp, log
 from statistics import median
 from typing import Any
 
 import jax
 import numpy as np
-import pytest
 import threadpoolctl
 
-TIMED = pytest.StashKey[list[dict[str, Any]]]()
-TRAINED = pytest.StashKey[list[dict[str, Any]]]()
+from benchmarks.tried import TRIED
+
+Row = dict[str, Any]
+Rows = list[Row]
+
+PEERS = {"jax": "JAX", "torch": "PyTorch"}
+POLICIES = ("auto", "fast")
+
+# (peer, dtype or None for both) -> the largest ratio wanted of each cell and of their geometric mean, by policy.
+CELLS = {
+    ("jax", None): ((1.0, 0.9), (0.35, 0.30)),
+    ("torch", "float64"): ((0.8, 0.75), (0.35, 0.30)),
+    ("torch", "float32"): ((1.25, 1.1), (0.80, 0.72)),
+}
+EXCEPT = {("torch", "float32", "lenet", "forward"): (1.25, 1.25)}
+# The least share of the product's rate, by dtype and policy.
+SHARES = {"float32": (0.65, 0.80), "float64": (0.65, 0.90)}
+SHARED = ("resnet56", "resnet14", "large")
+POOLING = {"jax": 1.0, "torch": 1.5}
+SCRATCH = 64 * 2**20
 
 
 def environment() -> dict[str, str]:
@@ -25,29 +44,367 @@ def environment() -> dict[str, str]:
     chosen = [
         f"{name}={value}"
         for name, value in sorted(os.environ.items())
-        if name.startswith(("OPENBLAS_", "OMP_", "MKL_", "XLA_FLAGS", "JAX_"))
+        if name.startswith(("OPENBLAS_", "OMP_", "MKL_", "MANUAL_", "XLA_FLAGS", "JAX_"))
     ]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores to run on",
+        "machine": f"{processor()}, {cores} cores to run on",
         "python": platform.python_version(),
         "numpy": f"{np.__version__} with {'; '.join(blas) or 'an unknown BLAS'}",
         "jax": f"{jax.__version__}, jaxlib {version('jaxlib')}, on {jax.default_backend()}",
+        "torch": installed("torch"),
         "set by hand": ", ".join(chosen) or "nothing",
     }
 
 
-def table(timed: list[dict[str, Any]]) -> list[str]:
-    """One line per timed pass: medians over the rounds, and the medians of the rounds' ratios."""
-    names = list(timed[0]["seconds"])
-    heading = f"{'workload':<10}{'dtype':<9}{'direction':<10}"
-    heading += "".join(f"{name + ' ms':>12}" for name in names) + f"{'GF/s':>8}"
-    heading += "".join(f"{'/ ' + name:>10}" for name in names[1:])
-    lines = [heading]
-    for row in timed:
-        seconds = {name: median(turns) for name, turns in row["seconds"].items()}
-        line = f"{row['workload']['name']:<10}{row['dtype']:<9}{row['direction']:<10}"
-        line += "".join(f"{seconds[name] * 1e3:>12.3f}" for name in names)
-        line += f"{row['flops'] / seconds[names[0]] / 1e9:>8.1f}"
-        line += "".join(f"{ratio:>10.2f}" for ratio in row["ratios"].values())
+def processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as facts:
+            named = dict(line.split(":", 1) for line in facts.read().split("\n\n")[0].splitlines() if ":" in line)
+        facts_of_it = {name.strip(): value.strip() for name, value in named.items()}
+        wide = "AVX-512" if "avx512f" in facts_of_it.get("flags", "") else "AVX2 at most"
+        return f"{facts_of_it['model name']} (family {facts_of_it['cpu family']}, model {facts_of_it['model']}), {wide}"
+    except (OSError, KeyError):
+        return platform.processor() or platform.machine()
+
+
+def installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed (the extra peers): its columns are empty"
+
+
+# ---------------------------------------------------------------------- one cell
+
+
+def title(row: Row) -> str:
+    return f"{row['workload']} {row['direction']}"
+
+
+def runs(row: Row, policy: str) -> str:
+    """The name under which this policy's engine was timed."""
+    first = next(name for name, engine in row["engines"].items() if engine == row["engines"][policy])
+    return first
+
+
+def ratio(row: Row, policy: str, peer: str) -> float | None:
+    """The median over the rounds of our time over theirs; None if the peer was not there."""
+    if peer not in row["seconds"]:
+        return None
+    pairs = zip(row["seconds"][runs(row, policy)], row["seconds"][peer], strict=True)
+    return median(ours / theirs for ours, theirs in pairs)
+
+
+def share(row: Row, name: str) -> float:
+    """The rate by a direct convolution's flops, over the 2048 product's in the same rounds."""
+    name = runs(row, name) if name in POLICIES else name
+    return median(
+        row["flops"] / seconds / rate for seconds, rate in zip(row["seconds"][name], row["product"], strict=True)
+    )
+
+
+def wanted(row: Row, policy: str, peer: str) -> float:
+    number = POLICIES.index(policy)
+    special = EXCEPT.get((peer, row["dtype"], row["workload"], row["direction"]))
+    if special is not None:
+        return special[number]
+    return next(
+        cells[number] for (name, dtype), (cells, _) in CELLS.items() if name == peer and dtype in (None, row["dtype"])
+    )
+
+
+def misses(row: Row) -> list[str]:
+    """What this cell was to reach and did not, in words."""
+    found = []
+    for policy in POLICIES:
+        for peer in PEERS:
+            value = ratio(row, policy, peer)
+            if value is not None and round(value, 2) > wanted(row, policy, peer):
+                found.append(
+                    f'"{policy}" takes {value:.2f} of {PEERS[peer]}\'s time, target {wanted(row, policy, peer)}'
+                )
+        if row["workload"] in SHARED:
+            least = SHARES[row["dtype"]][POLICIES.index(policy)]
+            if share(row, policy) < least:
+                found.append(f'"{policy}" reaches {share(row, policy):.0%} of the product\'s rate, target {least:.0%}')
+    return found
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    logs = [log(value) for value in values]
+    return exp(sum(logs) / len(logs))
+
+
+def milliseconds(row: Row, name: str) -> float:
+    return median(row["seconds"][name]) * 1e3
+
+
+# ---------------------------------------------------------------------- lines while it runs
+
+
+def line(row: Row) -> str:
+    parts = [f"{row['workload']:<9}{row['dtype']:<8} {row['direction']:<9}"]
+    for policy in POLICIES:
+        parts.append(f"{policy} {row['engines'][policy]} {milliseconds(row, runs(row, policy)):.3g} ms")
+        parts += [f"/{peer} {value:.2f}" for peer in PEERS if (value := ratio(row, policy, peer)) is not None]
+    parts.append(f"of peak {share(row, 'auto'):.0%}, {row['dropped']} rounds dropped")
+    return " ".join(parts)
+
+
+def layer_line(row: Row) -> str:
+    names = " ".join(f"{name} {milliseconds(row, name):.2f}" for name in row["seconds"])
+    return f"{row['layer']:<36}{row['dtype']} ms: {names}"
+
+
+def training_line(row: Row) -> str:
+    names = " ".join(f"{name} {row['batch'] * 1e3 / milliseconds(row, name):,.0f}" for name in row["seconds"])
+    return f"batch {row['batch']:>3} {row['dtype']} images/s: {names}"
+
+
+# ---------------------------------------------------------------------- the document
+
+
+def table(heading: list[str], rows: Iterable[list[str]]) -> str:
+    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def document(measured: dict[str, dict[str, Any]]) -> str:
+    rows = {name: section["rows"] for name, section in measured.items()}
+    parts = [
+        INTRODUCTION,
+        facts(measured),
+        "## The convolution",
+        CONVOLUTION,
+        verdicts(rows["convolution"]),
+        *(f"### {dtype}\n\n{cells([r for r in rows['convolution'] if r['dtype'] == dtype])}" for dtype in SHARES),
+        PICTURES,
+        missed(rows["convolution"]),
+        "## Accuracy\n\n" + ACCURACY + "\n\n" + speeds(rows["speed"]),
+        "## Growth\n\n" + grown(rows["growth"]),
+        "## Memory and the first call\n\n" + spent(rows["costs"]),
+        "## Other layers\n\n" + others(rows["layers"]),
+        "## A training step\n\n" + trained(rows["training"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+INTRODUCTION = """\
+# Performance
+
+Written by `make bench`; do not edit. Times are ours (NumPy only), jitted JAX's and PyTorch's on the same arrays in the
+same rounds, after everyone's result was compared with JAX's. A ratio is our time over theirs, the median over the
+rounds; below 1 we are faster. `benchmarks/README.md` says how it is measured."""
+
+CONVOLUTION = """\
+Eight workloads, forward and whole backward (the gradients of input, filters and biases). *Share* counts the flops of a
+direct convolution, over the rate of a 2048×2048 product in the same rounds; an engine that multiplies less can pass
+100 %. `engine="auto"` keeps to engines whose error is at most four times the definition's, `engine="fast"` takes any;
+where both choose the same engine, it was timed once. A **bold** figure misses its target."""
+
+PICTURES = """\
+![ratios](img/ratios.png)
+
+![share of peak](img/share-of-peak.png)"""
+
+ACCURACY = """\
+The error of y over the number of input channels, against the definition in the next wider format (float64, longdouble),
+root mean square over that of y, where y is near 1. The sums of an exact engine round with the length of its sums;
+Winograd's and the spectral engine's transforms add theirs, which does not fall for few channels.
+
+![error growth](img/error-growth.png)
+
+Each engine on one 3×3 and one 11×11 workload, forward:
+
+![error against speed](img/error-against-speed.png)"""
+
+
+def facts(measured: dict[str, dict[str, Any]]) -> str:
+    """The environment; where sections were measured in different ones, all of them."""
+    seen: dict[str, list[str]] = {}
+    for name, section in measured.items():
+        text = "\n".join(f"- {fact}: {value}" for fact, value in section["environment"].items())
+        seen.setdefault(text, []).append(f"{name} ({section['rounds']} rounds)")
+    if len(seen) == 1:
+        return next(iter(seen))
+    return "\n\n".join(f"For {', '.join(names)}:\n\n{text}" for text, names in seen.items())
+
+
+def verdicts(rows: Rows) -> str:
+    """The targets and what was reached."""
+    lines = []
+    for (peer, dtype), (each, mean) in CELLS.items():
+        some = [row for row in rows if dtype in (None, row["dtype"])]
+        if peer not in some[0]["seconds"]:
+            continue
+        what = f"{PEERS[peer]}{', ' + dtype if dtype else ''}"
+        reached_each, reached_mean = [], []
+        for number, policy in enumerate(POLICIES):
+            values = [ratio(row, policy, peer) or 0.0 for row in some]
+            good = sum(round(value, 2) <= wanted(row, policy, peer) for value, row in zip(values, some, strict=True))
+            reached_each.append(emphasis(f"{good} of {len(some)}, worst {max(values):.2f}", good == len(some)))
+            average = geometric_mean(values)
+            reached_mean.append(emphasis(f"{average:.2f}", average <= mean[number]))
+        lines.append([f"{what}, each of {len(some)}", f"≤ {each[0]}", reached_each[0], f"≤ {each[1]}", reached_each[1]])
+        lines.append([f"{what}, geometric mean", f"≤ {mean[0]}", reached_mean[0], f"≤ {mean[1]}", reached_mean[1]])
+    for dtype, least in SHARES.items():
+        some = [row for row in rows if row["dtype"] == dtype and row["workload"] in SHARED]
+        cells = []
+        for number, policy in enumerate(POLICIES):
+            values = [share(row, policy) for row in some]
+            good = sum(value >= least[number] for value in values)
+            cells.append(emphasis(f"{good} of {len(some)}, least {min(values):.0%}", good == len(some)))
+        names = ", ".join(SHARED)
+        lines.append([f"share of peak, {dtype}: {names}", f"≥ {least[0]:.0%}", cells[0], f"≥ {least[1]:.0%}", cells[1]])
+    return table(["our time over theirs", "target", 'reached, "auto"', "target", 'reached, "fast"'], lines)
+
+
+def emphasis(text: str, good: bool) -> str:
+    return text if good else f"**{text}**"
+
+
+def cells(rows: Rows) -> str:
+    def figure(row: Row, policy: str, peer: str) -> str:
+        value = ratio(row, policy, peer)
+        return "" if value is None else emphasis(f"{value:.2f}", round(value, 2) <= wanted(row, policy, peer))
+
+    def percent(row: Row, policy: str) -> str:
+        value, least = share(row, policy), SHARES[row["dtype"]][POLICIES.index(policy)]
+        return emphasis(f"{value:.0%}", row["workload"] not in SHARED or value >= least)
+
+    heading = ["", '"auto"', "ms", "share", *(f"/ {peer}" for peer in PEERS.values())]
+    heading += ['"fast"', "ms", "share", *(f"/ {peer}" for peer in PEERS.values()), "rounds"]
+    lines = []
+    for row in rows:
+        cell = [title(row)]
+        for policy in POLICIES:
+            same = policy == "fast" and runs(row, policy) != policy
+            ms = "" if same else f"{milliseconds(row, runs(row, policy)):.3g}"
+            cell += ["the same" if same else row["engines"][policy], ms, "" if same else percent(row, policy)]
+            cell += [figure(row, policy, peer) for peer in PEERS]
+        dropped = f" ({row['dropped']} dropped)" if row["dropped"] else ""
+        lines.append([*cell, f"{len(row['product'])}{dropped}"])
+    return table(heading, lines)
+
+
+def missed(rows: Rows) -> str:
+    found = [(row, words) for row in rows if (words := misses(row))]
+    if not found:
+        return "## Cells that miss\n\nNone in this run."
+    parts = ["## Cells that miss\n\nWhere the time goes: the share of each function's own time on one thread."]
+    for row, words in found:
+        text = f"### {title(row)}, {row['dtype']}\n\n{'; '.join(words)}."
+        if "profile" in row:
+            text += "\n\nTime: " + ", ".join(f"`{name}` {part:.0%}" for name, part in row["profile"].items()) + "."
+        tried = TRIED.get((row["workload"], row["direction"]))
+        parts.append(text + (f"\n\nTried: {tried}" if tried else ""))
+    return "\n\n".join(parts)
+
+
+def speeds(rows: Rows) -> str:
+    def number(row: Row) -> list[str]:
+        error = f"{row['rms']:.1e}", f"{row['largest']:.1e}"
+        return [f"{row['workload']}, {row['dtype']}", row["engine"], f"{row['seconds'] * 1e3:.3g}", *error]
+
+    return table(["workload", "engine", "ms", "error, rms", "error, largest"], map(number, rows))
+
+
+def grown(rows: Rows) -> str:
+    text = (
+        "Forward and backward together from 1 to 64 times the batch or the image's area, float32; the exponent of a\n"
+        "line through log time over log size, 1 being linear growth:\n\n"
+    )
+    by_engine: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        by_engine.setdefault(row["engine"], {})[row["along"]] = row
+    lines = []
+    for engine, both in by_engine.items():
+        line = [engine]
+        for along in ("batch", "area"):
+            first, last = (both[along]["seconds"][place] * 1e3 for place in (0, -1))
+            line += [f"{both[along]['exponent']:.2f}", f"{first:.3g} → {last:.4g} ms"]
         lines.append(line)
-    return lines
+    text += table(["engine", "batch: exponent", "from 1 to 64", "area: exponent", "from 1 to 64"], lines)
+    return text + "\n\n![growth](img/growth.png)"
+
+
+def spent(rows: Rows) -> str:
+    most = max(rows, key=lambda row: row["scratch"])
+    dear = [row for row in rows if not row["first_is_cheap"]]
+    text = (
+        f"Scratch is what a call has allocated at its peak beyond its results and what it keeps for the backward;\n"
+        f"it does not grow with the batch (a test says so). The most is {most['scratch'] / 2**20:.0f} MiB "
+        f"({most['engine']}, {most['workload']} {most['direction']}, {most['dtype']}; the limit is 64).\n"
+        f"The first call at a new shape may take 3 times a later one, or 1 ms more: "
+    )
+    text += (
+        "every one does."
+        if not dear
+        else f"**{len(dear)} of {len(rows)} take more**: "
+        + ", ".join(
+            f"{title(row)} by {row['engine']} in {row['dtype']} "
+            f"({row['first'] * 1e3:.2f} ms, later {row['later'] * 1e3:.2f})"
+            for row in dear
+        )
+        + "."
+    )
+    by_engine: dict[str, list[Row]] = {}
+    for row in rows:
+        by_engine.setdefault(row["engine"], []).append(row)
+
+    def largest(some: Rows, value: Callable[[Row], float], direction: str) -> float:
+        return max(value(row) for row in some if row["direction"] == direction)
+
+    lines = [
+        [
+            engine,
+            *(f"{largest(some, lambda r: r['scratch'], d) / 2**20:.1f}" for d in ("forward", "backward")),
+            *(f"{largest(some, lambda r: r['first'] / r['later'], d):.1f}" for d in ("forward", "backward")),
+        ]
+        for engine, some in by_engine.items()
+    ]
+    heading = ["engine", "scratch forward, MiB", "backward, MiB", "first call / later, forward", "backward"]
+    return text + "\n\n" + table(heading, lines)
+
+
+def others(rows: Rows) -> str:
+    names = [peer for peer in PEERS if peer in rows[0]["seconds"]]
+    lines = []
+    for row in rows:
+        line = [row["layer"], row["dtype"], f"{milliseconds(row, 'manual'):.3g}"]
+        for peer in names:
+            value = median(a / b for a, b in zip(row["seconds"]["manual"], row["seconds"][peer], strict=True))
+            line.append(emphasis(f"{value:.2f}", "pooling" not in row["layer"] or round(value, 2) <= POOLING[peer]))
+        if row["flops"]:
+            rates = zip(row["seconds"]["manual"], row["product"], strict=True)
+            line.append(f"{median(row['flops'] / seconds / rate for seconds, rate in rates):.0%} of the 2048 product")
+        else:
+            pairs = zip(row["seconds"]["manual"], row["seconds"]["copy"], strict=True)
+            copies = row["copies"] / 2  # a copy reads one array and writes one
+            line.append(f"{median(a / b for a, b in pairs) / copies:.1f} times the copies it cannot avoid")
+        lines.append(line)
+    text = (
+        "Forward and backward together. Pooling is to take at most JAX's time and 1.5 times PyTorch's. What a layer\n"
+        "that computes little cannot avoid is to read and write its arrays once: their copies were timed beside it.\n\n"
+    )
+    return text + table(["layer", "dtype", "ms", *(f"/ {PEERS[peer]}" for peer in names), "beside the machine"], lines)
+
+
+def trained(rows: Rows) -> str:
+    names = [peer for peer in PEERS if peer in rows[0]["seconds"]]
+    lines = []
+    for row in rows:
+        rates = [f"{row['batch'] * 1e3 / milliseconds(row, name):,.0f}" for name in ("manual", *names)]
+        ratios = [
+            f"{median(a / b for a, b in zip(row['seconds']['manual'], row['seconds'][peer], strict=True)):.2f}"
+            for peer in names
+        ]
+        total = sum(row["parts"].values())
+        largest = sorted(row["parts"].items(), key=lambda part: -part[1])[:4]
+        spent = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in largest)
+        lines.append([str(row["batch"]), row["dtype"], *rates, *ratios, spent])
+    text = "Forward, backward and update (SGD with momentum and weight decay) of the lecture's CNN on digits.\n\n"
+    heading = ["batch", "dtype", "ours, images/s", *(f"{PEERS[peer]}" for peer in names)]
+    heading += [*(f"time / {PEERS[peer]}'s" for peer in names), "where our time goes"]
+    return text + table(heading, lines)

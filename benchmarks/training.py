@@ -137,25 +137,3 @@ def where_the_time_goes(made: Contenders, repeats: int = 30) -> dict[str, float]
             g = timed(f"backward {place} {type(layer).__name__}", layer.backward, g)
         timed("update", optimizer.step, made.network)
     return {name: median(seconds) for name, seconds in spent.items()}
-
-
-def table(rows: list[dict[str, Any]]) -> list[str]:
-    """A line per batch and dtype with images per second and ratios, and under each where our time goes."""
-    names = list(rows[0]["seconds"])
-    lines = [
-        f"{'batch':>5} {'dtype':<8}"
-        + "".join(f"{name + ' img/s':>14}" for name in names)
-        + "".join(f"{'/ ' + name:>10}" for name in names[1:])
-    ]
-    for row in rows:
-        rates = {name: row["batch"] / median(turns) for name, turns in row["seconds"].items()}
-        lines.append(
-            f"{row['batch']:>5} {row['dtype']:<8}"
-            + "".join(f"{rates[name]:>14,.0f}" for name in names)
-            + "".join(f"{ratio:>10.2f}" for ratio in row["ratios"].values())
-        )
-        total = sum(row["parts"].values())
-        largest = sorted(row["parts"].items(), key=lambda part: -part[1])[:6]
-        lines.append("      " + ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in largest))
-    lines.append("ratios: our time over theirs, within the same round; below 1 we are faster")
-    return lines
