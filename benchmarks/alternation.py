@@ -87,8 +87,10 @@ def burst(contender: Contender) -> float:
     for _ in range(UNTIMED_CALLS):
         contender()
     seconds: list[float] = []
-    while len(seconds) < LEAST_CALLS or sum(seconds) < BURST:
+    spent = 0.0
+    while len(seconds) < LEAST_CALLS or spent < BURST:
         start = time.perf_counter()
         contender()
         seconds.append(time.perf_counter() - start)
+        spent += seconds[-1]
     return median(seconds)

@@ -57,7 +57,7 @@ def test_disturbed_rounds_are_dropped(monkeypatch):
 def test_growth_costs_and_profile():
     small = scaling.GROWING[0]
     assert len(scaling.growth(small, "area", (1, 2)).seconds) == 2
-    assert scaling.grown(small, "area", 8)[4:6] == (32, 16)
+    assert scaling.grown(small, "area", 8)[4:6] == (64, 32)
     forward, backward = scaling.costs(small, np.float32, "auto", repeats=1)
     assert 0 < forward.scratch < backward.scratch < 64 * 2**20
     assert profile.of_convolution(WORKLOADS[0], "forward", "float32", "auto")
