@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks import contenders, convolution_errors, layers, pictures, profile, report, scaling, training
+from benchmarks import choices, contenders, convolution_errors, layers, pictures, profile, report, scaling, training
 from benchmarks.alternation import Product, Timed, time_in_turns
 from benchmarks.workloads import WORKLOADS
 from manual import kernels
@@ -129,12 +129,34 @@ def error_against_speed(rounds: int) -> Rows:
     return rows
 
 
+def choice(rounds: int) -> Rows:
+    """Every engine around the thresholds of the choice; fewer rounds, there are many."""
+    rows: Rows = []
+    for dtype in DTYPES:
+        product = Product(dtype)
+        for one in choices.CHOICES:
+            timed = time_in_turns(choices.contenders(one, dtype), product, rounds=max(1, rounds // 2))
+            rows.append(
+                facts(timed)
+                | {
+                    "threshold": one.threshold,
+                    "workload": one.workload.name,
+                    "multiplications": one.workload.multiplications,
+                    "dtype": np.dtype(dtype).name,
+                    "chosen": choices.chosen(one, dtype),
+                }
+            )
+            click.echo(report.choice_line(rows[-1]))
+    return rows
+
+
 def facts(timed: Timed) -> dict[str, Any]:
     return {"seconds": timed.seconds, "product": timed.product, "dropped": timed.dropped}
 
 
 SECTIONS: dict[str, Callable[[int], Rows]] = {
     "convolution": convolution,
+    "choice": choice,
     "layers": other_layers,
     "training": training_steps,
     "growth": growth,

@@ -140,6 +140,12 @@ def milliseconds(row: Row, name: str) -> float:
     return median(row["seconds"][name]) * 1e3
 
 
+def regret(row: Row) -> float:
+    """The chosen engine's time over the best one's, the median of the rounds' ratios."""
+    best = min(row["seconds"], key=lambda name: milliseconds(row, name))
+    return median(a / b for a, b in zip(row["seconds"][row["chosen"]], row["seconds"][best], strict=True))
+
+
 # ---------------------------------------------------------------------- lines while it runs
 
 
@@ -150,6 +156,11 @@ def line(row: Row) -> str:
         parts += [f"/{peer} {value:.2f}" for peer in PEERS if (value := ratio(row, policy, peer)) is not None]
     parts.append(f"of peak {share(row, 'auto'):.0%}, {row['dropped']} rounds dropped")
     return " ".join(parts)
+
+
+def choice_line(row: Row) -> str:
+    times = " ".join(f"{name} {milliseconds(row, name):.3g}" for name in row["seconds"])
+    return f"{row['threshold']:<15}{row['workload']:<26}{row['dtype']} {row['chosen']} {regret(row):.2f}: {times}"
 
 
 def layer_line(row: Row) -> str:
@@ -181,6 +192,7 @@ def document(measured: dict[str, dict[str, Any]]) -> str:
         *(f"### {dtype}\n\n{cells([r for r in rows['convolution'] if r['dtype'] == dtype])}" for dtype in SHARES),
         PICTURES,
         missed(rows["convolution"]),
+        "## The choice\n\n" + chosen(rows["choice"]),
         "## Accuracy\n\n" + ACCURACY + "\n\n" + speeds(rows["speed"]),
         "## Growth\n\n" + grown(rows["growth"]),
         "## Memory and the first call\n\n" + spent(rows["costs"]),
@@ -300,6 +312,24 @@ def missed(rows: Rows) -> str:
         tried = TRIED.get((row["workload"], row["direction"]))
         parts.append(text + (f"\n\nTried: {tried}" if tried else ""))
     return "\n\n".join(parts)
+
+
+def chosen(rows: Rows) -> str:
+    engines = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
+    lines = []
+    for row in rows:
+        times = [f"{milliseconds(row, name):.3g}" if name in row["seconds"] else "" for name in engines]
+        times = [emphasis(time, name != row["chosen"]) for time, name in zip(times, engines, strict=True)]
+        millions = f"{row['multiplications'] / 1e6:.2g}"
+        lines.append([row["threshold"], row["workload"], row["dtype"], millions, *times, f"{regret(row):.2f}"])
+    mean, worst = geometric_mean(map(regret, rows)), max(map(regret, rows))
+    text = (
+        'The measurements behind the thresholds of `manual/kernels/choice.py`: the engines that `"auto"` may take,\n'
+        "around each of them, forward and backward together in ms; **bold** the one that it takes. The last column is\n"
+        f"its time over the best one's, {mean:.2f} in the mean and {worst:.2f} at worst.\n\n"
+    )
+    heading = ["threshold", "batch×C_in→C_out, image, kernel", "dtype", "10⁶ products", *engines, "/ best"]
+    return text + table(heading, lines)
 
 
 def speeds(rows: Rows) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import contenders, convolution_errors, layers, profile, scaling, training
+from benchmarks import choices, contenders, convolution_errors, layers, profile, scaling, training
 from benchmarks.alternation import Product, time_in_turns
 from benchmarks.workloads import WORKLOADS
 from reference.precision import double_precision
@@ -61,6 +61,12 @@ def test_growth_costs_and_profile():
     forward, backward = scaling.costs(small, np.float32, "auto", repeats=1)
     assert 0 < forward.scratch < backward.scratch < 64 * 2**20
     assert profile.of_convolution(WORKLOADS[0], "forward", "float32", "auto")
+
+
+@pytest.mark.parametrize("choice", choices.CHOICES[::6], ids=lambda choice: choice.workload.name)
+def test_choices(choice):
+    field = choices.contenders(choice, np.float32)
+    assert choices.chosen(choice, np.float32) in field
 
 
 def test_errors():
