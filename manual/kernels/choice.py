@@ -5,10 +5,13 @@ The rules, in order:
 1. arrays that are not all float32 or all float64: `definition`;
 2. a 1×1 window without stride and padding: `pointwise`;
 3. at most `SMALL` multiplications: `small`;
-4. 3×3 windows on at least `LEAST_CHANNELS` channels: `winograd4x2`, beyond `MOST_CHANNELS` `winograd2x2`, and
+4. 3×3 windows on at least `WINOGRAD_CHANNELS` channels: `winograd4x2`, beyond `MOST_CHANNELS` `winograd2x2`, and
    `winograd4x4` if "fast" is asked for;
-5. windows so large that the spectra take `FEWER` times fewer multiplications: `transform`;
+5. on at least `SPECTRAL_CHANNELS` channels, windows so large that the spectra take `FEWER` times fewer multiplications:
+   `transform`;
 6. anything else: `gemm`.
+
+Every engine was timed around each of the thresholds: docs/performance.md, "The choice" (`make bench`).
 
 A rule whose engine refuses the configuration is passed over. `engine="auto"` keeps to engines whose error, as a root
 mean square, is at most four times the definition's on the same data. "fast" may take any. "exact" passes over 4 and 5:
@@ -57,7 +60,7 @@ POLICIES = ("auto", "fast", "exact")
 
 PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
 SMALL = 10_000_000  # multiplications
-LEAST_CHANNELS = 16  # for a transform to pay
+WINOGRAD_CHANNELS, SPECTRAL_CHANNELS = 64, 16  # the least, on both sides, for the transforms to pay
 MOST_CHANNELS = 256  # up to which the error of winograd4x2 stays below four times the definition's
 FEWER = 2
 
@@ -113,20 +116,21 @@ def choose(geometry: Geometry, dtype: np.dtype | None, engine: str = "auto") -> 
         return pointwise.ENGINE  # 2
     if geometry.multiplications <= SMALL and small.refusal(geometry) is None:
         return small.ENGINE  # 3
-    if engine != "exact" and min(geometry.inputs, geometry.outputs) >= LEAST_CHANNELS:
+    if engine != "exact" and min(geometry.inputs, geometry.outputs) >= WINOGRAD_CHANNELS:
         few = max(geometry.inputs, geometry.outputs) <= MOST_CHANNELS
         precise = winograd.WINOGRAD4X2 if few else winograd.WINOGRAD2X2
         for chosen in (winograd.WINOGRAD4X4, precise) if engine == "fast" else (precise,):
             if chosen.refusal(geometry) is None:
                 return chosen  # 4
-        if transform.refusal(geometry) is None and pays(geometry):
-            return transform.ENGINE  # 5
+    if engine != "exact" and transform.refusal(geometry) is None and pays(geometry):
+        return transform.ENGINE  # 5
     return gemm.ENGINE  # 6
 
 
 def pays(geometry: Geometry) -> bool:
-    """Whether the transforms take `FEWER` times fewer multiplications."""
-    return FEWER * multiplications(geometry, tiling(geometry)) <= geometry.multiplications
+    """Whether the transforms take `FEWER` times fewer multiplications, on channels enough."""
+    enough = min(geometry.inputs, geometry.outputs) >= SPECTRAL_CHANNELS
+    return enough and FEWER * multiplications(geometry, tiling(geometry)) <= geometry.multiplications
 
 
 def fast(dtype: np.dtype | None) -> bool:
