@@ -52,5 +52,5 @@ def in_blocks(function: Callable[..., Array], *arrays: Array) -> Array:
             at = slice(first, min(first + BLOCK, shares[some].stop))
             to[at] = function(*(a[at] for a in numbers))
 
-    threads.run(part, len(shares))
+    threads.run(part, len(shares), guarded=False)
     return y

@@ -122,27 +122,31 @@ class Backward(Plan):
 
     def run(self, x: Array, y: Array, g: Array, grad_x: Array) -> None:
         """(3) of images x (n, H, W), their y and g, into grad_x."""
-        n, (_, rows, columns) = len(x), y.shape
+        n, length = len(x), self.sheets.length(len(x))
         self.sheets.load(x)
-        self.y[:n, :rows, :columns], self.g[:n, :rows, :columns] = y, g
         if self.overlap:
             self.sums.sheets[...] = 0
-        best, g_run, share, waiting, won = (
-            a.reshape(-1)[: self.sheets.length(n)] for a in (self.y, self.g, self.share, self.waiting, self.won)
-        )
+        best, g_run = self.sheets.run_of(y, self.y), self.sheets.run_of(g, self.g)
+        share, waiting, won = (a.reshape(-1)[:length] for a in (self.share, self.waiting, self.won))
         waiting[...] = True  # windows whose winner has not come yet
         with np.errstate(over="ignore", invalid="ignore"):  # one pass: a sum is finite only if every term is
             nans = np.isnan(best) if np.isnan(best.sum()) else None
-        for entry, gradient in zip(self.sheets.runs(n), self.sums.runs(n), strict=True):
+
+        def give(gradient: Array, winners: Array) -> None:
+            if self.overlap:
+                gradient += where(winners, g_run, out=share)  # (3)
+            else:
+                where(winners, g_run, out=gradient)  # (3), a sum of one
+
+        (*gradients, last_gradient), (*entries, _) = self.sums.runs(n), self.sheets.runs(n)
+        for entry, gradient in zip(entries, gradients, strict=True):
             np.equal(entry, best, out=won)
             if nans is not None:
                 won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
             won &= waiting
             waiting ^= won
-            if self.overlap:
-                gradient += where(won, g_run, out=share)  # (3)
-            else:
-                where(won, g_run, out=gradient)  # (3), a sum of one
+            give(gradient, won)
+        give(last_gradient, waiting)  # whoever still waits has the last entry for a winner
         self.sums.unload(grad_x)
 
 
@@ -163,7 +167,7 @@ def each_part(
             scratch.run(*(a[at] for a in images))
         cache.give(key, scratch)
 
-    threads.run(part, len(shares))
+    threads.run(part, len(shares), guarded=False)
 
 
 class MaxPoolingLayer(Layer):

@@ -60,6 +60,18 @@ class Sheets:
         """Of a run over n images."""
         return n * self.places[0] * self.places[1] - self.last
 
+    def run_of(self, a: Array, room: Array) -> Array:
+        """One number per window, a (n, H_out, W_out), as a run like those of `runs`.
+
+        Args:
+            room: (planes, U, V), used if there are places without a window; what is there stays.
+        """
+        n, rows, columns = a.shape
+        if (rows, columns) != self.places:
+            room[:n, :rows, :columns] = a
+            a = room
+        return a.reshape(-1)[: self.length(n)]
+
     def runs(self, n: int) -> list[Array]:
         """For every tap (i, j), in row-major order, the flat run of X[s·h+i, t·w+j] over n images; views."""
         length = self.length(n)

@@ -178,7 +178,8 @@ def run(work: Work, count: int, *, guarded: bool = True) -> None:
     """work(0), ..., work(count - 1), side by side, with BLAS at one thread; `count` is at most `num_threads()`.
 
     Args:
-        guarded: False leaves BLAS alone, for one part whose products are so small that BLAS starts no threads.
+        guarded: False leaves BLAS alone: for work without matrix products, or with such small ones that BLAS starts no
+            threads for them.
     """
 
     def quietly(part: int) -> None:
@@ -186,7 +187,7 @@ def run(work: Work, count: int, *, guarded: bool = True) -> None:
         with np.errstate(invalid="ignore"):
             work(part)
 
-    with blas_at_one_thread if guarded or count > 1 else nullcontext():
+    with blas_at_one_thread if guarded else nullcontext():
         if count == 1:
             quietly(0)
         else:
