@@ -65,6 +65,31 @@ def test_a_derivation_has_a_forward_a_gradient_and_a_source(file: str) -> None:
     assert re.search(r"^Source: ", ast.get_docstring(ast.parse(OPERATIONS[file])) or "", re.MULTILINE)
 
 
+KERNELS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((FOLDER / "kernels").glob("*.py"))}
+DERIVED_KERNELS = {stem: source for stem, source in KERNELS.items() if equations(source)}
+ENGINES = ("definition", "gemm", "pointwise", "small", "winograd", "transform")
+STEPS = {"winograd": {1}, "toom_cook": {1}}  # one axis, and the product behind it: on the way to (2), never computed
+
+
+def test_every_engine_is_derived() -> None:
+    assert set(ENGINES) <= DERIVED_KERNELS.keys()
+
+
+@pytest.mark.parametrize("file", DERIVED_KERNELS)
+def test_an_engine_says_where_it_computes_each_number(file: str) -> None:
+    """In a comment or in the docstring of what computes it: an engine computes some results in several stages."""
+    source = DERIVED_KERNELS[file]
+    parts = [source.split('"""', 2)[2], *(text for stem, text in KERNELS.items() if stem.startswith(f"{file}_"))]
+    numbers = [n for n, _ in equations(source)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert computed(source) <= set(numbers)
+    after = "\n".join(parts)
+    named = {int(n) for n in re.findall(r"\((\d+)\)", after)} | {
+        n for a, b in re.findall(r"\((\d+)\) to \((\d+)\)", after) for n in range(int(a), int(b) + 1)
+    }
+    assert set(numbers) - STEPS.get(file, set()) <= named
+
+
 def test_a_step_is_told_from_a_result() -> None:
     assert is_step("Ẏ[b] = Ẋ[b]")
     assert is_step("L̇ = Σ Ẋ")
