@@ -9,7 +9,18 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks import choices, contenders, convolution_errors, layers, pictures, profile, report, scaling, training
+from benchmarks import (
+    choices,
+    contenders,
+    convolution_errors,
+    document,
+    layers,
+    pictures,
+    profile,
+    report,
+    scaling,
+    training,
+)
 from benchmarks.alternation import Product, Timed, time_in_turns
 from benchmarks.workloads import WORKLOADS
 from manual import kernels
@@ -190,7 +201,7 @@ def main(sections: tuple[str, ...], rounds: int, measure: bool) -> None:
         return
     measured = {name: json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8")) for name in SECTIONS}
     pictures.draw(measured, ROOT / "docs" / "img")
-    text = report.document(measured)
+    text = document.document(measured)
     (ROOT / "docs" / "performance.md").write_text(text, encoding="utf-8")
     click.echo("\n" + text)
 

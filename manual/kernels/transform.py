@@ -19,11 +19,11 @@ A transform of a batch of tiles is a matrix product with F, at n around 32 faste
 real, half of the columns' frequencies suffice. n is chosen per axis by counting multiplications, with m at least the
 overlap, so that a tile overlaps its next neighbours only.
 
-Not exact: where the definition gives an exact 0 this leaves a rest, and one infinite input or NaN spoils its whole tile
-(backward, a non-finite number in G spoils the filter gradient too, as it does by the definition). An error bound, normwise per tile: entries of F
-have modulus 1, so a transform of a tile errs by at most ε·‖x‖₁ at any frequency, ε = √2·(γ_{n+1} + γ_{2n+1}) from its
-two sums. By Parseval and Cauchy-Schwarz (1/n²)·Σ_f |V|·|U| ≤ ‖x‖₂·‖w‖₂ and (1/n²)·Σ_f |U| ≤ ‖w‖₂, and therefore
-anywhere in the tile
+Not exact: where the definition gives an exact 0 this leaves a rest, and one infinite input or NaN spoils its whole
+tile (backward, a non-finite number in G spoils the filter gradient too, as it does by the definition). An error
+bound, normwise per tile: entries of F have modulus 1, so a transform of a tile errs by at most ε·‖x‖₁ at any
+frequency, ε = √2·(γ_{n+1} + γ_{2n+1}) from its two sums. By Parseval and Cauchy-Schwarz (1/n²)·Σ_f |V|·|U| ≤
+‖x‖₂·‖w‖₂ and (1/n²)·Σ_f |U| ≤ ‖w‖₂, and therefore anywhere in the tile
 
     |ŷ - y| ≤ Σ_k ( ε_x·‖x_k‖₁·‖w_k‖₂ + ε_w·‖x_k‖₂·‖w_k‖₁ + ε_p·‖x_k‖₂·‖w_k‖₂ )                  (4)
 
