@@ -98,7 +98,10 @@ def growth(_: int) -> Rows:
 
 
 def costs(_: int) -> Rows:
-    rows = [cost._asdict() | {"first_is_cheap": cost.first_is_cheap} for cost in scaling.all_costs()]
+    memory = scaling.new_memory()
+    rows = [
+        cost._asdict() | {"first_is_cheap": cost.first_is_cheap, "new_memory": memory} for cost in scaling.all_costs()
+    ]
     click.echo(f"scratch at most {max(row['scratch'] for row in rows) / 2**20:.0f} MiB")
     return rows
 
