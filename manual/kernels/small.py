@@ -15,6 +15,7 @@ and `folding.py` have the maps.) The derivation is `gemm`'s.
 Exact and rounding: as the definition, sums of the same products in another order.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ Array = np.ndarray
 GROUP = 5 * 2**18  # bytes of columns of a group of images
 PARALLEL = 4_000_000  # multiplications; below, handing work to a thread costs more than it saves
 LARGEST = 2**22  # bytes of columns of one image, beyond which this is refused
+LAYOUTS = 1024  # configurations that are remembered
 SERIAL_PRODUCT = 2**18  # multiplications in one matrix product up to which OpenBLAS starts no threads
 
 
@@ -45,12 +47,6 @@ def refusal(geometry: Geometry) -> str | None:
 def image_columns(geometry: Geometry) -> int:
     rows, columns = geometry.positions
     return geometry.groups * (geometry.taps + 1) * rows * columns
-
-
-def quiet(geometry: Geometry) -> bool:
-    """Whether OpenBLAS takes one thread for each product by itself, forward and backward."""
-    (rows, columns), (height, width) = geometry.positions, geometry.size
-    return (geometry.taps + 1) * geometry.outputs * max(rows * columns, height * width) <= SERIAL_PRODUCT
 
 
 class Small(Plan):
@@ -106,43 +102,50 @@ class Backward(Small):
             self.folding.fold(0, g_images, weights, grad_x[group])  # (3)
 
 
-def parts_of(geometry: Geometry) -> list[range]:
-    """The batch, shared out among threads."""
-    return threads.share(geometry.batch, 1 if geometry.multiplications < PARALLEL else threads.num_threads())
+class Layout:
+    """How a batch is cut: what follows from a configuration and need not be computed at every call."""
+
+    def __init__(self, geometry: Geometry, dtype: Any, most_threads: int) -> None:
+        self.geometry, self.dtype = geometry, dtype
+        self.output_shape = geometry.output_shape
+        self.parts = threads.share(geometry.batch, 1 if geometry.multiplications < PARALLEL else most_threads)
+        self.images = max(1, min(len(self.parts[0]), GROUP // (image_columns(geometry) * dtype.itemsize)))
+        self.by_correlation = by_correlation(geometry)
+        (rows, columns), (height, width) = geometry.positions, geometry.size
+        # Whether OpenBLAS takes one thread for each product by itself, forward and backward.
+        product = (geometry.taps + 1) * geometry.outputs * max(rows * columns, height * width)
+        self.quiet = product <= SERIAL_PRODUCT
 
 
-def images_at_once(geometry: Geometry, dtype: Any, parts: list[range]) -> int:
-    return max(1, min(len(parts[0]), GROUP // (image_columns(geometry) * dtype.itemsize)))
+@lru_cache(LAYOUTS)
+def layout_of(geometry: Geometry, dtype: Any, most_threads: int) -> Layout:
+    return Layout(geometry, dtype, most_threads)
 
 
 def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tuple[Array, None]:
-    parts = parts_of(geometry)
-    images = images_at_once(geometry, x.dtype, parts)
-    key = ("small", "forward", geometry, x.dtype, images)
-    y = np.empty(geometry.output_shape, x.dtype)
+    layout = layout_of(geometry, x.dtype, threads.num_threads())
+    key = (layout, "forward")
+    y = np.empty(layout.output_shape, x.dtype)
     out = matrices(y, geometry.groups)
 
     def part(number: int) -> None:
-        plan = cache.take(key, lambda: Forward(geometry, x.dtype, images))
-        plan.run(x, filters, biases, out, parts[number])
+        plan = cache.take(key, lambda: Forward(geometry, x.dtype, layout.images))
+        plan.run(x, filters, biases, out, layout.parts[number])
         cache.give(key, plan)
 
-    threads.run(part, len(parts), guarded=not quiet(geometry))
+    threads.run(part, len(layout.parts), guarded=not layout.quiet)
     return y, None
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> tuple[Array, Array, Array]:
-    parts = parts_of(geometry)
-    if by_correlation(geometry):
-        return backward_by_correlation(g, x, filters, geometry, len(parts))
-    images = images_at_once(geometry, x.dtype, parts)
-    key = ("small", "columns", geometry, x.dtype, images)
-    plans = [cache.take(key, lambda: Backward(geometry, x.dtype, images)) for _ in parts]
+    layout = layout_of(geometry, x.dtype, threads.num_threads())
+    if layout.by_correlation:
+        return backward_by_correlation(g, x, filters, layout)
+    parts, key = layout.parts, (layout, "columns")
+    plans = [cache.take(key, lambda: Backward(geometry, x.dtype, layout.images)) for _ in parts]
     grad_x = (np.empty if plans[0].folding.covers else np.zeros)(geometry.input_shape, x.dtype)
     threads.run(
-        lambda number: plans[number].run(g, x, filters, grad_x, parts[number]),
-        len(parts),
-        guarded=not quiet(geometry),
+        lambda number: plans[number].run(g, x, filters, grad_x, parts[number]), len(parts), guarded=not layout.quiet
     )
     sums = sum_of([plan.total for plan in plans]).swapaxes(1, 2)  # (groups, outputs, taps + 1)
     grad_filters = np.array(sums[:, :, : geometry.taps].reshape(geometry.filters_shape), order="C")
@@ -152,12 +155,13 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     return grad_x, grad_filters, grad_biases
 
 
-def backward_by_correlation(
-    g: Array, x: Array, filters: Array, geometry: Geometry, parts: int
-) -> tuple[Array, Array, Array]:
-    key = ("small", "correlation", geometry, x.dtype, parts)
+def backward_by_correlation(g: Array, x: Array, filters: Array, layout: Layout) -> tuple[Array, Array, Array]:
+    key = (layout, "correlation")
     plan = cache.take(
-        key, lambda: BackwardByCorrelation(geometry, x.dtype, parts, block=GROUP, guarded=not quiet(geometry))
+        key,
+        lambda: BackwardByCorrelation(
+            layout.geometry, layout.dtype, len(layout.parts), block=GROUP, guarded=not layout.quiet
+        ),
     )
     gradients = plan.run(g, x, filters)
     cache.give(key, plan)
