@@ -33,7 +33,7 @@ CHOICES = (
     *(same("SMALL", 64, 3, 6, side, 5) for side in (12, 16, 24, 32)),
     *(same("SMALL", 4, 16, 16, side, 3) for side in (14, 28, 56)),
     *(same("WINOGRAD_CHANNELS", 8, channels, channels, 28, 3) for channels in (16, 24, 32, 48, 64, 96)),
-    *(same("WINOGRAD_CHANNELS", 8, 64, 64, side, 3) for side in (7, 14, 28)),
+    *(same("WINOGRAD_LEAST", 8, 64, 64, side, 3) for side in (7, 14, 20, 28)),
     *(same("FEWER", 4, 32, 32, 48, kernel) for kernel in (5, 7, 9, 11)),
     *(same("SPECTRAL_CHANNELS", 4, channels, channels, 48, 7) for channels in (8, 12, 16, 64)),
 )

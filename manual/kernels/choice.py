@@ -5,8 +5,8 @@ The rules, in order:
 1. arrays that are not all float32 or all float64: `definition`;
 2. a 1×1 window without stride and padding: `pointwise`;
 3. at most `SMALL` multiplications: `small`;
-4. 3×3 windows on at least `WINOGRAD_CHANNELS` channels: `winograd4x2`, beyond `MOST_CHANNELS` `winograd2x2`, and
-   `winograd4x4` if "fast" is asked for;
+4. 3×3 windows on at least `WINOGRAD_CHANNELS` channels and `WINOGRAD_LEAST` multiplications: `winograd4x2`, beyond
+   `MOST_CHANNELS` `winograd2x2`, and `winograd4x4` if "fast" is asked for;
 5. on at least `SPECTRAL_CHANNELS` channels, windows so large that the spectra take `FEWER` times fewer multiplications:
    `transform`;
 6. anything else: `gemm`.
@@ -60,7 +60,8 @@ POLICIES = ("auto", "fast", "exact")
 
 PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
 SMALL = 10_000_000  # multiplications
-WINOGRAD_CHANNELS, SPECTRAL_CHANNELS = 64, 16  # the least, on both sides, for the transforms to pay
+WINOGRAD_CHANNELS, SPECTRAL_CHANNELS = 48, 12  # the least, on both sides, for the transforms to pay
+WINOGRAD_LEAST = 100_000_000  # multiplications
 MOST_CHANNELS = 256  # up to which the error of winograd4x2 stays below four times the definition's
 FEWER = 2
 
@@ -116,7 +117,8 @@ def choose(geometry: Geometry, dtype: np.dtype | None, engine: str = "auto") -> 
         return pointwise.ENGINE  # 2
     if geometry.multiplications <= SMALL and small.refusal(geometry) is None:
         return small.ENGINE  # 3
-    if engine != "exact" and min(geometry.inputs, geometry.outputs) >= WINOGRAD_CHANNELS:
+    many = min(geometry.inputs, geometry.outputs) >= WINOGRAD_CHANNELS and geometry.multiplications >= WINOGRAD_LEAST
+    if engine != "exact" and many:
         few = max(geometry.inputs, geometry.outputs) <= MOST_CHANNELS
         precise = winograd.WINOGRAD4X2 if few else winograd.WINOGRAD2X2
         for chosen in (winograd.WINOGRAD4X4, precise) if engine == "fast" else (precise,):
