@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from manual import kernels
-from manual.kernels import ENGINES, bounds, gemm, small, transform, transform_tiles, winograd
+from manual.kernels import ENGINES, bounds, gemm, small, transform, transform_tiles, unfolding, winograd
 from manual.kernels.geometry import Geometry
 
 Array = np.ndarray
 
 DTYPES = (np.float32, np.float64)
-CONFIGURATIONS = {"as it is": 300, "tiny blocks": 100, "tiny groups": 100}
+CONFIGURATIONS = {"as it is": 300, "tiny blocks": 100, "tiny groups": 100, "strips": 100}
 OTHERS = [name for name in ENGINES if name != "definition"]
 
 
@@ -85,28 +85,36 @@ def limits(engine: str, data: Sequence[Array], geometry: Geometry) -> list[Array
 @pytest.fixture(params=CONFIGURATIONS)
 def configurations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """How many to try. With blocks of a few rows and three threads, shapes that a test can afford reach every seam."""
-    kernels.cache.clear()
+    forget()
     if request.param != "as it is":
         monkeypatch.setattr(gemm, "BLOCK", 2000)
         monkeypatch.setattr(gemm, "LEAST_POSITIONS", 1)
         monkeypatch.setattr(gemm, "PARALLEL", 0)
-        monkeypatch.setattr(small, "GROUP", 2000)
+        monkeypatch.setattr(small, "GROUP", 6000)
+        monkeypatch.setattr(small, "PARALLEL", 0)
         monkeypatch.setattr(winograd, "BLOCK", 8000)
         monkeypatch.setattr(winograd, "PARALLEL", 0)
         monkeypatch.setattr(transform, "PARALLEL", 0)
         monkeypatch.setattr(transform, "BLOCK", 4000)
         monkeypatch.setattr(transform_tiles, "LONGEST", 8)
-        transform_tiles.tiling.cache_clear()
-        if request.param == "tiny groups":
+        if request.param != "tiny blocks":
+            group = 40_000 if request.param == "tiny groups" else 1  # smaller than an image: strips of it
             monkeypatch.setattr(winograd, "CACHED_FILTERS", 0)
-            monkeypatch.setattr(winograd, "GROUP", 40_000)
-            monkeypatch.setattr(transform, "GROUP", 40_000)
+            monkeypatch.setattr(winograd, "GROUP", group)
+            monkeypatch.setattr(transform, "GROUP", group)
+            monkeypatch.setattr(unfolding, "COPIES", 0)
         with kernels.threads.threads(3):
             yield CONFIGURATIONS[request.param]
     else:
         yield CONFIGURATIONS[request.param]
+    forget()
+
+
+def forget() -> None:
+    """What was made with other constants."""
     kernels.cache.clear()
     transform_tiles.tiling.cache_clear()
+    small.layout_of.cache_clear()
 
 
 # ---------------------------------------------------------------------- the definition against loops

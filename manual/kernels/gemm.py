@@ -63,9 +63,11 @@ class Task(NamedTuple):
 class Blocking:
     """How a batch is cut: groups of images, blocks of output rows, and what part of them each thread gets."""
 
-    def __init__(self, geometry: Geometry, rows_of_columns: int, itemsize: int, parts: int, block: int = BLOCK) -> None:
+    def __init__(
+        self, geometry: Geometry, rows_of_columns: int, itemsize: int, parts: int, block: int | None = None
+    ) -> None:
         output_rows, output_columns = geometry.positions
-        most = max(block // (rows_of_columns * itemsize), LEAST_POSITIONS)
+        most = max((block or BLOCK) // (rows_of_columns * itemsize), LEAST_POSITIONS)
         self.rows = balanced(output_rows, max(1, most // output_columns))
         self.images = 1
         if self.rows == output_rows:
@@ -208,7 +210,9 @@ class BackwardByColumns(Plan):
 class BackwardByCorrelation(Plan):
     """Equations (4) and (5)."""
 
-    def __init__(self, geometry: Geometry, dtype: Any, parts: int, *, block: int = BLOCK, guarded: bool = True) -> None:
+    def __init__(
+        self, geometry: Geometry, dtype: Any, parts: int, *, block: int | None = None, guarded: bool = True
+    ) -> None:
         super().__init__(dtype)
         self.geometry, self.guarded = geometry, guarded
         self.adjoint = geometry._replace(
