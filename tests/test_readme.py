@@ -1,10 +1,12 @@
-"""The README's examples run, and print what the README shows."""
+"""The README's examples run, print what the README shows, and name the engines that there are."""
 
 import contextlib
 import io
 import re
 from pathlib import Path
 from typing import Any
+
+from manual.kernels import ENGINES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,7 +20,7 @@ def run(example: str) -> tuple[str, dict[str, Any]]:
 
 
 def test_the_examples_say_what_the_readme_says() -> None:
-    layer, functions = re.findall(r"```python\n(.*?)```", README, re.S)
+    layer, functions, engine = re.findall(r"```python\n(.*?)```", README, re.S)
     shown = re.findall(r"```text\n(.*?)```", README, re.S)[0]
     printed, names = run(layer)
     assert names["result"].passed
@@ -32,6 +34,15 @@ def test_the_examples_say_what_the_readme_says() -> None:
     assert names["result"].verdict == "disagree"
     said = re.findall(r"It says: \*(.*?)\*", README, re.S)[0].replace("\n", " ")
     assert printed.strip() == said
+    _, names = run(layer + engine)
+    assert names["y"].shape == (4, 3, 4, 6)
+
+
+def test_the_engines_are_named() -> None:
+    rows = "".join(line for line in README.splitlines() if line.endswith(("| yes |", "| no |")))
+    assert set(re.findall(r"`(\w+)`", rows)) == ENGINES.keys()
+    for row in re.findall(r"\| (`.*?) \|.*\| (yes|no) \|$", README, re.MULTILINE):
+        assert {ENGINES[name].exact for name in re.findall(r"`(\w+)`", row[0])} == {row[1] == "yes"}
 
 
 def test_every_path_in_the_readme_exists() -> None:
