@@ -66,6 +66,16 @@ def test_hyperparameters_that_are_no_integers() -> None:
 # ---------------------------------------------------------------------- the choice
 
 
+@pytest.mark.parametrize("one", [True, 1.0, np.float32(1)], ids=["bool", "float", "float32"])
+def test_what_equals_an_integer_is_none_even_after_a_valid_call(one: Any) -> None:
+    x, filters, biases = np.ones((1, 2, 5, 4)), np.ones((3, 2, 2, 2)), np.ones(3)
+    hyper = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": ((1, 1), (1, 1))}
+    kernels.forward(x, filters, biases, **hyper)
+    for name, value in (("stride", (1, one)), ("dilation", (one, 1)), ("groups", one), ("padding", ((1, one), (1, 1)))):
+        with pytest.raises(TypeError, match=name):
+            kernels.forward(x, filters, biases, **{**hyper, name: value})
+
+
 def test_lists_of_sizes_are_taken() -> None:
     y, saved = kernels.forward(*arrays(), stride=[2, 1], padding=[[1, 1], (0, 0)])  # pyright: ignore[reportArgumentType]
     assert saved.geometry.stride == (2, 1)

@@ -91,9 +91,11 @@ def forward(
     shapes, dtype = (x.shape, filters.shape, biases.shape), common_dtype(x, filters, biases)
     asked = requested.get() or engine
     try:
-        geometry, chosen = resolve(shapes, dtype, stride, padding, dilation, groups, asked)
-    except TypeError:  # of a list, which cannot be looked up, or of a rule that is broken and will be again
-        geometry, chosen = resolve(shapes, dtype, frozen(stride), frozen(padding), frozen(dilation), groups, asked)
+        (s, t), (d, e), ((top, bottom), (left, right)) = stride, dilation, padding
+    except (TypeError, ValueError):
+        describe(*shapes, stride, padding, dilation, groups)  # names the argument that is no such pair
+        raise
+    geometry, chosen = resolve(shapes, dtype, s, t, top, bottom, left, right, d, e, groups, asked)
     y, kept = chosen.forward(x, filters, biases, geometry)
     return y, Saved(x, filters, biases, geometry, chosen.name, kept)
 
@@ -128,25 +130,25 @@ def gradient_bounds(grad_output: Array, saved: Saved, growth: Growth = worst) ->
     return engine.gradient_bounds(grad_output, saved.x, saved.filters, saved.geometry, growth)
 
 
-@lru_cache(CONFIGURATIONS)
+@lru_cache(CONFIGURATIONS, typed=True)  # by type, too: True and 1.0 equal 1, and are no sizes
 def resolve(
     shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
     dtype: np.dtype[Any] | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
+    s: Any,
+    t: Any,
+    top: Any,
+    bottom: Any,
+    left: Any,
+    right: Any,
+    d: Any,
+    e: Any,
     groups: Any,
     engine: str,
 ) -> tuple[Geometry, Engine]:
-    """The checks and the choice, remembered."""
-    geometry = describe(*shapes, stride, padding, dilation, groups)
+    """The checks and the choice, remembered; stride (s, t), dilation (d, e)."""
+    geometry = describe(*shapes, (s, t), ((top, bottom), (left, right)), (d, e), groups)
     return geometry, choose(geometry, dtype, engine)
 
 
 def common_dtype(x: Array, filters: Array, biases: Array) -> np.dtype[Any] | None:
     return x.dtype if x.dtype == filters.dtype == biases.dtype else None
-
-
-def frozen(value: Any) -> Any:
-    """Lists as tuples, which can be looked up."""
-    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
