@@ -16,13 +16,13 @@ TRIED: dict[tuple[str, str], str] = {
         "the batch and no guard around BLAS took 5 to 10 % off."
     ),
     ("lenet", "forward"): (
-        "keeping the images once per column of taps took a third off the copying; two threads another 10 to 20 %. "
-        "The products have 6 rows, at which BLAS reaches a third of its speed; products with banded matrices, "
-        "which have more rows, would take twice the arithmetic (counted, not tried)."
+        "keeping the images once per column of taps took a third off the copying. Two threads pay from twice this "
+        "work on. The products have 6 rows, at which BLAS reaches a third of its speed; products with banded "
+        "matrices, which have more rows, would take twice the arithmetic (counted, not tried)."
     ),
     ("lenet", "backward"): (
-        "two threads took a quarter off. Folding 25 taps back by one `add.reduce` over a skewed view is half of "
-        "the rest."
+        "two threads pay from twice this work on. Folding 25 taps back by one `add.reduce` over a skewed view is "
+        "half of the time."
     ),
     ("stem", "forward"): (
         "unfolding by columns of taps first, so that every further copy is one run of memory: 5 % slower. The "

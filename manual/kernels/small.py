@@ -31,7 +31,7 @@ from manual.kernels.unfolding import Unfolding
 Array = np.ndarray
 
 GROUP = 5 * 2**18  # bytes of columns of a group of images
-PARALLEL = 4_000_000  # multiplications; below, handing work to a thread costs more than it saves
+PARALLEL = 12_000_000  # multiplications; below, handing work to a thread costs more than it saves
 LARGEST = 2**22  # bytes of columns of one image, beyond which this is refused
 LAYOUTS = 1024  # configurations that are remembered
 SERIAL_PRODUCT = 2**18  # multiplications in one matrix product up to which OpenBLAS starts no threads
