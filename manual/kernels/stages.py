@@ -13,21 +13,23 @@ from manual.kernels import threads
 def groups(
     images: Sequence[Sequence[Any]], size: Callable[[Any], int], limit: int, parts: int
 ) -> list[list[list[Any]]]:
-    """The blocks of all images, some at a time: groups of at most `limit`, by the `size` of a block, if one block of
-    each of `parts` images is no more than that.
+    """The blocks of all images, some at a time: groups of at most `limit`, by the `size` of a block, as far as one
+    block of each of `parts` images is no more than that.
 
-    A group has several whole images, or one stretch of blocks of each of `parts` images, the next stretch following in
-    the next group; so each image stays with its thread.
+    A group has several whole images or, if too few fit, a stretch of blocks of each of `parts` images, the next stretch
+    of the same images following in the next group. So what a thread keeps from one block of an image to the next is not
+    touched by another image between them.
     """
-    whole = sum(map(size, images[0])) if images else 0
-    together = max(1, min(parts, len(images)), limit // max(whole, 1))
-    found = []
-    for first in range(0, len(images), together):
-        some = images[first : first + together]
-        largest = max(map(size, some[0]))
-        blocks = max(1, min(len(some[0]), limit // (len(some) * largest)))
-        found += [[list(image[n : n + blocks]) for image in some] for n in range(0, len(some[0]), blocks)]
-    return found
+    if not images:
+        return []
+    whole, largest = sum(map(size, images[0])), max(map(size, images[0]))
+    few, fit = min(parts, len(images)), limit // whole
+    together, blocks = (fit, len(images[0])) if fit >= few else (few, max(1, limit // (few * largest)))
+    return [
+        [list(image[start : start + blocks]) for image in images[first : first + together]]
+        for first in range(0, len(images), together)
+        for start in range(0, len(images[first]), blocks)
+    ]
 
 
 class Stages:
