@@ -37,7 +37,7 @@ def document(measured: dict[str, dict[str, Any]]) -> str:
         INTRODUCTION,
         facts(measured),
         "## The convolution",
-        CONVOLUTION,
+        CONVOLUTION + "\n\n" + products(rows["convolution"]),
         verdicts(rows["convolution"]),
         *(f"### {dtype}\n\n{cells([r for r in rows['convolution'] if r['dtype'] == dtype])}" for dtype in SHARES),
         PICTURES,
@@ -91,6 +91,14 @@ def facts(measured: dict[str, dict[str, Any]]) -> str:
     if len(seen) == 1:
         return next(iter(seen))
     return "\n\n".join(f"For {', '.join(names)}:\n\n{text}" for text, names in seen.items())
+
+
+def products(rows: Rows) -> str:
+    rates = {
+        dtype: median(rate for row in rows if row["dtype"] == dtype for rate in row["product"]) / 1e9
+        for dtype in SHARES
+    }
+    return "The product ran at " + " and ".join(f"{rate:.0f} GF/s in {dtype}" for dtype, rate in rates.items()) + "."
 
 
 def verdicts(rows: Rows) -> str:
@@ -215,7 +223,8 @@ def spent(rows: Rows) -> str:
     dear = [row for row in rows if not row["first_is_cheap"]]
     text = (
         f"Scratch is what a call has allocated at its peak beyond its results and what it keeps for the backward;\n"
-        f"it does not grow with the batch (a test says so). The most is {most['scratch'] / 2**20:.0f} MiB "
+        f"it does not grow with the batch (a test says so), except by `definition`, which is there to be read and\n"
+        f"unfolds all of it. The most is {most['scratch'] / 2**20:.0f} MiB "
         f"({most['engine']}, {most['workload']} {most['direction']}, {most['dtype']}; the limit is 64).\n"
         f"What a first call adds is making the views and, mostly, memory that is new: {memory:.2f} ms per MiB here.\n"
         f"It may take 3 times a later one, or 1 ms more: "
@@ -261,14 +270,16 @@ def others(rows: Rows) -> str:
         if row["flops"]:
             rates = zip(row["seconds"]["manual"], row["product"], strict=True)
             line.append(f"{median(row['flops'] / seconds / rate for seconds, rate in rates):.0%} of the 2048 product")
-        else:
+        elif row["copies"]:
             pairs = zip(row["seconds"]["manual"], row["seconds"]["copy"], strict=True)
             copies = row["copies"] / 2  # a copy reads one array and writes one
             line.append(f"{median(a / b for a, b in pairs) / copies:.1f} times the copies it cannot avoid")
+        else:
+            line.append("")
         lines.append(line)
     text = (
-        "Forward and backward together. Pooling is to take at most JAX's time and 1.5 times PyTorch's. What a layer\n"
-        "that computes little cannot avoid is to read and write its arrays once: their copies were timed beside it.\n\n"
+        "Forward and backward together. Pooling is to take at most JAX's time and 1.5 times PyTorch's. What an\n"
+        "activation cannot avoid is to read and write its arrays once: such copies were timed beside it.\n\n"
     )
     return text + table(["layer", "dtype", "ms", *(f"/ {PEERS[peer]}" for peer in names), "beside the machine"], lines)
 

@@ -33,7 +33,7 @@ class Work(NamedTuple):
     torch: Callable[..., Any] | None  # the forward in PyTorch
     shapes: tuple[tuple[int, ...], ...]
     output: tuple[int, ...]
-    copies: int  # arrays of the output's size that a pass at least reads or writes; 0 where arithmetic rules
+    copies: int = 0  # arrays of the output's size that a pass at least reads or writes, where that is all it does
     flops: int = 0
     integers: bool = False
     allowed: float = 0.0  # distance from JAX, in units roundoff
@@ -50,7 +50,6 @@ def pooling(name: str, batch: int, channels: int, side: int, size: int, stride: 
         torch and (lambda x: torch.nn.functional.max_pool2d(x, size, stride)),
         ((batch, channels, side, side),),
         (batch, channels, rows, rows),
-        copies=round(2 + 2 * (side / rows) ** 2),  # y and G, X and its gradient
     )
 
 
@@ -63,7 +62,6 @@ def dense(name: str, batch: int, inputs: int, outputs: int) -> Work:
         torch and (lambda x, w, b: torch.addmm(b, x, w)),
         ((batch, inputs), (inputs, outputs), (outputs,)),
         (batch, outputs),
-        copies=0,
         flops=6 * batch * inputs * outputs,
         integers=True,
     )
