@@ -11,6 +11,8 @@ import numpy as np
 from benchmarks.alternation import burst
 from benchmarks.workloads import WORKLOADS, Workload
 from manual import kernels
+from manual.kernels import small
+from manual.kernels.transform_tiles import tiling
 
 Array = np.ndarray
 FACTORS = (1, 2, 4, 8, 16, 32, 64)
@@ -143,6 +145,8 @@ def forget() -> None:
     """As if no convolution of this shape had been computed."""
     kernels.cache.clear()
     kernels.resolve.cache_clear()
+    small.layout_of.cache_clear()
+    tiling.cache_clear()
 
 
 def new_memory() -> float:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import contenders
+from benchmarks import choices, contenders, layers
 from benchmarks.workloads import Workload
 from reference.precision import double_precision
 
@@ -49,6 +49,44 @@ def test_one_wrong_gradient_is_caught(monkeypatch, number):
     monkeypatch.setattr(contenders.convolution, "backward", wrong)
     with pytest.raises(ValueError, match=f"result {number} differs in 1 of"):
         run("backward")
+
+
+@pytest.mark.parametrize("work", layers.works(1), ids=lambda work: work.name)
+def test_one_wrong_result_of_another_layer_is_caught(work):
+    """By the smallest step that the bound does not allow, in the output and in every gradient."""
+    step = 1e-5 if work.allowed else 1.0
+
+    def forward(*arrays: Any):
+        y, saved = work.ours(*arrays)
+        y = y.copy()
+        y.flat[-1] += step
+        return y, saved
+
+    with double_precision(), pytest.raises(ValueError, match="result 0 differs in 1 of"):
+        layers.contenders(work._replace(ours=forward), np.float32, np.random.default_rng(0))
+    for number in range(len(work.shapes)):
+
+        def backward(*arguments: Any, number: int = number):
+            gradients = [gradient.copy() for gradient in work.backward(*arguments)]
+            gradients[number].flat[-1] += step
+            return tuple(gradients)
+
+        with double_precision(), pytest.raises(ValueError, match=f"result {number + 1} differs in 1 of"):
+            layers.contenders(work._replace(backward=backward), np.float32, np.random.default_rng(0))
+
+
+def test_an_engine_beyond_its_bound_is_caught(monkeypatch):
+    right = choices.kernels.backward
+
+    def wrong(g: Any, saved: Any):
+        grad_x, grad_filters, grad_biases = right(g, saved)
+        if saved.engine == "small":
+            grad_filters.flat[0] *= 1.01
+        return grad_x, grad_filters, grad_biases
+
+    monkeypatch.setattr(choices.kernels, "backward", wrong)
+    with pytest.raises(ValueError, match="result 2 of small is"):
+        choices.contenders(choices.CHOICES[3], np.float32)
 
 
 def test_another_dtype_is_caught():
