@@ -22,9 +22,9 @@ import jax
 import numpy as np
 
 import reference.convolution
-from crosscheck.cases import digits_parted
 from crosscheck.forward_witnesses import moving_witnesses
 from crosscheck.judge import judge
+from crosscheck.lecture.cases import digits_parted
 from crosscheck.operation import from_layer
 from manual import ConvolutionalLayer, convolution
 from reference.precision import double_precision

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.report import PEERS, ratio, share, title
-from crosscheck.figures import CYCLE
+from crosscheck.lecture.figures import CYCLE
 
 Rows = list[dict[str, Any]]
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")

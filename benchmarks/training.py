@@ -2,7 +2,7 @@
 
 A step is a forward pass, a backward pass and an update by SGD with momentum and weight decay. Every contender holds its
 parameters and velocity and moves them at each call; the learning rate is so small that the numbers stay where they are.
-Before anything is timed, one step of each is compared with ours within the bounds that `crosscheck.training` derives.
+Before anything is timed, one step of each is compared with ours within the bounds that `crosscheck.lecture.checked_training` derives.
 """
 
 import time
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from crosscheck.cases import lecture_network
 from crosscheck.estimate import HAND, Estimate, compare
-from crosscheck.training import Checked, Judge, step_in_jax
+from crosscheck.lecture.cases import lecture_network
+from crosscheck.lecture.checked_training import Checked, Judge, step_in_jax
 from manual import LayeredNeuralNetwork, SoftmaxCrossEntropy
 from manual.data import load_digits
 from manual.optimizers import SGD

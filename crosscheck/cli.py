@@ -43,7 +43,7 @@ def run(layers: tuple[str, ...], seed: int, json_file: Path | None) -> None:
     For every gradient: hand-derived against autodiff, hand-derived against finite differences, autodiff against
     finite differences, entry by entry.
     """
-    from crosscheck.running import run_cases, select
+    from crosscheck.lecture.running import run_cases, select
 
     try:
         cases = select(layers)
@@ -58,7 +58,7 @@ def run(layers: tuple[str, ...], seed: int, json_file: Path | None) -> None:
 @click.option("--layer", "layers", multiple=True, metavar="NAME", help="Only the cases of this layer.")
 def list_cases(layers: tuple[str, ...]) -> None:
     """List the cases: layer, kind, name."""
-    from crosscheck.running import select
+    from crosscheck.lecture.running import select
 
     try:
         cases = select(layers)
@@ -69,7 +69,7 @@ def list_cases(layers: tuple[str, ...]) -> None:
         click.echo(f"{case.layer:<{width}}  {case.kind:<11}  {case.configuration}")
 
 
-# The names in `crosscheck.demo.MISTAKES`, which loads the layers.
+# The names in `crosscheck.lecture.demo.MISTAKES`, which loads the layers.
 DEMONSTRATIONS = (
     "sign",
     "mean",
@@ -89,8 +89,8 @@ DEMONSTRATIONS = (
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
 def demo(mistake: str, seed: int) -> None:
     """Plant a MISTAKE into a real layer and show everything the judge says."""
-    from crosscheck.demo import demonstrate
-    from crosscheck.running import keep_compilations
+    from crosscheck.lecture.demo import demonstrate
+    from crosscheck.lecture.running import keep_compilations
 
     keep_compilations()
     sentence, result = demonstrate(mistake, seed)
@@ -106,7 +106,7 @@ def demo(mistake: str, seed: int) -> None:
 @click.option("--check", is_flag=True, help="Cross-check every step against JAX's from the same place.")
 def train(data: str, seed: int, epochs: int | None, double: bool, check: bool) -> None:
     """Train the lecture's CNN on DATA, show loss and accuracy, test it at the end."""
-    from crosscheck.train_command import run_training
+    from crosscheck.lecture.train_command import run_training
 
     sys.exit(AGREED if run_training(data, seed=seed, epochs=epochs, single=not double, check=check) else DISAGREED)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from crosscheck.cases import Case, all_cases
+from crosscheck.lecture.cases import Case, all_cases
+from crosscheck.lecture.running import check_case
 from crosscheck.operation import Operation
-from crosscheck.running import check_case
 
 CASES = {case.name: case for case in all_cases()}
 # The complete network is checked once here; the law of its differences is what `crosscheck run` does.

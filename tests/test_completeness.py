@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import manual
-from crosscheck.cases import all_cases
+from crosscheck.lecture.cases import all_cases
 from manual import Layer
 
 ROOT = Path(__file__).parents[1]

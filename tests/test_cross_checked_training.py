@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosscheck.cases import lecture_network
-from crosscheck.training import CheckedTraining, cross_checked_fit, drift
+from crosscheck.lecture.cases import lecture_network
+from crosscheck.lecture.checked_training import CheckedTraining, cross_checked_fit, drift
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,

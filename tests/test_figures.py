@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crosscheck.flow import Station, gradient_flow
+from crosscheck.lecture.flow import Station, gradient_flow
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,
@@ -27,7 +27,7 @@ from manual.data import create_image_data
 from manual.optimizers import SGD
 from manual.training import fit
 
-figures = pytest.importorskip("crosscheck.figures")
+figures = pytest.importorskip("crosscheck.lecture.figures")
 
 ROOT = Path(__file__).parents[1]
 LOSS = SoftmaxCrossEntropy()
@@ -227,7 +227,7 @@ def test_tiles_keep_every_value_in_its_place():
 
 
 def test_every_axis_of_the_training_pictures_is_labelled():
-    from crosscheck.training import cross_checked_fit, drift
+    from crosscheck.lecture.checked_training import cross_checked_fit, drift
 
     whole = network()
     history = fit(whole, LOSS, SGD(0.1), IMAGES, LABELS, epochs=3, batch_size=8, rng=0, validation=(IMAGES, LABELS))
@@ -260,7 +260,7 @@ def test_a_network_without_convolution_has_no_feature_maps():
 
 
 def test_a_missing_matplotlib_is_named_with_its_extra():
-    code = "import sys; sys.modules['matplotlib'] = None; import crosscheck.figures"
+    code = "import sys; sys.modules['matplotlib'] = None; import crosscheck.lecture.figures"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert (
@@ -269,5 +269,5 @@ def test_a_missing_matplotlib_is_named_with_its_extra():
 
 
 def test_the_rest_works_without_matplotlib():
-    code = "import sys; sys.modules['matplotlib'] = None; import crosscheck.lecture, crosscheck.train_command"
+    code = "import sys; sys.modules['matplotlib'] = None; import crosscheck.lecture.recipes, crosscheck.lecture.train_command"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from crosscheck import lecture
-from crosscheck.cases import lecture_network
 from crosscheck.cli import main
-from crosscheck.progress import TrainingBar
+from crosscheck.lecture import recipes as lecture
+from crosscheck.lecture.cases import lecture_network
+from crosscheck.lecture.progress import TrainingBar
 from manual import ConvolutionalLayer, FlattenLayer, LayeredNeuralNetwork, LinearLayer, SoftmaxCrossEntropy
 from manual.data import LabelledImages, create_image_data, shifted, with_shifts
 from manual.optimizers import SGD

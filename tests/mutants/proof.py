@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crosscheck.judge import judge
-from crosscheck.running import keep_compilations
-from crosscheck.spaces import SPACES
+from crosscheck.lecture.running import keep_compilations
+from crosscheck.lecture.spaces import SPACES
 from tests.mutants.table import Mutant, table
 
 EVERY_KIND = set(

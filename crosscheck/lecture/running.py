@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from crosscheck.cases import Case, all_cases, layers
 from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.judge import judge
+from crosscheck.lecture.cases import Case, all_cases, layers
 from crosscheck.report import mark, number
 from crosscheck.result import Result
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck import spaces
+from crosscheck.lecture import spaces
+from crosscheck.lecture.spaces import Space
 from crosscheck.operation import Operation, from_layer, with_loss
-from crosscheck.spaces import Space
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 
-from crosscheck.lecture import train
-from crosscheck.progress import TrainingBar
-from crosscheck.running import keep_compilations
+from crosscheck.lecture.progress import TrainingBar
+from crosscheck.lecture.recipes import train
+from crosscheck.lecture.running import keep_compilations
 from manual.summary import table
 from manual.training import TrainingDiverged
 

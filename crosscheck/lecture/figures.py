@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.flow import Station, dead_channels, leaking, norm
-from crosscheck.training import CheckedTraining, Drift
+from crosscheck.lecture.checked_training import CheckedTraining, Drift
+from crosscheck.lecture.flow import Station, dead_channels, leaking, norm
 from manual import LayeredNeuralNetwork
 from manual.data import PATTERNS, LabelledImages
 from manual.training import History

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from crosscheck.cases import lecture_network
-from crosscheck.progress import TrainingBar
-from crosscheck.training import CheckedTraining, cross_checked_fit
+from crosscheck.lecture.cases import lecture_network
+from crosscheck.lecture.checked_training import CheckedTraining, cross_checked_fit
+from crosscheck.lecture.progress import TrainingBar
 from manual import LayeredNeuralNetwork, SoftmaxCrossEntropy
 from manual.data import LabelledImages, create_image_data, load_digits, train_test_split, with_shifts
 from manual.optimizers import SGD

@@ -1,0 +1,1 @@
+"""What knows our layers: spaces, cases, planted mistakes, the course, and their commands."""
