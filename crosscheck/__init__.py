@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crosscheck.differences import finite_difference_gradient, finite_difference_jacobian
     from crosscheck.doors import check, check_layer, check_operation
-    from crosscheck.result import Finding, GradientMismatch, GradientResult, Result
+    from crosscheck.evidence.result import Finding, GradientMismatch, GradientResult, Result
 
 HOMES = {
     "check": "crosscheck.doors",
@@ -20,10 +20,10 @@ HOMES = {
     "check_operation": "crosscheck.doors",
     "finite_difference_gradient": "crosscheck.differences",
     "finite_difference_jacobian": "crosscheck.differences",
-    "Finding": "crosscheck.result",
-    "GradientMismatch": "crosscheck.result",
-    "GradientResult": "crosscheck.result",
-    "Result": "crosscheck.result",
+    "Finding": "crosscheck.evidence.result",
+    "GradientMismatch": "crosscheck.evidence.result",
+    "GradientResult": "crosscheck.evidence.result",
+    "Result": "crosscheck.evidence.result",
 }
 
 __all__ = [

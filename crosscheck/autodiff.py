@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.estimate import AUTODIFF, Estimate
+from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Rounding
 from crosscheck.walk import inner_jaxpr, walk
 from reference.precision import double_precision

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crosscheck.estimate import DIFFERENCE, Estimate
+from crosscheck.evidence.estimate import DIFFERENCE, Estimate
 
 Array = np.ndarray
 Function = Callable[[Array], Any]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.operation import from_functions, from_layer, from_module
-from crosscheck.result import Result
 
 __all__ = ["check", "check_layer", "check_operation", "judge"]
 

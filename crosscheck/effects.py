@@ -33,8 +33,8 @@ from crosscheck.effects_calls import STATE, Calls, Close, Gradients, listed
 from crosscheck.effects_layout import linear, not_contiguous, read_only
 from crosscheck.effects_memory import dtype_of, shared, written
 from crosscheck.effects_state import remembered, repeated, unsteady
+from crosscheck.evidence.result import Finding
 from crosscheck.operation import Operation
-from crosscheck.result import Finding
 
 
 @dataclass

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crosscheck.effects_arrays import Array, Arrays, copied, far, fresh
+from crosscheck.evidence.result import Finding
 from crosscheck.operation import Operation, as_array
-from crosscheck.result import Finding
 
 Close = Callable[[str, Array, Array], bool]
 Gradients = Callable[[Arrays, Array], Arrays]

@@ -19,7 +19,7 @@ from crosscheck.differences import (
     along_direction,
     one_by_one,
 )
-from crosscheck.estimate import COMPLEX_STEP, DIRECTIONS, Estimate
+from crosscheck.evidence.estimate import COMPLEX_STEP, DIRECTIONS, Estimate
 from crosscheck.locality import Plan, find_plan, probes
 from crosscheck.operation import Operation
 

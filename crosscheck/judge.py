@@ -16,7 +16,7 @@ from crosscheck.autodiff import Autodiff, autodiff, output_shape
 from crosscheck.conventions import is_convention
 from crosscheck.diagnosis import Diagnosis, diagnose_all
 from crosscheck.effects import Audit, audit
-from crosscheck.estimate import (
+from crosscheck.evidence.estimate import (
     AUTODIFF,
     AUTODIFF_SINGLE,
     COMPLEX_STEP,
@@ -27,15 +27,15 @@ from crosscheck.estimate import (
     Pair,
     compare,
 )
+from crosscheck.evidence.power import power_of
+from crosscheck.evidence.result import Finding, GradientResult, Result
+from crosscheck.evidence.verdict import verdict_on
 from crosscheck.exact import exact_run
 from crosscheck.exact_points import Points
 from crosscheck.exact_result import ExactRun
 from crosscheck.forward_witnesses import moving_witnesses
 from crosscheck.operation import OUTPUT, Arrays, Operation
 from crosscheck.persistence import normwise, persists
-from crosscheck.power import power_of
-from crosscheck.result import Finding, GradientResult, Result
-from crosscheck.verdict import verdict_on
 
 Array = np.ndarray
 Estimates = dict[str, dict[str, Estimate]]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.autodiff import autodiff
-from crosscheck.estimate import Estimate
+from crosscheck.evidence.estimate import Estimate
 from crosscheck.operation import OUTPUT, Operation
 
 Array = np.ndarray

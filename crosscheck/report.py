@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import textwrap
 
-from crosscheck.estimate import HAND, Pair
+from crosscheck.evidence.estimate import HAND, Pair
+from crosscheck.evidence.result import GradientResult, Result
 from crosscheck.heatmap import heat_map
-from crosscheck.result import GradientResult, Result
 
 WIDTH = 80
 

@@ -7,7 +7,7 @@ import pytest
 import crosscheck
 from crosscheck import forward_witnesses
 from crosscheck.differences import Differences, one_by_one
-from crosscheck.estimate import DIRECTIONS, HAND
+from crosscheck.evidence.estimate import DIRECTIONS, HAND
 from crosscheck.forward_witnesses import moving_witnesses
 from crosscheck.locality import find_plan
 from crosscheck.operation import Operation, from_layer

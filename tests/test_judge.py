@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 import crosscheck
-from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.judge import judge
 from crosscheck.operation import from_functions
 from manual import ConvolutionalLayer, ReLUActivation, linear

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.judge import judge
 from crosscheck.operation import Arrays, Operation, from_layer, from_loss, with_loss
 from manual import (

@@ -22,9 +22,9 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.autodiff import UNIT, fingerprint
-from crosscheck.estimate import AUTODIFF, HAND, Estimate, Pair, compare
+from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate, Pair, compare
+from crosscheck.evidence.result import Verdict, plain
 from crosscheck.operation import twin, wide
-from crosscheck.result import Verdict, plain
 from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Note, Rounding
 from crosscheck.walk import walk
 from manual import Layer

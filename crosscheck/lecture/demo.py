@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.operation import Arrays, Operation, from_layer
-from crosscheck.result import Result
 from manual import ConvolutionalLayer, MaxPoolingLayer, ReLUActivation, convolution, max_pooling, relu
 
 Array = np.ndarray

@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
+from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.lecture.cases import Case, all_cases, layers
 from crosscheck.report import mark, number
-from crosscheck.result import Result
 
 COMPARED = ((HAND, AUTODIFF), (HAND, DIFFERENCE), (AUTODIFF, DIFFERENCE))
 

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from crosscheck.estimate import (
+from crosscheck.evidence.estimate import (
     AUTODIFF,
     AUTODIFF_SINGLE,
     COMPLEX_STEP,
@@ -23,8 +23,8 @@ from crosscheck.estimate import (
     Pair,
     compare,
 )
+from crosscheck.evidence.result import GradientResult, Pairs, Verdict
 from crosscheck.forward_witnesses import projected
-from crosscheck.result import GradientResult, Pairs, Verdict
 
 Array = np.ndarray
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from crosscheck.diagnosis import Diagnosis
-from crosscheck.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate, Pair
-from crosscheck.power import Power
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate, Pair
+from crosscheck.evidence.power import Power
 
 Array = np.ndarray
 Verdict = Literal["agree", "disagree", "undecided"]

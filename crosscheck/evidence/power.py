@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.estimate import Pair
+from crosscheck.evidence.estimate import Pair
 
 Array = np.ndarray
 
