@@ -19,7 +19,7 @@ from jax.extend import core
 
 from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Rounding
-from crosscheck.walk import inner_jaxpr, walk
+from crosscheck.traces.walk import inner_jaxpr, walk
 from reference.precision import double_precision
 
 Array = np.ndarray

@@ -30,7 +30,7 @@ from crosscheck.lattice import (
     traced_sums,
 )
 from crosscheck.operation import Operation
-from crosscheck.walk import walk
+from crosscheck.traces.walk import walk
 from reference.precision import double_precision
 
 Array = np.ndarray

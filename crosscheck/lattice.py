@@ -33,7 +33,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from crosscheck.walk import evaluate
+from crosscheck.traces.walk import evaluate
 
 Array = np.ndarray
 

@@ -36,7 +36,7 @@ from crosscheck.rounding_control import LOOPS
 from crosscheck.rounding_local import ROUNDED, no_rounding
 from crosscheck.rounding_planes import EXACT, Note, any_present, is_float, total
 from crosscheck.rounding_propagation import CONSTANT, RULES
-from crosscheck.walk import evaluate
+from crosscheck.traces.walk import evaluate
 
 # Two estimates of one quantity, each computed backward stably, differ by at most AGREEMENT·u·E: each owns half.
 # E is first order and its √n is a probabilistic bound; over 33,600 healthy gradients the largest difference was 3.5 u·E

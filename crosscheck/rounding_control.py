@@ -13,7 +13,7 @@ from jax import lax
 from jax.extend import core
 
 from crosscheck.rounding_planes import Note, dense
-from crosscheck.walk import Algebra, walk
+from crosscheck.traces.walk import Algebra, walk
 
 
 def inside(a: Algebra, closed: core.ClosedJaxpr, values: Any, planes: Any) -> tuple[list[Any], list[Any]]:

@@ -18,7 +18,7 @@ from jax import lax
 from jax.extend import core
 
 from crosscheck.rounding_planes import fill, is_float, total
-from crosscheck.walk import evaluate
+from crosscheck.traces.walk import evaluate
 
 Rule = Callable[[core.JaxprEqn, list[Any], list[Any], list[Any]], list[Any]]
 

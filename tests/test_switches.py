@@ -12,7 +12,7 @@ import reference.max_pooling
 import reference.relu
 import reference.soft_relu
 import reference.softmax_cross_entropy
-from crosscheck.switches import Tape, record
+from crosscheck.traces.tape import Tape, record
 from reference.precision import double_precision
 
 Array = np.ndarray

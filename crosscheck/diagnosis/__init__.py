@@ -8,7 +8,7 @@ of families and the one loop over it.
     cotangents   another cotangent: ones, masked, cut, flipped
     windowed     convolutions and pools: indices, overlaps, winners         one step of the backward pass switched,
     activations  masks and derivatives                                      or all steps of a kind
-    operands     products; what a layer passes back                         (`steps`, `crosscheck.switches`)
+    operands     products; what a layer passes back                         (`steps`, `crosscheck.traces.tape`)
     arguments    another input
     terms        paths left out or weighted; contributions to an entry lost
     shapes, precision, places      what can be said otherwise

@@ -22,7 +22,7 @@ from crosscheck.diagnosis.steps import (
 )
 from crosscheck.diagnosis.transforms import cuts, flips, orders
 from crosscheck.diagnosis.words import plain_names
-from crosscheck.switches import Step
+from crosscheck.traces.tape import Step
 
 BILINEAR = frozenset(["mul", "div", "dot_general", "conv_general_dilated"])
 # Steps that are layers: what they pass on to the layer before may be rearranged.

@@ -19,7 +19,7 @@ from crosscheck.autodiff import autodiff
 from crosscheck.diagnosis.factors import Reading, Size
 from crosscheck.diagnosis.words import axis_names, output_names
 from crosscheck.operation import Operation, wide
-from crosscheck.switches import Pulled, Tape, record
+from crosscheck.traces.tape import Pulled, Tape, record
 
 Array = np.ndarray
 Arrays = dict[str, Array]

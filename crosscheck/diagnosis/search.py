@@ -40,7 +40,7 @@ from crosscheck.diagnosis.terms import (
 from crosscheck.diagnosis.windowed import window_mistakes
 from crosscheck.diagnosis.words import axis_names
 from crosscheck.operation import Operation
-from crosscheck.switches import record
+from crosscheck.traces.tape import record
 
 Generator = Callable[[Problem, str], Iterator[Candidate]]
 

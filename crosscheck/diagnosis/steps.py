@@ -1,6 +1,6 @@
 """Mistakes at one step of the backward pass, or at every step of a kind: how such candidates are made.
 
-A candidate switches one step of the tape (`crosscheck.switches`) and leaves the others right, so a mistake deep in a
+A candidate switches one step of the tape (`crosscheck.traces.tape`) and leaves the others right, so a mistake deep in a
 network is found like one in a single layer. The same mistake in code that several steps share is that candidate at all
 of them: `everywhere`.
 """
@@ -14,8 +14,8 @@ import numpy as np
 
 from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
 from crosscheck.diagnosis.words import step_name
-from crosscheck.switches import CUSTOM, Edge, Step, Tape
-from crosscheck.walk import inner_jaxpr
+from crosscheck.traces.tape import CUSTOM, Edge, Step, Tape
+from crosscheck.traces.walk import inner_jaxpr
 
 # Steps that only write the same numbers in another shape.
 REWRITTEN = frozenset(["reshape", "broadcast_in_dim", "squeeze", "expand_dims", "convert_element_type", "copy"])

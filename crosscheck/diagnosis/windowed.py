@@ -9,7 +9,7 @@ import numpy as np
 from crosscheck.diagnosis import windows
 from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
 from crosscheck.diagnosis.steps import instead, label, live_steps, operand
-from crosscheck.switches import Step, Tape
+from crosscheck.traces.tape import Step, Tape
 
 
 def window_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from crosscheck.switches import Step, Tape
+from crosscheck.traces.tape import Step, Tape
 
 Array = np.ndarray
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from crosscheck.switches import Tape
+from crosscheck.traces.tape import Tape
 
 IMAGE = ("batch", "channels", "rows", "columns")
 FILTERS = ("output channels", "input channels", "kernel rows", "kernel columns")

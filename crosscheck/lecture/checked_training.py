@@ -26,7 +26,7 @@ from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate, Pair, compare
 from crosscheck.evidence.result import Verdict, plain
 from crosscheck.operation import twin, wide
 from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Note, Rounding
-from crosscheck.walk import walk
+from crosscheck.traces.walk import walk
 from manual import Layer
 from manual.optimizers import Optimizer
 from manual.training import History, Step, fit

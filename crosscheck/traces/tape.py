@@ -27,7 +27,7 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.autodiff import fingerprint
-from crosscheck.walk import evaluate, inner_jaxpr
+from crosscheck.traces.walk import evaluate, inner_jaxpr
 from reference.precision import double_precision
 
 Array = np.ndarray
