@@ -18,7 +18,7 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.evidence.estimate import AUTODIFF, Estimate
-from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Rounding
+from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, EXACT, Rounding
 from crosscheck.traces.walk import inner_jaxpr, walk
 from reference.precision import double_precision
 

@@ -25,7 +25,7 @@ from crosscheck.autodiff import UNIT, fingerprint
 from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate, Pair, compare
 from crosscheck.evidence.result import Verdict, plain
 from crosscheck.operation import twin, wide
-from crosscheck.rounding import AGREEMENT, AGREEMENT_WEAK, EXACT, Note, Rounding
+from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, EXACT, Note, Rounding
 from crosscheck.traces.walk import walk
 from manual import Layer
 from manual.optimizers import Optimizer

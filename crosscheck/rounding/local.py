@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 from jax.extend import core
 
-from crosscheck.rounding_planes import is_float
-from crosscheck.rounding_propagation import ELEMENTWISE
+from crosscheck.rounding.planes import is_float
+from crosscheck.rounding.propagation import ELEMENTWISE
 
 
 class Arithmetic(Protocol):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
-from crosscheck.rounding_planes import Note, dense
+from crosscheck.rounding.planes import Note, dense
 from crosscheck.traces.walk import Algebra, walk
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from crosscheck.rounding_planes import fill, is_float, total
+from crosscheck.rounding.planes import fill, is_float, total
 from crosscheck.traces.walk import evaluate
 
 Rule = Callable[[core.JaxprEqn, list[Any], list[Any], list[Any]], list[Any]]

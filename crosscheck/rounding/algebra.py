@@ -32,10 +32,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.rounding_control import LOOPS
-from crosscheck.rounding_local import ROUNDED, no_rounding
-from crosscheck.rounding_planes import EXACT, Note, any_present, is_float, total
-from crosscheck.rounding_propagation import CONSTANT, RULES
+from crosscheck.rounding.control import LOOPS
+from crosscheck.rounding.local import ROUNDED, no_rounding
+from crosscheck.rounding.planes import EXACT, Note, any_present, is_float, total
+from crosscheck.rounding.propagation import CONSTANT, RULES
 from crosscheck.traces.walk import evaluate
 
 # Two estimates of one quantity, each computed backward stably, differ by at most AGREEMENT·u·E: each owns half.

@@ -1,0 +1,1 @@
+"""What travels beside the values of a walk: how far each may be from exact."""
