@@ -10,16 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crosscheck.differences import finite_difference_gradient, finite_difference_jacobian
     from crosscheck.doors import check, check_layer, check_operation
     from crosscheck.evidence.result import Finding, GradientMismatch, GradientResult, Result
+    from crosscheck.witnesses.differences import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
     "check": "crosscheck.doors",
     "check_layer": "crosscheck.doors",
     "check_operation": "crosscheck.doors",
-    "finite_difference_gradient": "crosscheck.differences",
-    "finite_difference_jacobian": "crosscheck.differences",
+    "finite_difference_gradient": "crosscheck.witnesses.differences",
+    "finite_difference_jacobian": "crosscheck.witnesses.differences",
     "Finding": "crosscheck.evidence.result",
     "GradientMismatch": "crosscheck.evidence.result",
     "GradientResult": "crosscheck.evidence.result",

@@ -27,12 +27,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crosscheck.autodiff import autodiff
 from crosscheck.exact_alone import without_reference
 from crosscheck.exact_differences import exact_differences
 from crosscheck.exact_points import DOUBLE, ExactPoint, Points, Polynomial, at_float64
 from crosscheck.exact_result import ExactRun, Outcome, describe, statement
 from crosscheck.operation import Operation
+from crosscheck.witnesses.autodiff import autodiff
 
 Array = np.ndarray
 Arrays = dict[str, Array]

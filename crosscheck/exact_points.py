@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.autodiff import fingerprint
 from crosscheck.lattice import (
     Indivisible,
     Lattice,
@@ -31,6 +30,7 @@ from crosscheck.lattice import (
 )
 from crosscheck.operation import Operation
 from crosscheck.traces.walk import walk
+from crosscheck.witnesses.autodiff import fingerprint
 from reference.precision import double_precision
 
 Array = np.ndarray

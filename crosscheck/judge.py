@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.autodiff import Autodiff, autodiff, output_shape
-from crosscheck.conventions import is_convention
 from crosscheck.diagnosis import Diagnosis, diagnose_all
 from crosscheck.effects import Audit, audit
 from crosscheck.evidence.estimate import (
@@ -33,9 +31,11 @@ from crosscheck.evidence.verdict import verdict_on
 from crosscheck.exact import exact_run
 from crosscheck.exact_points import Points
 from crosscheck.exact_result import ExactRun
-from crosscheck.forward_witnesses import moving_witnesses
 from crosscheck.operation import OUTPUT, Arrays, Operation
-from crosscheck.persistence import normwise, persists
+from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape
+from crosscheck.witnesses.kinks import is_convention
+from crosscheck.witnesses.mixing import normwise, persists
+from crosscheck.witnesses.moving import moving_witnesses
 
 Array = np.ndarray
 Estimates = dict[str, dict[str, Estimate]]

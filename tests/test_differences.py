@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 import crosscheck
-from crosscheck import forward_witnesses
-from crosscheck.differences import Differences, one_by_one
 from crosscheck.evidence.estimate import DIRECTIONS, HAND
-from crosscheck.forward_witnesses import moving_witnesses
-from crosscheck.locality import find_plan
 from crosscheck.operation import Operation, from_layer
+from crosscheck.witnesses import moving as forward_witnesses
+from crosscheck.witnesses.differences import Differences, one_by_one
+from crosscheck.witnesses.groups import find_plan
+from crosscheck.witnesses.moving import moving_witnesses
 from manual import ConvolutionalLayer, FlattenLayer, MaxPoolingLayer
 
 Array = np.ndarray

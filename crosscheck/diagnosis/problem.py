@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crosscheck.autodiff import autodiff
 from crosscheck.diagnosis.factors import Reading, Size
 from crosscheck.diagnosis.words import axis_names, output_names
 from crosscheck.operation import Operation, wide
 from crosscheck.traces.tape import Pulled, Tape, record
+from crosscheck.witnesses.autodiff import autodiff
 
 Array = np.ndarray
 Arrays = dict[str, Array]

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crosscheck.autodiff import autodiff
 from crosscheck.diagnosis.activations import derivative_mistakes, mask_mistakes
 from crosscheck.diagnosis.arguments import other_inputs
 from crosscheck.diagnosis.cotangents import other_cotangents
@@ -41,6 +40,7 @@ from crosscheck.diagnosis.windowed import window_mistakes
 from crosscheck.diagnosis.words import axis_names
 from crosscheck.operation import Operation
 from crosscheck.traces.tape import record
+from crosscheck.witnesses.autodiff import autodiff
 
 Generator = Callable[[Problem, str], Iterator[Candidate]]
 

@@ -24,7 +24,7 @@ from crosscheck.evidence.estimate import (
     compare,
 )
 from crosscheck.evidence.result import GradientResult, Pairs, Verdict
-from crosscheck.forward_witnesses import projected
+from crosscheck.witnesses.moving import projected
 
 Array = np.ndarray
 

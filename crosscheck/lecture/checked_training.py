@@ -21,12 +21,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.autodiff import UNIT, fingerprint
 from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate, Pair, compare
 from crosscheck.evidence.result import Verdict, plain
 from crosscheck.operation import twin, wide
 from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, EXACT, Note, Rounding
 from crosscheck.traces.walk import walk
+from crosscheck.witnesses.autodiff import UNIT, fingerprint
 from manual import Layer
 from manual.optimizers import Optimizer
 from manual.training import History, Step, fit

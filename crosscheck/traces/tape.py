@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.autodiff import fingerprint
 from crosscheck.traces.walk import evaluate, inner_jaxpr
+from crosscheck.witnesses.autodiff import fingerprint
 from reference.precision import double_precision
 
 Array = np.ndarray

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from crosscheck.autodiff import autodiff
 from crosscheck.evidence.estimate import Estimate
 from crosscheck.operation import OUTPUT, Operation
+from crosscheck.witnesses.autodiff import autodiff
 
 Array = np.ndarray
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crosscheck.differences import Group
+from crosscheck.witnesses.differences import Group
 
 Array = np.ndarray
 Function = Callable[[Array], Array]

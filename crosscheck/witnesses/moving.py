@@ -12,16 +12,16 @@ import warnings
 
 import numpy as np
 
-from crosscheck.differences import (
+from crosscheck.evidence.estimate import COMPLEX_STEP, DIRECTIONS, Estimate
+from crosscheck.operation import Operation
+from crosscheck.witnesses.differences import (
     Contaminated,
     Differences,
     Group,
     along_direction,
     one_by_one,
 )
-from crosscheck.evidence.estimate import COMPLEX_STEP, DIRECTIONS, Estimate
-from crosscheck.locality import Plan, find_plan, probes
-from crosscheck.operation import Operation
+from crosscheck.witnesses.groups import Plan, find_plan, probes
 
 Array = np.ndarray
 

@@ -1,0 +1,1 @@
+"""Who says what a gradient is, beside the hand-derived code: autodiff, differences, the complex step; and kinks."""
