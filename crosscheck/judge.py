@@ -28,9 +28,9 @@ from crosscheck.evidence.estimate import (
 from crosscheck.evidence.power import power_of
 from crosscheck.evidence.result import Finding, GradientResult, Result
 from crosscheck.evidence.verdict import verdict_on
-from crosscheck.exact import exact_run
-from crosscheck.exact_points import Points
-from crosscheck.exact_result import ExactRun
+from crosscheck.exact.outcome import ExactRun
+from crosscheck.exact.points import Points
+from crosscheck.exact.run import exact_run
 from crosscheck.operation import OUTPUT, Arrays, Operation
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape
 from crosscheck.witnesses.kinks import is_convention

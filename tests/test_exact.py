@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from jax import lax
 
-from crosscheck.exact import exact_run
-from crosscheck.exact_points import Points
-from crosscheck.exact_result import ExactRun
-from crosscheck.lattice import NotPolynomial, grain
+from crosscheck.exact.lattice import NotPolynomial, grain
+from crosscheck.exact.outcome import ExactRun
+from crosscheck.exact.points import Points
+from crosscheck.exact.run import exact_run
 from crosscheck.operation import Operation, from_functions, from_layer
 from manual import (
     ConvolutionalLayer,

@@ -27,10 +27,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crosscheck.exact_alone import without_reference
-from crosscheck.exact_differences import exact_differences
-from crosscheck.exact_points import DOUBLE, ExactPoint, Points, Polynomial, at_float64
-from crosscheck.exact_result import ExactRun, Outcome, describe, statement
+from crosscheck.exact.alone import without_reference
+from crosscheck.exact.differences import exact_differences
+from crosscheck.exact.outcome import ExactRun, Outcome, describe, statement
+from crosscheck.exact.points import DOUBLE, ExactPoint, Points, Polynomial, at_float64
 from crosscheck.operation import Operation
 from crosscheck.witnesses.autodiff import autodiff
 

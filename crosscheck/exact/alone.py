@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.exact_differences import DIRECTION, LONG, ExactDifference, Exactly
-from crosscheck.exact_points import DOUBLE, LADDER, LARGEST_SCALE, all_finite, on_lattice
-from crosscheck.exact_result import ExactRun, Outcome, describe, statement
+from crosscheck.exact.differences import DIRECTION, LONG, ExactDifference, Exactly
+from crosscheck.exact.outcome import ExactRun, Outcome, describe, statement
+from crosscheck.exact.points import DOUBLE, LADDER, LARGEST_SCALE, all_finite, on_lattice
 from crosscheck.operation import Operation
 
 Array = np.ndarray

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosscheck.exact_points import ExactPoint, Polynomial, all_finite
+from crosscheck.exact.points import ExactPoint, Polynomial, all_finite
 from crosscheck.operation import Operation
 
 Array = np.ndarray

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.lattice import (
+from crosscheck.exact.lattice import (
     Indivisible,
     Lattice,
     Note,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from crosscheck.exact_differences import ExactDifference
+from crosscheck.exact.differences import ExactDifference
 
 Array = np.ndarray
 Arrays = dict[str, Array]
