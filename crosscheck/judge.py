@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.diagnosis import Diagnosis, diagnose_all
-from crosscheck.effects import Audit, audit
+from crosscheck.effects.audit import Audit, audit
 from crosscheck.evidence.estimate import (
     AUTODIFF,
     AUTODIFF_SINGLE,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from crosscheck.effects import Audit, audit
+from crosscheck.effects.audit import Audit, audit
 from crosscheck.operation import Operation, from_functions, from_layer
 
 Array = np.ndarray

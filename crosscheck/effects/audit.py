@@ -27,12 +27,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crosscheck.effects_arrays import Array, Arrays, copied, fresh, locked, refill, same_bytes, strided, touches
-from crosscheck.effects_batch import empty_batch
-from crosscheck.effects_calls import STATE, Calls, Close, Gradients, listed
-from crosscheck.effects_layout import linear, not_contiguous, read_only
-from crosscheck.effects_memory import dtype_of, shared, written
-from crosscheck.effects_state import remembered, repeated, unsteady
+from crosscheck.effects.arrays import Array, Arrays, copied, fresh, locked, refill, same_bytes, strided, touches
+from crosscheck.effects.batch import empty_batch
+from crosscheck.effects.calls import STATE, Calls, Close, Gradients, listed
+from crosscheck.effects.layout import linear, not_contiguous, read_only
+from crosscheck.effects.memory import dtype_of, shared, written
+from crosscheck.effects.state import remembered, repeated, unsteady
 from crosscheck.evidence.result import Finding
 from crosscheck.operation import Operation
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from crosscheck.effects_arrays import Arrays, fresh, locked, strided
-from crosscheck.effects_calls import Calls, describe, listed
+from crosscheck.effects.arrays import Arrays, fresh, locked, strided
+from crosscheck.effects.calls import Calls, describe, listed
 
 
 def read_only(calls: Calls, first: Arrays) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crosscheck.effects_arrays import Arrays, far, finite, same_bytes
-from crosscheck.effects_calls import STATE, Calls, listed
+from crosscheck.effects.arrays import Arrays, far, finite, same_bytes
+from crosscheck.effects.calls import STATE, Calls, listed
 
 
 def repeated(calls: Calls, first: Arrays, other: Arrays | None) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.effects_arrays import Array, Arrays, overlap, same_bytes
-from crosscheck.effects_calls import Calls
+from crosscheck.effects.arrays import Array, Arrays, overlap, same_bytes
+from crosscheck.effects.calls import Calls
 
 
 def written(

@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 
-from crosscheck.effects_arrays import Array, copied, fresh, rows
-from crosscheck.effects_calls import Calls, describe
+from crosscheck.effects.arrays import Array, copied, fresh, rows
+from crosscheck.effects.calls import Calls, describe
 
 
 def empty_batch(calls: Calls, output: Array) -> None:

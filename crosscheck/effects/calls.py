@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crosscheck.effects_arrays import Array, Arrays, copied, far, fresh
+from crosscheck.effects.arrays import Array, Arrays, copied, far, fresh
 from crosscheck.evidence.result import Finding
 from crosscheck.operation import Operation, as_array
 
