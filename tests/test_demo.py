@@ -5,8 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from crosscheck.cli import DEMONSTRATIONS, main
-from crosscheck.heatmap import HEIGHT, WIDTH, heat_map
 from crosscheck.lecture.demo import MISTAKES, demonstrate
+from crosscheck.report.heatmap import HEIGHT, WIDTH, heat_map
 
 EXPECTED = {
     "sign": "sign",

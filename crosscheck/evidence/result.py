@@ -194,7 +194,7 @@ class Result:
         )
 
     def __str__(self) -> str:
-        from crosscheck.report import text
+        from crosscheck.report.text import text
 
         return text(self)
 

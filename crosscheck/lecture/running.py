@@ -22,7 +22,7 @@ from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.lecture.cases import Case, all_cases, layers
-from crosscheck.report import mark, number
+from crosscheck.report.text import mark, number
 
 COMPARED = ((HAND, AUTODIFF), (HAND, DIFFERENCE), (AUTODIFF, DIFFERENCE))
 

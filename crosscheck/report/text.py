@@ -7,7 +7,7 @@ import textwrap
 
 from crosscheck.evidence.estimate import HAND, Pair
 from crosscheck.evidence.result import GradientResult, Result
-from crosscheck.heatmap import heat_map
+from crosscheck.report.heatmap import heat_map
 
 WIDTH = 80
 
