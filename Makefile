@@ -90,7 +90,7 @@ bench-judge: $(BIN)/.test
 
 # The proof of the judge: planted mistakes, and 2,000 healthy checks.
 mutants: $(BIN)/.test
-	$(BIN)/python -m tests.mutants.proof
+	$(BIN)/python -m crosscheck.lecture.proof
 
 # The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
 JAX_VERSIONS ?= 0.8.0 0.10.2

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.layers import from_layer
 from crosscheck.judge import judge
-from crosscheck.operation import Arrays, Operation, from_layer
+from crosscheck.lecture.planted import Mutant, table
+from crosscheck.operation import Arrays, Operation
 from manual import ConvolutionalLayer
 from reference.precision import double_precision
-from tests.mutants.table import Mutant, table
 
 Array = np.ndarray
 Check = Callable[[Operation], bool]  # whether the tool lets the operation pass
@@ -203,7 +204,7 @@ def measure(tool: str) -> dict[str, Any]:
     ordinary = {name: passes(check, make()) for name, (make, _) in ORDINARY.items()}
     named = 0
     if tool == "crosscheck":
-        from tests.mutants.proof import outcome
+        from crosscheck.lecture.proof import outcome
 
         named = sum(outcome(mutant, seed=0).named for mutant in mutants)
     return {

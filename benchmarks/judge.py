@@ -22,9 +22,9 @@ import jax
 import numpy as np
 
 import reference.convolution
+from crosscheck.doors.layers import from_layer
 from crosscheck.judge import judge
 from crosscheck.lecture.cases import digits_parted
-from crosscheck.operation import from_layer
 from crosscheck.witnesses.moving import moving_witnesses
 from manual import ConvolutionalLayer, convolution
 from reference.precision import double_precision

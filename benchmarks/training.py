@@ -2,7 +2,7 @@
 
 A step is a forward pass, a backward pass and an update by SGD with momentum and weight decay. Every contender holds its
 parameters and velocity and moves them at each call; the learning rate is so small that the numbers stay where they are.
-Before anything is timed, one step of each is compared with ours within the bounds that `crosscheck.lecture.checked_training` derives.
+Before anything is timed, one step of each is compared with ours, within the bounds of cross-checked training.
 """
 
 import time

@@ -10,14 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crosscheck.doors import check, check_layer, check_operation
+    from crosscheck.doors.checks import check, check_layer, check_operation
     from crosscheck.evidence.result import Finding, GradientMismatch, GradientResult, Result
     from crosscheck.witnesses.differences import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
-    "check": "crosscheck.doors",
-    "check_layer": "crosscheck.doors",
-    "check_operation": "crosscheck.doors",
+    "check": "crosscheck.doors.checks",
+    "check_layer": "crosscheck.doors.checks",
+    "check_operation": "crosscheck.doors.checks",
     "finite_difference_gradient": "crosscheck.witnesses.differences",
     "finite_difference_jacobian": "crosscheck.witnesses.differences",
     "Finding": "crosscheck.evidence.result",

@@ -1,114 +1,46 @@
-"""The command line: `crosscheck run`, `crosscheck list`.
+"""The command line. What it can do comes as entry points in the group `crosscheck.commands`, a click command each.
 
-Nothing here imports JAX or the layers before a command needs them, so that `--help` answers at once.
+Nothing is imported before a command needs it, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import click
 
 AGREED, DISAGREED, MISUSED = 0, 1, 2
 
+COMMANDS = "crosscheck.commands"  # the group of entry points
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+
+class Commands(click.Group):
+    """A group whose further commands are entry points, in the order of their names."""
+
+    def announced(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group=COMMANDS)}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self.announced()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is None and cmd_name in self.announced():
+            return self.announced()[cmd_name].load()
+        return own
+
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+
+@click.group(cls=Commands, context_settings=SETTINGS)
 @click.version_option(package_name="crosscheck")
 def main() -> None:
     """Cross-check hand-derived gradients against autodiff and finite differences.
 
     Exit status: 0 if every gradient agrees, 1 if one does not, 2 for wrong use.
     """
-
-
-@main.command()
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    metavar="NAME",
-    help="Only the cases of this layer, a name from `crosscheck list`; may be repeated.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write every result to this file.",
-)
-def run(layers: tuple[str, ...], seed: int, json_file: Path | None) -> None:
-    """Cross-check every layer, then the lecture's complete CNN on real images.
-
-    For every gradient: hand-derived against autodiff, hand-derived against finite differences, autodiff against
-    finite differences, entry by entry.
-    """
-    from crosscheck.lecture.running import run_cases, select
-
-    try:
-        cases = select(layers)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--layer") from None
-    if json_file is not None and not json_file.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {json_file.parent}", param_hint="--json")
-    sys.exit(AGREED if run_cases(cases, seed, json_file) else DISAGREED)
-
-
-@main.command("list")
-@click.option("--layer", "layers", multiple=True, metavar="NAME", help="Only the cases of this layer.")
-def list_cases(layers: tuple[str, ...]) -> None:
-    """List the cases: layer, kind, name."""
-    from crosscheck.lecture.running import select
-
-    try:
-        cases = select(layers)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--layer") from None
-    width = max(len(case.layer) for case in cases)
-    for case in cases:
-        click.echo(f"{case.layer:<{width}}  {case.kind:<11}  {case.configuration}")
-
-
-# The names in `crosscheck.lecture.demo.MISTAKES`, which loads the layers.
-DEMONSTRATIONS = (
-    "sign",
-    "mean",
-    "unflipped",
-    "missing-mask",
-    "border",
-    "first-sample",
-    "ones",
-    "one-entry",
-    "overwritten",
-    "writes",
-)
-
-
-@main.command()
-@click.argument("mistake", type=click.Choice(DEMONSTRATIONS), default="unflipped")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
-def demo(mistake: str, seed: int) -> None:
-    """Plant a MISTAKE into a real layer and show everything the judge says."""
-    from crosscheck.lecture.demo import demonstrate
-    from crosscheck.lecture.running import keep_compilations
-
-    keep_compilations()
-    sentence, result = demonstrate(mistake, seed)
-    click.echo(f"Planted: {sentence}.\n")
-    click.echo(str(result))
-
-
-@main.command()
-@click.argument("data", type=click.Choice(["digits", "patterns"]), default="digits")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
-@click.option("--epochs", type=click.IntRange(min=1), help="How often every image is seen; the recipe's if not given.")
-@click.option("--double", is_flag=True, help="Compute in float64, not float32.")
-@click.option("--check", is_flag=True, help="Cross-check every step against JAX's from the same place.")
-def train(data: str, seed: int, epochs: int | None, double: bool, check: bool) -> None:
-    """Train the lecture's CNN on DATA, show loss and accuracy, test it at the end."""
-    from crosscheck.lecture.train_command import run_training
-
-    sys.exit(AGREED if run_training(data, seed=seed, epochs=epochs, single=not double, check=check) else DISAGREED)
 
 
 if __name__ == "__main__":

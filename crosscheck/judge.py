@@ -31,6 +31,7 @@ from crosscheck.evidence.verdict import verdict_on
 from crosscheck.exact.outcome import ExactRun
 from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
+from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Arrays, Operation
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape
 from crosscheck.witnesses.kinks import is_convention
@@ -40,9 +41,6 @@ from crosscheck.witnesses.moving import moving_witnesses
 Array = np.ndarray
 Estimates = dict[str, dict[str, Estimate]]
 
-SINGLE = np.dtype(np.float32)
-DOUBLE = np.dtype(np.float64)
-UNIT = 2.0**-53
 # Without a reference, two answers that should be equal may differ by this many roundings of the largest entry.
 REPEATED = 2.0**10
 # An engine's own bound is taken this many times: it is probable (√n), as are the walk's, which are taken 4 times.
@@ -161,13 +159,13 @@ class Judgement:
         """Whether two answers that should be equal are, within rounding; they may be scaled by 2."""
         if p.shape != q.shape:
             return False
-        unit = 2.0**-24 if self.single else UNIT
+        unit = UNIT[SINGLE if self.single else DOUBLE]
         size = float(np.max(np.abs(q[np.isfinite(q)]), initial=0.0))
         allowed = np.asarray(REPEATED * unit * size)
         if self.auto is not None:
             bound = self.auto.gradients[name].bound
             if bound.shape == p.shape:
-                allowed = np.maximum(4 * bound * unit / UNIT, 2 * unit * size)
+                allowed = np.maximum(4 * bound * unit / UNIT[DOUBLE], 2 * unit * size)
         with np.errstate(all="ignore"):
             equal = (p == q) | (np.isnan(p) & np.isnan(q))
             return bool((equal | (np.abs(p.astype(np.float64) - q) <= allowed)).all())
@@ -198,7 +196,7 @@ class Judgement:
         """Hand-derived and autodiff estimates of every gradient, and the forwards against each other."""
         if self.auto is None:
             for name, gradient in self.hand.items():
-                own = 4 * UNIT * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
+                own = 4 * UNIT[DOUBLE] * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
                 self.estimates[name][HAND] = Estimate(HAND, gradient, own)
             return
         self.forward_pair = against_reference(
@@ -272,7 +270,7 @@ class Judgement:
         if (open_entries & ~difference.notes["kink"]).any():
             return
         noise = np.zeros(self.y.shape) if self.auto is None else 2 * self.auto.output.bound
-        noise = np.maximum(noise, UNIT * np.abs(np.asarray(self.y, np.float64)))
+        noise = np.maximum(noise, UNIT[DOUBLE] * np.abs(np.asarray(self.y, np.float64)))
         if is_convention(self.formula, name, self.v, self.hand[name], noise):
             count = int(open_entries.sum())
             result.verdict, result.odd_one_out = "agree", None
@@ -298,7 +296,7 @@ class Judgement:
         elsewhere_wrong = {k: g for k, g in gradients.items() if g.exact == "different" and k not in here}
         if elsewhere_wrong:
             point = self.formula.at(self.exact.inputs)
-            bound = {k: 4 * UNIT * np.abs(self.exact.gradients[k]) for k in elsewhere_wrong}
+            bound = {k: 4 * UNIT[DOUBLE] * np.abs(self.exact.gradients[k]) for k in elsewhere_wrong}
             hand = self.exact.hand_gradients
             self.diagnose(point, self.exact.cotangent, elsewhere_wrong, hand, self.exact.gradients, bound)
         for name, gradient in gradients.items():

@@ -13,6 +13,6 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 @pytest.fixture(scope="session", autouse=True)
 def compilations() -> None:
     """What XLA compiled for `crosscheck run` or an earlier run of the suite is not compiled again."""
-    from crosscheck.lecture.running import keep_compilations
+    from crosscheck.traces.programs import keep_compilations
 
     keep_compilations()

@@ -29,7 +29,10 @@ import reference.relu
 import reference.softmax_cross_entropy
 import reference.tanh
 from crosscheck.diagnosis import Diagnosis, diagnose, diagnose_all
-from crosscheck.operation import Operation, from_functions, from_layer, with_loss
+from crosscheck.doors.functions import from_functions
+from crosscheck.doors.layers import from_layer
+from crosscheck.lecture.losses import with_loss
+from crosscheck.operation import Operation
 from crosscheck.witnesses.autodiff import autodiff
 from manual import (
     ConvolutionalLayer,

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from crosscheck.doors.functions import from_functions
+from crosscheck.doors.layers import from_layer
 from crosscheck.effects.audit import Audit, audit
-from crosscheck.operation import Operation, from_functions, from_layer
+from crosscheck.operation import Operation
 
 Array = np.ndarray
 Arrays = dict[str, Array]

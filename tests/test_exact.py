@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from jax import lax
 
+from crosscheck.doors.functions import from_functions
+from crosscheck.doors.layers import from_layer
 from crosscheck.exact.lattice import NotPolynomial, grain
 from crosscheck.exact.outcome import ExactRun
 from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
-from crosscheck.operation import Operation, from_functions, from_layer
+from crosscheck.operation import Operation
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,

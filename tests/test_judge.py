@@ -10,9 +10,9 @@ import pytest
 from jax import lax
 
 import crosscheck
+from crosscheck.doors.functions import from_functions
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.judge import judge
-from crosscheck.operation import from_functions
 from manual import ConvolutionalLayer, ReLUActivation, linear
 
 Array = np.ndarray

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosscheck.doors.layers import from_layer
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.judge import judge
-from crosscheck.operation import Arrays, Operation, from_layer, from_loss, with_loss
+from crosscheck.lecture.losses import from_loss, with_loss
+from crosscheck.operation import Arrays, Operation
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,

@@ -12,8 +12,8 @@ from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
 from crosscheck.diagnosis.steps import arrays_of_shape, instead, label, live_steps, operand
 from crosscheck.diagnosis.transforms import flips, orders, shifts
 from crosscheck.diagnosis.words import plain_names
+from crosscheck.traces.precision import double_precision
 from crosscheck.traces.tape import CUSTOM, Step, Tape, pull_back
-from reference.precision import double_precision
 
 # Elementwise functions of one operand whose derivative is a step of the derivation.
 FUNCTIONS = frozenset(["max", "min", "select_n", "clamp", "tanh", "logistic", "exp", "exp2", "log", "log1p", "expm1"])

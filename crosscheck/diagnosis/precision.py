@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.diagnosis.problem import Array, Diagnosis, Problem
+from crosscheck.floats import SINGLE, UNIT
 
 # float64's unit roundoff over float32's: what a bound for one is worth for the other.
 COARSER = 2.0**29
-SINGLE_UNIT = 2.0**-24
 
 
 def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
@@ -41,9 +41,9 @@ def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
                 return found(format_name)
     # Half of what the float32 bound allows is hardly ever used up; a real mistake of this size is
     # not spread so evenly.
-    allowed = np.maximum(COARSER * bound, 4 * SINGLE_UNIT * np.abs(truth))
-    spread_out = (error > bound).mean() > 0.3 and typical < 8 * SINGLE_UNIT
-    small = error.max() < 64 * SINGLE_UNIT * top and typical > 0
+    allowed = np.maximum(COARSER * bound, 4 * UNIT[SINGLE] * np.abs(truth))
+    spread_out = (error > bound).mean() > 0.3 and typical < 8 * UNIT[SINGLE]
+    small = error.max() < 64 * UNIT[SINGLE] * top and typical > 0
     errors = [np.ravel(p.wrong[name] - p.truth[name]) for p in (point, *problem.others) if p.is_wrong(name)]
     if (error <= allowed).all() and spread_out and small and both_signs(np.concatenate(errors)):
         return found("float32")

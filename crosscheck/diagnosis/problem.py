@@ -17,13 +17,13 @@ import numpy as np
 
 from crosscheck.diagnosis.factors import Reading, Size
 from crosscheck.diagnosis.words import axis_names, output_names
+from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation, wide
 from crosscheck.traces.tape import Pulled, Tape, record
 from crosscheck.witnesses.autodiff import autodiff
 
 Array = np.ndarray
 Arrays = dict[str, Array]
-DOUBLE = np.dtype(np.float64)
 
 # A candidate is another computation than the truth, with rounding errors of the same relative size
 # (norm against norm) but not the same ones: its bound is the truth's relative bound, this many

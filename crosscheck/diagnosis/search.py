@@ -17,7 +17,6 @@ from crosscheck.diagnosis.operands import operand_mistakes, order_mistakes, pass
 from crosscheck.diagnosis.places import places
 from crosscheck.diagnosis.precision import lost_precision
 from crosscheck.diagnosis.problem import (
-    DOUBLE,
     Array,
     Arrays,
     Candidate,
@@ -38,6 +37,7 @@ from crosscheck.diagnosis.terms import (
 )
 from crosscheck.diagnosis.windowed import window_mistakes
 from crosscheck.diagnosis.words import axis_names
+from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
 from crosscheck.traces.tape import record
 from crosscheck.witnesses.autodiff import autodiff

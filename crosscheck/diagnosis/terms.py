@@ -21,8 +21,8 @@ import numpy as np
 from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
 from crosscheck.diagnosis.steps import label, value_name
 from crosscheck.diagnosis.words import listed, operand_name
+from crosscheck.traces.precision import double_precision
 from crosscheck.traces.tape import Edge, Tape
-from reference.precision import double_precision
 
 # Pairs of edges are tried up to this many edges.
 MOST_EDGES = 40

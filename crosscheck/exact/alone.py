@@ -10,7 +10,8 @@ import numpy as np
 
 from crosscheck.exact.differences import DIRECTION, LONG, ExactDifference, Exactly
 from crosscheck.exact.outcome import ExactRun, Outcome, describe, statement
-from crosscheck.exact.points import DOUBLE, LADDER, LARGEST_SCALE, all_finite, on_lattice
+from crosscheck.exact.points import LADDER, LARGEST_SCALE, all_finite, on_lattice
+from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
 
 Array = np.ndarray

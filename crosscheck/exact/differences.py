@@ -18,7 +18,6 @@ from crosscheck.operation import Operation
 Array = np.ndarray
 Arrays = dict[str, Array]
 
-DOUBLE = np.dtype(np.float64)
 LONG = np.dtype(np.longdouble)
 DIRECTIONS = 4
 DIRECTION = np.array([-4.0, -2.0, -1.0, 1.0, 2.0, 4.0])

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -28,15 +26,16 @@ from crosscheck.exact.lattice import (
     grain,
     traced_sums,
 )
+from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
+from crosscheck.traces.fingerprint import key_of
+from crosscheck.traces.precision import double_precision
+from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import walk
-from crosscheck.witnesses.autodiff import fingerprint
-from reference.precision import double_precision
 
 Array = np.ndarray
 Arrays = dict[str, Array]
 
-DOUBLE = np.dtype(np.float64)
 # Largest Σ|terms|·2^q, in bits.
 BITS = 53.0
 # What a difference may use of them; its moved points are somewhat larger than the point itself.
@@ -105,19 +104,17 @@ class Program(NamedTuple):
     beside: list[tuple[int, int]]
 
 
-PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
-PROGRAM_LIMIT = 256
+PROGRAMS: Programs[Program] = Programs(256)
 
 
-def compiled(closed: core.ClosedJaxpr, counts: frozenset[int], *, other_ties: bool, coarse: bool) -> Program:
+def program(closed: core.ClosedJaxpr, counts: frozenset[int], *, other_ties: bool, coarse: bool) -> Program:
     """The walk of `Terms`, from the cache if the same trace was seen before."""
-    shapes = tuple((np.shape(c), str(jnp.result_type(c))) for c in closed.consts)
-    key = (fingerprint(closed.jaxpr), shapes, counts, other_ties, coarse)
-    if key in PROGRAMS:
-        PROGRAMS.move_to_end(key)
-        return PROGRAMS[key]
+    key = (key_of(closed), counts, other_ties, coarse)
+    return PROGRAMS.get(key, lambda: compiled(closed.jaxpr, counts, other_ties=other_ties, coarse=coarse))
+
+
+def compiled(jaxpr: core.Jaxpr, counts: frozenset[int], *, other_ties: bool, coarse: bool) -> Program:
     beside: list[tuple[int, int]] = []
-    jaxpr = closed.jaxpr
 
     def run(consts: list[Any], flat: list[Any]) -> Any:
         algebra = Terms(counts, other_ties=other_ties, coarse=coarse)
@@ -125,10 +122,7 @@ def compiled(closed: core.ClosedJaxpr, counts: frozenset[int], *, other_ties: bo
         beside[:] = [(place, sign) for place, sign, _ in algebra.beside]
         return outs, traced_sums(algebra.sums), traced_sums([rms for *_, rms in algebra.beside])
 
-    PROGRAMS[key] = Program(jax.jit(run), beside)
-    while len(PROGRAMS) > PROGRAM_LIMIT:
-        PROGRAMS.popitem(last=False)
-    return PROGRAMS[key]
+    return Program(jax.jit(run), beside)
 
 
 class Polynomial:
@@ -217,11 +211,11 @@ class Polynomial:
         """Output, gradients, sums at a point."""
         flat = [*(inputs[k] for k in self.names), *(inputs[k] for k in self.rest), v]
         with double_precision():
-            program = compiled(self.closed, self.counts, other_ties=other_ties, coarse=coarse)
-            outs, sums, rms = jax.tree.map(np.asarray, program.run(list(self.closed.consts), flat))
+            walked = program(self.closed, self.counts, other_ties=other_ties, coarse=coarse)
+            outs, sums, rms = jax.tree.map(np.asarray, walked.run(list(self.closed.consts), flat))
         if not other_ties:
             # Of several sums that a bias is part of, the largest.
-            for (place, sign), size in zip(program.beside, rms, strict=True):
+            for (place, sign), size in zip(walked.beside, rms, strict=True):
                 if place < len(self.names) and np.isfinite(size):
                     name = self.names[place]
                     if float(size) > self.beside.get(name, (0, 0.0))[1]:

@@ -30,7 +30,8 @@ import numpy as np
 from crosscheck.exact.alone import without_reference
 from crosscheck.exact.differences import exact_differences
 from crosscheck.exact.outcome import ExactRun, Outcome, describe, statement
-from crosscheck.exact.points import DOUBLE, ExactPoint, Points, Polynomial, at_float64
+from crosscheck.exact.points import ExactPoint, Points, Polynomial, at_float64
+from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
 from crosscheck.witnesses.autodiff import autodiff
 

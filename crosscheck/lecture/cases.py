@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.layers import from_layer
 from crosscheck.lecture import spaces
+from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.spaces import Space
-from crosscheck.operation import Operation, from_layer, with_loss
+from crosscheck.operation import Operation
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,

@@ -23,10 +23,13 @@ from jax.extend import core
 
 from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate, Pair, compare
 from crosscheck.evidence.result import Verdict, plain
-from crosscheck.operation import twin, wide
+from crosscheck.floats import UNIT
+from crosscheck.lecture.adapters import twin
+from crosscheck.operation import wide
 from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, EXACT, Note, Rounding
+from crosscheck.traces.fingerprint import key_with_constants
+from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import walk
-from crosscheck.witnesses.autodiff import UNIT, fingerprint
 from manual import Layer
 from manual.optimizers import Optimizer
 from manual.training import History, Step, fit
@@ -220,19 +223,17 @@ class Program(NamedTuple):
     weak: set[str]
 
 
-PROGRAMS: dict[Any, Program] = {}
-PROGRAM_LIMIT = 64
+PROGRAMS: Programs[Program] = Programs(64)
 
 
 def program(closed: core.ClosedJaxpr, dtype: np.dtype) -> Program:
     """The compiled walk of `closed`, the same one for the same trace."""
-    key = (fingerprint(closed.jaxpr), dtype, tuple(np.asarray(c).tobytes() for c in closed.consts))
-    if key not in PROGRAMS:
-        while len(PROGRAMS) >= PROGRAM_LIMIT:
-            PROGRAMS.pop(next(iter(PROGRAMS)))
+
+    def make() -> Program:
         weak: set[str] = set()
-        PROGRAMS[key] = Program(jax.jit(bounded(closed, dtype, weak)), weak)
-    return PROGRAMS[key]
+        return Program(jax.jit(bounded(closed, dtype, weak)), weak)
+
+    return PROGRAMS.get((key_with_constants(closed), dtype), make)
 
 
 class StepRounding(Rounding):

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crosscheck.doors.layers import from_layer
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
-from crosscheck.operation import Arrays, Operation, from_layer
+from crosscheck.operation import Arrays, Operation
 from manual import ConvolutionalLayer, MaxPoolingLayer, ReLUActivation, convolution, max_pooling, relu
 
 Array = np.ndarray

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import jax
 import numpy as np
-from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -23,6 +21,7 @@ from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.lecture.cases import Case, all_cases, layers
 from crosscheck.report.text import mark, number
+from crosscheck.traces.programs import keep_compilations
 
 COMPARED = ((HAND, AUTODIFF), (HAND, DIFFERENCE), (AUTODIFF, DIFFERENCE))
 
@@ -34,18 +33,6 @@ def select(names: tuple[str, ...]) -> list[Case]:
         if name not in known:
             raise ValueError(f"there is no layer {name!r}; the table has {', '.join(known)}")
     return [case for case in all_cases() if not names or case.layer in names]
-
-
-def keep_compilations() -> None:
-    """Keep what XLA compiles in the user's cache folder: the second run starts warm."""
-    folder = user_cache_path("crosscheck") / "jax"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a read-only home: then every run compiles
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def check_case(case: Case, seed: int) -> Result:

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.operation import Operation, from_layer, from_loss
+from crosscheck.doors.layers import from_layer
+from crosscheck.lecture.losses import from_loss
+from crosscheck.operation import Operation
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,

@@ -8,7 +8,7 @@ import numpy as np
 
 from crosscheck.lecture.progress import TrainingBar
 from crosscheck.lecture.recipes import train
-from crosscheck.lecture.running import keep_compilations
+from crosscheck.traces.programs import keep_compilations
 from manual.summary import table
 from manual.training import TrainingDiverged
 

@@ -32,6 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.rounding.control import LOOPS
 from crosscheck.rounding.local import ROUNDED, no_rounding
 from crosscheck.rounding.planes import EXACT, Note, any_present, is_float, total
@@ -80,7 +81,7 @@ class Rounding:
 
     def constant(self, value: Any) -> Note:
         """Constants are exact in float64; in float32 they are rounded unless they happen to be representable."""
-        if self.unit == 2.0**-53 or not is_float(value):
+        if self.unit == UNIT[DOUBLE] or not is_float(value):
             return EXACT
         if isinstance(value, jax.Array):
             value = jnp.asarray(value)

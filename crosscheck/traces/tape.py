@@ -17,7 +17,6 @@ injections as arguments, and a counterfactual is a change of numbers, made in Nu
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,9 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from crosscheck.traces.fingerprint import key_with_constants
+from crosscheck.traces.precision import double_precision
+from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import evaluate, inner_jaxpr
-from crosscheck.witnesses.autodiff import fingerprint
-from reference.precision import double_precision
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -272,8 +272,7 @@ def pull_back(step: Step, residuals: list[Any], g: list[Any], moving: list[int])
     return jax.vjp(forward, *[jnp.asarray(residuals[i]) for i in step.active])[1](g)
 
 
-TAPES: OrderedDict[Any, Tape] = OrderedDict()
-TAPE_LIMIT = 32
+TAPES: Programs[Tape] = Programs(32)
 
 
 def record(
@@ -287,11 +286,5 @@ def record(
     names = tuple(inputs)
     with double_precision():
         closed = jax.make_jaxpr(lambda *a: reference(**dict(zip(names, a, strict=True))))(*inputs.values())
-        literal = tuple((str(jnp.result_type(c)), np.asarray(c).tobytes()) for c in closed.consts)
-        key = (fingerprint(closed.jaxpr), literal, names, wrt, whole_calls)
-        if key not in TAPES:
-            TAPES[key] = Tape(closed, names, wrt, whole_calls=whole_calls)
-            while len(TAPES) > TAPE_LIMIT:
-                TAPES.popitem(last=False)
-        TAPES.move_to_end(key)
-        return TAPES[key]
+        key = (key_with_constants(closed), names, wrt, whole_calls)
+        return TAPES.get(key, lambda: Tape(closed, names, wrt, whole_calls=whole_calls))

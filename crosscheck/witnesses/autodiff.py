@@ -7,8 +7,6 @@ are those of the plain jitted VJP, bit for bit.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,14 +16,15 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.evidence.estimate import AUTODIFF, Estimate
+from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, EXACT, Rounding
+from crosscheck.traces.fingerprint import key_of
+from crosscheck.traces.precision import double_precision
+from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import inner_jaxpr, walk
-from reference.precision import double_precision
 
 Array = np.ndarray
 Reference = Callable[..., Any]
-
-UNIT = {np.dtype(np.float64): 2.0**-53, np.dtype(np.float32): 2.0**-24}
 
 
 class Autodiff(NamedTuple):
@@ -38,7 +37,7 @@ class Autodiff(NamedTuple):
 
     def in_double(self) -> Autodiff:
         """The same with the bounds of float64 arithmetic, from one that was made with those of float32."""
-        ratio = UNIT[np.dtype(np.float64)] / UNIT[np.dtype(np.float32)]
+        ratio = UNIT[DOUBLE] / UNIT[SINGLE]
 
         def narrowed(e: Estimate) -> Estimate:
             return Estimate(e.witness, e.value, e.bound * ratio, e.decided, e.excuse)
@@ -61,7 +60,7 @@ class Adjoint(NamedTuple):
         side's.
         """
         total, allowed = 0.0, 0.0
-        unit = 2.0**-53
+        unit = UNIT[DOUBLE]
         for name, u in self.direction.items():
             terms = gradients[name] * u
             total += float(terms.sum())
@@ -72,14 +71,11 @@ class Adjoint(NamedTuple):
 
 
 class Program(NamedTuple):
-    compiled: Callable[..., Any]
+    run: Callable[..., Any]
     weak: set[str]
 
 
-PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
-PROGRAM_LIMIT = 256
-PROGRAMS_LOCK = threading.Lock()  # several cases may be checked at once
-
+PROGRAMS: Programs[Program] = Programs(256)
 
 # Forward mode checks JAX, not the user: it is not asked at points with more entries than this.
 ADJOINT_ENTRIES = 2**17
@@ -132,38 +128,14 @@ def meets(jaxpr: core.Jaxpr, names: frozenset[str]) -> bool:
     return False
 
 
-def fingerprint(jaxpr: core.Jaxpr) -> tuple[Any, ...]:
-    """The trace as a key: its text, and the exact literals, which the text may shorten."""
-    literals: list[Any] = []
-
-    def collect(j: core.Jaxpr) -> None:
-        for eqn in j.eqns:
-            for atom in eqn.invars:
-                if isinstance(atom, core.Literal):
-                    literals.append((str(atom.aval), np.asarray(atom.val).tobytes()))
-            inner = inner_jaxpr(eqn)
-            if inner is not None:
-                collect(inner[0])
-
-    collect(jaxpr)
-    return str(jaxpr), tuple(literals)
-
-
-def key_of(closed: core.ClosedJaxpr | None) -> tuple[Any, ...]:
-    if closed is None:
-        return ()
-    return fingerprint(closed.jaxpr), tuple((np.shape(c), str(jnp.result_type(c))) for c in closed.consts)
-
-
 def program(closed: core.ClosedJaxpr, tangent: core.ClosedJaxpr | None, unit: float, tiny: float) -> Program:
     """The compiled walk of `closed`, and `tangent` beside it, from the cache if the same traces were seen before."""
-    key = (key_of(closed), key_of(tangent), unit)
-    with PROGRAMS_LOCK:
-        if key in PROGRAMS:
-            PROGRAMS.move_to_end(key)
-            return PROGRAMS[key]
+    key = (key_of(closed), None if tangent is None else key_of(tangent), unit)
+    return PROGRAMS.get(key, lambda: compiled(closed.jaxpr, None if tangent is None else tangent.jaxpr, unit, tiny))
+
+
+def compiled(jaxpr: core.Jaxpr, forward_jaxpr: core.Jaxpr | None, unit: float, tiny: float) -> Program:
     weak: set[str] = set()
-    jaxpr, forward_jaxpr = closed.jaxpr, None if tangent is None else tangent.jaxpr
 
     def run(consts: list[Any], flat: list[Any], tangent_consts: list[Any], directions: list[Any]) -> Any:
         algebra = Rounding(unit, tiny)
@@ -175,12 +147,7 @@ def program(closed: core.ClosedJaxpr, tangent: core.ClosedJaxpr | None, unit: fl
             along = core.jaxpr_as_fun(moved)(*flat, *directions)[0]
         return values, [n.error for n in notes], [n.flip for n in notes], along
 
-    made = Program(jax.jit(run), weak)
-    with PROGRAMS_LOCK:
-        PROGRAMS[key] = made
-        while len(PROGRAMS) > PROGRAM_LIMIT:
-            PROGRAMS.popitem(last=False)
-    return made
+    return Program(jax.jit(run), weak)
 
 
 def output_shape(reference: Reference, inputs: dict[str, Array]) -> tuple[tuple[int, ...], np.dtype]:
@@ -213,14 +180,14 @@ def autodiff(
         v = cotangent.astype(np.float64)
         closed = trace(reference, inputs, wrt, v)
         tangent = trace_forward_mode(reference, inputs, wrt, v)
-        compiled, weak = program(closed, tangent, unit, tiny)
+        run, weak = program(closed, tangent, unit, tiny)
         flat = [inputs[k] for k in names] + [inputs[k] for k in sorted(set(inputs) - set(wrt))]
         u: dict[str, Array] = {}
         if tangent is not None:
             rng = np.random.default_rng(0)
             u = {k: rng.normal(size=inputs[k].shape) * typical(inputs[k]) for k in names}
         tangent_consts = [] if tangent is None else list(tangent.consts)
-        out = compiled(list(closed.consts), [*flat, v], tangent_consts, list(u.values()))
+        out = run(list(closed.consts), [*flat, v], tangent_consts, list(u.values()))
         values, errors, flips, along = jax.tree.map(np.asarray, out)
     share = (AGREEMENT_WEAK if weak else AGREEMENT) / 2 * unit
     estimates = [

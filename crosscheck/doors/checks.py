@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crosscheck.doors.functions import from_functions
+from crosscheck.doors.layers import from_layer
+from crosscheck.doors.modules import from_module
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
-from crosscheck.operation import from_functions, from_layer, from_module
-
-__all__ = ["check", "check_layer", "check_operation", "judge"]
 
 
 def check(

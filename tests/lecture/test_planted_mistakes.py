@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.mutants.proof import EVERY_KIND, outcome
-from tests.mutants.table import Mutant, table
+from crosscheck.lecture.planted import Mutant, table
+from crosscheck.lecture.proof import EVERY_KIND, outcome
 
 TABLE = table()
 # One of every kind and operation is enough here: the others differ in detail.

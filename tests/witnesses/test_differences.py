@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import crosscheck
+from crosscheck.doors.layers import from_layer
 from crosscheck.evidence.estimate import DIRECTIONS, HAND
-from crosscheck.operation import Operation, from_layer
+from crosscheck.operation import Operation
 from crosscheck.witnesses import moving as forward_witnesses
 from crosscheck.witnesses.differences import Differences, one_by_one
 from crosscheck.witnesses.groups import find_plan

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.operation import Arrays, Operation, from_layer, from_loss, with_loss
+from crosscheck.doors.layers import from_layer
+from crosscheck.lecture.losses import from_loss, with_loss
+from crosscheck.operation import Arrays, Operation
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,

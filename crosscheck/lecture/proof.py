@@ -1,4 +1,4 @@
-"""The proof that the judge judges: `python -m tests.mutants.proof` (or `make mutants`).
+"""The proof that the judge judges: `python -m crosscheck.lecture.proof` (or `make mutants`).
 
 Every mutant of the table must be caught, at least 90% named first, and none of 2,000 healthy random checks accused.
 """
@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from crosscheck.judge import judge
-from crosscheck.lecture.running import keep_compilations
+from crosscheck.lecture.planted import Mutant, table
 from crosscheck.lecture.spaces import SPACES
-from tests.mutants.table import Mutant, table
+from crosscheck.traces.programs import keep_compilations
 
 EVERY_KIND = set(
     [

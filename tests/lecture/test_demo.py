@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from crosscheck.cli import DEMONSTRATIONS, main
+from crosscheck.cli import main
+from crosscheck.lecture.commands import DEMONSTRATIONS
 from crosscheck.lecture.demo import MISTAKES, demonstrate
 from crosscheck.report.heatmap import HEIGHT, WIDTH, heat_map
 
