@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from crosscheck.evidence.estimate import HAND, Estimate, compare
+from crosscheck.evidence.estimate import HAND, Estimate
+from crosscheck.evidence.pair import compare
 from crosscheck.lecture.cases import lecture_network
 from crosscheck.lecture.checked_training import Checked, Judge, step_in_jax
 from manual import LayeredNeuralNetwork, SoftmaxCrossEntropy

@@ -28,9 +28,10 @@ import reference.mean_squared_error
 import reference.relu
 import reference.softmax_cross_entropy
 import reference.tanh
-from crosscheck.diagnosis import Diagnosis, diagnose, diagnose_all
+from crosscheck.diagnosis import diagnose, diagnose_all
 from crosscheck.doors.functions import from_functions
 from crosscheck.doors.layers import from_layer
+from crosscheck.evidence.reason import Diagnosis
 from crosscheck.lecture.losses import with_loss
 from crosscheck.operation import Operation
 from crosscheck.witnesses.autodiff import autodiff

@@ -13,8 +13,8 @@ from jax import lax
 
 from crosscheck.doors.functions import from_functions
 from crosscheck.doors.layers import from_layer
+from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.exact.lattice import NotPolynomial, grain
-from crosscheck.exact.outcome import ExactRun
 from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
 from crosscheck.operation import Operation

@@ -1,8 +1,13 @@
-"""Who may import whom, read from the source and proved in a fresh process."""
+"""Who may import whom, read from the source and proved in a fresh process.
+
+Arrows run down and there are no circles. An import inside a function counts like any other: it hides a circle, it does
+not break one.
+"""
 
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,41 +19,131 @@ OWN = {"manual", "reference", "crosscheck", "benchmarks", "tests"}
 RULES = {
     "manual": ({"manual"}, {"jax", "jaxlib", "rich", "click", "matplotlib"}),
     "reference": ({"reference"}, {"rich", "click", "matplotlib"}),
-    "crosscheck": ({"manual", "reference", "crosscheck"}, set()),
+    "crosscheck": ({"crosscheck"}, {"rich", "matplotlib"}),
+    "crosscheck/lecture": ({"manual", "reference", "crosscheck"}, set()),
     "benchmarks": ({"manual", "reference", "crosscheck", "benchmarks"}, set()),
+}
+
+# The rooms of the judge, and which of them each may import; `lecture` may import all, and nothing imports it.
+FLOORS = {
+    "floats": set(),
+    "evidence": {"floats"},
+    "operation": {"floats"},
+    "traces": set(),
+    "rounding": {"floats", "traces"},
+    "witnesses": {"floats", "evidence", "operation", "traces", "rounding"},
+    "exact": {"floats", "evidence", "operation", "traces", "witnesses"},
+    "effects": {"evidence", "operation"},
+    "diagnosis": {"floats", "evidence", "operation", "traces", "witnesses"},
+    "report": {"evidence"},
+    "collect": {"floats", "evidence", "operation", "witnesses", "exact", "effects"},
+    "judge": {"floats", "evidence", "operation", "collect", "diagnosis", "report"},
+    "doors": {"evidence", "operation", "judge"},
+    "cli": set(),
+    "__main__": {"cli"},
+    "__init__": {"doors", "evidence", "witnesses"},
 }
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level packages that a file imports, anywhere in it."""
+    """Every module that a file imports, anywhere in it, dotted; of `from a import b` that is a.b if there is a file."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.split(".")[0])
+            names |= {inside(node.module, alias.name) for alias in node.names}
     return names
 
 
+def inside(module: str, name: str) -> str:
+    place = ROOT.joinpath(*module.split("."), name)
+    return f"{module}.{name}" if place.is_dir() or place.with_suffix(".py").exists() else module
+
+
+def packages(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def rule_of(path: Path) -> str:
+    """The rule of the smallest folder that has one."""
+    inside = path.relative_to(ROOT).as_posix()
+    return max((folder for folder in RULES if inside.startswith(folder + "/")), key=len)
+
+
 def files() -> list[Path]:
-    return [path for package in RULES for path in sorted((ROOT / package).rglob("*.py"))]
+    folders = [folder for folder in RULES if "/" not in folder]
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_follow_the_directions(path: Path) -> None:
-    allowed, forbidden = RULES[path.relative_to(ROOT).parts[0]]
-    if path == ROOT / "benchmarks" / "checkers.py":  # runs the tests' planted mistakes through other checkers
-        allowed = allowed | {"tests"}
-    names = imported(path)
-    assert names & OWN <= allowed
-    assert not names & forbidden
+    allowed, forbidden = RULES[rule_of(path)]
+    assert packages(path) & OWN <= allowed
+    assert not packages(path) & forbidden
+
+
+def judge_files() -> list[Path]:
+    return [path for path in files() if rule_of(path) == "crosscheck"]
+
+
+@pytest.mark.parametrize("path", judge_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_judge_names_no_layer_of_ours(path: Path) -> None:
+    """Not in an import, and not in a string that could become one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    strings = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    prefixes = ("manual.", "reference.", "crosscheck.lecture")
+    assert not [s for s in strings if s.startswith(prefixes)]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / "crosscheck").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", judge_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_arrows_run_down(path: Path) -> None:
+    room = room_of(path)
+    rooms = {name.split(".")[1] for name in imported(path) if name.startswith("crosscheck.")}
+    assert rooms <= {*FLOORS[room], room}
+
+
+def test_the_floors_have_no_circle() -> None:
+    assert list(TopologicalSorter(FLOORS).static_order())
+
+
+@pytest.mark.parametrize("package", ["manual", "reference", "crosscheck", "benchmarks"])
+def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
+    graph = arrows(package)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def arrows(package: str) -> dict[str, set[str]]:
+    """module -> the modules of the package that it imports; a package's `__init__` goes by the package's name."""
+    named = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        named[dotted.removesuffix(".__init__")] = path
+    lazy = {package} if package == "crosscheck" else set()  # its __init__ loads a name's home when it is asked for
+    return {
+        name: ({n for n in imported(path) if n in named} - {name} if name not in lazy else set())
+        for name, path in named.items()
+    }
+
+
+def test_the_proof_of_circles_can_fail() -> None:
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()
+    assert "crosscheck.traces.walk" in arrows("crosscheck")["crosscheck.rounding.algebra"]
 
 
 def test_manual_needs_numpy_only() -> None:
     standard = set(sys.stdlib_module_names)
     for path in sorted((ROOT / "manual").rglob("*.py")):
-        others = imported(path) - standard - {"manual", "numpy"}
-        allowed = {"threadpoolctl"} if path == ROOT / "manual" / "kernels" / "threads.py" else set()
+        others = packages(path) - standard - {"manual", "numpy"}
+        allowed = {"threadpoolctl"} if path.name == "threads.py" else set()
         assert others <= allowed, path
 
 
@@ -63,11 +158,19 @@ def test_manual_loads_without_jax() -> None:
     assert not loads("import manual", "jax")
 
 
+def test_the_side_effects_load_without_jax() -> None:
+    assert not loads("import crosscheck.effects.audit", "jax")
+
+
 def test_crosscheck_and_its_help_load_without_jax() -> None:
-    assert not loads("import crosscheck, crosscheck.cli", "jax")
-    assert not loads("import crosscheck, crosscheck.cli", "numpy")
+    assert not loads("import crosscheck, crosscheck.cli, crosscheck.lecture.commands", "jax")
+    assert not loads("import crosscheck, crosscheck.cli, crosscheck.lecture.commands", "numpy")
+
+
+def test_the_judge_meets_a_foreign_layer_without_ours() -> None:
+    assert not loads("import crosscheck.doors.checks", "manual")
 
 
 def test_the_proof_can_fail() -> None:
     assert loads("import reference.relu", "jax")
-    assert imported(ROOT / "reference" / "relu.py") & {"jax"}
+    assert packages(ROOT / "reference" / "relu.py") & {"jax"}

@@ -20,7 +20,6 @@ from crosscheck.diagnosis.problem import (
     Array,
     Arrays,
     Candidate,
-    Diagnosis,
     Point,
     Problem,
 )
@@ -37,6 +36,7 @@ from crosscheck.diagnosis.terms import (
 )
 from crosscheck.diagnosis.windowed import window_mistakes
 from crosscheck.diagnosis.words import axis_names
+from crosscheck.evidence.reason import Diagnosis
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
 from crosscheck.traces.tape import record

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.evidence.estimate import Pair
+from crosscheck.evidence.pair import Pair
 
 Array = np.ndarray
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from crosscheck.diagnosis import Diagnosis
-from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate, Pair
+from crosscheck.evidence.collected import Evidence, GradientEvidence
+from crosscheck.evidence.estimate import Estimate
+from crosscheck.evidence.finding import Finding
+from crosscheck.evidence.pair import Pair, Pairs
 from crosscheck.evidence.power import Power
+from crosscheck.evidence.reason import Diagnosis
+from crosscheck.evidence.verdict import Decision, GradientVerdict, Verdict
 
 Array = np.ndarray
-Verdict = Literal["agree", "disagree", "undecided"]
+
+FORMAT = 2  # of the dictionary; CHANGELOG.md says what changed
 
 
 class GradientMismatch(AssertionError):
@@ -24,63 +31,35 @@ class GradientMismatch(AssertionError):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something noticed beside the numbers.
-
-    Args:
-        kind: stable, for programs: "forward", "reference", "shape", "dtype", ...
-        explanation: one sentence.
-        fails: whether it makes the verdict `disagree`.
-    """
-
-    kind: str
-    explanation: str
-    fails: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "explanation": self.explanation, "fails": self.fails}
-
-
-class Pairs(dict[tuple[str, str], Pair]):
-    """Pairs of witnesses, found in either order."""
-
-    def __missing__(self, key: tuple[str, str]) -> Pair:
-        swapped = (key[1], key[0])
-        if swapped in self:
-            return self[swapped]
-        raise KeyError(f"no pair {key}; there are {', '.join(map(str, self))}")
-
-
-@dataclass
 class GradientResult:
-    """The verdict on one gradient.
+    """One gradient: what was said of it, what was decided, and why it is wrong.
 
     Args:
         name: the input's name.
-        shape: of the gradient.
-        verdict: agree, disagree, undecided.
-        estimates: by witness.
-        pairs: by two witnesses.
-        mismatched: boolean, where the hand-derived gradient is wrong.
-        undecided: boolean, where no independent witness could decide.
-        odd_one_out: the witness that differs where two others agree.
+        evidence: what the witnesses said.
+        decided: what follows from it; its parts are read here, too (`verdict`, `pairs`, `mismatched`, ...).
         diagnoses: why it is wrong, the best explanation first; empty where no known mistake reproduces it.
-        exact: what the exact points said: equal, rounded, different; None where there are none.
-        power: the smallest mistake that this check would have caught.
     """
 
     name: str
-    shape: tuple[int, ...]
-    verdict: Verdict
-    estimates: dict[str, Estimate]
-    pairs: Pairs
-    mismatched: Array
-    undecided: Array
-    odd_one_out: str | None = None
-    remarks: list[str] = field(default_factory=list)
-    diagnoses: list[Diagnosis] = field(default_factory=list)
-    exact: str | None = None
-    power: Power | None = None
+    evidence: GradientEvidence = field(repr=False)
+    decided: GradientVerdict = field(repr=False)
+    diagnoses: tuple[Diagnosis, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the input, and of its gradient."""
+        return self.evidence.shape
+
+    @property
+    def estimates(self) -> Mapping[str, Estimate]:
+        """By witness."""
+        return self.evidence.estimates
+
+    @property
+    def verdict(self) -> Verdict:
+        """agree, disagree, undecided."""
+        return self.decided.verdict
 
     @property
     def passed(self) -> bool:
@@ -90,33 +69,58 @@ class GradientResult:
         return self.passed
 
     @property
+    def pairs(self) -> Pairs:
+        """By two witnesses."""
+        return self.decided.pairs
+
+    @property
+    def mismatched(self) -> Array:
+        """Boolean, where the hand-derived gradient is wrong."""
+        return self.decided.mismatched
+
+    @property
+    def undecided(self) -> Array:
+        """Boolean, where no independent witness could decide."""
+        return self.decided.undecided
+
+    @property
+    def odd_one_out(self) -> str | None:
+        """The witness that differs where two others agree."""
+        return self.decided.odd_one_out
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return self.decided.remarks
+
+    @property
+    def exact(self) -> str | None:
+        """What the exact points said: equal, rounded, different; None where there are none."""
+        return self.decided.exact
+
+    @property
+    def power(self) -> Power | None:
+        """The smallest mistake that this check would have caught."""
+        return self.decided.power
+
+    @property
     def judged_by(self) -> Pair | None:
-        """The pair that the verdict rests on: against autodiff where there is a reference."""
-        hand = [p for p in self.pairs.values() if p.first.startswith(HAND) and p.disagree.any()]
-        if hand:
-            return hand[0]
-        for witness in (AUTODIFF, DIFFERENCE):
-            if (HAND, witness) in self.pairs:
-                return self.pairs[HAND, witness]
-        return next(iter(self.pairs.values()), None)
+        """The pair that the verdict rests on."""
+        return self.pairs.judged_by
 
     @property
     def max_error(self) -> float:
         """The largest difference between the hand-derived gradient and the witness that judges it."""
-        pair = self.judged_by
-        return float("inf") if pair is None else pair.error
+        return float("inf") if self.judged_by is None else self.judged_by.error
 
     @property
     def worst_index(self) -> tuple[int, ...] | None:
         """Where the difference takes the largest share of its bound."""
-        pair = self.judged_by
-        return None if pair is None else pair.worst_index
+        return None if self.judged_by is None else self.judged_by.worst_index
 
     @property
     def bound(self) -> float:
         """What was allowed there."""
-        pair = self.judged_by
-        return float("nan") if pair is None else pair.bound
+        return float("nan") if self.judged_by is None else self.judged_by.bound
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -132,25 +136,62 @@ class GradientResult:
             "undecided": int(self.undecided.sum()),
             "odd_one_out": self.odd_one_out,
             "pairs": [p.to_dict() for p in self.pairs.values()],
-            "remarks": self.remarks,
+            "remarks": list(self.remarks),
             "diagnoses": [d.to_dict() for d in self.diagnoses],
             "exact": self.exact,
             "power": None if self.power is None else self.power.to_dict(),
         }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
-    """The outcome of one check; true if it passed."""
+    """The outcome of one check; true if it passed.
+
+    Args:
+        name: of the operation.
+        dtype: of its differentiated inputs.
+        seed: of every random draw.
+        evidence: what was collected.
+        decision: what follows from it.
+        reasons: by gradient, why it is wrong.
+        page: renders the whole as text.
+    """
 
     name: str
     dtype: np.dtype
     seed: int
-    gradients: dict[str, GradientResult]
-    forward: Pair | None
-    findings: list[Finding] = field(default_factory=list)
-    statement: str = ""
-    not_exact: str = ""
+    evidence: Evidence = field(repr=False)
+    decision: Decision = field(repr=False)
+    reasons: Mapping[str, tuple[Diagnosis, ...]] = field(repr=False)
+    page: Callable[[Result], str] = field(repr=False, compare=False)
+
+    @cached_property
+    def gradients(self) -> dict[str, GradientResult]:
+        """By name, in the order of `wrt`."""
+        return {
+            name: GradientResult(name, self.evidence.gradients[name], decided, self.reasons.get(name, ()))
+            for name, decided in self.decision.gradients.items()
+        }
+
+    @property
+    def forward(self) -> Pair | None:
+        """The forwards compared; None without a reference."""
+        return self.evidence.forward
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was noticed beside the numbers."""
+        return self.decision.findings
+
+    @property
+    def statement(self) -> str:
+        """What the exact points prove, in words; empty where there are none."""
+        return self.evidence.exact.statement if self.evidence.exact.applies else ""
+
+    @property
+    def not_exact(self) -> str:
+        """Why there are no exact points; empty where there are."""
+        return "" if self.evidence.exact.applies else self.evidence.exact.reason
 
     @property
     def power(self) -> dict[str, Power]:
@@ -160,10 +201,7 @@ class Result:
     @property
     def verdict(self) -> Verdict:
         """`disagree` before `undecided` before `agree`."""
-        verdicts = {g.verdict for g in self.gradients.values()}
-        if any(f.fails for f in self.findings) or "disagree" in verdicts:
-            return "disagree"
-        return "undecided" if "undecided" in verdicts else "agree"
+        return self.decision.verdict
 
     @property
     def passed(self) -> bool:
@@ -181,6 +219,7 @@ class Result:
         """Everything, in types that JSON knows (infinities and NaN as strings)."""
         return plain(
             {
+                "format": FORMAT,
                 "name": self.name,
                 "dtype": str(self.dtype),
                 "seed": self.seed,
@@ -194,9 +233,7 @@ class Result:
         )
 
     def __str__(self) -> str:
-        from crosscheck.report.text import text
-
-        return text(self)
+        return self.page(self)
 
 
 def plain(value: Any) -> Any:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.exact.differences import DIRECTION, LONG, ExactDifference, Exactly
-from crosscheck.exact.outcome import ExactRun, Outcome, describe, statement
+from crosscheck.evidence.exact_run import ExactDifference, ExactRun, Outcome
+from crosscheck.exact.differences import DIRECTION, LONG, Exactly
 from crosscheck.exact.points import LADDER, LARGEST_SCALE, all_finite, on_lattice
+from crosscheck.exact.words import describe, statement
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
 

@@ -8,10 +8,10 @@ falls to exactly a quarter when h is halved.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
+from crosscheck.evidence.exact_run import ExactDifference
 from crosscheck.exact.points import ExactPoint, Polynomial, all_finite
 from crosscheck.operation import Operation
 
@@ -21,30 +21,6 @@ Arrays = dict[str, Array]
 LONG = np.dtype(np.longdouble)
 DIRECTIONS = 4
 DIRECTION = np.array([-4.0, -2.0, -1.0, 1.0, 2.0, 4.0])
-
-
-@dataclass(frozen=True)
-class ExactDifference:
-    """The exact central difference of the operation's own forward, compared with the true gradient.
-
-    Args:
-        value: entry by entry, NaN where it was not taken or a kink lies inside every step.
-        checked: boolean, where there is a value.
-        equal: boolean, where the value is the true gradient bit for bit.
-        directions: how many random directions were taken instead, where there are too many entries.
-        directions_equal: whether the true gradient gave the same along all of them.
-    """
-
-    value: Array
-    checked: Array
-    equal: Array
-    directions: int = 0
-    directions_equal: bool = True
-
-    @property
-    def agrees(self) -> bool:
-        """Whether nothing that was checked differs."""
-        return bool((self.equal | ~self.checked).all()) and self.directions_equal
 
 
 def exact_differences(

@@ -27,10 +27,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crosscheck.evidence.exact_run import ExactRun, Outcome
 from crosscheck.exact.alone import without_reference
 from crosscheck.exact.differences import exact_differences
-from crosscheck.exact.outcome import ExactRun, Outcome, describe, statement
 from crosscheck.exact.points import ExactPoint, Points, Polynomial, at_float64
+from crosscheck.exact.words import describe, statement
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
 from crosscheck.witnesses.autodiff import autodiff

@@ -21,8 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate, Pair, compare
-from crosscheck.evidence.result import Verdict, plain
+from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate
+from crosscheck.evidence.pair import Pair, compare
+from crosscheck.evidence.result import plain
+from crosscheck.evidence.verdict import Verdict
 from crosscheck.floats import UNIT
 from crosscheck.lecture.adapters import twin
 from crosscheck.operation import wide

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 
-from crosscheck.evidence.estimate import HAND, Pair
+from crosscheck.evidence.estimate import HAND
+from crosscheck.evidence.pair import Pair
 from crosscheck.evidence.result import GradientResult, Result
 from crosscheck.report.heatmap import heat_map
 

@@ -13,6 +13,8 @@ tie.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from crosscheck.evidence.estimate import Estimate
@@ -61,26 +63,29 @@ def nudged(a: Array, draw: int) -> Array:
     return (a * (1 + np.where(up, 1, -1) * np.finfo(a.dtype).eps)).astype(a.dtype)
 
 
-def normwise(estimates: tuple[Estimate, Estimate], stays: Array) -> None:
-    """Where two estimates differ entrywise but no more than an algorithm that mixes entries may, widen both bounds.
+def normwise(first: Estimate, second: Estimate, stays: Array) -> tuple[Estimate, Estimate]:
+    """Two estimates that differ entrywise but by no more than an algorithm that mixes entries may: with wider bounds.
 
     The allowance is `NORMWISE`·u times the largest error of the array. Where a difference within it persists it may be
     a mistake in a small entry or the fixed error of a table of constants (an FFT's twiddles): there it is excused, not
     allowed, so that another witness has to decide.
     """
-    first, second = estimates
     if second.bound.size == 0 or not np.isfinite(second.bound).all():
-        return
+        return first, second
     with np.errstate(all="ignore"):
         difference = np.abs(first.value - second.value)
     # A bound is AGREEMENT/2 · u · E = 4 u E of one witness, so half of NORMWISE · u · max E is this:
     widened = NORMWISE / 8.0 * float(second.bound.max())
     exceeded = ~(difference <= first.bound + second.bound)
     if not (difference[exceeded] <= 2 * widened).all():
-        return
+        return first, second
     none = np.zeros(difference.shape)
     excuse = none if second.excuse is None else second.excuse
-    second.excuse = np.where(exceeded & stays, np.maximum(excuse, 2 * widened), excuse)
-    for estimate in estimates:
-        estimate.bound = np.where(stays, estimate.bound, np.maximum(estimate.bound, widened))
-        estimate.notes["normwise"] = int((exceeded & ~stays).sum())
+    notes = {"normwise": int((exceeded & ~stays).sum())}
+
+    def wider(estimate: Estimate) -> Estimate:
+        bound = np.where(stays, estimate.bound, np.maximum(estimate.bound, widened))
+        return replace(estimate, bound=bound, notes={**estimate.notes, **notes})
+
+    excused = np.where(exceeded & stays, np.maximum(excuse, 2 * widened), excuse)
+    return wider(first), replace(wider(second), excuse=excused)

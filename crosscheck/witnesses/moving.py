@@ -57,7 +57,6 @@ def moving_witnesses(operation: Operation, name: str, v: Array, noise: Array | N
         try:
             estimate = witness.differentiate(groups)
             if reproduces(operation, name, v, noise, estimate):
-                estimate.notes["groups"] = len(groups)
                 return [estimate, *complex_steps(operation, name, v, groups)]
         except Contaminated:
             pass  # an output moved that the pattern did not foresee: difference every entry alone
@@ -113,17 +112,6 @@ def directions(operation: Operation, name: str, v: Array, noise: Array | None) -
         decided=~np.array(kinks),
         notes={"directions": used, "miss": 2.0 ** -sum(not k for k in kinks), "kinks": sum(kinks)},
     )
-
-
-def projected(estimate: Estimate, along: Estimate) -> Estimate:
-    """An estimate of every entry, as seen along the directions of another."""
-    unit = float(np.finfo(np.float64).eps) / 2
-    values, bounds = [], []
-    for d in along.notes["directions"]:
-        terms = np.abs(estimate.value * d)
-        values.append(float(np.sum(estimate.value * d)))
-        bounds.append(float(np.sum(estimate.bound * np.abs(d))) + terms.size**0.5 * unit * float(terms.sum()))
-    return Estimate(estimate.witness, np.array(values), np.array(bounds))
 
 
 # ---------------------------------------------------------------------- the complex step

@@ -1,4 +1,4 @@
-"""What the exact points say, and the sentence that is true of it."""
+"""What was found at points where float64 does not round."""
 
 from __future__ import annotations
 
@@ -7,12 +7,34 @@ from typing import Literal
 
 import numpy as np
 
-from crosscheck.exact.differences import ExactDifference
-
 Array = np.ndarray
 Arrays = dict[str, Array]
 
 Outcome = Literal["equal", "rounded", "different"]
+
+
+@dataclass(frozen=True)
+class ExactDifference:
+    """The exact central difference of the operation's own forward, compared with the true gradient.
+
+    Args:
+        value: entry by entry, NaN where it was not taken or a kink lies inside every step.
+        checked: boolean, where there is a value.
+        equal: boolean, where the value is the true gradient bit for bit.
+        directions: how many random directions were taken instead, where there are too many entries.
+        directions_equal: whether the true gradient gave the same along all of them.
+    """
+
+    value: Array
+    checked: Array
+    equal: Array
+    directions: int = 0
+    directions_equal: bool = True
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing that was checked differs."""
+        return bool((self.equal | ~self.checked).all()) and self.directions_equal
 
 
 @dataclass(frozen=True)
@@ -52,30 +74,3 @@ class ExactRun:
     def different(self) -> list[str]:
         """The names whose hand-derived gradient is wrong at an exact point."""
         return [name for name, outcome in self.outcomes.items() if outcome == "different"]
-
-
-def statement(run: ExactRun) -> str:
-    """What is true after the run, in words."""
-    points = "one point" if run.points == 1 else f"{run.points} points"
-    bits = f" ({run.bits:.1f} of 53 bits)" if run.bits else ""
-    said = [f"at {points} float64 arithmetic is exact in any order{bits}"]
-    by: dict[Outcome, list[str]] = {"equal": [], "rounded": [], "different": []}
-    for name, outcome in run.outcomes.items():
-        by[outcome].append(name)
-    if by["equal"]:
-        verb = "is" if len(by["equal"]) == 1 else "are"
-        said.append(f"{', '.join(by['equal'])} {verb} exactly the true gradient there")
-    if by["rounded"]:
-        said.append(f"{', '.join(by['rounded'])} differs from it by the rounding of its own algorithm")
-    if by["different"]:
-        said.append(f"{', '.join(by['different'])} is not the true gradient")
-    if not by["different"] and run.choices:
-        said.append(
-            "a wrong Jacobian at this point survives the random integer cotangent with probability at most "
-            f"1/{run.choices:,}"
-        )
-    return "; ".join(said)
-
-
-def describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,223 @@
+"""From evidence to verdicts: a pure function, and one table of rules.
+
+Every entry of a gradient starts open. The rules are applied in order; each says of some entries that they are right or
+wrong, and what is open at the end is undecided. Nothing is measured here, and nothing that was collected is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from crosscheck.evidence.collected import Evidence, GradientEvidence
+from crosscheck.evidence.estimate import (
+    AUTODIFF,
+    AUTODIFF_SINGLE,
+    COMPLEX_STEP,
+    DIFFERENCE,
+    DIRECTIONS,
+    HAND,
+    HAND_SINGLE,
+    Estimate,
+)
+from crosscheck.evidence.exact_run import ExactRun
+from crosscheck.evidence.findings import findings
+from crosscheck.evidence.pair import Pairs, compare, projected
+from crosscheck.evidence.power import power_of
+from crosscheck.evidence.remarks import remarks
+from crosscheck.evidence.verdict import Decision, GradientVerdict
+
+Array = np.ndarray
+
+
+def decide(evidence: Evidence) -> Decision:
+    """The verdict on every gradient, and what is to be said of the check as a whole."""
+    verdicts = {name: decide_gradient(name, g, evidence.exact) for name, g in evidence.gradients.items()}
+    return Decision(verdicts, findings(evidence, verdicts))
+
+
+# ---------------------------------------------------------------------- the rules
+
+
+class Case(NamedTuple):
+    """One gradient, as the rules see it.
+
+    `outcome` is what the exact points say of it, `off` where it is wrong there.
+    """
+
+    gradient: GradientEvidence
+    pairs: Pairs
+    outcome: str | None
+    off: Array
+
+
+class Entries(NamedTuple):
+    """What is decided so far, and what there is to say of it; an entry is never both."""
+
+    right: Array
+    wrong: Array
+    said: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> Array:
+        return ~self.right & ~self.wrong
+
+
+class Rule(NamedTuple):
+    sentence: str
+    apply: Callable[[Case, Entries], Entries]
+
+
+def another_shape(case: Case, entries: Entries) -> Entries:
+    return entries if case.gradient.right_shape else entries._replace(wrong=np.ones_like(entries.wrong))
+
+
+def first_to_speak(witness: str) -> Callable[[Case, Entries], Entries]:
+    def apply(case: Case, entries: Entries) -> Entries:
+        if (HAND, witness) not in case.pairs:
+            return entries
+        pair = case.pairs[HAND, witness]
+        right, wrong = entries.open & pair.agree, entries.open & pair.disagree
+        return entries._replace(right=entries.right | right, wrong=entries.wrong | wrong)
+
+    return apply
+
+
+def along_directions(case: Case, entries: Entries) -> Entries:
+    if (HAND, DIRECTIONS) not in case.pairs:
+        return entries
+    along = case.pairs[HAND, DIRECTIONS]
+    if along.disagree.any():
+        return entries._replace(wrong=entries.wrong | entries.open)
+    return entries._replace(right=entries.right | entries.open) if along.agree.any() else entries
+
+
+def in_float32(case: Case, entries: Entries) -> Entries:
+    if (HAND_SINGLE, AUTODIFF_SINGLE) not in case.pairs:
+        return entries
+    disagree = case.pairs[HAND_SINGLE, AUTODIFF_SINGLE].disagree
+    return entries._replace(right=entries.right & ~disagree, wrong=entries.wrong | disagree)
+
+
+def at_exact_points(case: Case, entries: Entries) -> Entries:
+    if case.outcome != "different" or entries.wrong.any():
+        return entries
+    sentence = f"right at this point, wrong at {int(case.off.sum())} entries at an exact one"
+    return Entries(entries.right & ~case.off, case.off, (*entries.said, sentence))
+
+
+def by_convention(case: Case, entries: Entries) -> Entries:
+    if not case.gradient.conventions:
+        return entries
+    return entries._replace(right=np.ones_like(entries.right), wrong=np.zeros_like(entries.wrong))
+
+
+RULES = (
+    Rule("a gradient of another shape is wrong everywhere", another_shape),
+    Rule("an entry is right or wrong as autodiff says, where it speaks", first_to_speak(AUTODIFF)),
+    Rule("where it is silent, as the complex step says", first_to_speak(COMPLEX_STEP)),
+    Rule("where both are silent, as the finite difference says", first_to_speak(DIFFERENCE)),
+    Rule("a direction does not say which entry: one that disagrees makes every open one suspect", along_directions),
+    Rule("what is wrong as float32 arithmetic is wrong, whatever the formula says", in_float32),
+    Rule("what differs at a point where nothing rounds is wrong, if nothing shows at this one", at_exact_points),
+    Rule("open or wrong entries that all lie on kinks are right, if they are a legitimate convention", by_convention),
+)
+
+
+# ---------------------------------------------------------------------- one gradient
+
+
+def decide_gradient(name: str, gradient: GradientEvidence, exact: ExactRun) -> GradientVerdict:
+    """Apply the rules to one gradient."""
+    nothing = np.zeros(gradient.shape, bool)
+    if not gradient.right_shape:
+        entries = applied(Case(gradient, Pairs(), None, nothing))
+        return GradientVerdict("disagree", Pairs(), entries.wrong, entries.open, None, (), None, HAND, None)
+    heard, dropped = trust_complex_step(gradient.estimates)
+    pairs = compare_all(heard)
+    outcome = None if not exact.applies else exact.outcomes.get(name, "equal but for ties")
+    different = outcome == "different"
+    off = exact.hand_gradients[name] != exact.gradients[name] if different else nothing
+    entries = applied(Case(gradient, pairs, outcome, off))
+    wrong, undecided = bool(entries.wrong.any()), bool(entries.open.any())
+    odd = odd_one_out(pairs) if wrong else None
+    truth = next(witness for witness in (AUTODIFF, COMPLEX_STEP, DIFFERENCE, HAND) if witness in heard)
+    judged, power = pairs.judged_by, None
+    if judged is not None and judged.difference.shape == gradient.shape:
+        power = power_of(heard[truth].value, judged, outcome == "equal")
+    return GradientVerdict(
+        "disagree" if wrong or different else "undecided" if undecided else "agree",
+        pairs,
+        entries.wrong,
+        entries.open,
+        odd or HAND if different else odd,
+        (*dropped, *remarks(heard, pairs), *entries.said),
+        outcome,
+        truth,
+        power,
+    )
+
+
+def applied(case: Case) -> Entries:
+    nothing = np.zeros(case.gradient.shape, bool)
+    entries = Entries(nothing, nothing)
+    for rule in RULES:
+        entries = rule.apply(case, entries)
+    return entries
+
+
+COMPARED = (
+    (HAND, AUTODIFF),
+    (HAND, DIFFERENCE),
+    (AUTODIFF, DIFFERENCE),
+    (HAND, COMPLEX_STEP),
+    (AUTODIFF, COMPLEX_STEP),
+    (HAND_SINGLE, AUTODIFF_SINGLE),
+)
+
+
+def compare_all(estimates: Mapping[str, Estimate]) -> Pairs:
+    """Every pair of witnesses that can be compared, in the order of reports."""
+    pairs = Pairs()
+    for first, second in COMPARED:
+        if first in estimates and second in estimates:
+            pairs[first, second] = compare(estimates[first], estimates[second])
+    if DIRECTIONS in estimates:
+        along = estimates[DIRECTIONS]
+        for first in (HAND, AUTODIFF):
+            if first in estimates:
+                pairs[first, DIRECTIONS] = compare(projected(estimates[first], along), along)
+    return pairs
+
+
+NOT_ANALYTIC = "the forward is not analytic in complex numbers: the complex step is left out"
+
+
+def trust_complex_step(estimates: Mapping[str, Estimate]) -> tuple[Mapping[str, Estimate], tuple[str, ...]]:
+    """The complex step is silent at kinks; where the differences show that the forward's code is not analytic, it is
+    not heard at all."""
+    if COMPLEX_STEP not in estimates or DIFFERENCE not in estimates:
+        return estimates, ()
+    difference = estimates[DIFFERENCE]
+    step = replace(estimates[COMPLEX_STEP], decided=~difference.notes["kink"])
+    if compare(step, difference).disagree.any():
+        return {witness: e for witness, e in estimates.items() if witness != COMPLEX_STEP}, (NOT_ANALYTIC,)
+    return {**estimates, COMPLEX_STEP: step}, ()
+
+
+def odd_one_out(pairs: Pairs) -> str | None:
+    """When two witnesses agree and one differs: the one that differs, the reference included."""
+    if (HAND, AUTODIFF) not in pairs or not pairs[HAND, AUTODIFF].disagree.any():
+        return HAND
+    accused = pairs[HAND, AUTODIFF].disagree
+    for third in (COMPLEX_STEP, DIFFERENCE):
+        if (HAND, third) not in pairs:
+            continue
+        if (accused & pairs[AUTODIFF, third].agree & pairs[HAND, third].disagree).any():
+            return HAND
+        if (accused & pairs[HAND, third].agree & pairs[AUTODIFF, third].disagree).any():
+            return AUTODIFF
+    return None

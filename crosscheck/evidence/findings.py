@@ -1,0 +1,94 @@
+"""What is to be said of a check as a whole: side effects, forwards that differ, a reference that is wrong itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from crosscheck.evidence.collected import Array, Evidence, Reference
+from crosscheck.evidence.estimate import AUTODIFF
+from crosscheck.evidence.exact_run import ExactRun
+from crosscheck.evidence.finding import Finding
+from crosscheck.evidence.pair import Pair
+from crosscheck.evidence.verdict import GradientVerdict
+
+
+def findings(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tuple[Finding, ...]:
+    """Every finding, in the order of the report."""
+    return (
+        *of_output(evidence.output),
+        *evidence.effects,
+        *of_shapes(evidence),
+        *of_forwards(evidence.forward),
+        *of_reference(evidence.reference),
+        *of_exact_points(evidence.exact, evidence.reference is not None),
+        *of_forwards(evidence.forward_single),
+        *of_conventions(evidence),
+        *of_odd_ones(verdicts),
+    )
+
+
+def of_output(y: Array) -> Iterator[Finding]:
+    lost = ~np.isfinite(y)
+    if lost.any():
+        at = tuple(int(i) for i in np.argwhere(lost)[0])
+        sentence = f"the forward gives {y[at]} at {int(lost.sum())} of {y.size} outputs (the first at {at})"
+        yield Finding("not-finite", sentence, False)
+
+
+def of_shapes(evidence: Evidence) -> Iterator[Finding]:
+    for name, g in evidence.gradients.items():
+        if not g.right_shape:
+            yield Finding("shape", f"the gradient of {name} has shape {g.returned}; {name} has shape {g.shape}", True)
+
+
+def of_forwards(pair: Pair | None) -> Iterator[Finding]:
+    if pair is not None and pair.disagree.any():
+        yield Finding(
+            "forward",
+            f"the forward differs from the reference's at {int(pair.disagree.sum())} of {pair.disagree.size} outputs, "
+            f"by up to {pair.error:.3g} (the worst at {pair.worst_index}): the gradients answer different questions",
+            True,
+        )
+
+
+def of_reference(reference: Reference | None) -> Iterator[Finding]:
+    """What forward mode says of the reference's own reverse mode, and how the bounds were had."""
+    if reference is None:
+        return
+    if reference.estimated:
+        through = ", ".join(sorted(reference.estimated))
+        yield Finding("weak-bound", f"the bound is estimated, not derived, through {through}", False)
+    if reference.adjoint is not None and reference.adjoint > 1:
+        sentence = "the reference's reverse mode is not the adjoint of its forward mode: a derivative in it is wrong"
+        yield Finding("reference", sentence, True)
+
+
+def of_exact_points(exact: ExactRun, has_reference: bool) -> Iterator[Finding]:
+    if not exact.applies:
+        return
+    if exact.forward == "different":
+        sentence = "the forward differs from the reference's at a point where nothing rounds"
+        yield Finding("forward", sentence, True)
+    elif exact.forward == "equal" and has_reference:
+        wrong = [name for name, d in exact.difference.items() if not d.agrees]
+        if wrong:
+            sentence = f"the reference's gradient of {', '.join(wrong)} is not the exact difference of the forward"
+            yield Finding("reference", sentence, True)
+
+
+def of_conventions(evidence: Evidence) -> Iterator[Finding]:
+    has_reference = evidence.reference is not None
+    for name, g in evidence.gradients.items():
+        if g.conventions:
+            who = "differs from the reference" if has_reference else "takes one of several derivatives"
+            sentence = f"at {g.conventions} entries on a kink the gradient of {name} {who} by a legitimate convention"
+            yield Finding("convention", sentence, False)
+
+
+def of_odd_ones(verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
+    odd = [name for name, verdict in verdicts.items() if verdict.odd_one_out == AUTODIFF]
+    if odd:
+        sentence = f"the reference's own gradient of {', '.join(odd)} is the odd one out: a derivative in it is wrong"
+        yield Finding("reference", sentence, True)

@@ -1,0 +1,129 @@
+"""Two estimates of one quantity, compared entry by entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Array, Estimate
+from crosscheck.floats import DOUBLE, UNIT
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two witnesses compared, entry by entry.
+
+    `difference` and `bounds` are arrays: how far the two are apart, and how far they may be. `agree`, `disagree` and
+    `silent` are boolean arrays that partition the entries; `silent` where one of the two does
+    not speak or where the difference is excused by a tie within rounding.
+    """
+
+    first: str
+    second: str
+    difference: Array
+    bounds: Array
+    agree: Array
+    disagree: Array
+    silent: Array
+
+    @property
+    def error(self) -> float:
+        """The largest difference where both speak; 0.0 where nobody does."""
+        return float(np.max(self.difference[~self.silent], initial=0.0))
+
+    @property
+    def share(self) -> float:
+        """The largest difference as a share of what the bounds allow: above 1 is a disagreement."""
+        return float(np.max(shares(self.difference, self.bounds)[~self.silent], initial=0.0))
+
+    @property
+    def worst_index(self) -> tuple[int, ...] | None:
+        """Where that share is largest; None where no entry is compared."""
+        if self.silent.all():
+            return None
+        ranked = np.where(self.silent, -1.0, shares(self.difference, self.bounds))
+        tied = ranked == ranked.max()
+        at = np.argmax(np.where(tied, self.difference, -1.0))  # among infinite shares, the largest error
+        return tuple(int(i) for i in np.unravel_index(at, ranked.shape))
+
+    @property
+    def error_at_worst(self) -> float:
+        """The difference there."""
+        index = self.worst_index
+        return float("nan") if index is None else float(self.difference[index])
+
+    @property
+    def bound(self) -> float:
+        """What the bounds allow there."""
+        index = self.worst_index
+        return float("nan") if index is None else float(self.bounds[index])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "witnesses": [self.first, self.second],
+            "error": self.error,
+            "share": self.share,
+            "worst_index": None if self.worst_index is None else list(self.worst_index),
+            "bound": self.bound,
+            "agree": int(self.agree.sum()),
+            "disagree": int(self.disagree.sum()),
+            "silent": int(self.silent.sum()),
+        }
+
+
+def shares(difference: Array, bound: Array) -> Array:
+    """difference / bound, with 0/0 = 0 and x/0 = ∞."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = difference / bound
+    return np.where(difference == 0, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
+
+
+def compare(first: Estimate, second: Estimate) -> Pair:
+    """Compare two estimates of one quantity; both must have one shape."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(np.asarray(first.value, np.float64) - np.asarray(second.value, np.float64))
+        bound = first.bound + second.bound
+        both_same = (first.value == second.value) | (np.isnan(first.value) & np.isnan(second.value))
+    difference = np.where(both_same, 0.0, np.where(np.isnan(difference), np.inf, difference))
+    speaks = first.speaks() & second.speaks()
+    excuse = sum((e.excuse for e in (first, second) if e.excuse is not None), np.zeros_like(bound))
+    within = difference <= bound
+    excused = ~within & (difference <= bound + excuse)
+    return Pair(
+        first.witness,
+        second.witness,
+        difference,
+        bound,
+        agree=speaks & within,
+        disagree=speaks & ~within & ~excused,
+        silent=~speaks | excused,
+    )
+
+
+def projected(estimate: Estimate, along: Estimate) -> Estimate:
+    """An estimate of every entry, as seen along the directions of another."""
+    values, bounds = [], []
+    for d in along.notes["directions"]:
+        terms = np.abs(estimate.value * d)
+        values.append(float(np.sum(estimate.value * d)))
+        bounds.append(float(np.sum(estimate.bound * np.abs(d))) + terms.size**0.5 * UNIT[DOUBLE] * float(terms.sum()))
+    return Estimate(estimate.witness, np.array(values), np.array(bounds))
+
+
+class Pairs(dict[tuple[str, str], Pair]):
+    """Pairs of witnesses, found in either order."""
+
+    def __missing__(self, key: tuple[str, str]) -> Pair:
+        swapped = (key[1], key[0])
+        if swapped in self:
+            return self[swapped]
+        raise KeyError(f"no pair {key}; there are {', '.join(map(str, self))}")
+
+    @property
+    def judged_by(self) -> Pair | None:
+        """The pair that a verdict rests on: one that accuses, else against autodiff where there is a reference."""
+        accusing = [p for p in self.values() if p.first.startswith(HAND) and p.disagree.any()]
+        asked = [self[HAND, witness] for witness in (AUTODIFF, DIFFERENCE) if (HAND, witness) in self]
+        return next(iter([*accusing, *asked, *self.values()]), None)

@@ -1,0 +1,40 @@
+"""What the report says about a gradient beside its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, DIRECTIONS, HAND, Estimate
+from crosscheck.evidence.pair import Pairs
+
+
+def remarks(estimates: Mapping[str, Estimate], pairs: Pairs) -> list[str]:
+    """What the report says about a gradient beside its numbers."""
+    said = []
+    normwise = max((e.notes.get("normwise", 0) for e in estimates.values()), default=0)
+    if normwise:
+        said.append(f"{normwise} entries agree normwise only: rounding spread over the array, as by an FFT or Winograd")
+    if DIFFERENCE in estimates:
+        notes = estimates[DIFFERENCE].notes
+        size = math.prod(estimates[DIFFERENCE].value.shape)
+        if notes["kinks"]:
+            said.append(f"{notes['kinks']} of {size} entries sit on a kink of the forward: no difference there")
+        if notes["crossed"]:
+            said.append(
+                f"{notes['crossed']} of {size} entries had a kink inside a larger step: a smaller one was taken"
+            )
+        if notes["undecided"]:
+            said.append(f"{notes['undecided']} of {size} entries are below the noise of a difference")
+    if DIRECTIONS in estimates:
+        notes = estimates[DIRECTIONS].notes
+        count = len(notes["directions"]) - notes["kinks"]
+        said.append(
+            f"too large to difference every entry: {count} random directions instead; a wrong gradient escapes them "
+            f"with probability at most {notes['miss']:.1g}"
+        )
+    if (AUTODIFF, DIFFERENCE) in pairs and (HAND, AUTODIFF) in pairs:
+        both = pairs[AUTODIFF, DIFFERENCE].disagree & pairs[HAND, AUTODIFF].agree
+        if both.any():
+            said.append(f"at {int(both.sum())} entries the finite difference differs from two witnesses that agree")
+    return said
