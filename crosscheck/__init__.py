@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crosscheck.doors import check, check_layer, check_operation
-    from crosscheck.evidence.result import Finding, GradientMismatch, GradientResult, Result
+    from crosscheck.evidence.finding import Finding
+    from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
     from crosscheck.witnesses.differences import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
@@ -20,7 +21,7 @@ HOMES = {
     "check_operation": "crosscheck.doors",
     "finite_difference_gradient": "crosscheck.witnesses.differences",
     "finite_difference_jacobian": "crosscheck.witnesses.differences",
-    "Finding": "crosscheck.evidence.result",
+    "Finding": "crosscheck.evidence.finding",
     "GradientMismatch": "crosscheck.evidence.result",
     "GradientResult": "crosscheck.evidence.result",
     "Result": "crosscheck.evidence.result",

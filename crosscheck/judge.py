@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.diagnosis import Diagnosis, diagnose_all
+from crosscheck.diagnosis import diagnose_all
 from crosscheck.effects.audit import Audit, audit
 from crosscheck.evidence.estimate import (
     AUTODIFF,
@@ -25,8 +25,10 @@ from crosscheck.evidence.estimate import (
     Pair,
     compare,
 )
+from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.power import power_of
-from crosscheck.evidence.result import Finding, GradientResult, Result
+from crosscheck.evidence.reason import Diagnosis
+from crosscheck.evidence.result import GradientResult, Result
 from crosscheck.evidence.verdict import verdict_on
 from crosscheck.exact.outcome import ExactRun
 from crosscheck.exact.points import Points

@@ -28,7 +28,8 @@ import reference.mean_squared_error
 import reference.relu
 import reference.softmax_cross_entropy
 import reference.tanh
-from crosscheck.diagnosis import Diagnosis, diagnose, diagnose_all
+from crosscheck.diagnosis import diagnose, diagnose_all
+from crosscheck.evidence.reason import Diagnosis
 from crosscheck.operation import Operation, from_functions, from_layer, with_loss
 from crosscheck.witnesses.autodiff import autodiff
 from manual import (

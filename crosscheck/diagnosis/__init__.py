@@ -18,7 +18,6 @@ within the bounds of the judgement; at most it may carry a factor that has a nam
 nothing reproduces gets no name.
 """
 
-from crosscheck.diagnosis.problem import Diagnosis
 from crosscheck.diagnosis.search import diagnose, diagnose_all
 
-__all__ = ["Diagnosis", "diagnose", "diagnose_all"]
+__all__ = ["diagnose", "diagnose_all"]

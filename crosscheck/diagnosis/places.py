@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from crosscheck.diagnosis.factors import in_words
-from crosscheck.diagnosis.problem import Array, Diagnosis, Point, Problem
+from crosscheck.diagnosis.problem import Array, Point, Problem
 from crosscheck.diagnosis.words import SINGULAR, listed
+from crosscheck.evidence.reason import Diagnosis
 
 # Of the border's entries, how many must be wrong before "the border" is the place and not an
 # accident.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Diagnosis, Problem
+from crosscheck.diagnosis.problem import Array, Problem
+from crosscheck.evidence.reason import Diagnosis
 
 # float64's unit roundoff over float32's: what a bound for one is worth for the other.
 COARSER = 2.0**29

@@ -36,22 +36,6 @@ LEAST = 2.0**-46
 MOST_JACOBIAN = 200_000
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """Why a gradient is wrong.
-
-    `kind` is stable, for programs; `explanation` one sentence; `evidence` numbers and names behind
-    it, in types that JSON knows.
-    """
-
-    kind: str
-    explanation: str
-    evidence: dict[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "explanation": self.explanation, "evidence": self.evidence}
-
-
 class Candidate(NamedTuple):
     """A known mistake.
 

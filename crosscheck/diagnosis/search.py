@@ -21,7 +21,6 @@ from crosscheck.diagnosis.problem import (
     Array,
     Arrays,
     Candidate,
-    Diagnosis,
     Point,
     Problem,
 )
@@ -38,6 +37,7 @@ from crosscheck.diagnosis.terms import (
 )
 from crosscheck.diagnosis.windowed import window_mistakes
 from crosscheck.diagnosis.words import axis_names
+from crosscheck.evidence.reason import Diagnosis
 from crosscheck.operation import Operation
 from crosscheck.traces.tape import record
 from crosscheck.witnesses.autodiff import autodiff

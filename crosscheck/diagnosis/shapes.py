@@ -7,9 +7,10 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Diagnosis
+from crosscheck.diagnosis.problem import Array
 from crosscheck.diagnosis.transforms import MOST_AXES
 from crosscheck.diagnosis.words import along, plain_names
+from crosscheck.evidence.reason import Diagnosis
 
 
 def wrong_shape(name: str, wrong: Array, truth: Array, tolerance: float) -> Diagnosis:

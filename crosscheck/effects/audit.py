@@ -33,7 +33,7 @@ from crosscheck.effects.calls import STATE, Calls, Close, Gradients, listed
 from crosscheck.effects.layout import linear, not_contiguous, read_only
 from crosscheck.effects.memory import dtype_of, shared, written
 from crosscheck.effects.state import remembered, repeated, unsteady
-from crosscheck.evidence.result import Finding
+from crosscheck.evidence.finding import Finding
 from crosscheck.operation import Operation
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crosscheck.effects.arrays import Array, Arrays, copied, far, fresh
-from crosscheck.evidence.result import Finding
+from crosscheck.evidence.finding import Finding
 from crosscheck.operation import Operation, as_array
 
 Close = Callable[[str, Array, Array], bool]

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crosscheck.diagnosis import Diagnosis
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate, Pair
+from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.power import Power
+from crosscheck.evidence.reason import Diagnosis
 
 Array = np.ndarray
 Verdict = Literal["agree", "disagree", "undecided"]
@@ -21,24 +22,6 @@ class GradientMismatch(AssertionError):
     def __init__(self, result: Result) -> None:
         super().__init__(str(result))
         self.result = result
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something noticed beside the numbers.
-
-    Args:
-        kind: stable, for programs: "forward", "reference", "shape", "dtype", ...
-        explanation: one sentence.
-        fails: whether it makes the verdict `disagree`.
-    """
-
-    kind: str
-    explanation: str
-    fails: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "explanation": self.explanation, "fails": self.fails}
 
 
 class Pairs(dict[tuple[str, str], Pair]):
