@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from crosscheck.diagnosis import diagnose_all
 from crosscheck.effects.audit import Audit, audit
+from crosscheck.effects.calls import Point
 from crosscheck.evidence.estimate import (
     AUTODIFF,
     AUTODIFF_SINGLE,
@@ -45,8 +47,6 @@ Estimates = dict[str, dict[str, Estimate]]
 SINGLE = np.dtype(np.float32)
 DOUBLE = np.dtype(np.float64)
 UNIT = 2.0**-53
-# Without a reference, two answers that should be equal may differ by this many roundings of the largest entry.
-REPEATED = 2.0**10
 # An engine's own bound is taken this many times: it is probable (√n), as are the walk's, which are taken 4 times.
 SAFETY = 4.0
 # A float32 check runs the code at both precisions; with more entries than this it leaves the exact points out.
@@ -151,35 +151,17 @@ class Judgement:
         rng = np.random.default_rng([self.seed, 1])
         point = points.drawn[0] if points is not None and points.drawn and not self.single else None
         if point is not None:
-            other, w, truth = point.inputs, point.cotangent, point.gradients
+            other = Point(point.inputs, point.cotangent, point.gradients)
         else:
-            other = {k: elsewhere(a, rng) for k, a in operation.inputs.items()}
-            w, truth = (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype), None
-        found = audit(operation, v, other, w, self.close, truth, vjp=self.true_gradients)
+            moved = {k: elsewhere(a, rng) for k, a in operation.inputs.items()}
+            other = Point(moved, (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype))
+        # A bound says how far one answer is from the truth: two answers at the dtype of the code, taken twice.
+        unit = 2.0**-24 if self.single else UNIT
+        known = {} if self.auto is None else self.auto.gradients
+        allowed = {k: 4 * g.bound * unit / UNIT for k, g in known.items()}
+        found = audit(operation, v, other, allowed, partial(true_gradients, operation))
         self.findings += found.findings
         return found
-
-    def close(self, name: str, p: Array, q: Array) -> bool:
-        """Whether two answers that should be equal are, within rounding; they may be scaled by 2."""
-        if p.shape != q.shape:
-            return False
-        unit = 2.0**-24 if self.single else UNIT
-        size = float(np.max(np.abs(q[np.isfinite(q)]), initial=0.0))
-        allowed = np.asarray(REPEATED * unit * size)
-        if self.auto is not None:
-            bound = self.auto.gradients[name].bound
-            if bound.shape == p.shape:
-                allowed = np.maximum(4 * bound * unit / UNIT, 2 * unit * size)
-        with np.errstate(all="ignore"):
-            equal = (p == q) | (np.isnan(p) & np.isnan(q))
-            return bool((equal | (np.abs(p.astype(np.float64) - q) <= allowed)).all())
-
-    def true_gradients(self, inputs: Arrays, v: Array) -> Arrays:
-        """The reference's gradients anywhere; the hand-derived ones' own where there is no reference."""
-        if self.operation.reference is None:
-            return self.operation.at(inputs).gradients(v)
-        found = autodiff(self.operation.reference, inputs, self.operation.wrt, v, DOUBLE)
-        return {k: g.value for k, g in found.gradients.items()}
 
     def of_right_shape(self, operation: Operation, returned: Arrays) -> Arrays:
         """The gradients of the right shape; a finding for each of a wrong one."""
@@ -332,6 +314,14 @@ class Judgement:
 
 
 # ---------------------------------------------------------------------- steps
+
+
+def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:
+    """The reference's gradients anywhere; the hand-derived ones' own where there is no reference."""
+    if operation.reference is None:
+        return operation.at(inputs).gradients(v)
+    found = autodiff(operation.reference, inputs, operation.wrt, v, DOUBLE)
+    return {k: g.value for k, g in found.gradients.items()}
 
 
 def cotangent(y: Array, given: Any, rng: np.random.Generator) -> Array:

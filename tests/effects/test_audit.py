@@ -10,6 +10,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from crosscheck.effects.audit import Audit, audit
+from crosscheck.effects.calls import Point
 from crosscheck.operation import Operation, from_functions, from_layer
 
 Array = np.ndarray
@@ -158,12 +159,6 @@ HEALTHY: dict[str, tuple[Callable[..., Any], Callable[..., Arrays], Callable[[Rn
 }
 
 
-def close(name: str, p: Array, q: Array) -> bool:
-    """Within the rounding of sums of a few hundred terms of size one."""
-    tolerance = 2000 * float(np.finfo(q.dtype).eps)
-    return p.shape == q.shape and np.allclose(p, q, rtol=tolerance, atol=tolerance)
-
-
 def watched(operation: Operation, rng: Rng, **options: Any) -> Audit:
     """The audit at the operation's point and a second one drawn beside it, with random cotangents."""
     shape = np.shape(operation.forward({k: a.copy() for k, a in operation.inputs.items()}))
@@ -172,7 +167,7 @@ def watched(operation: Operation, rng: Rng, **options: Any) -> Audit:
         for k, a in operation.inputs.items()
     }
     v, w = (np.asarray(rng.normal(size=shape), operation.dtype) for _ in range(2))
-    return audit(operation, v, other, w, close, **options)
+    return audit(operation, v, Point(other, w), {}, **options)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -214,7 +209,7 @@ def test_one_look_costs_two_forwards_and_three_backwards(rng: Rng) -> None:
     v, w = rng.normal(size=(4, 4)), rng.normal(size=(4, 4))
     operation = from_functions(forward, lambda grad_output, x: backward(grad_output, x), {"x": x})
     truth = {"x": (w + w.T) @ other}
-    found = audit(operation, v, {"x": other}, w, close, truth)
+    found = audit(operation, v, Point({"x": other}, w, truth), {})
     assert not found.findings
     assert calls == {"forward": 3, "backward": 3}  # the third forward: is axis 0 a batch? it is not
     assert np.array_equal(found.gradients["x"], (v + v.T) @ x)
@@ -374,7 +369,7 @@ def planted(effect: Callable[..., Arrays], rng: Rng, dtype: type = np.float64) -
 
     operation = from_functions(forward, lambda grad_output, **values: effect(memory, grad_output, **values), a)
     truth = dense_backward(w, **b)
-    return audit(operation, v, b, w, close, truth, vjp=lambda d, v: dense_backward(v, **d))
+    return audit(operation, v, Point(b, w, truth), {}, lambda d, v: dense_backward(v, **d))
 
 
 @pytest.mark.parametrize(("effect", "kind"), FAILING, ids=lambda p: getattr(p, "__name__", p))
@@ -429,7 +424,7 @@ def test_a_missing_mask_is_not_called_stale(rng: Rng) -> None:
         return {"x": v * (d["x"] > 0), "b": v.sum(0)}
 
     b = {"x": other, "b": np.zeros(4)}
-    found = audit(operation, v, b, w, close, vjp(b, w), vjp=vjp)
+    found = audit(operation, v, Point(b, w, vjp(b, w)), {}, vjp)
     assert [f.kind for f in found.findings] == ["aliased"]  # x's gradient is the cotangent
 
 
@@ -455,7 +450,7 @@ def test_the_first_answer_is_copied_before_it_can_change(rng: Rng) -> None:
         return {"x": memory.kept["x"]}
 
     operation = from_functions(lambda x: x * x, backward, {"x": x})
-    found = audit(operation, v, {"x": x + 1}, v + 1, close)
+    found = audit(operation, v, Point({"x": x + 1}, v + 1), {})
     assert np.array_equal(found.gradients["x"], 2 * v * x)
     assert "overwritten" in found.findings[0].explanation
 
@@ -470,7 +465,7 @@ def test_an_output_that_changes_later_is_told(rng: Rng) -> None:
         forward, lambda grad_output, x: {"x": 2 * grad_output * x}, {"x": rng.normal(size=(3, 4))}
     )
     v = rng.normal(size=(3, 4))
-    found = audit(operation, v, {"x": rng.normal(size=(3, 4))}, v + 1, close)
+    found = audit(operation, v, Point({"x": rng.normal(size=(3, 4))}, v + 1), {})
     assert next(f.kind for f in found.findings if not f.fails) == "aliased"
     assert "forward" in found.findings[0].explanation
 
@@ -492,7 +487,7 @@ def test_an_exception_on_plain_arrays_passes_through() -> None:
 
     operation = from_functions(lambda x: x, backward, {"x": np.ones(3)})
     with pytest.raises(ZeroDivisionError, match="mine"):
-        audit(operation, np.ones(3), {"x": np.zeros(3)}, np.ones(3), close)
+        audit(operation, np.ones(3), Point({"x": np.zeros(3)}, np.ones(3)), {})
 
 
 def test_an_exception_at_the_second_call_passes_through() -> None:
@@ -506,7 +501,7 @@ def test_an_exception_at_the_second_call_passes_through() -> None:
 
     operation = from_functions(lambda x: x.copy(), backward, {"x": np.ones(3)})
     with pytest.raises(RuntimeError, match="only once"):
-        audit(operation, np.ones(3), {"x": np.zeros(3)}, np.ones(3), close)
+        audit(operation, np.ones(3), Point({"x": np.zeros(3)}, np.ones(3)), {})
 
 
 def test_a_refused_second_point_is_left_out(rng: Rng) -> None:
@@ -520,7 +515,7 @@ def test_a_refused_second_point_is_left_out(rng: Rng) -> None:
 
     operation = from_functions(root, backward, {"x": rng.uniform(1, 2, (3, 4))})
     v = rng.normal(size=(3, 4))
-    found = audit(operation, v, {"x": -np.ones((3, 4))}, v, close)
+    found = audit(operation, v, Point({"x": -np.ones((3, 4))}, v), {})
     assert found.output_at_other is None
     assert not found.findings
 
