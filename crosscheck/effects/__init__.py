@@ -10,11 +10,14 @@
 
 To look for one more side effect, add a row to `probes.PROBES`: its name, a change, an expectation, the finding's kind,
 and whether it fails the check. The expectation is a small function `(calls, answer)` in the file it belongs to, which
-yields a sentence for each way in which it is not met, and nothing for healthy code. Take the change from those there are
-if one of them shows the effect: that costs no call. If the effect shows in another form of the same backward call (in
-Fortran's order, say), add an entry to `layout.VARIANTS`: it then rides along in the one call that has all variants at
-once, and is made by itself only where that call's answer differs. Any other change is a `calls.Change`, whose `when`
-says on which suspicion it is worth its calls: a healthy audit makes two forwards, three backwards and the small calls of
-`batch`, and `tests/effects/test_audit.py` counts them. Then plant the effect in `tests/effects/planted.py`: a test
-asserts that every row of the table speaks for some planted effect.
+yields a sentence for each way in which it is not met, and nothing for healthy code. The change is
+
+- one of those there are, if the effect shows under it: that costs no call;
+- one more entry of `layout.VARIANTS`, if it shows in another form of the same backward call: it then rides along in the
+  one call that has all variants at once, and is made by itself only where that call's answer differs. A layout is
+  applied to what those below it gave, and must keep it;
+- or a `calls.Change` of its own, whose `when` says on which suspicion it is worth its calls: a healthy audit makes two
+  forwards, three backwards and the small calls of `batch`, and a test counts them.
+
+Then plant the effect in `tests/effects/planted.py`: a test asserts that every row of the table speaks for one there.
 """
