@@ -10,8 +10,9 @@ when all is well (and the truth at B is known; else one more backward there):
     4  backward at A   read-only, every second element of a larger array, cotangent -2v:
                        must be -2 times answer 2
 
-Only when 4 differs are further calls made, one change at a time, to name the cause. A batch of zero is tried at the
-end on two or three small calls. The changes and what is expected of each stand in `probes`.
+Only when 4 differs are further calls made, one change at a time, to name the cause. A batch of zero is tried last: a
+few small calls, one of them to find the axis that counts samples. The changes and what is expected of each stand in
+`probes`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from crosscheck.effects.arrays import Array, Arrays
 from crosscheck.effects.calls import Calls, Point, Truth
 from crosscheck.effects.probes import PROBES, Probe
-from crosscheck.effects.visits import BACKWARD, BACKWARD_AT_B, FORWARD, FORWARD_AT_B, OUTPUT, visited
+from crosscheck.effects.visits import BACKWARD, BACKWARD_B, FORWARD, FORWARD_B, OUTPUT, visited
 from crosscheck.evidence.finding import Finding
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def audit(
         visited(calls, BACKWARD).values,
         visited(calls, FORWARD).values[OUTPUT],
     )
-    y, gradients = calls.answer(FORWARD_AT_B), calls.answer(BACKWARD_AT_B)
+    y, gradients = calls.answer(FORWARD_B), calls.answer(BACKWARD_B)
     if y is not None and gradients is not None:
         found.output_at_other, found.gradients_at_other = y.values[OUTPUT], gradients.values
     return found

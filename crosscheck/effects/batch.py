@@ -90,12 +90,12 @@ NO_SAMPLES = Change("no samples at all", no_samples, when=lambda calls: not call
 # ---------------------------------------------------------------------- expectations
 
 
-def empty_accepted(calls: Calls, batch: Batch) -> Iterator[str]:
+def accepted(calls: Calls, batch: Batch) -> Iterator[str]:
     if isinstance(batch.values, Exception):
         yield f"a batch of zero samples is refused: {describe(batch.values)}"
 
 
-def shapes_and_numbers(calls: Calls, batch: Batch) -> Iterator[str]:
+def shaped_and_finite(calls: Calls, batch: Batch) -> Iterator[str]:
     """The output and the gradients have the right shapes, and the gradients that are not empty are finite."""
     for k, value in answered(batch).items():
         what = "an output" if k == OUTPUT else f"a gradient of {k}"
@@ -105,7 +105,7 @@ def shapes_and_numbers(calls: Calls, batch: Batch) -> Iterator[str]:
             yield f"a batch of zero samples gives {what} that is not finite"
 
 
-def zero_gradients(calls: Calls, batch: Batch) -> Iterator[str]:
+def zero(calls: Calls, batch: Batch) -> Iterator[str]:
     """A sum over no samples is zero."""
     for k, value in answered(batch).items():
         if k != OUTPUT and value.shape == batch.shapes[k] and np.isfinite(value).all() and value.any():

@@ -22,7 +22,7 @@ def arguments_unchanged(calls: Calls, visit: Visit) -> Iterator[str]:
             yield f"{visit.who} writes to " + ("the cotangent" if k == COTANGENT else f"its argument {k}")
 
 
-def memory_apart(calls: Calls, visit: Visit) -> Iterator[str]:
+def apart(calls: Calls, visit: Visit) -> Iterator[str]:
     """No gradient shares memory with what was given, nor with another gradient."""
     gradients = {k: np.asarray(g) for k, g in visit.returned.items()}
     names = list(gradients)
@@ -47,20 +47,20 @@ def dtypes_kept(calls: Calls, visit: Visit) -> Iterator[str]:
             yield f"{what} {'loses precision' if lost else 'changes its dtype'}: {value.dtype} instead of {wanted}"
 
 
-def output_outlives_backward(calls: Calls, visit: Visit) -> Iterator[str]:
+def output_stays(calls: Calls, visit: Visit) -> Iterator[str]:
     first = visited(calls, FORWARD)
     if overwritten(first):
         yield "backward overwrites the array that forward returned"
 
 
-def output_outlives_forward(calls: Calls, visit: Visit) -> Iterator[str]:
+def own_output_stays(calls: Calls, visit: Visit) -> Iterator[str]:
     """The array returned at A still holds what it held, unless it is a view of the arguments, which hold B by now."""
     first = visited(calls, FORWARD)
     if overwritten(first) and not touches(np.asarray(first.returned[OUTPUT]), first.given.values()):
         yield "a call of forward overwrites the array that the last one returned"
 
 
-def gradients_outlive_calls(calls: Calls, answer: object) -> Iterator[str]:
+def gradients_stay(calls: Calls, answer: object) -> Iterator[str]:
     """The arrays returned at A still hold what they held, unless they are views of the arguments, which hold B by now.
 
     What accumulates is known by then, and is not told again.

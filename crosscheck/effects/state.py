@@ -13,8 +13,7 @@ import numpy as np
 from crosscheck.effects.arrays import Arrays
 from crosscheck.effects.calls import STATE, Calls, Change, listed
 from crosscheck.effects.comparison import far, finite, same_bytes
-from crosscheck.effects.layout import ALL_AT_ONCE, differs
-from crosscheck.effects.visits import BACKWARD, BACKWARD_AT_B, Visit, visited
+from crosscheck.effects.visits import BACKWARD, BACKWARD_B, Visit, visited
 
 
 def right_at_a(calls: Calls, names: list[str]) -> list[str]:
@@ -27,7 +26,7 @@ def right_at_a(calls: Calls, names: list[str]) -> list[str]:
 
 def suspects(calls: Calls) -> list[str]:
     """The finite gradients that are wrong at B; all of them where the truth is not known."""
-    other = calls.answer(BACKWARD_AT_B)
+    other = calls.answer(BACKWARD_B)
     if other is None:
         return []
     names = [k for k in finite(visited(calls, BACKWARD).values) if np.isfinite(other.values[k]).all()]
@@ -42,12 +41,6 @@ def alone(calls: Calls) -> Arrays | None:
         return None
 
 
-# Three identical calls show whether the answer moved once, moves by the same amount, or moves otherwise.
-REPEATED = Change(
-    "nothing, three times over",
-    lambda calls: [calls.plain(calls.a) for _ in range(3)],
-    when=lambda calls: differs(calls, ALL_AT_ONCE),
-)
 ALONE = Change(
     "backward at B, in arrays made for it", alone, when=lambda calls: not calls.found(*STATE) and bool(suspects(calls))
 )
@@ -103,13 +96,13 @@ def not_by_identity(calls: Calls, alone: Arrays) -> Iterator[str]:
 
 
 def by_identity(calls: Calls, alone: Arrays) -> list[str]:
-    other = calls.answer(BACKWARD_AT_B)
+    other = calls.answer(BACKWARD_B)
     return [] if other is None else [k for k in suspects(calls) if far(other.values[k], alone[k])]
 
 
-def not_first_for_ever(calls: Calls, alone: Arrays) -> Iterator[str]:
+def not_for_ever(calls: Calls, alone: Arrays) -> Iterator[str]:
     """What is right at A and wrong at B is not what would be true at B if one input still were that of A."""
-    other = calls.answer(BACKWARD_AT_B)
+    other = calls.answer(BACKWARD_B)
     if other is None or calls.truth is None or calls.b.gradients is None or by_identity(calls, alone):
         return
     try:

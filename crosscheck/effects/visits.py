@@ -55,11 +55,11 @@ def unless_refused(calls: Calls, visit: Callable[[Calls, Point], Visit]) -> Visi
 
 FORWARD = Change("forward at A", lambda calls: forward(calls, calls.a))
 BACKWARD = Change("backward at A, in the same arrays", lambda calls: backward(calls, calls.a))
-FORWARD_AT_B = Change("forward at B, in the same arrays", lambda calls: unless_refused(calls, forward))
-BACKWARD_AT_B = Change(
+FORWARD_B = Change("forward at B, in the same arrays", lambda calls: unless_refused(calls, forward))
+BACKWARD_B = Change(
     "backward at B, in the same arrays",
     lambda calls: unless_refused(calls, backward),
-    when=lambda calls: calls.answer(FORWARD_AT_B) is not None,
+    when=lambda calls: calls.answer(FORWARD_B) is not None,
 )
 
 

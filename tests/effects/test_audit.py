@@ -56,7 +56,7 @@ def test_one_look_costs_two_forwards_and_three_backwards(rng: Rng) -> None:
     assert found.output_at_other is not None
 
 
-def test_a_batch_costs_three_small_calls_more(rng: Rng) -> None:
+def test_a_batch_costs_two_small_forwards_and_a_backward_more(rng: Rng) -> None:
     samples: dict[str, list[int]] = {"forward": [], "backward": []}
 
     def forward(m: Memory, x: Array, w: Array, b: Array) -> Array:

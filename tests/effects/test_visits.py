@@ -7,10 +7,10 @@ import pytest
 
 from crosscheck.effects.visits import (
     BACKWARD,
-    BACKWARD_AT_B,
+    BACKWARD_B,
     COTANGENT,
     FORWARD,
-    FORWARD_AT_B,
+    FORWARD_B,
     OUTPUT,
     visited,
 )
@@ -26,7 +26,7 @@ def test_both_points_are_visited_in_the_same_arrays(rng: Rng) -> None:
         return dense_backward(g, x, w, b)
 
     given = calls(effect, rng)
-    for change in (FORWARD, BACKWARD, FORWARD_AT_B, BACKWARD_AT_B):
+    for change in (FORWARD, BACKWARD, FORWARD_B, BACKWARD_B):
         assert given.answer(change) is not None
     (first, at_a), (second, at_b) = seen
     assert first == second
@@ -46,7 +46,7 @@ def test_a_visit_says_what_was_given_and_what_it_held(rng: Rng) -> None:
 
 def test_answers_are_copied_at_once(rng: Rng) -> None:
     given = calls(reuses_a_buffer, rng)
-    first, other = visited(given, BACKWARD), visited(given, BACKWARD_AT_B)
+    first, other = visited(given, BACKWARD), visited(given, BACKWARD_B)
     assert first.returned["w"] is other.returned["w"]
     assert not np.array_equal(first.values["w"], other.values["w"])
 
@@ -67,8 +67,8 @@ def refusing(m: Memory, x: Array, w: Array, b: Array) -> Array:
 def test_a_point_that_forward_refuses_is_not_visited_by_backward(rng: Rng) -> None:
     given = calls(healthy, rng, forward=refusing)
     assert np.array_equal(visited(given, FORWARD).values[OUTPUT], dense(**given.a.inputs))
-    assert given.answer(FORWARD_AT_B) is None
-    assert given.answer(BACKWARD_AT_B) is None
+    assert given.answer(FORWARD_B) is None
+    assert given.answer(BACKWARD_B) is None
 
 
 def test_what_backward_refuses_at_b_only_is_left_out(rng: Rng) -> None:
@@ -80,8 +80,8 @@ def test_what_backward_refuses_at_b_only_is_left_out(rng: Rng) -> None:
 
     given = calls(effect, rng)
     visited(given, BACKWARD)
-    assert given.answer(BACKWARD_AT_B) is None
-    assert given.answer(FORWARD_AT_B) is not None
+    assert given.answer(BACKWARD_B) is None
+    assert given.answer(FORWARD_B) is not None
 
 
 def test_what_it_refuses_at_a_as_well_passes_through(rng: Rng) -> None:
@@ -94,4 +94,4 @@ def test_what_it_refuses_at_a_as_well_passes_through(rng: Rng) -> None:
     given = calls(effect, rng, forward=plain)
     visited(given, BACKWARD)
     with pytest.raises(ValueError, match="only once"):
-        given.answer(BACKWARD_AT_B)
+        given.answer(BACKWARD_B)
