@@ -14,8 +14,8 @@ all the windows that it wins:
 
 Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of
 windows that do not overlap). Both (1) and (3) are done offset by offset: for a fixed (i, j) the entries
-X[b,c,s·h+i,t·w+j] of all windows are one run of memory (`sheets.py`). Images are independent; a few at a time stay in
-cache, and several threads share them out.
+X[b,c,s·h+i,t·w+j] of all windows are one run of memory (`machine/sheets.py`). Images are independent; a few at a time
+stay in cache, and several threads share them out.
 
 Source: the lecture, "Max Pooling Layer Gradients".
 """
@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual import checks
-from manual.elementwise import where
-from manual.kernels import threads
-from manual.kernels.plans import Plan, cache
 from manual.layer import Layer, Stage
-from manual.sheets import Sheets
+from manual.machine import threads
+from manual.machine.elementwise import where
+from manual.machine.plans import Plan, cache
+from manual.machine.sheets import Sheets
 
 Array = np.ndarray
 Size2 = tuple[int, int]

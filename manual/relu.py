@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
-from manual.elementwise import where
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import where
 
 Array = np.ndarray
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from manual import kernels, max_pooling, sigmoid, soft_relu
-from manual.elementwise import BLOCK, PARALLEL, in_blocks, where
-from manual.kernels.threads import threads
+from manual.machine.elementwise import BLOCK, PARALLEL, in_blocks, where
+from manual.machine.threads import threads
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128, np.int64])

@@ -48,7 +48,7 @@ def test_manual_needs_numpy_only() -> None:
     standard = set(sys.stdlib_module_names)
     for path in sorted((ROOT / "manual").rglob("*.py")):
         others = imported(path) - standard - {"manual", "numpy"}
-        allowed = {"threadpoolctl"} if path == ROOT / "manual" / "kernels" / "threads.py" else set()
+        allowed = {"threadpoolctl"} if path == ROOT / "manual" / "machine" / "threads.py" else set()
         assert others <= allowed, path
 
 

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual.kernels import threads
 from manual.kernels.bounds import Growth, probable, worst
 from manual.kernels.choice import ENGINES, POLICIES, choose, known, requested, use
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Padding, Pair, describe, same_padding
-from manual.kernels.plans import cache
-from manual.kernels.threads import num_threads, set_num_threads
+from manual.machine import threads
+from manual.machine.plans import cache
+from manual.machine.threads import num_threads, set_num_threads
 
 __all__ = [
     "ENGINES",

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan
-from manual.kernels.residues import Taps, taps_by_residue, without_aliasing
+from manual.kernels.residues import Taps, taps_by_residue
 from manual.kernels.unfolding import wrapped
+from manual.machine.aliasing import without_aliasing
+from manual.machine.plans import Plan
 
 Array = np.ndarray
 

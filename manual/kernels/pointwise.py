@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import bounds, threads
+from manual.kernels import bounds
 from manual.kernels.engine import Engine
 from manual.kernels.gemm import Total, matrices, parts_for, sum_of
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan, cache
+from manual.machine import threads
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 

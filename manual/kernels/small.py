@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import bounds, threads
+from manual.kernels import bounds
 from manual.kernels.engine import Engine
 from manual.kernels.folding import folding
 from manual.kernels.gemm import BackwardByCorrelation, Total, by_correlation, matrices, sum_of
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan, cache
 from manual.kernels.unfolding import Unfolding
+from manual.machine import threads
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 

@@ -37,12 +37,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual.kernels import threads, transform_bounds
+from manual.kernels import transform_bounds
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Pair
-from manual.kernels.plans import Plan, cache
 from manual.kernels.stages import Stages, groups
 from manual.kernels.transform_tiles import Block, Tiles, tiling
+from manual.machine import threads
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from manual.kernels.geometry import Geometry, Pair
-from manual.kernels.plans import Plan
+from manual.machine.plans import Plan
 
 Array = np.ndarray
 

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan
-from manual.kernels.residues import taps_by_residue, without_aliasing
+from manual.kernels.residues import taps_by_residue
+from manual.machine.aliasing import without_aliasing
+from manual.machine.plans import Plan
 
 Array = np.ndarray
 

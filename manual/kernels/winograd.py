@@ -38,14 +38,15 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import bounds, threads
+from manual.kernels import bounds
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Pair
-from manual.kernels.plans import Plan, cache
-from manual.kernels.residues import PAD, without_aliasing
 from manual.kernels.stages import Stages, groups
 from manual.kernels.toom_cook import longest, transforms
 from manual.kernels.winograd_tiles import Block, Tiles
+from manual.machine import threads
+from manual.machine.aliasing import PAD, without_aliasing
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 

@@ -14,7 +14,7 @@ is computed there is not used, and a gradient there must be 0.
 
 import numpy as np
 
-from manual.kernels.plans import Plan
+from manual.machine.plans import Plan
 
 Array = np.ndarray
 
