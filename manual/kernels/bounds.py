@@ -5,9 +5,9 @@ A sum of n products, computed in any order, with or without fused multiply-add, 
     |ŷ - y| ≤ γₙ · Σ|products|,   γₙ = n·u / (1 - n·u),   u the unit roundoff           (1)
 
 (N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 2002, section 3.1). The
-definition, `gemm`, `pointwise` and `small` are such sums, so their bound is γ times the definition
-evaluated at absolute values. n counts the products and the bias; padding adds zeros, which round
-nothing.
+definition, `gemm`, `pointwise` and `small` are such sums, so their bound is γ times the same sum
+at absolute values, which each of them evaluates by itself. n counts the products and the bias;
+padding adds zeros, which round nothing.
 
 γₙ is the worst case. Roundings that are independent of mean zero make √n of it with high
 probability (N. J. Higham and T. Mary, SIAM J. Sci. Comput. 41 (2019) A2815); `probable` is that,
@@ -24,6 +24,8 @@ from manual.kernels.geometry import Geometry
 
 Array = np.ndarray
 Growth = Callable[[float, float], float]  # (how many roundings, unit roundoff) -> a relative error
+Forward = Callable[[Array, Array, Array, Geometry], tuple[Array, Any]]
+Backward = Callable[[Array, Array, Array, Geometry, Any], tuple[Array, Array, Array]]
 
 # The bounds themselves are computed in float64, to a relative error far below this.
 EVALUATION = 1.0 + 2.0**-20
@@ -55,23 +57,19 @@ def magnitudes(*arrays: Array) -> list[Array]:
     return [np.abs(array.astype(np.float64)) for array in arrays]
 
 
-def output_of_sums(x: Array, filters: Array, biases: Array, geometry: Geometry, growth: Growth = worst) -> Array:
-    """A bound on |y - exact| at every entry, for the engines that are sums of products."""
-    from manual.kernels import gemm  # its bound is this function
-
-    x_size, filters_size, biases_size = magnitudes(x, filters, biases)
-    y, _ = gemm.forward(x_size, filters_size, biases_size, geometry)
+def output_of_sums(
+    forward: Forward, x: Array, filters: Array, biases: Array, geometry: Geometry, growth: Growth = worst
+) -> Array:
+    """A bound on |y - exact| at every entry of the y of `forward`, a sum of products: that sum at absolute values."""
+    y, _ = forward(*magnitudes(x, filters, biases), geometry)
     return bound(geometry.taps + 1, y, x.dtype, growth)
 
 
 def gradients_of_sums(
-    g: Array, x: Array, filters: Array, geometry: Geometry, growth: Growth = worst
+    backward: Backward, g: Array, x: Array, filters: Array, geometry: Geometry, growth: Growth = worst
 ) -> tuple[Array, Array, Array]:
-    """The same for the gradients of x, filters and biases."""
-    from manual.kernels import gemm
-
-    g_size, x_size, filters_size = magnitudes(g, x, filters)
-    grads = gemm.backward(g_size, x_size, filters_size, geometry)
+    """The same for the gradients of x, filters and biases that `backward` computes."""
+    grads = backward(*magnitudes(g, x, filters), geometry, None)
     kernel_rows, kernel_columns = geometry.kernel
     rows, columns = geometry.positions
     places = geometry.batch * rows * columns

@@ -111,6 +111,6 @@ ENGINE = Engine(
     refusal=refusal,
     forward=forward,
     backward=backward,
-    output_bound=bounds.output_of_sums,
-    gradient_bounds=bounds.gradients_of_sums,
+    output_bound=partial(bounds.output_of_sums, forward),
+    gradient_bounds=partial(bounds.gradients_of_sums, backward),
 )

@@ -15,7 +15,7 @@ and `folding.py` have the maps.) The derivation is `gemm`'s.
 Exact and rounding: as the definition, sums of the same products in another order.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -175,6 +175,6 @@ ENGINE = Engine(
     refusal=refusal,
     forward=forward,
     backward=backward,
-    output_bound=bounds.output_of_sums,
-    gradient_bounds=bounds.gradients_of_sums,
+    output_bound=partial(bounds.output_of_sums, forward),
+    gradient_bounds=partial(bounds.gradients_of_sums, backward),
 )
