@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from manual import kernels, max_pooling, sigmoid, soft_relu
+from manual.machine import pooling
 from manual.machine.elementwise import BLOCK, PARALLEL, in_blocks, where
 from manual.machine.threads import threads
 
@@ -51,8 +52,8 @@ def by_definition(x, pool_size, stride, g):
 def test_pooling_is_its_definition(seed, monkeypatch):
     """Integers: ties are common, sums exact. A few images at a time, so that the last part is smaller."""
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr(max_pooling, "AT_ONCE", int(rng.integers(1, 4000)))
-    monkeypatch.setattr(max_pooling, "PARALLEL", int(rng.integers(2)) * 10**9)
+    monkeypatch.setattr(pooling, "AT_ONCE", int(rng.integers(1, 4000)))
+    monkeypatch.setattr(pooling, "PARALLEL", int(rng.integers(2)) * 10**9)
     p, q, s, t = map(int, rng.integers(1, 5, 4))
     pool_size, stride = (p, q), (s, t)
     size = rng.integers(0, 9, 2) + pool_size
