@@ -55,8 +55,3 @@ def transforms(step: tuple[int, int], dtype: Any, sizes: bool) -> Transforms:
     """The Kronecker products, rounded once; `sizes`: at absolute values, for the error bound."""
     products = (np.kron(a, b) for a, b in zip(*map(toom_cook, step), strict=True))
     return Transforms(*(np.ascontiguousarray(np.abs(a) if sizes else a, dtype=dtype) for a in products))
-
-
-def longest(matrix: Array) -> int:
-    """How many products its longest row takes."""
-    return int(np.count_nonzero(matrix, axis=1).max())

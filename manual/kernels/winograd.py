@@ -39,10 +39,11 @@ from typing import Any
 import numpy as np
 
 from manual.kernels import bounds
+from manual.kernels.bounds import longest
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.stages import Stages, groups
-from manual.kernels.toom_cook import longest, transforms
+from manual.kernels.toom_cook import transforms
 from manual.kernels.winograd_tiles import Block, Tiles
 from manual.machine import threads
 from manual.machine.aliasing import PAD, without_aliasing
@@ -351,29 +352,35 @@ ROUNDED_FILTERS = 3  # roundings in an entry of K_G: two quotients and their pro
 def output_bound(
     step: Pair, x: Array, filters: Array, biases: Array, geometry: Geometry, growth: bounds.Growth = bounds.worst
 ) -> Array:
-    """γ_N times (2) at absolute values."""
+    """γ_N times (2) at absolute values, and what underflow can lose."""
     x_size, filters_size, biases_size = bounds.magnitudes(x, filters, biases)
     y, _ = forward(step, x_size, filters_size, biases_size, geometry, sizes=True)
-    a, b, g = transforms(step, np.float64, False)
-    n = longest(b) + longest(g) + ROUNDED_FILTERS + geometry.inputs + longest(a) + 1
-    return bounds.bound(n, y, x.dtype, growth)
+    of_output, of_input, of_filters = transforms(step, np.float64, False)
+    channels = geometry.inputs
+    n = longest(of_input) + longest(of_filters) + ROUNDED_FILTERS + channels + longest(of_output) + 1
+    lost = bounds.lost_in_two_stages((of_input, x_size), (of_filters, filters_size), channels, of_output, x.dtype)
+    return bounds.bound(n, y, x.dtype, growth, lost)
 
 
 def gradient_bounds(
     step: Pair, g: Array, x: Array, filters: Array, geometry: Geometry, growth: bounds.Growth = bounds.worst
 ) -> tuple[Array, Array, Array]:
-    """γ_N times (3) and (4) at absolute values."""
+    """γ_N times (3) and (4) at absolute values, and what underflow can lose."""
     g_size, x_size, filters_size = bounds.magnitudes(g, x, filters)
     grad_x, grad_filters, grad_biases = backward(step, g_size, x_size, filters_size, geometry, None, sizes=True)
-    k_a, k_b, k_g = transforms(step, np.float64, False)
+    of_output, of_input, of_filters = transforms(step, np.float64, False)
     rows, columns = geometry.positions
     tiles = geometry.batch * -(-rows // step[0]) * -(-columns // step[1])
-    overlapping = 4  # tiles at one entry
-    n_x = longest(k_a.T) + longest(k_g) + ROUNDED_FILTERS + geometry.outputs + longest(k_b.T) + overlapping
-    n_filters = longest(k_a.T) + longest(k_b) + tiles + longest(k_g.T) + ROUNDED_FILTERS
+    overlapping, channels = 4, geometry.outputs  # tiles at one entry
+    products = longest(of_output.T) + longest(of_filters) + channels + longest(of_input.T)
+    n_x = products + ROUNDED_FILTERS + overlapping
+    n_filters = longest(of_output.T) + longest(of_input) + tiles + longest(of_filters.T) + ROUNDED_FILTERS
+    given, image, taps = (of_output.T, g_size), (of_input, x_size), (of_filters, filters_size)
+    lost_x = overlapping * bounds.lost_in_two_stages(given, taps, channels, of_input.T, x.dtype)
+    lost_filters = bounds.lost_in_two_stages(given, image, tiles, of_filters.T, x.dtype)
     return (
-        bounds.bound(n_x, grad_x, x.dtype, growth),
-        bounds.bound(n_filters, grad_filters, x.dtype, growth),
+        bounds.bound(n_x, grad_x, x.dtype, growth, lost_x),
+        bounds.bound(n_filters, grad_filters, x.dtype, growth, lost_filters),
         bounds.bound(geometry.batch * rows * columns, grad_biases, x.dtype, growth),
     )
 
