@@ -2,9 +2,8 @@
 
     Y[b,c,h,w] = Σ_{k,i,j} X[b,k,s·h+d·i,t·w+e·j] · W[c,k,i,j] + bias[c]         einsum "bkhwij,ckij->bchw"    (1)
 
-b sample, c output channel, k input channel, h w output position, i j position in the window, (s, t) the stride, (d, e)
-the dilation; X stands for the input after padding with zeros. (What the field calls convolution is cross-correlation:
-W is not flipped.) With groups, channels k and c fall into equal parts, and (1) holds in each part by itself.
+X stands for the input after padding with zeros. (What the field calls convolution is cross-correlation: W is not
+flipped.) With groups, channels k and c fall into equal parts, and (1) holds in each part by itself.
 
 Nudge X, W and the bias by Ẋ, Ẇ, ḃ. To first order the output moves by
 
@@ -27,6 +26,9 @@ gradient is cropped.
 
 These sums, written out as einsums over a view of all windows, are `manual/kernels/definition.py`. They can be computed
 in other ways, much faster; `manual.kernels` chooses one by size, and every one is checked against the definition.
+
+Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; b sample; c output channel; k input channel; h, w output
+position; i, j position in the window; s, t stride; d, e dilation; m, n input position; a dot marks a nudge.
 
 Source: the lecture, "Convolutional Layer Forward Pass" and "Backward Pass"; V. Dumoulin and F. Visin, *A guide to
 convolution arithmetic for deep learning*, arXiv 1603.07285.

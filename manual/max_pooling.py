@@ -2,7 +2,7 @@
 
     Y[b,c,h,w] = max_{0≤i<p, 0≤j<q} X[b,c,s·h+i,t·w+j]                                        (1)
 
-pool_size (p, q), stride (s, t). Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in
+Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in
 row-major order. Nudge X by Ẋ. Away from ties the winner stays the winner if the nudge is small, so
 
     Ẏ[b,c,h,w] = Ẋ[b,c,s·h+i*,t·w+j*]                                                        (2)
@@ -18,6 +18,9 @@ windows that do not overlap).
 `values` and `gradient` are (1) and (3) as they stand, over a view of all windows. They are checked against the numbers
 above by eye, and `machine/pooling.py`, which computes the same for float32 and float64 several times as fast, against
 them by test: every entry is the same number.
+
+Letters: X input; Y output; G = ∂L/∂Y; L loss; b sample; c channel; h, w output position; i, j position in the window;
+p, q rows and columns of the window; s, t stride; m, n input position; a star marks the winner; a dot marks a nudge.
 
 Source: the lecture, "Max Pooling Layer Gradients".
 """

@@ -11,12 +11,11 @@ them evaluates by itself. n counts the products and the bias; padding adds zeros
 λ is for underflow: a product below the normal numbers loses up to λ/2, whatever its size; counting λ leaves a factor of
 2 for what later roundings make of it. (A sum of two floating-point numbers loses nothing there.) Where results of such
 sums are multiplied with others, as in `winograd`, what the first stage lost is multiplied too, and n·λ is not enough.
-Let a stage turn numbers of size at most x by a matrix with sums of absolute values at most ξ along its rows, of n
-products each, another one numbers of size at most w likewise with ω and l products; let r products of the two be added
-up, and a last matrix, with α and q, take that back. The first stages lose up to n·λ and l·λ, in factors of size up to
-ξ·x and ω·w, and so the result loses at most
+Let a stage turn X by a matrix with sums of absolute values at most ξ along its rows, of n products each, another one W
+likewise with ω and l products; let r products of the two be added up, and a last matrix, with α and q, take that back.
+The first stages lose up to n·λ and l·λ, from factors of size up to ξ·‖X‖ and ω·‖W‖, and so the result loses at most
 
-    α·r·λ·( n·ω·w + l·ξ·x + n·l·λ + 1 ) + q·λ                                  (2)
+    α·r·λ·( n·ω·‖W‖ + l·ξ·‖X‖ + n·l·λ + 1 ) + q·λ                              (2)
 
 All bounds hold as long as nothing overflows: a number beyond the largest is infinite, whatever a bound says.
 
@@ -24,9 +23,9 @@ All bounds hold as long as nothing overflows: a number beyond the largest is inf
 that grows with the multiple (N. J. Higham and T. Mary, SIAM J. Sci. Comput. 41 (2019) A2815). `probable` is a multiple
 near 1: the size that such errors have, which single ones pass now and then; `worst` is γₙ.
 
-Letters: y a sum; ŷ as computed; n, l, q numbers of products; r of products of products; u the unit roundoff; γ the
-growth of an error; λ the smallest positive number; x, w sizes of inputs; ξ, ω, α sums of absolute values along the rows
-of a matrix.
+Letters: y a sum; n, l, q numbers of products; r number of products of products; u the unit roundoff; γ the growth of an
+error; λ the smallest positive number; X input; W filters, or whatever X is multiplied with; ‖·‖ the largest entry; ξ,
+ω, α sums of absolute values along the rows of a matrix; a hat marks what is computed.
 """
 
 import math

@@ -1,15 +1,18 @@
 """A 1×1 window: a matrix product at every position, nothing to unfold.
 
-    Y[c,(h,w)] = Σ_k W[c,k] · X[k,(h,w)] + bias[c]                              (1)
+    Y[b,c,(h,w)] = Σ_k W[c,k] · X[b,k,(h,w)] + bias[c]                          (1)
 
-    ∂L/∂W[c,k]     = Σ_{b,(h,w)} G[c,(h,w)] · X[k,(h,w)]                        (2)
-    ∂L/∂bias[c]    = Σ_{b,(h,w)} G[c,(h,w)]                                    (3)
-    ∂L/∂X[k,(h,w)] = Σ_c W[c,k] · G[c,(h,w)]                                   (4)
+    ∂L/∂W[c,k]       = Σ_{b,(h,w)} G[b,c,(h,w)] · X[b,k,(h,w)]                  (2)
+    ∂L/∂bias[c]      = Σ_{b,(h,w)} G[b,c,(h,w)]                                (3)
+    ∂L/∂X[b,k,(h,w)] = Σ_c W[c,k] · G[b,c,(h,w)]                               (4)
 
 Images are already the matrices that these products take, if there is no stride and no padding.
 Threads share out the images, or the positions if there are fewer images than threads.
 
 Exact and rounding: as the definition, sums of the same products in another order.
+
+Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; b sample; c output channel; k input channel; h, w output
+position, which is the input's.
 """
 
 from functools import partial

@@ -5,14 +5,16 @@ before it computes anything. So nothing here is done per image or per row: the c
 images as fit a core's cache are unfolded by a few calls, one call runs the batch of matrix products
 straight into the output, and the backward is three products' worth of the same kind:
 
-    Y[n] = W · cols[n]                                                         (1)
-    ∂L/∂W = Σ_n cols[n] · G[n]ᵀ                                                (2)
-    ∂L/∂cols[n] = Wᵀ · G[n],  folded back by one `add.reduce` per residue of the stride          (3)
+    Y[b] = W · cols[b]                                                         (1)
+    ∂L/∂W = Σ_b cols[b] · G[b]ᵀ                                                (2)
+    ∂L/∂cols[b] = Wᵀ · G[b],  folded back by one `add.reduce` per residue of the stride          (3)
 
-(n counts images; a row of ones under the columns carries the bias and its gradient; `unfolding.py`
+(A row of ones under the columns carries the bias and its gradient; `unfolding.py`
 and `folding.py` have the maps.) The derivation is `gemm`'s.
 
 Exact and rounding: as the definition, sums of the same products in another order.
+
+Letters: Y output; W filters; G = ∂L/∂Y; L loss; b sample.
 """
 
 from functools import lru_cache, partial

@@ -3,9 +3,9 @@
 A sum of r complex products with a matrix of modulus at most 1 is two real sums, of r products each if the numbers are
 real, of 2r if they are complex; the real and the imaginary error add up by Pythagoras, which costs √2 if they are
 complex. An entry of the DFT's matrices is off by E·u when it is used (see `entries`). Two sums after each other, with
-relative errors a and b, have a + b + a·b. So
+relative errors μ and ν, have μ + ν + μ·ν. So
 
-    ε = γ_{columns+E} ⊕ √2·γ_{2·rows+E},   a ⊕ b = a + b + a·b                  (1)
+    ε = γ_{columns+E} ⊕ √2·γ_{2·rows+E},   μ ⊕ ν = μ + ν + μ·ν                  (1)
 
 for the spectrum of rows×columns numbers, and for the sums of r products of spectra, transformed back,
 
@@ -21,7 +21,7 @@ is less than what (3) counts too much. `growth` stands for γ throughout.
 
 Letters: ε a relative error; η an absolute one; u the unit roundoff; E roundings of an entry of a DFT's matrix; γ the
 growth of an error; λ the smallest positive number; r how many products of spectra are added up; n, o rows and columns
-of a tile; a, b two relative errors.
+of a tile; P what follows the products; μ, ν two relative errors.
 """
 
 import math
@@ -48,7 +48,7 @@ def entries(dtype: Any) -> int:
 
 
 def after(*errors: float) -> float:
-    """a ⊕ b of (1), of as many as there are; not by way of 1 + a, beside which a would round."""
+    """μ ⊕ ν of (1), of as many as there are; not by way of 1 + μ, beside which μ would round."""
     total = 0.0
     for error in errors:
         total += error * (1 + total)

@@ -11,6 +11,8 @@ run[i,j]. Then, tap after tap in row-major order,
 not overlap every run has memory of its own and (3) is a sum of one. NaN equals nothing, and wins nevertheless: (1)
 hands it on, and in (2) the first NaN of a window whose best is NaN has won.
 
+Letters: G = ∂L/∂Y; i, j position in the window.
+
 Images are independent: a few at a time stay in a cache, and several threads share them out.
 """
 
