@@ -111,7 +111,8 @@ def output_of_sums(
     forward: Forward, x: Array, filters: Array, biases: Array, geometry: Geometry, growth: Growth = worst
 ) -> Array:
     """A bound on |y - exact| at every entry of the y of `forward`, a sum of products: that sum at absolute values."""
-    y, _ = forward(*magnitudes(x, filters, biases), geometry)
+    x_size, filters_size, biases_size = magnitudes(x, filters, biases)
+    y, _ = forward(x_size, filters_size, biases_size, geometry)
     return bound(geometry.taps + 1, y, x.dtype, growth)
 
 
@@ -119,7 +120,8 @@ def gradients_of_sums(
     backward: Backward, g: Array, x: Array, filters: Array, geometry: Geometry, growth: Growth = worst
 ) -> tuple[Array, Array, Array]:
     """The same for the gradients of x, filters and biases that `backward` computes."""
-    grads = backward(*magnitudes(g, x, filters), geometry, None)
+    g_size, x_size, filters_size = magnitudes(g, x, filters)
+    grads = backward(g_size, x_size, filters_size, geometry, None)
     kernel_rows, kernel_columns = geometry.kernel
     rows, columns = geometry.positions
     places = geometry.batch * rows * columns

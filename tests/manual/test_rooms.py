@@ -44,7 +44,7 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
     return []
 
 
-GRAPH = {name: arrows(path.read_text(encoding="utf-8"), FILES.keys()) for name, path in FILES.items()}
+GRAPH = {name: arrows(path.read_text(encoding="utf-8"), set(FILES)) for name, path in FILES.items()}
 
 
 def test_no_circle() -> None:
@@ -60,8 +60,10 @@ def test_the_search_for_circles_sees_imports_inside_functions() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_arrows_run_from_layers_to_kernels_to_the_machine(name: str) -> None:
     """The room of threads and scratch knows no layer and no engine; engines know no layer."""
-    allowed = {"manual.machine": ("manual.machine", "manual.checks")}
-    allowed["manual.kernels"] = (*allowed["manual.machine"], "manual.kernels")
+    allowed = {
+        "manual.machine": ("manual.machine", "manual.checks"),
+        "manual.kernels": ("manual.kernels", "manual.machine", "manual.checks"),
+    }
     room = next((room for room in allowed if name.startswith(room)), None)
     if room is not None:
         assert all(to.startswith(allowed[room]) for to in GRAPH[name])

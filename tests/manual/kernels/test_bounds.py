@@ -97,7 +97,7 @@ def test_the_entries_of_a_dft_are_off_by_what_is_counted(dtype: Any) -> None:
         places = np.outer(range(n), range(n)) % n
         angle = 2 * pi * places / n
         computed = transform.matrices((n, n), dtype, True).rows
-        off = np.hypot(computed.real - np.cos(angle), computed.imag - np.sin(angle))
+        off = np.hypot(np.real(computed) - np.cos(angle), np.imag(computed) - np.sin(angle))
         assert off.max() <= transform_bounds.entries(dtype) * bounds.unit(dtype)
 
 
