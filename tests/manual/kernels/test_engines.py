@@ -9,6 +9,7 @@ import pytest
 from manual import kernels
 from manual.kernels import ENGINES, bounds, gemm, small, transform, transform_tiles, unfolding, winograd
 from manual.kernels.geometry import Geometry
+from tests.oracles import convolution_by_loops
 
 Array = np.ndarray
 
@@ -120,26 +121,6 @@ def forget() -> None:
 # ---------------------------------------------------------------------- the definition against loops
 
 
-def by_loops(data: Sequence[Array], geometry: Geometry) -> list[Array]:
-    """The lecture's sums, one product at a time."""
-    x, filters, biases, g = data
-    y = np.zeros(geometry.output_shape)
-    grad_x, grad_filters, grad_biases = np.zeros(x.shape), np.zeros(filters.shape), np.zeros(biases.shape)
-    (s, t), (d, e), ((top, _), (left, _)) = geometry.stride, geometry.dilation, geometry.padding
-    for b, c, h, w in np.ndindex(y.shape):
-        y[b, c, h, w] += biases[c]
-        grad_biases[c] += g[b, c, h, w]
-        group = c // geometry.outputs
-        for k, i, j in np.ndindex(filters.shape[1:]):
-            m, n = s * h + d * i - top, t * w + e * j - left
-            if 0 <= m < x.shape[2] and 0 <= n < x.shape[3]:
-                at = (b, group * geometry.inputs + k, m, n)
-                y[b, c, h, w] += x[at] * filters[c, k, i, j]
-                grad_x[at] += g[b, c, h, w] * filters[c, k, i, j]
-                grad_filters[c, k, i, j] += g[b, c, h, w] * x[at]
-    return [y, grad_x, grad_filters, grad_biases]
-
-
 def test_the_definition_is_the_sum_of_the_lecture() -> None:
     rng = np.random.default_rng(5)
     done = 0
@@ -148,8 +129,9 @@ def test_the_definition_is_the_sum_of_the_lecture() -> None:
         if geometry.multiplications > 20_000:
             continue
         data = arrays(rng, geometry, np.float64, integers=True)
-        for mine, looped in zip(run("definition", data, geometry), by_loops(data, geometry), strict=True):
-            np.testing.assert_array_equal(mine, looped)
+        looped = convolution_by_loops(*data, **hyperparameters(geometry))
+        for mine, theirs in zip(run("definition", data, geometry), looped, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
         done += 1
 
 
