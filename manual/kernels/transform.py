@@ -11,6 +11,7 @@ with G the tile's m×m of ∂L/∂Y and zeros to n, and G̃ = conj(F·G):
 
     ∂L/∂X = conj(F)⁻¹·( Σ_c G̃[f,c]·Ũ[f,k,c] ),  all n×n, tiles that overlap added up                  (2)
     ∂L/∂W̃ = F⁻¹·( Σ V[f,k]·G̃[f,c] over all tiles ),  read off at the offsets d·i                      (3)
+    ∂L/∂bias[c] = Σ G[c] over all tiles, which is done image by image instead                         (4)
 
 (2) is the convolution of G and W, whose spectrum is F·G·F·W̃; its conjugate is transformed back with conjugate
 matrices, the result being real. (3) is the correlation of G and X as in (1).
@@ -26,7 +27,7 @@ normwise per tile: the spectrum of X_k is off by at most Δ_X = ε_X·‖X_k‖�
 Parseval the mean square of a spectrum is ‖X_k‖₂², by Cauchy-Schwarz the mean of |V|·|Ũ| at most ‖X_k‖₂·‖W_k‖₂, and
 therefore anywhere in the tile, ŷ being what is computed of an entry y,
 
-    |ŷ - y| ≤ Σ_k ( Δ_X·(‖W_k‖₂ + Δ_W) + ‖X_k‖₂·Δ_W + ε_P·(‖X_k‖₂ + Δ_X)·(‖W_k‖₂ + Δ_W) ) + η_P           (4)
+    |ŷ - y| ≤ Σ_k ( Δ_X·(‖W_k‖₂ + Δ_W) + ‖X_k‖₂·Δ_W + ε_P·(‖X_k‖₂ + Δ_X)·(‖W_k‖₂ + Δ_W) ) + η_P           (5)
 
 to every order, with ε_P and η_P from the sum over channels and the way back. The gradients likewise, with G for W or X
 for G. `transform_bounds.py` has ε and η.
@@ -244,7 +245,7 @@ class Forward(Transform):
 
 
 class Backward(Transform):
-    """Equations (2) and (3)."""
+    """Equations (2), (3) and (4)."""
 
     def __init__(self, geometry: Geometry, dtype: Any, parts: int) -> None:
         super().__init__(geometry, dtype, parts)
@@ -272,7 +273,7 @@ class Backward(Transform):
             self.transform(tiles.gather_input(x, block), self.plain, inputs[:, at], part)
             self.transform(tiles.gather_output(g, block), self.conjugate, outputs[:, at], part)
             if block.start == 0:
-                grad_biases[part] += g[block.image].sum(axis=(1, 2))
+                grad_biases[part] += g[block.image].sum(axis=(1, 2))  # (4)
 
         def multiply(some: slice) -> None:
             np.matmul(inputs[some].swapaxes(1, 2), outputs[some], out=sums[some])  # (3)

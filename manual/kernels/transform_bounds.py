@@ -1,4 +1,4 @@
-"""The error bound (4) of `transform`, from the norms of tiles, to every order and with what underflow loses.
+"""The error bound (5) of `transform`, from the norms of tiles, to every order and with what underflow loses.
 
 A sum of r complex products with a matrix of modulus at most 1 is two real sums, of r products each if the numbers are
 real, of 2r if they are complex; the real and the imaginary error add up by Pythagoras, which costs √2 if they are
@@ -92,7 +92,7 @@ class Epsilons:
         )  # (2)
 
     def bound(self, first: Spectra, second: Spectra, over: str, terms: int, sums: float) -> Array:
-        """(4) of `transform`, summed as the einsum `over` says; `sums` more roundings follow the result."""
+        """(5) of `transform`, summed as the einsum `over` says; `sums` more roundings follow the result."""
         relative = after(self.of_product(terms), self.growth(sums, self.u))
         n, o = self.side
         return (
@@ -129,7 +129,7 @@ def tile_norms(a: Array, geometry: Geometry, size: Pair) -> tuple[Array, Array]:
 def output_bound(
     x: Array, filters: Array, biases: Array, geometry: Geometry, growth: bounds.Growth = bounds.worst
 ) -> Array:
-    """(4) for every entry of y, and the rounding of adding the bias."""
+    """(5) of `transform` for every entry of y, and the rounding of adding the bias."""
     x_size, w_size, b_size = bounds.magnitudes(x, filters, biases)
     e, (m, p), (height, width) = Epsilons(geometry, x.dtype, growth), tiling(geometry).step, geometry.positions
     with np.errstate(over="ignore"):  # a bound beyond the largest number is infinite

@@ -18,6 +18,7 @@ All of it is linear in X and in W, so the gradients are the transposed maps:
 
     M̄ = A₂ᵀ·G,  V̄[k] = Σ_c U[c,k]·M̄[c],  X̄ = B₂ᵀ·V̄,  tiles that overlap added up: ∂L/∂X           (3)
     Ū[c,k] = Σ M̄[c]·V[k] over all tiles,  ∂L/∂W = D₂ᵀ·Ū                           (4)
+    ∂L/∂bias[c] = Σ G[c] over all tiles, which is done image by image instead       (5)
 
 Layout: channels last, so that gathering tiles copies runs of channels. Every transform is one product with a Kronecker
 matrix. Two schedules. If the transformed filters are small, each thread takes blocks of tile rows through all of (2),
@@ -193,7 +194,7 @@ class Forward(Winograd):
 
 
 class Backward(Winograd):
-    """Equations (3) and (4)."""
+    """Equations (3), (4) and (5)."""
 
     def __init__(self, geometry: Geometry, dtype: Any, step: Pair, parts: int, *, sizes: bool) -> None:
         super().__init__(geometry, dtype, step, parts, sizes=sizes)
@@ -275,14 +276,14 @@ class Backward(Winograd):
         work.by_block(lambda block, at, part: self.adjoint_input_of(inputs[:, at], grad_x, block, part))
 
     def adjoint_output_of(self, g: Array, outputs: Array, grad_biases: Array, block: Block, part: int) -> None:
-        """M̄ of (3), and the bias gradient once per image."""
+        """M̄ of (3), and (5) once per image."""
         tiles = self.tiles[part]
         flat = outputs.reshape(self.points, -1)
         np.matmul(self.matrices.output.T, tiles.gather_output(g, block), out=flat)
         if block.start == 0:
             images = np.ascontiguousarray(g[block.images])
             by_image = images.reshape(*images.shape[:2], -1) @ self.ones
-            grad_biases[part] += np.add.reduce(by_image, axis=0)
+            grad_biases[part] += np.add.reduce(by_image, axis=0)  # (5)
 
     def adjoint_input_of(self, inputs: Array, grad_x: Array, block: Block, part: int) -> None:
         """X̄ of (3), added up."""

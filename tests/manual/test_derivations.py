@@ -5,6 +5,7 @@ And every letter means one thing in one file: a paragraph that begins with "Lett
 
 import ast
 import io
+import itertools
 import re
 import tokenize
 import unicodedata
@@ -187,6 +188,30 @@ def test_the_lectures_letters_mean_what_they_mean_in_the_lecture(file: str) -> N
     for letter, meaning in legend(docstring(WITH_LETTERS[file])):
         if letter in LECTURE:
             assert meaning.startswith(LECTURE[letter]), letter
+
+
+def readme_letters() -> list[tuple[str, str]]:
+    """(letter, meaning) of the README's table of symbols."""
+    symbols = (FOLDER.parent / "README.md").read_text(encoding="utf-8").partition("## Symbols")[2].partition("\n## ")[0]
+    cells = [cell.strip() for line in symbols.splitlines() if line.startswith("|") for cell in line.split("|")[1:-1]]
+    found = []
+    for letters, meaning in itertools.pairwise(cells):
+        if letters.startswith("`"):
+            found += [(letter, meaning) for letter in used([letters]) if letter not in MARKS]
+    return found
+
+
+def test_the_readmes_letters_are_those_of_the_derivations() -> None:
+    """Of the convolution, or of the linear layer where the README names that."""
+    of_convolution, of_linear = (dict(legend(docstring(FILES[file]))) for file in ("convolution", "linear"))
+    assert len(readme_letters()) > 10
+    for letter, meaning in readme_letters():
+        if "linear layer" in meaning:
+            assert of_linear[letter].split()[0] in meaning
+        elif "nudge" in meaning:
+            assert of_convolution["dot"] == "a nudge"
+        else:
+            assert meaning.startswith(of_convolution[letter]), letter
 
 
 UNPACKED = {"stride": "st", "dilation": "de", "pool_size": "pq", "step": "mp", "side": "no"}
