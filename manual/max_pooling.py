@@ -2,8 +2,8 @@
 
     Y[b,c,h,w] = max_{0≤i<p, 0≤j<q} X[b,c,s·h+i,t·w+j]                                        (1)
 
-Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in
-row-major order. Nudge X by Ẋ. Away from ties the winner stays the winner if the nudge is small, so
+Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in row-major order. Nudge X by Ẋ. Away
+from ties the winner stays the winner if the nudge is small, so
 
     Ẏ[b,c,h,w] = Ẋ[b,c,s·h+i*,t·w+j*]                                                        (2)
 
@@ -15,9 +15,8 @@ all the windows that it wins:
 Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of
 windows that do not overlap).
 
-`values` and `gradient` are (1) and (3) as they stand, over a view of all windows. They are checked against the numbers
-above by eye, and `machine/pooling.py`, which computes the same for float32 and float64 several times as fast, against
-them by test: every entry is the same number.
+`values` and `gradient` are (1) and (3) as they stand, over a view of all windows. float32 and float64 take the fast
+path, `machine/pooling.py`, which a test holds to them: every entry is the same number.
 
 Letters: X input; Y output; G = ∂L/∂Y; L loss; b sample; c channel; h, w output position; i, j position in the window;
 p, q rows and columns of the window; s, t stride; m, n input position; a star marks the winner; a dot marks a nudge.
@@ -45,9 +44,9 @@ Size = int | Pair
 
 def winners(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Array]:
     """Every window's entries in row-major order, (B, C, H_out, W_out, p·q), and the place among them of (i*, j*)."""
-    s, t = stride
+    (p, q), (s, t) = pool_size, stride
     windows = sliding_window_view(x, pool_size, axis=(2, 3))[:, :, ::s, ::t]  # [b,c,h,w,i,j] = X[b,c,s·h+i,t·w+j]
-    entries = windows.reshape(*windows.shape[:4], pool_size[0] * pool_size[1])
+    entries = windows.reshape(*windows.shape[:4], p * q)
     return entries, np.argmax(np.real(entries), axis=-1)  # the first of equal ones, and NaN before any number
 
 

@@ -117,7 +117,8 @@ def output_bound(saved: Saved, growth: Growth = worst) -> Array:
     (float64).
 
     Args:
-        growth: `worst`, which always holds, or `probable`, √n in place of n.
+        growth: `worst`, which holds unless something overflows, or `probable`, √n in place of n: how large errors
+            are, if roundings are independent, and not a bound for every one of them.
     """
     engine = ENGINES[saved.engine]
     return engine.output_bound(saved.x, saved.filters, saved.biases, saved.geometry, growth)

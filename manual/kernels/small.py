@@ -9,8 +9,8 @@ straight into the output, and the backward is three products' worth of the same 
     ∂L/∂W = Σ_b cols[b] · G[b]ᵀ                                                (2)
     ∂L/∂cols[b] = Wᵀ · G[b],  folded back by one `add.reduce` per residue of the stride          (3)
 
-(A row of ones under the columns carries the bias and its gradient; `unfolding.py`
-and `folding.py` have the maps.) The derivation is `gemm`'s.
+(A row of ones under the columns carries the bias and its gradient; `unfolding.py` and `folding.py`
+have the maps.) The derivation is `gemm`'s.
 
 Exact and rounding: as the definition, sums of the same products in another order.
 

@@ -229,8 +229,10 @@ def test_the_adjoint_identity(name: str) -> None:
         geometry = draw(rng, name)
         x, filters, biases, g = arrays(rng, geometry, np.float64, integers=False)
         for inner, bias in ((("x", "y"), 0 * biases), (("filters", "biases", "y"), biases)):
-            data = dict(zip(("x", "filters", "biases", "g"), (x, filters, bias, g), strict=True))
-            of = dict(zip(("y", "x", "filters", "biases"), run(name, [*data.values()], geometry), strict=True))
+            data: dict[str, Array] = dict(zip(("x", "filters", "biases", "g"), (x, filters, bias, g), strict=True))
+            of: dict[str, Array] = dict(
+                zip(("y", "x", "filters", "biases"), run(name, [*data.values()], geometry), strict=True)
+            )
             off = dict(zip(of, limits(name, [*data.values()], geometry), strict=True))
             data["y"] = g
             sides = {key: product(of[key], data[key]) for key in inner}
