@@ -326,7 +326,8 @@ class Judgement:
         plain = replace(operation, moving_forward=None)
         found = diagnose_all(plain, v, {k: hand[k] for k in gradients}, truth, bound, seed=self.seed)
         for name, gradient in gradients.items():
-            gradient.diagnoses = found[name]
+            gradient.diagnoses = found.diagnoses[name]
+        self.findings += [Finding(remark.kind, remark.explanation, False) for remark in found.remarks]
 
 
 # ---------------------------------------------------------------------- steps

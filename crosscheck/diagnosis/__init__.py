@@ -19,6 +19,6 @@ nothing reproduces gets no name.
 """
 
 from crosscheck.diagnosis.problem import Diagnosis
-from crosscheck.diagnosis.search import diagnose, diagnose_all
+from crosscheck.diagnosis.search import diagnose_all
 
-__all__ = ["Diagnosis", "diagnose", "diagnose_all"]
+__all__ = ["Diagnosis", "diagnose_all"]
