@@ -7,14 +7,14 @@ user's backward gives at each of them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from crosscheck import draws
-from crosscheck.diagnosis.budget import CALL, STEP, Budget
+from crosscheck.diagnosis.budget import CALL, STEP, Budget, pass_work
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.factors import Reading, Size
 from crosscheck.diagnosis.points import Array, Arrays, Point, jacobian_of, judged_at
@@ -156,12 +156,12 @@ class Problem:
 
     # ------------------------------------------------------------------ work
 
-    @property
+    @cached_property
     def pass_work(self) -> float:
         """The work of one pass over the tape, or over the Jacobians."""
         if self.tape is None:
             return STEP + sum(j.rows.size for j in self.given.jacobians.values())
-        return STEP * len(self.tape.steps) + sum(math.prod(aval.shape) for aval in self.tape.avals)
+        return pass_work(self.tape)
 
     def work(self, candidate: Candidate, point: Point, name: str) -> float:
         """The work of trying a candidate at a point, the comparison included."""
