@@ -43,8 +43,8 @@ def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
 
     with np.errstate(over="ignore"):
         for format_name, unit, stored in (
+            ("bfloat16", BRAIN_UNIT, brain(wrong)),  # float16 holds these numbers, too
             ("float16", HALF_UNIT, wrong.astype(np.float16).astype(np.float64)),
-            ("bfloat16", BRAIN_UNIT, brain(wrong)),
         ):
             if np.array_equal(stored, wrong) and wrong.size > 3 and error.max() <= FEW * unit * top:
                 return found(format_name)

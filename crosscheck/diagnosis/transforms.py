@@ -55,10 +55,12 @@ def orders(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
         return
     right = tuple(range(len(shape)))
     by_moves = sorted(permutations(right), key=lambda p: sum(a != b for a, b in zip(p, right, strict=True)))
+    seen = {tuple(long_axes(shape))}
     for order in by_moves:
+        if (long := tuple(a for a in order if shape[a] > 1)) in seen:
+            continue  # axes of length one may stand anywhere
+        seen.add(long)
         moved = [a for a, b in zip(order, right, strict=True) if a != b and shape[a] > 1]
-        if not moved:
-            continue
         swapped = f"with its {along(names, sorted(moved))} " + ("swapped" if len(moved) == 2 else "permuted")
         if len(order) == 2:
             swapped = "transposed"
