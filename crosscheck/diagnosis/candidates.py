@@ -49,11 +49,12 @@ class Candidate:
     inputs: tuple[tuple[str, Expression], ...] = ()
     scales: tuple[tuple[Edge, float], ...] = ()
     parts: tuple[Part, ...] = ()
+    effort: int = 0  # passes over the tape that reading the result takes
 
     @property
     def passes(self) -> int:
-        """How many passes over the tape it takes: none for a result, one more for every later step that gives."""
-        return 0 if self.result is not None else max(1, sum(bool(part.gives) for part in self.parts))
+        """How many passes over the tape it takes; every step that gives needs to know what arrives there."""
+        return self.effort if self.result is not None else max(1, sum(bool(part.gives) for part in self.parts))
 
     @property
     def whole(self) -> bool:

@@ -8,7 +8,7 @@ user's backward gives at each of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -146,9 +146,17 @@ class Problem:
                 self.left_out.append(f"other incoming gradients for {name} (its Jacobian takes {calls} calls)")
                 continue
             self.budget.spend(calls * (CALL + y.size))
-            jacobian = jacobian_of(lambda z, k=name: self.operation.output({k: z}), x)
+            try:
+                jacobian = jacobian_of(partial(self.moved, name), x)
+            except Exception:  # the user's code at numbers that the user did not choose
+                self.left_out.append(f"other incoming gradients for {name} (the forward refuses inputs close by)")
+                continue
             for point in (self.given, *self.others):
                 point.jacobians[name] = jacobian
+
+    def moved(self, name: str, array: Array) -> Array:
+        """The forward with one input replaced."""
+        return self.operation.output({name: array})
 
     def points(self, name: str) -> list[Point]:
         """Where the gradient of `name` is wrong, the generic points first."""

@@ -152,7 +152,7 @@ def contributions(problem: Problem, name: str) -> Iterator[Candidate]:
     shape = problem.given.truth[name].shape
     if shape == problem.given.v.shape and np.prod(shape) <= MOST_DIAGONAL and differentiable(problem, name):
         text = "keeps only the diagonal of the Jacobian"
-        yield Candidate("missing-terms", text, result=Call(diagonal, (HERE, name)))
+        yield Candidate("missing-terms", text, result=Call(diagonal, (HERE, name)), effort=int(np.prod(shape)))
 
 
 def diagonal(point: Point, name: str) -> Array:

@@ -143,6 +143,20 @@ def test_a_jacobian_that_takes_too_many_calls_is_left_out(rng: np.random.Generat
     assert [remark.kind for remark in found.remarks] == ["left-out"]
 
 
+def test_a_forward_that_refuses_inputs_close_by_has_no_jacobian(rng: np.random.Generator) -> None:
+    x = np.array([1.0, 2.0, 3.0])
+
+    def forward(x: Array) -> Array:
+        assert (x == np.round(x)).all()
+        return x**2
+
+    operation = from_functions(forward, lambda g, x: {"x": g * np.cos(x)}, {"x": x})
+    v = np.array([1.0, -2.0, 0.5])
+    found = diagnose_all(operation, v, {"x": v * np.cos(x)}, {"x": 2 * v * x}, {"x": 1e-9 + 0 * x})
+    assert found.diagnoses["x"] == []
+    assert [remark.kind for remark in found.remarks] == ["left-out"]
+
+
 def test_work_grows_with_the_tape_and_is_less_the_second_time(rng: np.random.Generator) -> None:
     operation = planted_operation(TANH, "x", lambda r, g, x: g, drawn(TANH, rng))
     problem = posed(operation, rng.normal(size=(4, 5)))
