@@ -14,6 +14,7 @@ from crosscheck.diagnosis.points import Array, Arrays
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.sizes import sizes_of
 from crosscheck.diagnosis.tolerances import RATIO, RATIO_STEP, TELLING
+from crosscheck.diagnosis.words import AREAS, area
 from crosscheck.operation import Operation
 
 # Axes that must change together, whatever array they are in.
@@ -103,8 +104,8 @@ def concerned(group: tuple[str, ...]) -> set[str]:
     names = set(group)
     if names & {"rows", "columns", "kernel rows", "kernel columns"}:
         axis = "rows" if names & {"rows", "kernel rows"} else "columns"
-        names |= {f"output {axis}", f"kernel {axis}", "output rows · output columns"}
-        names |= {"rows · columns", "kernel rows · kernel columns"}
+        names |= {f"output {axis}", f"kernel {axis}"}
+        names |= {area(rows, columns) for rows, columns in AREAS if rows != "window rows"}  # a pool's own size
     names |= {"entries of the output", "entries of x"}
     return names
 

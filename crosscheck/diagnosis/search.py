@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from crosscheck.diagnosis.precision import lost_precision
 from crosscheck.diagnosis.problem import Diagnosis, Problem
 from crosscheck.diagnosis.results import rearranged, summed_cotangents
 from crosscheck.diagnosis.scaling import proportional
-from crosscheck.diagnosis.steps import everywhere
+from crosscheck.diagnosis.steps import Family, everywhere
 from crosscheck.diagnosis.terms import (
     contributions,
     cut_paths,
@@ -38,7 +38,6 @@ from crosscheck.diagnosis.windowed import window_mistakes
 from crosscheck.diagnosis.words import listed
 from crosscheck.operation import Operation
 
-Family = Callable[[Problem, str], Iterator[Candidate]]
 JUDGE = Path(__file__).parents[1]
 
 # Families of mistakes, in the order in which they are believed: what happens to the result, to what arrives, to one
@@ -64,7 +63,7 @@ TABLE: tuple[Family, ...] = (
 
 
 class Remark(NamedTuple):
-    """Something about the search itself: `kind` "internal" (it failed) or "left-out" (it did not do everything)."""
+    """On the search itself: `kind` is "internal" (a part of it failed) or "left-out" (it did not do everything)."""
 
     kind: str
     explanation: str
@@ -194,7 +193,7 @@ def explain(
             return [matches[0].diagnosis(problem, name, matches[1:])], matches
         if budget.ended:
             untried = [words for words, _ in families[max(place, 1) :]]
-            problem.left_out.append(f"for {name}, after its share of the work: the rest of {listed(untried)}")
+            problem.left_out.append(f"the rest of {listed(untried)} for {name}, whose share of the work is done")
             break
     lost = None if budget.ended else lost_contributions(problem, name)
     if lost is not None:

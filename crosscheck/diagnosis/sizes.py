@@ -6,13 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 
 from crosscheck.diagnosis.factors import Size
+from crosscheck.diagnosis.words import AREAS, area
 
-AREAS = (
-    ("kernel rows", "kernel columns"),
-    ("window rows", "window columns"),
-    ("output rows", "output columns"),
-    ("rows", "columns"),
-)
+# More would make products of two sizes that are any number at all.
 MOST_SIZES = 18
 
 
@@ -45,7 +41,7 @@ def sizes_of(
             add("window columns", window[1])
     for a, b in AREAS:
         if a in found and b in found:
-            add(f"{a} · {b}", found[a] * found[b])
+            add(area(a, b), found[a] * found[b])
     if not output_axes or output_axes == ("entries",):
         for name, shape in shapes.items():
             if len(shape) > 1:
@@ -53,7 +49,7 @@ def sizes_of(
     if output:
         add("entries of the output", math.prod(output))
     # An area is one thing, and likelier than a single length that happens to be as large.
-    costs = {"2": 0.85, "batch": 0.8} | {f"{a} · {b}": 0.9 for a, b in AREAS}
+    costs = {"2": 0.85, "batch": 0.8} | {area(a, b): 0.9 for a, b in AREAS}
     return [Size(name, value, costs.get(name, 1.9 if "entries" in name else 1.0)) for name, value in found.items()][
         :MOST_SIZES
     ]

@@ -167,7 +167,7 @@ def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str,
     """Which single group of contributions every wrong entry kept, at every point: (kind, text, evidence)."""
     if not differentiable(problem, name):
         return None
-    survivors: set[tuple[Any, ...]] | None = None
+    survivors: list[tuple[Any, ...]] | None = None  # in the order of `kept_terms`: a set has none
     for point in problem.points(name):
         wrong = point.wrong[name]
         entries = np.argwhere(point.off(name))
@@ -176,8 +176,8 @@ def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str,
         entries = problem.rng.permutation(entries)[:ENTRIES]
         for entry, column in zip(entries, columns(point, name, entries), strict=True):
             slack = TERMS * max(point.relative_bound(name), LEAST) * np.abs(column).sum()
-            fits = {way for way, value in kept_terms(column) if abs(value - wrong[tuple(entry)]) <= slack}
-            survivors = fits if survivors is None else survivors & fits
+            fits = [way for way, value in kept_terms(column) if abs(value - wrong[tuple(entry)]) <= slack]
+            survivors = fits if survivors is None else [way for way in survivors if way in fits]
             if not survivors:
                 return None
     if not survivors:
