@@ -1,0 +1,168 @@
+"""One program through the judge, and what that makes of the judge.
+
+    right program     agree -> "right"; disagree -> "accused"; undecided -> "undecided"
+    planted mistake   disagree -> "caught"; agree -> "passed"; undecided -> "undecided, planted"
+    either            an exception out of the judge -> "crashed"; longer than the limit -> "too long"
+
+What is lost in truth is told apart afterwards, from fifty digits:
+
+    "ill-conditioned"       undecided about a right program whose rounding exceeds a thousandth of an entry
+    "poor arithmetic"       accused, but the hand-written code has lost more than two thirds of its digits
+    "below the allowance"   passed, but the mistake is within twice the allowance that the result prints there
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tests.programs.generate import generate
+from tests.programs.plants import Planted, planted
+from tests.programs.program import Change, Program, check
+from tests.programs.truth import NoTruth, Truth, rounding, truth
+
+# A right program may be undecided where rounding exceeds this share of an entry; a mistake of this share must be caught.
+SHARE = 1e-3
+# An array that keeps less than a third of its digits is the arithmetic's failure, and may be called so.
+THIRD = 1 / 3
+
+FAULTS = ("accused", "crashed", "too long", "passed", "undecided")
+
+
+class TooLong(BaseException):
+    """Not an Exception, so that no handler in the judge swallows it."""
+
+
+@contextmanager
+def at_most(seconds: float | None) -> Iterator[None]:
+    """Raises TooLong after that many seconds, where the platform has alarms and this is the main thread."""
+    if seconds is None or not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check came to, in words that can travel between processes."""
+
+    seed: int
+    index: int
+    regime: str
+    dtype: str
+    ops: tuple[str, ...]
+    depth: int
+    kind: str  # of the plant, "" for none
+    size: float  # of the plant
+    outcome: str
+    said: str  # the judge's reason, or the exception's last line
+    seconds: float
+
+    @property
+    def fault(self) -> bool:
+        return self.outcome in FAULTS
+
+    def __str__(self) -> str:
+        what = f"{self.kind} {self.size:.1e}" if self.kind else "right"
+        return f"{self.index:>6} {self.outcome:<20} {what:<26} {self.regime:<10} {self.dtype:<8} {self.said}"
+
+
+def judged(program: Program, change: Change | None, with_reference: bool, limit: float | None) -> tuple[str, str, Any]:
+    """The verdict or "crashed" or "too long"; what was said; the result."""
+    try:
+        with at_most(limit):
+            result = check(program, change, with_reference=with_reference)
+            return result.verdict, said(result), result
+    except TooLong:
+        return "too long", f"more than {limit:g} s", None
+    except Exception as error:
+        return "crashed", crash(error), None
+
+
+def crash(error: Exception) -> str:
+    """The exception, and the last line of ours or of the judge that it passed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename]
+    place = f"{own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].name}" if own else "?"
+    return f"{type(error).__name__} in {place}: {str(error).splitlines()[0] if str(error) else ''}"[:160]
+
+
+def said(result: Any) -> str:
+    """Why it is no agreement, in a line."""
+    if result.verdict == "agree":
+        return ""
+    words = [f"{f.kind}: {f.explanation}" for f in result.findings if f.fails]
+    for name, gradient in result.gradients.items():
+        if gradient.verdict != "agree":
+            pair = gradient.judged_by
+            against = "" if pair is None else f"{pair.first}/{pair.second} error {pair.error:.1e} bound {pair.bound:.1e}"
+            words.append(f"{name} {gradient.verdict}, {against}")
+    return "; ".join(words)[:240]
+
+
+def allowance(result: Any, name: str) -> float:
+    """The largest difference that the result prints as allowed for this gradient; 0 where it prints none."""
+    pair = result.gradients[name].judged_by
+    return 0.0 if pair is None or not np.isfinite(pair.bound) else float(pair.bound)
+
+
+def of_right(program: Program, known: Truth, verdict: str, seed: int) -> str:
+    if verdict == "agree":
+        return "right"
+    if verdict not in ("disagree", "undecided"):
+        return verdict
+    lost = rounding(program, known, seed)
+    if verdict == "undecided":
+        return "ill-conditioned" if lost.worst > SHARE else "undecided"
+    unit = float(np.finfo(program.grad_output.dtype).eps)
+    return "poor arithmetic" if lost.of_largest > unit**THIRD else "accused"
+
+
+def of_planted(found: Planted, verdict: str, result: Any) -> str:
+    if verdict == "agree":
+        return "below the allowance" if found.changed <= 2 * allowance(result, found.name) else "passed"
+    return {"disagree": "caught", "undecided": "undecided, planted"}.get(verdict, verdict)
+
+
+def one(seed: int, index: int, with_reference: bool = True, limit: float | None = None) -> Outcome:
+    """Program `index`: right where it is even, with a mistake where it is odd and one can be planted."""
+    drawn = generate(seed, index)
+    program = drawn.program
+    ops = tuple(s.op for s in program.steps.values())
+
+    def outcome(kind: str, size: float, name: str, words: str, seconds: float) -> Outcome:
+        dtype = str(program.grad_output.dtype)
+        return Outcome(
+            seed, index, drawn.regime, dtype, ops, program.depth, kind, size, name, words, seconds
+        )
+
+    try:
+        known = truth(program)
+    except NoTruth as error:
+        return outcome("", 0.0, "no truth", str(error), 0.0)
+    found = planted(program, known, (seed, index, 1)) if index % 2 else None
+    started = time.perf_counter()
+    change = None if found is None else found.plant.change(program)
+    verdict, words, result = judged(program, change, with_reference, limit)
+    seconds = time.perf_counter() - started
+    if found is None:
+        return outcome("", 0.0, of_right(program, known, verdict, seed), words, seconds)
+    return outcome(found.plant.kind, found.size, of_planted(found, verdict, result), words, seconds)

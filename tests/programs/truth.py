@@ -1,0 +1,158 @@
+"""The truth about a program: its output and gradients to fifty digits, and what float64 could have lost.
+
+mpmath runs the same program, forwards and backwards, first with 50 digits, then with twice as many, until two runs tell
+the same. What they do not tell about shrinks with the digits: a number that is zero.
+
+`rounding` says how far a gradient may be off that is computed in the program's own arithmetic: the error that the
+hand-written code really has, and how far the truth moves when every value that was rounded is rounded otherwise, at random,
+by up to an ulp or by as much as it was off. A value that the arithmetic got exactly is left alone, so that integers stay integers and
+ties stay ties.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from tests.programs.backends import NUMPY, exact
+from tests.programs.program import Change, Moment, Program, exact_reverse, exact_run, functions, run
+
+Array = Any
+
+DIGITS = 50
+MOST_DIGITS = 1600  # 1e±150 squared and squared again, beside 1
+SAME = mpmath.mpf(10) ** -20  # of each entry, between two runs
+DRAWS = 4
+
+
+class NoTruth(ArithmeticError):
+    """mpmath cannot say: two runs differ up to the most digits."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    values: dict[str, Array]
+    gradients: dict[str, Array]
+    digits: int
+
+    @property
+    def output(self) -> Array:
+        return list(self.values.values())[-1]
+
+
+def settled(coarse: Array, fine: Array, digits: int) -> bool:
+    """Whether two runs say the same of every entry, or that it is nothing beside the largest one."""
+    largest = max((abs(v) for v in fine.flat), default=mpmath.mpf(0))
+    nothing = largest * mpmath.mpf(10) ** (-digits // 2)
+    return all(abs(a - b) <= SAME * abs(b) or max(abs(a), abs(b)) <= nothing for a, b in zip(coarse.flat, fine.flat))
+
+
+def without_dust(x: Array, digits: int) -> Array:
+    """Entries that are only the rounding of the truth itself become zero."""
+    largest = max((abs(v) for v in x.flat), default=mpmath.mpf(0))
+    nothing = largest * mpmath.mpf(10) ** (-digits // 2)
+    return np.frompyfunc(lambda v: mpmath.mpf(0) if abs(v) <= nothing else v, 1, 1)(x) if x.ndim else x
+
+
+def once(program: Program, digits: int, change: Change | None) -> tuple[dict[str, Array], dict[str, Array]]:
+    with mpmath.workdps(digits):
+        values = exact_run(program)
+        return values, exact_reverse(program, values, change)
+
+
+def truth(program: Program, change: Change | None = None) -> Truth:
+    """The values and gradients of a program; with `change`, the gradients of a planted mistake, as exactly."""
+    digits = DIGITS
+    coarse = once(program, digits, change)
+    while digits < MOST_DIGITS:
+        digits *= 2
+        fine = once(program, digits, change)
+        pairs = [(coarse[1][k], fine[1][k]) for k in program.inputs]
+        pairs.append((coarse[0][program.output], fine[0][program.output]))
+        with mpmath.workdps(digits):
+            if all(settled(a, b, digits // 2) for a, b in pairs):
+                return Truth(fine[0], {k: without_dust(g, digits // 2) for k, g in fine[1].items()}, digits)
+        coarse = fine
+    raise NoTruth(f"no two runs agree, up to {digits} digits")
+
+
+def relative(difference: Array, size: Array) -> Array:
+    """|difference| / |size|, with 0/0 = 0."""
+
+    def ratio(d: Any, s: Any) -> float:
+        return 0.0 if d == 0 else float(abs(d) / abs(s)) if s != 0 else np.inf
+
+    return np.asarray(np.frompyfunc(ratio, 2, 1)(difference, size), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What is lost at worst, of an entry and of the largest entry of its gradient.
+
+    Args:
+        error: of the hand-written gradients, relative to each entry.
+        of_largest: the same relative to the largest entry.
+        spread: how far the truth moves with other roundings, relative to each entry.
+    """
+
+    error: dict[str, np.ndarray]
+    of_largest: float
+    spread: dict[str, np.ndarray]
+
+    @property
+    def worst(self) -> float:
+        """The largest error or spread of any entry."""
+        return max(float(np.max(x, initial=0.0)) for x in (*self.error.values(), *self.spread.values()))
+
+
+def errors(program: Program, known: Truth) -> tuple[dict[str, np.ndarray], float]:
+    """The hand-written gradients' errors, relative to each entry, and the largest relative to its array."""
+    _, backward, _ = functions(program)
+    found, worst = {}, 0.0
+    with mpmath.workdps(known.digits):
+        for name, g in backward(program.grad_output, **program.inputs).items():
+            off = exact(g) - known.gradients[name]
+            found[name] = relative(off, known.gradients[name])
+            largest = max(abs(v) for v in known.gradients[name].flat)
+            worst = max(worst, float(np.max(relative(off, np.full(off.shape, largest, dtype=object)))))
+    return found, worst
+
+
+def rounding(program: Program, known: Truth, seed: int = 0) -> Rounding:
+    found, of_largest = errors(program, known)
+    spread = {k: np.zeros(g.shape) for k, g in found.items()}
+    rng = np.random.default_rng(seed)
+    with np.errstate(all="ignore"):
+        computed = run(NUMPY, program, program.inputs)
+    unit = float(np.finfo(program.grad_output.dtype).eps)
+    with mpmath.workdps(known.digits):
+        for _ in range(DRAWS):
+            moved = once_more(program, known, computed, unit, rng)
+            for name, g in moved.items():
+                difference = relative(g - known.gradients[name], known.gradients[name])
+                spread[name] = np.maximum(spread[name], difference)
+    return Rounding(found, of_largest, spread)
+
+
+def once_more(
+    program: Program, known: Truth, computed: dict[str, Array], unit: float, rng: np.random.Generator
+) -> dict[str, Array]:
+    """The gradients after other roundings, forwards and backwards."""
+
+    def otherwise(value: Array, size: Array) -> Array:
+        draws = np.asarray(rng.uniform(-1, 1, np.shape(value)), dtype=object)
+        return value + size * draws
+
+    def after(name: str, value: Array) -> Array:
+        off = abs(exact(computed[name]) - known.values[name])
+        size = np.where(off == 0, off, np.maximum(off, unit * abs(known.values[name])))
+        return exact(otherwise(value, size))
+
+    def change(name: str, slot: int, sent: Array, moment: Moment) -> Array:
+        whole = all(v == int(v) and abs(v) < 2**20 for v in np.ravel(sent) if mpmath.isfinite(v))
+        return sent if whole else otherwise(sent, unit * abs(sent))
+
+    return exact_reverse(program, exact_run(program, after), change)
