@@ -221,7 +221,7 @@ def measured(program: Program, plant: Plant, known: Truth) -> Planted | None:
     change = plant.change(program)
     try:
         wrong = truth(program, change)
-    except (NoTruth, ArithmeticError, ValueError):
+    except (NoTruth, TypeError, IndexError):
         return None
     _, right_code, _ = functions(program)
     _, wrong_code, _ = functions(program, change)
@@ -231,8 +231,8 @@ def measured(program: Program, plant: Plant, known: Truth) -> Planted | None:
         for name, true in known.gradients.items():
             if not np.isfinite(bad[name]).all():
                 return None
-            moved = abs(wrong.gradients[name] - true)
-            own = abs(exact(right[name]) - true) + abs(exact(bad[name]) - wrong.gradients[name])
+            moved = exact(abs(wrong.gradients[name] - true))
+            own = exact(abs(exact(right[name]) - true) + abs(exact(bad[name]) - wrong.gradients[name]))
             sizes = relative(moved, true)
             largest = max(abs(v) for v in true.flat)
             # A true zero has no thousandth of its own; it takes that of the largest entry beside it.

@@ -147,10 +147,10 @@ def reverse(
         moment = Moment(xp, grads[name], values[name], operands, values)
         for slot, sent in enumerate(contributions(xp, step, grads[name], values[name], operands)):
             if change is not None:
-                sent = change(name, slot, sent, moment)
+                sent = tidy(xp, change(name, slot, sent, moment))
             sent = tidy(xp, unbroadcast(xp, sent, operands[slot].shape))
             operand = step.operands[slot]
-            grads[operand] = grads[operand] + sent if operand in grads else sent
+            grads[operand] = tidy(xp, grads[operand] + sent) if operand in grads else sent
     return {k: np.array(grads[k]) for k in program.inputs}
 
 

@@ -29,7 +29,7 @@ DRAWS = 4
 
 
 class NoTruth(ArithmeticError):
-    """mpmath cannot say: two runs differ up to the most digits."""
+    """mpmath cannot say: a matrix that is singular in truth, or two runs that differ up to the most digits."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,11 @@ def without_dust(x: Array, digits: int) -> Array:
 
 def once(program: Program, digits: int, change: Change | None) -> tuple[dict[str, Array], dict[str, Array]]:
     with mpmath.workdps(digits):
-        values = exact_run(program)
-        return values, exact_reverse(program, values, change)
+        try:
+            values = exact_run(program)
+            return values, exact_reverse(program, values, change)
+        except (ZeroDivisionError, ValueError) as error:
+            raise NoTruth(str(error)) from error
 
 
 def truth(program: Program, change: Change | None = None) -> Truth:
@@ -114,7 +117,7 @@ def errors(program: Program, known: Truth) -> tuple[dict[str, np.ndarray], float
     found, worst = {}, 0.0
     with mpmath.workdps(known.digits):
         for name, g in backward(program.grad_output, **program.inputs).items():
-            off = exact(g) - known.gradients[name]
+            off = exact(exact(g) - known.gradients[name])
             found[name] = relative(off, known.gradients[name])
             largest = max(abs(v) for v in known.gradients[name].flat)
             worst = max(worst, float(np.max(relative(off, np.full(off.shape, largest, dtype=object)))))

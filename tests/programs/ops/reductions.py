@@ -35,12 +35,19 @@ def deviation_vjp(xp: Any, g: Any, y: Any, x: Any, axis: tuple[int, ...], keepdi
     return (g * (x - mean(xp, x, axis)) / (y * count(x.shape, axis)),)
 
 
-def extreme_vjp(xp: Any, g: Any, y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """Equal extremes share the gradient."""
-    wins = x == spread(xp, y, x.shape, axis)
-    winners = xp.sum(xp.where(wins, 1, 0), axis=axis, keepdims=True)
-    g = like(xp, spread(xp, g, x.shape, axis), x)
-    return (xp.where(wins, g, 0 * g) / like(xp, winners, x).astype(x.dtype),)
+def extreme(name: str) -> Op:
+    """max or min; equal extremes share the gradient."""
+
+    def forward(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+        return getattr(xp, name)(x, axis=axis, keepdims=keepdims)
+
+    def vjp(xp: Any, g: Any, y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+        wins = x == forward(xp, x, axis, True)
+        winners = xp.sum(xp.where(wins, 1, 0), axis=axis, keepdims=True)
+        g = like(xp, spread(xp, g, x.shape, axis), x)
+        return (xp.where(wins, g, 0 * g) / like(xp, winners, x).astype(x.dtype),)
+
+    return Op(name, "reduce", forward, vjp, reducing())
 
 
 def part(x: Any, axis: int, start: int, stop: int) -> Any:
@@ -140,8 +147,8 @@ OPS = [
         reducing(),
         jax=lambda xp, x, axis, keepdims: xp.std(x, axis=axis, keepdims=keepdims),
     ),
-    Op("max", "reduce", lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), extreme_vjp, reducing()),
-    Op("min", "reduce", lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), extreme_vjp, reducing()),
+    extreme("max"),
+    extreme("min"),
     Op(
         "prod",
         "reduce",
