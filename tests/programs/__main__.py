@@ -64,11 +64,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     with_reference = not options.without_reference
-    if options.show is not None or options.shrink is not None:
-        look = show if options.shrink is None else shrink
-        index = options.show if options.shrink is None else options.shrink
-        print(look(options.seed, index, with_reference, options.limit))
-        return 0
+    for look, index in ((show, options.show), (shrink, options.shrink)):
+        if index is not None:
+            print(look(options.seed, index, with_reference, options.limit))
+            return 0
     started = time.perf_counter()
     found: list[Outcome] = []
     for outcome in outcomes(options):

@@ -1,8 +1,9 @@
 """Random programs, the same for the same seed and index, each valid by construction.
 
-A program grows step by step from its first input. Its values are known while it grows, so an operation that needs positive
-numbers gets a positive value, or one that is made positive first. A step whose result is not finite, too large or too many is
-taken back. Every operation is the compulsory one of every so many programs, and every regime of values comes round.
+A program grows step by step from its first input. Its values are known while it grows, so an operation that needs
+positive numbers gets a positive value, or one that is made positive first. A step whose result is not finite, too
+large or too many is taken back. Every operation is the compulsory one of every so many programs, and every regime of
+values comes round.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Mistakes put into a program's backward pass, one at a time.
 
-A plant changes what one step sends to one of its operands (or one whole gradient), in whatever arithmetic it is
-asked to. So the truth can be planted too, and says without rounding how large a mistake is: a plant counts where some entry of a
-gradient changes by at least a thousandth of itself, and by far more than the hand-written code's own rounding there.
+A plant changes what one step sends to one of its operands, in whatever arithmetic it is asked to. So the truth can be
+planted too, and says without rounding how large a mistake is: a plant counts where some entry of a gradient changes by
+at least a thousandth of itself, and by far more than the hand-written code's own rounding there.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from tests.programs.backends import exact
+from tests.programs.backends import NUMPY, exact
 from tests.programs.program import (
     Change,
     Moment,
     Program,
     contributions,
     functions,
+    reverse,
+    run,
     unbroadcast,
 )
 from tests.programs.truth import NoTruth, Truth, relative, truth
@@ -29,7 +31,7 @@ Array = Any
 
 SMALLEST = 1e-3  # of an entry: what the judge promises to catch
 ABOVE_ROUNDING = 100.0  # so that it is the mistake that is judged, and not the rounding beside it
-TRIES = 12
+TRIES = 30
 
 
 @dataclass(frozen=True)
@@ -205,14 +207,34 @@ class Planted:
     changed: float  # by how much, there
 
 
-def draw(rng: np.random.Generator, program: Program) -> Plant:
+def places(program: Program, kind: str, number: float) -> list[tuple[str, int]]:
+    """The steps and operands where a mistake of this kind can be made and changes what is sent."""
+    found: list[tuple[str, int]] = []
+
+    def tried(name: str, slot: int, sent: Array, moment: Moment) -> Array:
+        wrong = KINDS[kind](Plant(kind, name, slot, number), program, sent, moment)
+        if wrong is not None:
+            shape = moment.operands[slot].shape
+            if not np.array_equal(*(unbroadcast(NUMPY, np.asarray(z), shape) for z in (wrong, sent))):
+                found.append((name, slot))
+        return sent
+
+    with np.errstate(all="ignore"):
+        reverse(NUMPY, program, run(NUMPY, program, program.inputs), program.grad_output, tried)
+    return found
+
+
+def draw(rng: np.random.Generator, program: Program) -> Plant | None:
+    """A mistake of a random kind; None where this program has no place for it."""
     kind = str(rng.choice(list(KINDS)))
-    step = str(rng.choice(list(program.steps)))
-    slot = int(rng.integers(len(program.steps[step].operands)))
     if kind == "factor":
         number = float(rng.choice([2.0, 0.5, -0.5, 3.0, 1 / 3, 2**0.5, 10.0, 0.0]))
     else:
         number = float(rng.choice([-1.0, 1.0]) * 10 ** rng.uniform(-2.7, 0))
+    found = places(program, kind, number)
+    if not found:
+        return None
+    step, slot = found[int(rng.integers(len(found)))]
     return Plant(kind, step, slot, number)
 
 
@@ -247,7 +269,8 @@ def planted(program: Program, known: Truth, seed: tuple[int, ...]) -> Planted | 
     """A mistake that counts, or None if none of a few does."""
     rng = np.random.default_rng(seed)
     for _ in range(TRIES):
-        found = measured(program, draw(rng, program), known)
+        plant = draw(rng, program)
+        found = None if plant is None else measured(program, plant, known)
         if found is not None:
             return found
     return None

@@ -9,11 +9,11 @@ import numpy as np
 
 from tests.programs.run import FAULTS, Outcome
 
-# Of the right programs, at most this share may be undecided without need.
+# Of all programs, at most this share may be undecided without need.
 UNDECIDED = 0.01
 
 RIGHT = ["right", "accused", "poor arithmetic", "undecided", "ill-conditioned", "crashed", "too long", "no truth"]
-PLANTED = ["caught", "passed", "below the allowance", "undecided, planted", "crashed", "too long"]
+PLANTED = ["caught", "passed", "below the allowance", "undecided", "ill-conditioned", "crashed", "too long"]
 
 MEANING = {
     "right": "agree, as it should",
@@ -27,16 +27,14 @@ MEANING = {
     "caught": "disagree, as it should",
     "passed": "agree about a mistake of a thousandth or more: never",
     "below the allowance": "agree, the mistake is within twice the printed allowance",
-    "undecided, planted": "undecided about a mistake",
 }
 
 
 def met(outcomes: list[Outcome]) -> bool:
     """Whether the judge kept its promises."""
     counts = Counter(o.outcome for o in outcomes)
-    right = sum(1 for o in outcomes if not o.kind)
     never = ("accused", "crashed", "passed", "too long")
-    return not any(counts[k] for k in never) and counts["undecided"] <= UNDECIDED * max(right, 1)
+    return not any(counts[k] for k in never) and counts["undecided"] <= UNDECIDED * len(outcomes)
 
 
 def rows(title: str, outcomes: list[Outcome], names: list[str]) -> list[str]:
@@ -81,12 +79,12 @@ def table(outcomes: list[Outcome], wall: float) -> str:
     missed = [o for o in planted if o.outcome == "passed"]
     if missed:
         largest = max(missed, key=lambda o: o.size)
-        lines.append(f"largest mistake that passed: {largest.size:.1e} of an entry, {largest.kind}, --show {largest.index}")
+        lines.append(f"largest mistake that passed: {largest.kind}, {largest.size:.1e} of it, --show {largest.index}")
     if any(o.fault for o in outcomes):
         lines += ["faults, by what was said:", *faults(outcomes)]
     lines.append(
-        f"{len(outcomes)} programs of {len(ops)} operations, 1 to {max(o.depth for o in outcomes)} deep, in {wall:.0f} s "
-        f"({len(outcomes) / wall:.2f} a second); one check: median {np.median(seconds):.1f} s, "
+        f"{len(outcomes)} programs of {len(ops)} operations, 1 to {max(o.depth for o in outcomes)} deep, "
+        f"in {wall:.0f} s ({len(outcomes) / wall:.2f} a second); one check: median {np.median(seconds):.1f} s, "
         f"mean {seconds.mean():.1f} s, slowest {slowest.seconds:.0f} s (--show {slowest.index})"
     )
     lines.append("promises kept" if met(outcomes) else "promises NOT kept")

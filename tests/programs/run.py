@@ -1,12 +1,12 @@
 """One program through the judge, and what that makes of the judge.
 
-    right program     agree -> "right"; disagree -> "accused"; undecided -> "undecided"
-    planted mistake   disagree -> "caught"; agree -> "passed"; undecided -> "undecided, planted"
-    either            an exception out of the judge -> "crashed"; longer than the limit -> "too long"
+    right program     agree -> "right"; disagree -> "accused"
+    planted mistake   disagree -> "caught"; agree -> "passed"
+    either            undecided -> "undecided"; an exception out of the judge -> "crashed"; past the limit -> "too long"
 
 What is lost in truth is told apart afterwards, from fifty digits:
 
-    "ill-conditioned"       undecided about a right program whose rounding exceeds a thousandth of an entry
+    "ill-conditioned"       undecided where the right code's rounding exceeds a thousandth of an entry
     "poor arithmetic"       accused, but the hand-written code has lost more than two thirds of its digits
     "below the allowance"   passed, but the mistake is within twice the allowance that the result prints there
 """
@@ -27,9 +27,9 @@ import numpy as np
 from tests.programs.generate import generate
 from tests.programs.plants import Planted, planted
 from tests.programs.program import Change, Program, check
-from tests.programs.truth import NoTruth, Truth, rounding, truth
+from tests.programs.truth import NoTruth, Truth, errors, rounding, truth
 
-# A right program may be undecided where rounding exceeds this share of an entry; a mistake of this share must be caught.
+# The judge may be undecided where rounding exceeds this share of an entry.
 SHARE = 1e-3
 # An array that keeps less than a third of its digits is the arithmetic's failure, and may be called so.
 THIRD = 1 / 3
@@ -113,8 +113,9 @@ def said(result: Any) -> str:
     for name, gradient in result.gradients.items():
         if gradient.verdict != "agree":
             pair = gradient.judged_by
-            against = "" if pair is None else f"{pair.first}/{pair.second} error {pair.error:.1e} bound {pair.bound:.1e}"
-            words.append(f"{name} {gradient.verdict}, {against}")
+            words.append(f"{name} {gradient.verdict}")
+            if pair is not None:
+                words[-1] += f", {pair.first}/{pair.second} error {pair.error:.1e} bound {pair.bound:.1e}"
     return "; ".join(words)[:240]
 
 
@@ -127,19 +128,24 @@ def allowance(result: Any, name: str) -> float:
 def of_right(program: Program, known: Truth, verdict: str, seed: int) -> str:
     if verdict == "agree":
         return "right"
-    if verdict not in ("disagree", "undecided"):
-        return verdict
-    lost = rounding(program, known, seed)
     if verdict == "undecided":
-        return "ill-conditioned" if lost.worst > SHARE else "undecided"
+        return undecided(program, known, seed)
+    if verdict != "disagree":
+        return verdict
     unit = float(np.finfo(program.grad_output.dtype).eps)
-    return "poor arithmetic" if lost.of_largest > unit**THIRD else "accused"
+    return "poor arithmetic" if errors(program, known)[1] > unit**THIRD else "accused"
 
 
-def of_planted(found: Planted, verdict: str, result: Any) -> str:
+def of_planted(program: Program, known: Truth, found: Planted, verdict: str, result: Any, seed: int) -> str:
+    if verdict == "undecided":
+        return undecided(program, known, seed)
     if verdict == "agree":
         return "below the allowance" if found.changed <= 2 * allowance(result, found.name) else "passed"
-    return {"disagree": "caught", "undecided": "undecided, planted"}.get(verdict, verdict)
+    return "caught" if verdict == "disagree" else verdict
+
+
+def undecided(program: Program, known: Truth, seed: int) -> str:
+    return "ill-conditioned" if rounding(program, known, seed).worst > SHARE else "undecided"
 
 
 def one(seed: int, index: int, with_reference: bool = True, limit: float | None = None) -> Outcome:
@@ -150,9 +156,7 @@ def one(seed: int, index: int, with_reference: bool = True, limit: float | None 
 
     def outcome(kind: str, size: float, name: str, words: str, seconds: float) -> Outcome:
         dtype = str(program.grad_output.dtype)
-        return Outcome(
-            seed, index, drawn.regime, dtype, ops, program.depth, kind, size, name, words, seconds
-        )
+        return Outcome(seed, index, drawn.regime, dtype, ops, program.depth, kind, size, name, words, seconds)
 
     try:
         known = truth(program)
@@ -165,4 +169,6 @@ def one(seed: int, index: int, with_reference: bool = True, limit: float | None 
     seconds = time.perf_counter() - started
     if found is None:
         return outcome("", 0.0, of_right(program, known, verdict, seed), words, seconds)
-    return outcome(found.plant.kind, found.size, of_planted(found, verdict, result), words, seconds)
+    return outcome(
+        found.plant.kind, found.size, of_planted(program, known, found, verdict, result, seed), words, seconds
+    )

@@ -1,7 +1,7 @@
 """One program looked at closely, and the smallest part of it that still shows what is wrong.
 
-A part is smaller where the output is an earlier value, where a value is given instead of computed, or where a step is left
-out and its operand stands in its place. Steps keep their names, so a planted mistake stays where it is.
+A part is smaller where the output is an earlier value, where a value is given instead of computed, or where a step is
+left out and its operand stands in its place. Steps keep their names, so a planted mistake stays where it is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def values_of(program: Program) -> dict[str, np.ndarray]:
 
 
 def ending_at(program: Program, name: str) -> Program:
-    """The program up to a value. What arrives there is all of the gradient that did, or ones where the shape is new."""
+    """The program up to a value, and a new gradient that arrives there."""
     steps = {}
     for k, step in program.steps.items():
         steps[k] = step
@@ -90,7 +90,7 @@ def classified(
     verdict, words, result = judged(program, change, with_reference, limit)
     if found is None:
         return of_right(program, known, verdict, 0), words, None
-    return of_planted(found, verdict, result), words, found
+    return of_planted(program, known, found, verdict, result, 0), words, found
 
 
 def start(seed: int, index: int) -> tuple[Program, Plant | None]:

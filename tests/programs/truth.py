@@ -1,12 +1,12 @@
 """The truth about a program: its output and gradients to fifty digits, and what float64 could have lost.
 
-mpmath runs the same program, forwards and backwards, first with 50 digits, then with twice as many, until two runs tell
-the same. What they do not tell about shrinks with the digits: a number that is zero.
+mpmath runs the same program, forwards and backwards, with fifty digits more than its values have decades between them,
+then with twice as many, until two runs tell the same. What shrinks with the digits, twice, is a number that is zero.
 
 `rounding` says how far a gradient may be off that is computed in the program's own arithmetic: the error that the
-hand-written code really has, and how far the truth moves when every value that was rounded is rounded otherwise, at random,
-by up to an ulp or by as much as it was off. A value that the arithmetic got exactly is left alone, so that integers stay integers and
-ties stay ties.
+hand-written code really has, and how far the truth moves when every value that was rounded is rounded otherwise, at
+random, by up to an ulp or by as much as it was off. A value that the arithmetic got exactly is left alone, so that
+integers stay integers and ties stay ties.
 """
 
 from __future__ import annotations
@@ -43,18 +43,25 @@ class Truth:
         return list(self.values.values())[-1]
 
 
-def settled(coarse: Array, fine: Array, digits: int) -> bool:
-    """Whether two runs say the same of every entry, or that it is nothing beside the largest one."""
-    largest = max((abs(v) for v in fine.flat), default=mpmath.mpf(0))
-    nothing = largest * mpmath.mpf(10) ** (-digits // 2)
-    return all(abs(a - b) <= SAME * abs(b) or max(abs(a), abs(b)) <= nothing for a, b in zip(coarse.flat, fine.flat))
+def settled(runs: list[Array]) -> Array | None:
+    """What the runs, each with twice the digits of the one before, say together; None where they do not yet."""
+    found = np.array(runs[-1])
+    for index in np.ndindex(found.shape):
+        a, b = runs[-2][index], runs[-1][index]
+        if abs(a - b) <= SAME * abs(b):
+            continue
+        if len(runs) < 3 or not (abs(b) <= SAME * abs(a) and abs(a) <= SAME * abs(runs[-3][index])):
+            return None
+        found[index] = mpmath.mpf(0)
+    return found
 
 
-def without_dust(x: Array, digits: int) -> Array:
-    """Entries that are only the rounding of the truth itself become zero."""
-    largest = max((abs(v) for v in x.flat), default=mpmath.mpf(0))
-    nothing = largest * mpmath.mpf(10) ** (-digits // 2)
-    return np.frompyfunc(lambda v: mpmath.mpf(0) if abs(v) <= nothing else v, 1, 1)(x) if x.ndim else x
+def decades(program: Program) -> int:
+    """Between the largest and the smallest of the program's values."""
+    with np.errstate(all="ignore"):
+        sizes = np.concatenate([np.abs(np.ravel(v)) for v in run(NUMPY, program, program.inputs).values()])
+    sizes = sizes[sizes > 0]
+    return int(np.log10(sizes.max()) - np.log10(sizes.min())) if sizes.size else 0
 
 
 def once(program: Program, digits: int, change: Change | None) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -68,17 +75,17 @@ def once(program: Program, digits: int, change: Change | None) -> tuple[dict[str
 
 def truth(program: Program, change: Change | None = None) -> Truth:
     """The values and gradients of a program; with `change`, the gradients of a planted mistake, as exactly."""
-    digits = DIGITS
-    coarse = once(program, digits, change)
+    digits = DIGITS + decades(program)
+    runs = [once(program, digits, change)]
     while digits < MOST_DIGITS:
         digits *= 2
-        fine = once(program, digits, change)
-        pairs = [(coarse[1][k], fine[1][k]) for k in program.inputs]
-        pairs.append((coarse[0][program.output], fine[0][program.output]))
+        runs.append(once(program, digits, change))
         with mpmath.workdps(digits):
-            if all(settled(a, b, digits // 2) for a, b in pairs):
-                return Truth(fine[0], {k: without_dust(g, digits // 2) for k, g in fine[1].items()}, digits)
-        coarse = fine
+            output = settled([values[program.output] for values, _ in runs])
+            gradients = {k: settled([g[k] for _, g in runs]) for k in program.inputs}
+        known = {k: g for k, g in gradients.items() if g is not None}
+        if output is not None and len(known) == len(gradients):
+            return Truth(runs[-1][0], known, digits)
     raise NoTruth(f"no two runs agree, up to {digits} digits")
 
 
@@ -88,7 +95,8 @@ def relative(difference: Array, size: Array) -> Array:
     def ratio(d: Any, s: Any) -> float:
         return 0.0 if d == 0 else float(abs(d) / abs(s)) if s != 0 else np.inf
 
-    return np.asarray(np.frompyfunc(ratio, 2, 1)(difference, size), dtype=np.float64)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.frompyfunc(ratio, 2, 1)(difference, size), dtype=np.float64)
 
 
 @dataclass(frozen=True)

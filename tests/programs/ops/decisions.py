@@ -1,7 +1,7 @@
 """Operations that compare and choose.
 
-At a tie, where no derivative exists, the hand-written code says what JAX says: half to each side of a maximum, 0 for |x| and
-ReLU at 0, and 0 for steps.
+At a tie, where no derivative exists, the hand-written code says what JAX says: half to each side of a maximum, 0 for
+|x| and ReLU at 0, and 0 for steps.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def safe_log_vjp(xp: Any, g: Any, y: Any, x: Any) -> Any:
 
 
 def trapped_sqrt(xp: Any, x: Any) -> Any:
-    """The same mistake that every framework's manual warns of: the branch not taken gives NaN, and JAX's gradient is NaN."""
+    """What every framework's manual warns of: the branch not taken gives NaN, and so does JAX's gradient."""
     return xp.where(x > 0, xp.sqrt(x), 0 * x)
 
 

@@ -50,7 +50,7 @@ def layer_norm_vjp(xp: Any, g: Any, y: Any, x: Any, scale: Any, shift: Any, axis
 
 
 def drawn_norm(axis: int) -> Any:
-    """Scale and shift lie along the other axis of a batch norm (axis 0), along the same one of a layer norm (axis 1)."""
+    """Scale and shift lie along the columns: the normalised axis of a layer norm (1), the other of a batch norm (0)."""
 
     def draw(sketch: Any, x: str) -> Drawn:
         shape = sketch.shape(x)

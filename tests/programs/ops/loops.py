@@ -1,7 +1,7 @@
 """Loops: a recurrence written out, and the same by lax.scan or lax.fori_loop.
 
-Every loop keeps its states on the way forward and runs them backwards. An operation ending in `_scan` or `_fori` is the same
-NumPy code as its sibling; only the reference differs.
+Every loop keeps its states on the way forward and runs them backwards. An operation ending in `_scan` or `_fori` is
+the same NumPy code as its sibling; only the reference differs.
 """
 
 from __future__ import annotations

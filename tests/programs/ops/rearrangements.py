@@ -110,7 +110,7 @@ def take(xp: Any, x: Any, rows: tuple[int, ...], axis: int) -> Any:
 
 def take_vjp(xp: Any, g: Any, y: Any, x: Any, rows: tuple[int, ...], axis: int) -> Any:
     grad = zeros_like(g, x.shape)
-    np.add.at(grad, (slice(None),) * axis + (np.asarray(rows),), g)
+    np.add.at(np.moveaxis(grad, axis, 0), np.asarray(rows), np.moveaxis(g, axis, 0))
     return (grad,)
 
 

@@ -1,6 +1,6 @@
 """Many numbers into one, along axes; and running sums and products.
 
-`axis` is always a tuple, `keepdims` says whether the axes stay as 1. In the derivatives `s(g)` is g with those axes put back.
+`axis` is always a tuple, `keepdims` says whether the axes stay as 1; `spread` puts them back.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ class Op:
         forward: `forward(xp, *operands, **params) -> y`.
         vjp: `vjp(xp, g, y, *operands, **params) -> one gradient per operand`, derived by hand. Of an operand that was
             broadcast it may have y's shape; whoever calls adds up what was repeated.
-        draw: `draw(sketch, x) -> (operands, params)` for a step that starts from the value named x; None where x does not fit.
+        draw: `draw(sketch, x) -> (operands, params)` for a step that starts from the value named x; None where x does
+            not fit.
         jax: the forward in JAX, where it is not `forward(jax.numpy, ...)`.
         exact: the forward for the truth, where it is not `forward`.
         exact_vjp: the derivative for the truth, where it is not `vjp`.
@@ -41,7 +42,7 @@ def unary(domain: str = "any") -> Callable[[Any, str], Drawn]:
 
 
 def binary(first: str = "any", second: str = "any") -> Callable[[Any, str], Drawn]:
-    """Two operands that broadcast, the second of the same shape, of a part of it, or with axes of size 1; in either order."""
+    """Two operands that broadcast: of one shape, or one with a part of it, or with axes of size 1; in either order."""
 
     def draw(sketch: Any, x: str) -> Drawn:
         y = sketch.partner(sketch.broadcastable(sketch.shape(x)))
