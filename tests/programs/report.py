@@ -50,7 +50,7 @@ def rows(title: str, outcomes: list[Outcome], names: list[str]) -> list[str]:
 def pattern(o: Outcome) -> str:
     """What was said, without its numbers and names: one fault, one pattern."""
     words = o.said if o.said else o.kind
-    words = re.sub(r"\b[a-l] (disagree|undecided)\b", r"\1", words)
+    words = re.sub(r"\b(?:[a-l]|v\d+) (disagree|undecided)\b", r"\1", words)
     words = re.sub(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|\binf\b|\bnan\b", "#", words)
     return "; ".join(dict.fromkeys(words.split("; ")))[:110]
 

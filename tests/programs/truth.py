@@ -1,7 +1,7 @@
 """The truth about a program: its output and gradients to fifty digits, and what float64 could have lost.
 
 mpmath runs the same program, forwards and backwards, with fifty digits more than its values have decades between them,
-then with twice as many, until two runs tell the same. What shrinks with the digits, twice, is a number that is zero.
+then with twice as many, until two runs tell the same. What only shrinks with the digits, in three runs, is a zero.
 
 `rounding` says how far a gradient may be off that is computed in the program's own arithmetic: the error that the
 hand-written code really has, and how far the truth moves when every value that was rounded is rounded otherwise, at
@@ -50,7 +50,7 @@ def settled(runs: list[Array]) -> Array | None:
         a, b = runs[-2][index], runs[-1][index]
         if abs(a - b) <= SAME * abs(b):
             continue
-        if len(runs) < 3 or not (abs(b) <= SAME * abs(a) and abs(a) <= SAME * abs(runs[-3][index])):
+        if len(runs) < 3 or abs(b) > SAME * max(abs(r[index]) for r in runs[:-1]):
             return None
         found[index] = mpmath.mpf(0)
     return found
