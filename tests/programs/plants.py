@@ -259,7 +259,8 @@ def measured(program: Program, plant: Plant, known: Truth) -> Planted | None:
             largest = max(abs(v) for v in true.flat)
             # A true zero has no thousandth of its own; it takes that of the largest entry beside it.
             counts = (moved >= SMALLEST * np.where(true == 0, largest, abs(true))) & (moved > ABOVE_ROUNDING * own)
-            for index in map(tuple, np.argwhere(np.asarray(counts, dtype=bool))):
+            for place in np.argwhere(np.asarray(counts, dtype=bool)):
+                index = tuple(int(i) for i in place)
                 if best is None or sizes[index] > best.size:
                     best = Planted(plant, float(sizes[index]), name, index, float(moved[index]))
     return best

@@ -7,13 +7,13 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from tests.programs.run import FAULTS, Outcome
+from tests.programs.run import FAULTS, NEVER, Outcome
 
 # Of all programs, at most this share may be undecided without need.
 UNDECIDED = 0.01
 
 RIGHT = ["right", "accused", "poor arithmetic", "undecided", "ill-conditioned", "crashed", "too long", "no truth"]
-PLANTED = ["caught", "passed", "below the allowance", "undecided", "ill-conditioned", "crashed", "too long"]
+PLANTED = ["caught", "passed", "vacuous", "below the allowance", "undecided", "ill-conditioned", "crashed", "too long"]
 
 MEANING = {
     "right": "agree, as it should",
@@ -26,6 +26,7 @@ MEANING = {
     "no truth": "left out: singular in truth, or mpmath cannot say",
     "caught": "disagree, as it should",
     "passed": "agree about a mistake of a thousandth or more: never",
+    "vacuous": "agree, with an allowance beyond the entry and no such rounding: never",
     "below the allowance": "agree, the mistake is within twice the printed allowance",
 }
 
@@ -33,8 +34,7 @@ MEANING = {
 def met(outcomes: list[Outcome]) -> bool:
     """Whether the judge kept its promises."""
     counts = Counter(o.outcome for o in outcomes)
-    never = ("accused", "crashed", "passed", "too long")
-    return not any(counts[k] for k in never) and counts["undecided"] <= UNDECIDED * len(outcomes)
+    return not any(counts[k] for k in NEVER) and counts["undecided"] <= UNDECIDED * len(outcomes)
 
 
 def rows(title: str, outcomes: list[Outcome], names: list[str]) -> list[str]:

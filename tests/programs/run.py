@@ -9,6 +9,7 @@ What is lost in truth is told apart afterwards, from fifty digits:
     "ill-conditioned"       undecided where the right code's rounding exceeds a thousandth of an entry
     "poor arithmetic"       accused, but the hand-written code has lost more than two thirds of its digits
     "below the allowance"   passed, but the mistake is within twice the allowance that the result prints there
+    "vacuous"               the same, but that allowance exceeds the entry, and the truth knows of no such rounding
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ SHARE = 1e-3
 # An array that keeps less than a third of its digits is the arithmetic's failure, and may be called so.
 THIRD = 1 / 3
 
-FAULTS = ("accused", "crashed", "too long", "passed", "undecided")
+NEVER = ("accused", "crashed", "too long", "passed", "vacuous")
+FAULTS = (*NEVER, "undecided")
 
 
 class TooLong(BaseException):
@@ -119,10 +121,14 @@ def said(result: Any) -> str:
     return "; ".join(words)[:240]
 
 
-def allowance(result: Any, name: str) -> float:
-    """The largest difference that the result prints as allowed for this gradient; 0 where it prints none."""
+def allowance(result: Any, name: str, index: tuple[int, ...]) -> float:
+    """The difference that the result allows at an entry, or prints for its array; 0 where it says nothing."""
     pair = result.gradients[name].judged_by
-    return 0.0 if pair is None or not np.isfinite(pair.bound) else float(pair.bound)
+    if pair is None:
+        return 0.0
+    bounds = getattr(pair, "bounds", None)
+    bound = float(pair.bound if bounds is None else bounds[index])
+    return bound if np.isfinite(bound) else 0.0
 
 
 def of_right(program: Program, known: Truth, verdict: str, seed: int) -> str:
@@ -139,9 +145,14 @@ def of_right(program: Program, known: Truth, verdict: str, seed: int) -> str:
 def of_planted(program: Program, known: Truth, found: Planted, verdict: str, result: Any, seed: int) -> str:
     if verdict == "undecided":
         return undecided(program, known, seed)
-    if verdict == "agree":
-        return "below the allowance" if found.changed <= 2 * allowance(result, found.name) else "passed"
-    return "caught" if verdict == "disagree" else verdict
+    if verdict != "agree":
+        return "caught" if verdict == "disagree" else verdict
+    allowed = allowance(result, found.name, found.index)
+    if found.changed > 2 * allowed:
+        return "passed"
+    entry = found.changed / found.size
+    lost = rounding(program, known, seed).at(found.name, found.index)
+    return "vacuous" if allowed > entry and lost <= SHARE else "below the allowance"
 
 
 def undecided(program: Program, known: Truth, seed: int) -> str:

@@ -11,6 +11,7 @@ import pytest
 import tests.programs.run as run
 from tests.programs.__main__ import main
 from tests.programs.generate import generate
+from tests.programs.plants import Planted, planted
 from tests.programs.program import Program, Step, functions
 from tests.programs.report import met, table
 from tests.programs.run import Outcome, one
@@ -22,6 +23,13 @@ def result(verdict: str, program: Program, bound: float = 0.0) -> Any:
     pair = SimpleNamespace(first="hand", second="autodiff", error=1.0, bound=bound)
     gradient = SimpleNamespace(verdict=verdict, judged_by=pair)
     return SimpleNamespace(verdict=verdict, findings=[], gradients=dict.fromkeys(program.inputs, gradient))
+
+
+def one_planted(index: int) -> Planted:
+    program = generate(0, index).program
+    found = planted(program, truth(program), (0, index, 1))
+    assert found is not None
+    return found
 
 
 def judge(monkeypatch: pytest.MonkeyPatch, says: Any) -> None:
@@ -47,8 +55,18 @@ def test_a_judge_that_always_agrees_passes_mistakes(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_judge_that_allows_anything_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be caught with such a bound; where the truth is well-conditioned there is no reason for it."""
     judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program, bound=1e300))
-    assert set(seen()) == {"right", "below the allowance"}
+    found = seen(60)
+    assert found["vacuous"] > 0
+    assert set(found) <= {"right", "vacuous", "below the allowance"}
+
+
+def test_a_mistake_within_an_allowance_that_has_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = next(i for i in range(1, 99, 2) if 1e-3 < one_planted(i).size < 0.5)
+    entry = one_planted(index).changed / one_planted(index).size
+    judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program, bound=0.9 * entry))
+    assert one(0, index).outcome == "below the allowance"
 
 
 def test_an_infinite_allowance_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +135,7 @@ def test_the_promises() -> None:
     assert met(good)
     assert met([*good, outcome("undecided"), outcome("undecided")])
     assert not met([*good, outcome("undecided"), outcome("undecided"), outcome("undecided")])
-    for never in ("accused", "crashed", "passed", "too long"):
+    for never in ("accused", "crashed", "passed", "vacuous", "too long"):
         assert not met([*good, outcome(never)])
     assert "promises kept" in table(good, 10.0)
     text = table([*good, outcome("passed", "sign")], 10.0)

@@ -113,6 +113,10 @@ class Rounding:
     of_largest: float
     spread: dict[str, np.ndarray]
 
+    def at(self, name: str, index: tuple[int, ...]) -> float:
+        """What is lost of one entry."""
+        return float(max(self.error[name][index], self.spread[name][index]))
+
     @property
     def worst(self) -> float:
         """The largest error or spread of any entry."""
