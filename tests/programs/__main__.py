@@ -11,40 +11,14 @@ undecided without need; else with 1.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
-import warnings
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 
 from tests.programs.report import met, table
-from tests.programs.run import Outcome, one
+from tests.programs.run import Outcome
 from tests.programs.shrink import show, shrink
-
-# A worker's compiled programs are never met again: it is replaced before they fill the memory.
-PROGRAMS_PER_WORKER = 100
-
-
-def quiet_one(seed: int, index: int, with_reference: bool, limit: float | None) -> Outcome:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # foreign code may warn; only its numbers are judged here
-        return one(seed, index, with_reference, limit)
-
-
-def outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
-    indices = range(options.first, options.first + options.count)
-    arguments = (options.seed, not options.without_reference, options.limit)
-    if options.jobs == 1:
-        for index in indices:
-            yield quiet_one(arguments[0], index, *arguments[1:])
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, context, max_tasks_per_child=PROGRAMS_PER_WORKER) as pool:
-        futures = [pool.submit(quiet_one, arguments[0], index, *arguments[1:]) for index in indices]
-        for future in futures:
-            yield future.result()
+from tests.programs.sweep import sweep
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
     started = time.perf_counter()
     found: list[Outcome] = []
-    for outcome in outcomes(options):
+    indices = range(options.first, options.first + options.count)
+    for outcome in sweep(options.seed, indices, options.jobs, with_reference, options.limit):
         found.append(outcome)
         if options.all or outcome.fault:
             print(f"{outcome}  [{outcome.seconds:.1f} s]", flush=True)

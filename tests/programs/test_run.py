@@ -16,6 +16,7 @@ from tests.programs.program import Program, Step, functions
 from tests.programs.report import met, table
 from tests.programs.run import Outcome, one
 from tests.programs.shrink import shrink
+from tests.programs.sweep import sweep
 from tests.programs.truth import errors, truth
 
 
@@ -183,3 +184,10 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         lambda program, change, *, with_reference: result("agree" if change is None else "disagree", program),
     )
     assert main(["--count", "6", "--jobs", "1"]) == 0
+
+
+def test_several_processes_come_to_the_same_outcomes() -> None:
+    alone, together = (
+        [o.outcome for o in sweep(0, range(40, 44), jobs, with_reference=False, limit=None)] for jobs in (1, 2)
+    )
+    assert alone == together
