@@ -38,7 +38,7 @@ def judge(monkeypatch: pytest.MonkeyPatch, says: Any) -> None:
     monkeypatch.setattr(run, "check", says)
 
 
-def seen(count: int = 24) -> Counter[str]:
+def seen(count: int = 12) -> Counter[str]:
     return Counter(one(0, index, limit=0.5).outcome for index in range(count))
 
 
@@ -58,7 +58,7 @@ def test_a_judge_that_always_agrees_passes_mistakes(monkeypatch: pytest.MonkeyPa
 def test_a_judge_that_allows_anything_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can be caught with such a bound; where the truth is well-conditioned there is no reason for it."""
     judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program, bound=1e300))
-    found = seen(60)
+    found = seen(40)
     assert found["vacuous"] > 0
     assert set(found) <= {"right", "vacuous", "below the allowance"}
 
@@ -84,7 +84,7 @@ def test_a_judge_that_always_disagrees_accuses(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_judge_that_never_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     judge(monkeypatch, lambda program, change, *, with_reference: result("undecided", program))
-    found = seen(60)
+    found = seen(40)
     assert found["undecided"] > found["ill-conditioned"] > 0
     assert set(found) <= {"undecided", "ill-conditioned"}
 
