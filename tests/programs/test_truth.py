@@ -58,6 +58,10 @@ def test_digits_that_disagree_do_not_settle() -> None:
     assert settled([run("1e-3"), run("1e-3")]) is not None
     assert settled([run("1e-3"), run("2e-3")]) is None
     assert settled([run("3e-60"), run("1e-110")]) is None
+    for far_below in ("1e-900", "0"):
+        found = settled([run("1e-400"), run(far_below)])
+        assert found is not None
+        assert found[0] == 0
     dust = settled([run("3e-60"), run("1e-110"), run("2e-210")])
     assert dust is not None
     assert dust[0] == 0

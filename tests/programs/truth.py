@@ -26,6 +26,7 @@ DIGITS = 50
 MOST_DIGITS = 1600  # 1e±150 squared and squared again, beside 1
 SAME = mpmath.mpf(10) ** -20  # of each entry, between two runs
 DRAWS = 4
+BELOW_FLOATS = mpmath.ldexp(1, -1200)  # float64 ends at 2^-1074: for it, this is zero
 
 
 class NoTruth(ArithmeticError):
@@ -48,6 +49,9 @@ def settled(runs: list[Array]) -> Array | None:
     found = np.array(runs[-1])
     for index in np.ndindex(found.shape):
         a, b = runs[-2][index], runs[-1][index]
+        if max(abs(a), abs(b)) < BELOW_FLOATS:
+            found[index] = mpmath.mpf(0)
+            continue
         if abs(a - b) <= SAME * abs(b):
             continue
         if len(runs) < 3 or abs(b) > SAME * max(abs(r[index]) for r in runs[:-1]):
