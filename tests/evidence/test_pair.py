@@ -19,7 +19,7 @@ def says(value: Any, bound: Any = 0.0, witness: str = AUTODIFF, **more: Any) -> 
 def outcome(pair: Pair) -> list[str]:
     """A word per entry; fails where the three masks are no partition."""
     named = {"agree": pair.agree, "disagree": pair.disagree, "silent": pair.silent}
-    assert (sum(mask.astype(int) for mask in named.values()) == 1).all()
+    assert (np.sum(list(named.values()), axis=0) == 1).all()
     return [next(word for word, mask in named.items() if mask[i]) for i in range(pair.agree.size)]
 
 
