@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import crosscheck
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_every_public_name_is_there_and_listed() -> None:
@@ -22,5 +25,5 @@ def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
 
 def test_importing_it_loads_neither_jax_nor_numpy() -> None:
     code = "import sys, crosscheck; print([n for n in ('jax', 'numpy', 'click') if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
