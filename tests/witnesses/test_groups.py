@@ -30,6 +30,9 @@ def pooling(x: Array) -> Array:
     return sliding_window_view(x, (3, 3), axis=(2, 3))[:, :, ::2, ::2].max((4, 5))
 
 
+# In which of seven rows an entry of fifty is put: no rule that goes on.
+ROWS = np.random.default_rng(4).integers(0, 7, 50)
+
 # A forward, a shape, and how many evaluations are enough.
 FORWARDS: dict[str, tuple[Callable[[Array], Any], tuple[int, ...], int]] = {
     "elementwise": (np.tanh, (4, 5), 1),
@@ -40,6 +43,8 @@ FORWARDS: dict[str, tuple[Callable[[Array], Any], tuple[int, ...], int]] = {
     "a product with a matrix": (lambda x: x @ np.ones((5, 2)), (6, 5), 5),
     "a sum": (np.sum, (3, 4), 12),
     "reversed": (lambda x: x[::-1].copy(), (40,), 1),
+    "a ReLU that is off": (lambda x: np.maximum(x, 0), (20,), 1),
+    "an irregular axis before a regular one": (lambda x: np.where(np.arange(7)[:, None] == ROWS, x, 0.0), (50,), 1),
     "a long window": (lambda x: sliding_window_view(x, 3, axis=0).sum(-1), (60,), 3),
 }
 

@@ -61,6 +61,10 @@ def test_tied_maxima_share_one_gradient(share: list[float], legitimate: bool) ->
 def test_the_scale_of_the_input_does_not_matter(scale: float) -> None:
     for share, legitimate in (([0.0, 0.0, 1.0, 0.0], True), ([1.0, 0.0, 1.0, 0.0], False)):
         assert judged(lambda x: np.max(x, keepdims=True), scale * TIED, np.array(share)) == legitimate
+    # Half of a slope is a convention at a kink only, however near the kink is in absolute terms.
+    for at_zero, beside, legitimate in ((0.5, 1.0, True), (0.0, 0.5, False)):
+        gradient = np.where(RELU > 0, beside, np.where(RELU == 0, at_zero, 0.0))
+        assert judged(lambda x: np.maximum(x, 0), scale * RELU, gradient) == legitimate
 
 
 def test_directions_shift_everything_slabs_and_blocks() -> None:
