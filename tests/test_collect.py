@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crosscheck import collect as module
-from crosscheck.collect import collect, cotangent, elsewhere
+from crosscheck.collect import close_enough, collect, cotangent, elsewhere, point_of
 from crosscheck.doors.functions import from_functions
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
@@ -219,6 +219,23 @@ def test_elsewhere_every_number_has_moved_and_integers_stay() -> None:
     assert (moved != a).all()
     whole = np.arange(3)
     assert elsewhere(whole, rng) is whole
+
+
+# ---------------------------------------------------------------------- two answers that should be equal
+
+
+@pytest.mark.parametrize(("dtype", "given"), [(np.float64, reference), (np.float64, None), (np.float32, reference)])
+def test_two_answers_may_differ_by_rounding_and_no_more(dtype: type, given: Any) -> None:
+    point = point_of(operation(dtype, given), None, 0)
+    g = point.operation.gradients(point.cotangent.astype(dtype))["w"]
+    unit, size = UNIT[np.dtype(dtype)], np.abs(g).max()
+    assert close_enough(point, "w", g, g)
+    assert close_enough(point, "w", g + unit * size, g)
+    assert not close_enough(point, "w", g + 1e5 * unit * size, g)
+    assert not close_enough(point, "w", g.T, g)
+    lost = np.full_like(g, np.nan)
+    assert close_enough(point, "w", lost, lost)
+    assert not close_enough(point, "w", lost, g)
 
 
 # ---------------------------------------------------------------------- conventions
