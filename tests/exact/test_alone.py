@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
+from crosscheck.exact import alone
 from crosscheck.exact.run import exact_run
 from tests.operations import SQUARE, one
 
 Array = np.ndarray
-Arrays = dict[str, Array]
-
 
 EXTENDED = np.finfo(np.longdouble).nmant > 52
 
@@ -27,9 +29,32 @@ def test_without_a_reference_longdouble_shows_that_nothing_rounds() -> None:
     assert np.array_equal(wrong.gradients["x"], 2 * wrong.cotangent * wrong.inputs["x"])
 
 
-def test_without_a_reference_it_says_what_is_missing() -> None:
-    run = exact_run(one(np.tanh, lambda g, x: (g * (1 - np.tanh(x) ** 2),), None, (3, 4)), seed=0)
+def reason(forward: Callable[[Array], Any], slope: Callable[[Array], Any] = np.ones_like) -> str:
+    run = exact_run(one(forward, lambda g, x: (g * slope(x),), None, (3, 4)), seed=0)
     assert not run.applies
     assert run.reason.startswith("there is no reference")
-    double = one(lambda x: x.astype(np.float64), lambda g, x: (g,), None, (3, 4))
-    assert exact_run(double, seed=0).reason.startswith("there is no reference")
+    return run.reason
+
+
+@pytest.mark.skipif(not EXTENDED, reason="longdouble is double here")
+def test_without_a_reference_it_says_what_is_missing() -> None:
+    def strict(x: Array) -> Array:
+        if x.dtype != np.float64:
+            raise ValueError("x must be float64")
+        return x
+
+    assert "float64 and longdouble differ" in reason(np.exp, np.exp)
+    assert "another dtype" in reason(lambda x: x.astype(np.float64))
+    assert "x must be float64" in reason(strict)
+    assert "no exact difference" in reason(lambda x: x**3)
+
+
+@pytest.mark.skipif(not EXTENDED, reason="longdouble is double here")
+def test_a_large_operation_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alone, "LONGDOUBLE_LIMIT", 11)
+    assert "too large" in reason(lambda x: x * x)
+
+
+def test_where_longdouble_is_double_nothing_can_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alone, "LONG", np.dtype(np.float64))
+    assert "no wider" in reason(lambda x: x * x)
