@@ -254,10 +254,9 @@ def test_witnesses_exact_points_and_reasons_can_be_left_out(inputs: dict[str, Ar
     assert "not asked for" in result.not_exact
 
 
-def test_that_a_forward_overflows_far_away_is_no_news() -> None:
+def test_a_forward_that_warns_of_an_overflow_is_no_news() -> None:
     def overflowing(x: Array) -> Array:
-        if np.abs(x).max() > 4:
-            warnings.warn("overflow", RuntimeWarning, stacklevel=1)
+        warnings.warn("overflow", RuntimeWarning, stacklevel=1)
         return np.exp(x * x * 50)
 
     x = np.array([0.1, 0.5, 1.0])
