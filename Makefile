@@ -101,7 +101,7 @@ programs: $(BIN)/.test
 
 # The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
 JAX_VERSIONS ?= 0.8.0 0.10.2
-JUDGE_TESTS  := tests/test_judge.py tests/test_exact.py tests/test_switches.py tests/test_demo.py
+JUDGE_TESTS  := tests/test_judge.py tests/exact tests/traces tests/lecture/test_demo.py
 jax-versions: $(PINS)
 	mkdir -p build
 	grep -v '^jax' constraints.txt > build/constraints-without-jax.txt
