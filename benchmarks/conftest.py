@@ -1,6 +1,6 @@
 """What the suite adds to pytest-benchmark: a test is one contender, and a group's contenders are timed in turns.
 
-`collect_ignore` keeps `pytest benchmarks` to the convolution core; name benchmarks/around too for the rest.
+`pytest benchmarks` is the convolution core; the rest is collected where benchmarks/around is named.
 """
 
 import os
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from benchmarks.turns import CLOCK, Product, time_in_turns
 from manual import kernels
 from reference.precision import double_precision
 
-collect_ignore = ["around"]
+AROUND = Path(__file__).parent / "around"
 
 Make = Callable[[list[str]], Field]
 PREFIXES = ("OPENBLAS_", "OMP_", "MKL_", "MANUAL_", "XLA_FLAGS", "JAX_")
@@ -37,8 +38,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out benchmarks/around unless it, or something in it, is named."""
+    named = [(config.invocation_params.dir / arg.split("::")[0]).resolve() for arg in config.args]
+    return True if collection_path == AROUND and not any(path.is_relative_to(AROUND) for path in named) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """As many cores for everyone as we have threads: XLA takes as many threads as it finds cores."""
+    """As many cores for everyone as we have threads: XLA takes as many threads as it finds cores.
+
+    And the plugin's warnings stay warnings, that a comparison is of two machines for one; here only, all others are
+    errors as everywhere.
+    """
+    config.addinivalue_line("filterwarnings", "default::pytest_benchmark.logger.PytestBenchmarkWarning")
     if hasattr(os, "sched_setaffinity") and not config.getoption("benchmark_disable"):
         cores = sorted(os.sched_getaffinity(0))[: kernels.num_threads()]
         for task in os.listdir("/proc/self/task"):

@@ -1,21 +1,20 @@
 """How far each convolution engine is from the exact result, by itself and over the definition's distance.
 
-    python -m benchmarks.convolution_errors [FILE.json]
+    python -m benchmarks.convolution_errors [PICTURE.png]
 
 prints the ratios to the definition on the same data, of the root mean squares and of the largest errors, for y and the
 two gradients that sum products, per number of channels and at worst over those that `engine="auto"` relies on. With a
-FILE it writes there how the error of y grows over 1 to 1024 input channels instead, for docs/performance.md. "Exact" is
-the definition in the next wider format.
+PICTURE it draws there how the error of y grows over 1 to 1024 input channels instead, for docs/performance.md. "Exact"
+is the definition in the next wider format. No clock is read here, so this is no benchmark of the suite.
 """
 
-import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import pictures
 from benchmarks.workloads import Workload
 from manual import kernels
 
@@ -136,6 +135,6 @@ def cells(values: Array) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(list(growth()), indent=1), encoding="utf-8")
+        pictures.errors(list(growth())).savefig(sys.argv[1], dpi=110)
     else:
         show_ratios()

@@ -2,12 +2,10 @@
 
 A step is a forward pass, a backward pass and an update by SGD with momentum and weight decay. Every contender holds its
 parameters and velocity and moves them at each call; the learning rate is so small that the numbers stay where they are.
-Before anything is timed, one step of each is compared with ours within the bounds that `crosscheck.training` derives.
+Before anything is timed, one step of each is compared with ours within the bounds of cross-checked training.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from statistics import median
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,9 +13,10 @@ import numpy as np
 import pytest
 
 from benchmarks.contenders import DTYPES, TORCH, Array, Field, Pass, torch
-from crosscheck.cases import lecture_network
-from crosscheck.estimate import HAND, Estimate, compare
-from crosscheck.training import Checked, Judge, step_in_jax
+from crosscheck.evidence.estimate import HAND, Estimate
+from crosscheck.evidence.pair import compare
+from crosscheck.lecture.cases import lecture_network
+from crosscheck.lecture.checked_training import Checked, Judge, step_in_jax
 from manual import LayeredNeuralNetwork, SoftmaxCrossEntropy
 from manual.data import load_digits
 from manual.optimizers import SGD
@@ -53,7 +52,7 @@ def contest(batch: int, dtype: str, names: Sequence[str]) -> Field:
     validate(network, x, target, steps)
     found = Field(dtype, facts={"batch": batch})
     for name in names:
-        found.enter(name, steps[name], **({"parts": where_the_time_goes(network, x, target)} if name == "manual" else {}))
+        found.enter(name, steps[name])
     return found
 
 
@@ -106,29 +105,6 @@ def validate(network: LayeredNeuralNetwork, x: Array, target: Array, steps: dict
                 f"{name} takes another step than ours at {int(pair.disagree.sum())} of {bound.size} parameters, "
                 f"by up to {pair.error:.3g}"
             )
-
-
-def where_the_time_goes(network: LayeredNeuralNetwork, x: Array, target: Array, repeats: int = 30) -> dict[str, float]:
-    """The median seconds of each part of our step, by name, in the order in which they run."""
-    loss, optimizer = SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
-    spent: dict[str, list[float]] = {}
-
-    def timed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        start = time.perf_counter()
-        result = function(*arguments)
-        spent.setdefault(name, []).append(time.perf_counter() - start)
-        return result
-
-    layers = list(enumerate(network.layers))
-    for _ in range(repeats):
-        y = x
-        for place, layer in layers:
-            y = timed(f"forward {place} {type(layer).__name__}", layer.forward, y)
-        g = timed("loss", loss.gradient, y, target)
-        for place, layer in reversed(layers):
-            g = timed(f"backward {place} {type(layer).__name__}", layer.backward, g)
-        timed("update", optimizer.step, network)
-    return {name: median(seconds) for name, seconds in spent.items()}
 
 
 @pytest.fixture
