@@ -4,6 +4,7 @@
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,10 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 import threadpoolctl
+from pytest_benchmark.logger import PytestBenchmarkWarning
 
 from benchmarks.contenders import Field, torch
 from benchmarks.turns import CLOCK, Product, time_in_turns
@@ -45,16 +46,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """As many cores for everyone as we have threads: XLA takes as many threads as it finds cores.
-
-    And the plugin's warnings stay warnings, that a comparison is of two machines for one; here only, all others are
-    errors as everywhere.
-    """
-    config.addinivalue_line("filterwarnings", "default::pytest_benchmark.logger.PytestBenchmarkWarning")
+    """As many cores for everyone as we have threads: XLA takes as many threads as it finds cores."""
     if hasattr(os, "sched_setaffinity") and not config.getoption("benchmark_disable"):
         cores = sorted(os.sched_getaffinity(0))[: kernels.num_threads()]
         for task in os.listdir("/proc/self/task"):
             os.sched_setaffinity(int(task), cores)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish() -> Iterator[None]:
+    """Let the plugin's warnings be warnings: of a comparison of two machines, of nothing to save. Ours are errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", PytestBenchmarkWarning)
+        yield
 
 
 def pytest_report_header() -> list[str]:
@@ -99,10 +103,20 @@ def group(item: Any) -> str:
     return " ".join([item.originalname.removeprefix("test_"), *parameters])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(trylast=True)  # after -k and -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
+    """Name the groups; untimed, one group of each test in benchmarks/around is enough, JAX compiles everyone's."""
+    first: dict[str, str] = {}
+    left_out = []
     for item in items:
         if "in_turns" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(group=group(item), timer=CLOCK))
+            around = item.path.is_relative_to(AROUND) and config.getoption("benchmark_disable")
+            if around and first.setdefault(item.originalname, group(item)) != group(item):
+                left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 class Holder:
@@ -156,7 +170,7 @@ def in_turns(
     --benchmark-min-rounds is the number of undisturbed rounds, --benchmark-max-time the seconds of a contender's calls
     in all of them.
     """
-    option = request.config.getoption
+    options: Any = request.config.option
 
     def run() -> None:
         call = field.contenders[contender].call
@@ -164,12 +178,12 @@ def in_turns(
             benchmark(call)
             return
         if field.timed is None:
-            rounds = option("benchmark_min_rounds")
-            seconds = float(option("benchmark_max_time")) / rounds
+            rounds = options.benchmark_min_rounds
+            seconds = float(options.benchmark_max_time) / rounds
             field.timed = time_in_turns(field.contenders, holder.product(field.dtype), rounds=rounds, seconds=seconds)
         benchmark.extra_info.update(about(field, contender))
         CLOCK.show(field.timed.seconds[contender])
-        with one_thread(option("benchmark_cprofile") is not None):
+        with one_thread(options.benchmark_cprofile is not None):
             benchmark.pedantic(call, rounds=len(field.timed.product))
 
     return run

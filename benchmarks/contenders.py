@@ -70,7 +70,7 @@ class Arrays:
         self.biases = draw(workload.output_channels)
         self.g = draw(workload.batch, workload.output_channels, *workload.output_size)
         self.three = (self.x, self.filters, self.biases)
-        self.stride, self.padding = (workload.stride,) * 2, (workload.padding,) * 2
+        self.stride, self.padding = (workload.stride, workload.stride), (workload.padding, workload.padding)
 
     def forward(self, engine: str) -> tuple[Array, convolution.Saved]:
         return convolution.forward(*self.three, stride=self.stride, padding=self.padding, engine=engine)

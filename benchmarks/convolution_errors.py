@@ -50,8 +50,8 @@ def draw(workload: Workload, seed: int) -> list[Array]:
 
 
 def forward(engine: str, workload: Workload, data: list[Array]) -> tuple[Array, kernels.Saved]:
-    strides, sides = (workload.stride,) * 2, ((workload.padding,) * 2,) * 2
-    return kernels.forward(*data[:3], stride=strides, padding=sides, engine=engine)
+    strides, side = (workload.stride, workload.stride), (workload.padding, workload.padding)
+    return kernels.forward(*data[:3], stride=strides, padding=(side, side), engine=engine)
 
 
 def relative(mine: Array, exact: Array) -> dict[str, float]:
@@ -74,7 +74,7 @@ def growth() -> Iterator[dict[str, Any]]:
     """The error of y by every engine at C_in = 1, 4, ..., 1024, where it can."""
     for dtype in WIDER:
         for engine, kernel in KERNELS:
-            for channels in (4**np.arange(6)).tolist():
+            for channels in (4 ** np.arange(6)).tolist():
                 workload = Workload(1, channels, 8, 12, 12, kernel, padding=(kernel - 1) // 2)
                 data = [array.astype(dtype) for array in draw(workload, channels)]
                 try:
@@ -109,7 +109,9 @@ def over_the_definition(engine: str, kernel: int, channels: tuple[int, int], dty
         except ValueError:
             return None
         exact = results("definition", [array.astype(WIDER[dtype]) for array in data])
-        pairs = [(relative(a, c), relative(b, c)) for a, b, c in zip(mine, results("definition", data), exact, strict=True)]
+        pairs = [
+            (relative(a, c), relative(b, c)) for a, b, c in zip(mine, results("definition", data), exact, strict=True)
+        ]
         found.append([[one[key] / other[key] for key in one] for one, other in pairs])
     return np.max(found, axis=0)
 
@@ -121,7 +123,9 @@ def show_ratios() -> None:
         for engine, kernel in KERNELS:
             for channels in (*((n, n) for n in SQUARE), *WIDE):
                 if engine not in SUMS and (values := over_the_definition(engine, kernel, channels, dtype)) is not None:
-                    print(f"{dtype:<9}{engine:<13}{kernel:<8}{'{} → {}'.format(*channels):<12}{cells(values)}", flush=True)
+                    print(
+                        f"{dtype:<9}{engine:<13}{kernel:<8}{'{} → {}'.format(*channels):<12}{cells(values)}", flush=True
+                    )
                     if channels[0] == channels[1]:
                         worst.setdefault((dtype, engine), []).append(values)
     print(f"\nat worst over {', '.join(map(str, SQUARE))} channels on both sides")

@@ -1,7 +1,7 @@
 """docs/performance.md and its pictures from pytest-benchmark's JSON: `python -m benchmarks.document FILE.json [TO]`.
 
-TO is the folder that gets performance.md and img/, docs/ if it is not named. A section of which the file has no group is
-left out.
+TO is the folder that gets performance.md and img/, docs/ if it is not named. A section of which the file has no group
+is left out.
 """
 
 import sys
@@ -27,7 +27,6 @@ from benchmarks.measured import (
     reached,
     read,
     shared,
-    wanted,
 )
 from benchmarks.tried import TRIED
 
@@ -206,7 +205,9 @@ def missed(found: list[Group]) -> str:
                 parts.append(f"Time: {spent}.")
             if tried := TRIED.get((group.parameters["workload"], group.parameters["direction"])):
                 parts.append(f"Tried: {tried}")
-    words = "Where the time goes: the share of each function's own time on one thread." if parts else "None in this run."
+    words = (
+        "Where the time goes: the share of each function's own time on one thread." if parts else "None in this run."
+    )
     return "\n\n".join([f"## Cells that miss\n\n{words}", *parts])
 
 

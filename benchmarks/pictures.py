@@ -46,9 +46,13 @@ def ratios(found: list[Group]) -> Figure:
             for policy, fill in zip(POLICIES, ("full", "none"), strict=True):
                 values = [group.over(group.name(policy), peer) for group in some]
                 if any(values):
-                    look = {"color": CYCLE[number], "fillstyle": fill, "label": f'"{policy}" / {PEERS[peer]}'}
+                    look: dict[str, Any] = {
+                        "color": CYCLE[number],
+                        "fillstyle": fill,
+                        "label": f'"{policy}" / {PEERS[peer]}',
+                    }
                     heights = [np.nan if value is None else value for value in values]
-                    one.plot(heights, MARKS[number], **look)  # pyright: ignore[reportArgumentType]
+                    one.plot(heights, MARKS[number], **look)
         one.axhline(1, color="0.3", linewidth=1)
         one.set(yscale="log", title=dtype, ylabel="our time / theirs (below 1: we are faster)")
         one.set_yticks([0.05, 0.1, 0.2, 0.5, 1, 2], ["0.05", "0.1", "0.2", "0.5", "1", "2"])
@@ -85,7 +89,11 @@ def growth(found: list[Group]) -> Figure:
         some = [group for group in found if group.parameters["along"] == along]
         for number, group in enumerate(some):
             sizes, times = zip(*((int(name), group.milliseconds(name)) for name in group.records), strict=True)
-            look = {"marker": MARKS[number], "color": CYCLE[number], "label": group.parameters["engine"]}
+            look: dict[str, Any] = {
+                "marker": MARKS[number],
+                "color": CYCLE[number],
+                "label": group.parameters["engine"],
+            }
             one.plot(sizes, np.array(times) / times[0], **look)
             one.plot(sizes, np.array(sizes) / sizes[0], color="0.3", linewidth=0.8, linestyle=":")
         one.set(xscale="log", yscale="log", xlabel=f"{along}, times the smallest", title=f"growth with the {along}")
@@ -102,9 +110,9 @@ def speed(found: list[Group]) -> Figure:
     for one, group in zip(axes, found, strict=False):
         for name in group.records:
             number = engines.index(name)
-            look = {"color": CYCLE[number], "markersize": 9, "label": name}
+            look: dict[str, Any] = {"color": CYCLE[number % len(CYCLE)], "markersize": 9, "label": name}
             error = group.info(name)["rms"]
-            one.plot(group.milliseconds(name), error, MARKS[number], **look)  # pyright: ignore[reportArgumentType]
+            one.plot(group.milliseconds(name), error, MARKS[number], **look)
         one.set(title=f"{group.title}, {group.dtype}", xlabel="ms of a forward pass", xlim=(0, None), ylim=(0, None))
         one.set_ylabel("error of y, root mean square\nover that of y")
         one.legend(fontsize="small")
@@ -122,7 +130,12 @@ def errors(found: list[dict[str, Any]]) -> Figure:
                 lines.setdefault(name, []).append((row["channels"], row["rms"]))
         for number, (name, points) in enumerate(lines.items()):
             dashes = "-" if number < len(CYCLE) else "--"
-            look = {"marker": MARKS[number], "color": CYCLE[number % len(CYCLE)], "linestyle": dashes, "label": name}
+            look: dict[str, Any] = {
+                "marker": MARKS[number],
+                "color": CYCLE[number % len(CYCLE)],
+                "linestyle": dashes,
+                "label": name,
+            }
             one.plot(*zip(*points, strict=True), **look)
         one.set(xscale="log", yscale="log", xlabel="input channels", title=dtype)
         one.set_ylabel("error of y, root mean square over that of y")

@@ -1,4 +1,6 @@
-"""The convolution core: a group per workload, dtype and direction; our choice, our engines, JAX and PyTorch in turns."""
+"""The convolution core, a group per workload, dtype and direction: our choice, our engines, JAX and PyTorch."""
+
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("workload", WORKLOADS)
         metafunc.parametrize("dtype", DTYPES)
         metafunc.parametrize("direction", DIRECTIONS)
-        metafunc.parametrize("contender", [*POLICIES, *metafunc.config.getoption("engine"), "jax", TORCH])
+        engines: Any = metafunc.config.getoption("engine", None)  # unknown where benchmarks/ is not named
+        metafunc.parametrize("contender", [*POLICIES, *(engines or ()), "jax", TORCH])
 
 
 @pytest.fixture

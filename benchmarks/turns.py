@@ -103,7 +103,7 @@ def burst(contender: Contender, seconds: float) -> float:
 
 
 class Clock:
-    """A clock for pytest-benchmark that goes by rounds already measured: the plugin reads it before and after a round."""
+    """A clock for pytest-benchmark that goes by rounds already measured: the plugin reads it around each of its."""
 
     __name__ = "rounds_in_turns"
 

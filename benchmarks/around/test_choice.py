@@ -9,14 +9,10 @@ from benchmarks.contenders import DTYPES, Arrays, Field, contest
 from benchmarks.workloads import CHOICES
 
 PRECISE = ("small", "gemm", "pointwise", "winograd2x2", "winograd4x2", "transform")
-UNTIMED = 6  # of that many groups one is validated where none is timed: JAX compiles each
 
 
 @pytest.fixture
-def field(validated, request: pytest.FixtureRequest, workload: str, dtype: str) -> Field:
-    if request.config.getoption("benchmark_disable") and list(CHOICES).index(workload) % UNTIMED:
-        pytest.skip("untimed, and like its neighbours")
-
+def field(validated, workload: str, dtype: str) -> Field:
     def make(names: list[str]) -> Field:
         found = contest(CHOICES[workload], "both", dtype, names)
         chosen = Arrays(CHOICES[workload], dtype).forward("auto")[1].kernel.engine

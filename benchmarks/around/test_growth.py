@@ -5,15 +5,11 @@ import pytest
 from benchmarks.contenders import Field, contest
 from benchmarks.workloads import GROWING
 
-FACTORS = ("1", "2", "4", "8", "16", "32", "64")
-UNTIMED = 4  # the largest factor that is validated where nothing is timed
+FACTORS = ("1", "4", "16", "64")
 
 
 @pytest.fixture
-def field(validated, request: pytest.FixtureRequest, engine: str, along: str, contender: str) -> Field:
-    if request.config.getoption("benchmark_disable") and int(contender) > UNTIMED:
-        pytest.skip("untimed, and like the smaller ones")
-
+def field(validated, engine: str, along: str) -> Field:
     def make(names: list[str]) -> Field:
         found = Field("float32")
         for name in names:
