@@ -85,7 +85,7 @@ def versions() -> dict[str, str]:
 @cache
 def blas() -> str:
     """NumPy's, with its kernels and threads."""
-    np.ones((2, 2)) @ np.ones((2, 2))
+    _ = np.ones((2, 2)) @ np.ones((2, 2))  # which loads it
     found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
     return "; ".join(
         f"{one['internal_api']} {one['version']}, {one.get('architecture', 'unknown')} kernels, "

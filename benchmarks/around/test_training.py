@@ -5,14 +5,14 @@ parameters and velocity and moves them at each call; the learning rate is so sma
 Before anything is timed, one step of each is compared with ours within the bounds of cross-checked training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from benchmarks.contenders import DTYPES, TORCH, Array, Field, Pass, torch
+from benchmarks.contenders import DTYPES, TORCH, Array, Field, torch
 from crosscheck.evidence.estimate import HAND, Estimate
 from crosscheck.evidence.pair import compare
 from crosscheck.lecture.cases import lecture_network
@@ -56,7 +56,7 @@ def contest(batch: int, dtype: str, names: Sequence[str]) -> Field:
     return found
 
 
-def torch_step(network: LayeredNeuralNetwork, x: Array, target: Array) -> Pass:
+def torch_step(network: LayeredNeuralNetwork, x: Array, target: Array) -> Callable[[], Array]:
     """The same network and optimizer in PyTorch, from the same parameters."""
     nn = torch.nn
     dtype = torch.float32 if x.dtype == np.float32 else torch.float64
@@ -82,7 +82,7 @@ def torch_step(network: LayeredNeuralNetwork, x: Array, target: Array) -> Pass:
     return step
 
 
-def validate(network: LayeredNeuralNetwork, x: Array, target: Array, steps: dict[str, Pass]) -> None:
+def validate(network: LayeredNeuralNetwork, x: Array, target: Array, steps: dict[str, Callable[[], Array]]) -> None:
     """Compare everyone's first step with JAX's, which carries the bounds."""
     seen: list[Step] = []
     twin, loss, optimizer = network.astype(network.dtype), SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
