@@ -54,7 +54,8 @@ def measure(*arguments: str, planted: str = "") -> subprocess.CompletedProcess[s
 
 def test_a_run_keeps_the_ratio_of_its_rounds_and_makes_the_document(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
-    done = measure(f"{CELL}auto]", f"{CELL}jax]", f"--benchmark-json={file}")
+    small = "from benchmarks import turns; turns.SIDE = 256"
+    done = measure(f"{CELL}auto]", f"{CELL}jax]", f"--benchmark-json={file}", planted=small)
     assert done.returncode == 0, done.stdout
     (group,) = core(read(file))
     ours, theirs = (group.records[name]["stats"]["data"] for name in ("auto", "jax"))
