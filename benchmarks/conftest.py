@@ -26,8 +26,6 @@ AROUND = Path(__file__).parent / "around"
 
 Make = Callable[[list[str]], Field]
 PREFIXES = ("OPENBLAS_", "OMP_", "MKL_", "MANUAL_", "XLA_FLAGS", "JAX_")
-# A comparison of two machines, or nothing to save: warnings in this folder, where any other is an error as everywhere.
-PLUGIN_WARNINGS = "default::pytest_benchmark.logger.PytestBenchmarkWarning"
 CONTENDER = "contender"  # the parameter that is not part of the group's name
 
 
@@ -49,19 +47,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_configure(config: pytest.Config) -> None:
     """As many cores for everyone as we have threads: XLA takes as many threads as it finds cores."""
-    config.addinivalue_line("filterwarnings", PLUGIN_WARNINGS)
+    # A comparison of two machines, or nothing to save: warnings of the plugin; any other is an error as everywhere.
+    warnings.simplefilter("default", PytestBenchmarkWarning)
     if hasattr(os, "sched_setaffinity") and not config.getoption("benchmark_disable"):
         cores = sorted(os.sched_getaffinity(0))[: kernels.num_threads()]
         for task in os.listdir("/proc/self/task"):
             os.sched_setaffinity(int(task), cores)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish() -> Iterator[None]:
-    """As PLUGIN_WARNINGS says: here the plugin speaks after pytest's own filters have gone."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("default", PytestBenchmarkWarning)
-        yield
 
 
 def pytest_report_header() -> list[str]:

@@ -216,7 +216,8 @@ def profile(group: Group, name: str) -> str:
     spent: dict[str, float] = {}
     for one in group.records.get(name, {}).get("cprofile", ()):
         path, _, function = one["function_name"].rpartition(":")
-        short = f"{Path(path.rpartition(':')[0]).stem}.{function.split('(')[-1].rstrip(')')}" if path else function
+        name = function.partition("(")[2].removesuffix(")")
+        short = f"{Path(path).stem}.{name}" if path.endswith(".py") else name or one["function_name"]
         spent[short] = spent.get(short, 0.0) + one["tottime"]
     whole = sum(spent.values())
     parts = sorted(spent.items(), key=lambda part: -part[1])[:NAMED]
