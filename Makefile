@@ -58,7 +58,7 @@ TIMED   := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=$(THREAD
 	MKL_NUM_THREADS=$(THREADS) MANUAL_NUM_THREADS=$(THREADS)
 bench: $(BIN)/.test
 	mkdir -p build
-	$(TIMED) $(BIN)/python -m pytest $(BENCH) --benchmark-only --benchmark-min-rounds=$(ROUNDS) \
+	$(TIMED) $(BIN)/python -m pytest $(BENCH) --benchmark-only --benchmark-min-rounds=$(ROUNDS) --benchmark-max-time=0.3 \
 	  --benchmark-cprofile=tottime --benchmark-cprofile-loops=20 --benchmark-json=build/benchmarks.json
 	$(BIN)/python -m benchmarks.document build/benchmarks.json
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks import contenders
+from benchmarks.around.test_layers import WORKS
+from benchmarks.around.test_layers import contest as contest_of_layer
 from benchmarks.workloads import Workload
 from reference.precision import double_precision
 
@@ -68,6 +70,27 @@ def test_an_engine_beyond_its_bound_is_caught(monkeypatch: pytest.MonkeyPatch) -
     same = Workload(1, 3, 4, 9, 9, kernel=3, padding=1)
     with pytest.raises(ValueError, match=r"result 0 differs .* by winograd4x4"):
         contenders.contest(same, "forward", "float32", ["winograd4x4"])
+
+
+@pytest.mark.parametrize("layer", ["ReLU (8, 64, 56, 56)", "sigmoid (8, 64, 56, 56)"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_wrong_result_of_another_layer_is_caught(layer: str, number: int) -> None:
+    """By the smallest power of ten that the bound does not allow, in the output and in the gradient."""
+    work = WORKS[layer]
+
+    def ours(*arrays: Any) -> Any:
+        y, saved = work.ours(*arrays)
+        y = y.copy()
+        y.flat[-1] += 1e-5 * (number == 0)
+        return y, saved
+
+    def backward(*arguments: Any) -> Any:
+        (gradient,) = (result.copy() for result in work.backward(*arguments))
+        gradient.flat[-1] += 1e-5 * (number == 1)
+        return (gradient,)
+
+    with pytest.raises(ValueError, match=f"result {number} differs in 1 of"):
+        contest_of_layer(work._replace(ours=ours, backward=backward), "float32", ["manual"])
 
 
 def test_another_dtype_is_caught() -> None:
