@@ -1,8 +1,11 @@
 """The test suite on every version that the project says it supports (`make versions`).
 
-The oldest of everything runs on the oldest Python: each dependency at the lower end of its range in pyproject.toml.
-The newest runs on every Python from there on that this machine has: whatever JAX and NumPy the registry offers to that
-Python, inside the range or not, so that a release which the range leaves out is seen before someone asks for it.
+The oldest run on the oldest Python: every dependency at the lower end of its range in pyproject.toml. The newest run on
+every Python from there on that this machine has: whatever JAX and NumPy the registry offers to that Python, inside the
+range or not, so that a release which the range leaves out is seen before someone asks for it. It fails then, even where
+its tests pass: the range is to be widened.
+
+Other packages are those of constraints.txt, but for what is compiled against NumPy or made for one JAX.
 
     python tools/versions.py [--only NAME] [pytest's arguments]
 """
@@ -19,19 +22,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 from environments import PIP, ROOT, constraints_without, environment, project, requirements, run
+from packaging.requirements import Requirement
 
 BUILD = ROOT / "build" / "versions"
-# What is varied, and what must fit it: jaxlib and the packages compiled against NumPy.
-VARIED = {"jax", "numpy"}
-FITTED = {*VARIED, "jaxlib", "ml_dtypes", "scipy", "contourpy", "matplotlib"}
+WATCHED = ("jax", "numpy")
+FITTED = {*WATCHED, "jaxlib", "ml_dtypes", "scipy", "contourpy", "matplotlib"}  # what must fit those two
 
 
 class Row(NamedTuple):
-    """One environment: its name, the interpreter that makes it, and what is asked of the varied packages."""
+    """One environment.
+
+    Args:
+        name: also its folder's.
+        python: the interpreter that makes it.
+        dependencies: of the project, as they are asked for.
+        free: the packages that constraints.txt does not decide.
+    """
 
     name: str
     python: Path
-    varied: list[str]
+    dependencies: list[str]
+    free: set[str]
 
 
 def main() -> None:
@@ -50,13 +61,19 @@ def rows() -> list[Row]:
     found = pythons()
     if not found:
         sys.exit("this machine has no Python that the project supports")
-    declared = requirements(project()["project"]["dependencies"])
-    oldest = [f"{name}=={lower_end(str(declared[name].specifier))}" for name in sorted(VARIED)]
+    declared = dependencies()
+    oldest = [f"{name}=={lower_end(str(requirement.specifier))}" for name, requirement in declared.items()]
+    newest = [name if name in WATCHED else str(requirement) for name, requirement in declared.items()]
     first, *_ = found
     return [
-        Row(f"{first}-oldest", found[first], oldest),
-        *(Row(f"{version}-newest", python, sorted(VARIED)) for version, python in found.items()),
+        Row(f"{first}-oldest", found[first], oldest, FITTED | declared.keys()),
+        *(Row(f"{version}-newest", python, newest, FITTED) for version, python in found.items()),
     ]
+
+
+def dependencies() -> dict[str, Requirement]:
+    """The project's, by name."""
+    return requirements(project()["project"]["dependencies"])
 
 
 def lower_end(specifier: str) -> str:
@@ -95,30 +112,26 @@ def version_of(python: Path) -> tuple[int, ...] | None:
 
 def result(row: Row, arguments: list[str]) -> tuple[str, bool]:
     """Make an environment, run pytest there, and say in a line what ran and whether it passed."""
-    print(f"== {row.name}: {' '.join(row.varied)}", flush=True)
-    config = project()
-    others = [str(r) for name, r in requirements(config["project"]["dependencies"]).items() if name not in VARIED]
-    constraints = constraints_without(FITTED, BUILD / "constraints.txt")
-    wanted = [*others, *config["dependency-groups"]["test"], *row.varied]
+    print(f"== {row.name}: {' '.join(row.dependencies)}", flush=True)
+    constraints = constraints_without(row.free, BUILD / f"{row.name}.txt")
+    wanted = [*row.dependencies, *project()["dependency-groups"]["test"]]
     python = environment(BUILD / row.name, row.python, constraints, wanted)
     run(python, *PIP, "--no-deps", "--editable", ROOT)
-    done = subprocess.run([python, "-m", "pytest", *arguments], cwd=ROOT, check=False)
+    passed = subprocess.run([python, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode == 0
     versions = installed(python)
-    outside = [f"{name} {v}" for name, v in versions.items() if v not in declared_range(name)]
-    notes = f"; outside the stated range: {', '.join(outside)}" if outside else ""
+    outside = [
+        f"{name} {version}" for name, version in versions.items() if version not in dependencies()[name].specifier
+    ]
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
-    passed = done.returncode == 0
+    notes = f"; outside the stated range: {', '.join(outside)}" if outside else ""
     return f"Python {row.name}: {said}: {'passed' if passed else 'FAILED'}{notes}", passed and not outside
 
 
 def installed(python: Path) -> dict[str, str]:
-    code = f"from importlib.metadata import version\nfor n in {sorted(VARIED)}: print(n, version(n))"
+    """The versions that are watched, in that interpreter's environment."""
+    code = f"from importlib.metadata import version\nfor name in {WATCHED}: print(name, version(name))"
     said = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
     return dict(line.split() for line in said.splitlines())
-
-
-def declared_range(name: str):
-    return requirements(project()["project"]["dependencies"])[name].specifier
 
 
 if __name__ == "__main__":
