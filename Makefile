@@ -10,7 +10,8 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help crosscheck test lint format lecture mutants checkers jax-versions bench peers bench-smoke bench-judge programs clean
+.PHONY: help crosscheck test lint format lecture mutants programs judge-alone checkers versions bench peers bench-smoke \
+	bench-judge clean
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -21,7 +22,8 @@ help:
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
 	@echo "make programs     5,000 random programs through the judge, right and with a mistake (COUNT=, SEED=, JOBS=)"
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
-	@echo "make jax-versions test the judge on the oldest and the newest JAX that it supports"
+	@echo "make judge-alone  the judge's own tests, where there is nothing but a wheel of the judge"
+	@echo "make versions     the suite on the oldest and the newest JAX and NumPy, on every Python here (ONLY=, TESTS=)"
 	@echo "make bench-judge  measure what a check costs"
 	@echo "make bench        time everything beside its peers (pytest-benchmark); writes docs/performance.md"
 	@echo "make peers        install PyTorch and autograd, to be timed and compared with"
@@ -108,19 +110,13 @@ SEED  ?= 0
 programs: $(BIN)/.test
 	$(BIN)/python -m tests.programs --count $(COUNT) --seed $(SEED) $(if $(JOBS),--jobs $(JOBS))
 
-# The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
-JAX_VERSIONS ?= 0.8.0 0.10.2
-JUDGE_TESTS  := tests/test_judge.py tests/exact tests/traces tests/lecture/test_demo.py
-jax-versions: $(PINS)
-	mkdir -p build
-	grep -v '^jax' constraints.txt > build/constraints-without-jax.txt
-	for version in $(JAX_VERSIONS); do \
-	  test -x build/jax-$$version/bin/python || $(PYTHON) -m venv build/jax-$$version || exit 1; \
-	  build/jax-$$version/bin/python -m pip install --quiet --constraint build/constraints-without-jax.txt \
-	    "jax==$$version" "jaxlib==$$version" click rich platformdirs threadpoolctl numpy pytest || exit 1; \
-	  echo "== JAX $$version"; \
-	  build/jax-$$version/bin/python -m pytest -q $(JUDGE_TESTS) || exit 1; \
-	done
+# The judge without our layers: a wheel of it, an environment of its own, and its own tests.
+judge-alone: $(BIN)/.test
+	$(BIN)/python tools/judge_alone.py -q
+
+# Environments of their own, in build/versions: ONLY=oldest makes those whose name contains it, TESTS= names the tests.
+versions: $(BIN)/.test
+	$(BIN)/python tools/versions.py $(if $(ONLY),--only $(ONLY)) -q $(TESTS)
 
 # The planted mistakes through other gradient checkers too; writes docs/checkers.md. Needs torch and autograd.
 checkers: peers

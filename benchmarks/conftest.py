@@ -5,7 +5,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -184,7 +184,7 @@ def in_turns(
 
 
 @contextmanager
-def one_thread(alone: bool) -> Iterator[None]:
+def one_thread(alone: bool) -> Generator[None]:
     """For a profile, which sees the others' work as waiting; no time is taken any more."""
     if not alone:
         yield

@@ -3,7 +3,8 @@
     result = crosscheck.check_layer(layer, x)
     assert result, result
 
-Names are loaded when first used, so that importing `crosscheck` imports neither JAX nor the layers.
+Names are loaded when first used, so that importing `crosscheck` imports neither JAX nor the layers. `__version__` is
+that of the installed package, which pyproject.toml states.
 """
 
 from importlib import import_module
@@ -41,10 +42,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("crosscheck")
     if name not in HOMES:
         raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
     return getattr(import_module(HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *HOMES])
+    return sorted([*globals(), *HOMES, "__version__"])

@@ -11,7 +11,7 @@ Implementation"). Its parameters are its layers' parameters, named by position: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
@@ -137,7 +137,7 @@ def walk(layers: Iterable[Layer], prefix: str) -> Iterator[tuple[str, Layer]]:
 
 
 @contextmanager
-def naming(place: int, layer: Layer) -> Iterator[None]:
+def naming(place: int, layer: Layer) -> Generator[None]:
     """Say in an error which layer it comes from."""
     try:
         yield

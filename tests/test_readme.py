@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from manual.kernels import ENGINES
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +47,10 @@ def test_the_engines_are_named() -> None:
         assert {ENGINES[name].exact for name in re.findall(r"`(\w+)`", row[0])} == {row[1] == "yes"}
 
 
-def test_every_path_in_the_readme_exists() -> None:
-    for path in re.findall(r"`([a-z_]+/[a-z_/.]*)`", README) + re.findall(r"\]\(([^)#:]+)\)", README):
-        if not path.startswith("build/"):  # made by a command
-            assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/judge.md"])
+def test_every_path_exists(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [(ROOT / page).parent / link for link in re.findall(r"\]\(([^)#:]+)\)", text)]
+    for path in [*(ROOT / path for path in re.findall(r"`([a-z_]+/[a-z_/.]*)`", text)), *links]:
+        if not path.is_relative_to(ROOT / "build"):  # made by a command
+            assert path.exists(), path

@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits  # pyright: ignore[reportMissingImports]
 
 digits = load_digits()
 arrays = {"images": digits.images.astype(np.uint8), "labels": digits.target.astype(np.uint8)}

@@ -28,7 +28,7 @@ def healthy(rng: np.random.Generator) -> Operation:
 
 def parts(values: Arrays) -> tuple[Array, convolution.Saved]:
     """The pre-activation and what the convolution saved."""
-    z, saved = convolution.forward(*(values[k] for k in NAMES), **HYPER)  # type: ignore[arg-type]
+    z, saved = convolution.forward(*(values[k] for k in NAMES), **HYPER)
     return z, saved
 
 

@@ -16,7 +16,7 @@ what is done with them then follows the process again, and even `y == 0.1` round
 float32 first: take them out with `numpy.asarray` or `item()`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import jax
@@ -25,7 +25,7 @@ __all__ = ["double_precision"]
 
 
 @contextmanager
-def double_precision() -> Iterator[None]:
+def double_precision() -> Generator[None]:
     """Let float64 arrays be float64 in JAX: `with double_precision():`, or as a decorator.
 
     Holds for the calling thread only, nests, and leaves the setting as it was found, also when an

@@ -32,7 +32,7 @@ engine.
 `pointwise` and `small` sum as `gemm` does. At 1024 channels `winograd4x2` reaches 5, `winograd2x2` 3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -69,7 +69,7 @@ requested: ContextVar[str | None] = ContextVar("requested", default=None)
 
 
 @contextmanager
-def use(engine: str) -> Iterator[None]:
+def use(engine: str) -> Generator[None]:
     """Inside the `with` block every convolution uses this engine or policy, whatever its own
     `engine` argument says.
 

@@ -18,7 +18,7 @@ import itertools
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
 from typing import Any
@@ -202,7 +202,7 @@ def share(total: int, parts: int) -> list[range]:
 
 
 @contextmanager
-def threads(number: int) -> Iterator[None]:
+def threads(number: int) -> Generator[None]:
     """`set_num_threads` for the length of a `with` block; for the whole process, as that is."""
     global _chosen
     before = _chosen

@@ -93,7 +93,7 @@ def test_convolution(
     biases = integers(rng, 8)
     expected = convolved(x, filters, biases, stride, sides, dilation, groups)
     arrays = (a.astype(dtype) for a in (x, filters, biases))
-    y = convolution.forward(*arrays, **hyperparameters)  # pyright: ignore[reportArgumentType]
+    y = convolution.forward(*arrays, **hyperparameters)
     assert y.dtype == dtype
     np.testing.assert_array_equal(y, expected)
 

@@ -63,10 +63,10 @@ own_backward_rule.defvjp(lambda x: (plain(x), None), lambda _, g: (g,))
 CALLS: dict[str, Callable[[Any], Any]] = {
     "jit": jax.jit(plain),
     "jit within jit": jax.jit(lambda x: jax.jit(plain)(x)),
-    "checkpoint": jax.checkpoint(plain),  # pyright: ignore[reportPrivateImportUsage]
+    "checkpoint": jax.checkpoint(plain),
     "custom_jvp": own_forward_rule,
     "custom_vjp": own_backward_rule,
-    "all of them": jax.jit(lambda x: jax.checkpoint(own_backward_rule)(x)),  # pyright: ignore[reportPrivateImportUsage]
+    "all of them": jax.jit(lambda x: jax.checkpoint(own_backward_rule)(x)),
 }
 
 

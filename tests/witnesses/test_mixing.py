@@ -86,7 +86,7 @@ def test_it_returns_new_estimates_and_edits_nothing() -> None:
     first, second = normwise(hand, auto, np.array([False, True, False]))
     assert first is not hand
     assert second is not auto
-    assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))  # pyright: ignore[reportArgumentType]
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
     assert hand.notes == {"mine": 1}
     assert not auto.notes
     assert second.value is auto.value
