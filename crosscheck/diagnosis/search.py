@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,7 +110,7 @@ def diagnose_all(
 
 
 @contextmanager
-def verdict_stands(remarks: list[Remark], names: Mapping[str, Any] | list[str]) -> Iterator[None]:
+def verdict_stands(remarks: list[Remark], names: Mapping[str, Any] | list[str]) -> Generator[None]:
     """The one place where a failure of the search is caught: it becomes a remark that says what to report."""
     try:
         yield

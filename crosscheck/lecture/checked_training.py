@@ -28,7 +28,8 @@ from crosscheck.evidence.verdict import Verdict
 from crosscheck.floats import UNIT
 from crosscheck.lecture.adapters import twin
 from crosscheck.operation import wide
-from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, EXACT, Note, Rounding
+from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, Rounding
+from crosscheck.rounding.planes import EXACT, Note
 from crosscheck.traces.fingerprint import key_with_constants
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import walk

@@ -17,7 +17,8 @@ from jax.extend import core
 
 from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
-from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, EXACT, Rounding
+from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, Rounding
+from crosscheck.rounding.planes import EXACT
 from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs

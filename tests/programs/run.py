@@ -17,7 +17,7 @@ from __future__ import annotations
 import signal
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -44,7 +44,7 @@ class TooLong(BaseException):
 
 
 @contextmanager
-def at_most(seconds: float | None) -> Iterator[None]:
+def at_most(seconds: float | None) -> Generator[None]:
     """Raises TooLong after that many seconds, where the platform has alarms and this is the main thread."""
     if seconds is None or not hasattr(signal, "SIGALRM"):
         yield
