@@ -25,6 +25,8 @@ SMALLEST_IMAGE = 6  # pixels a side: below it a ring is a blob, and three lines 
 
 
 class LabelledImages(NamedTuple):
+    """Images and the class of each."""
+
     images: NDArray[np.floating[Any]]  # (N, C, H, W)
     labels: NDArray[np.int64]  # (N,)
 

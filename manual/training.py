@@ -57,6 +57,8 @@ class TrainingDiverged(ArithmeticError):
 
 
 class Evaluation(NamedTuple):
+    """What `evaluate` found."""
+
     loss: float
     accuracy: float  # the share of samples whose largest output is at the label; NaN where targets are not labels
 

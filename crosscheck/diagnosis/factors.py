@@ -39,6 +39,8 @@ class Reading(NamedTuple):
 
 
 class Product(NamedTuple):
+    """A product of sizes, the sizes' names, and how far-fetched it is."""
+
     value: float
     names: tuple[str, ...]
     cost: float

@@ -128,7 +128,6 @@ class Calls:
 
 def real(value: Any, who: str, wanted: str) -> None:
     """Raise, in the operation's words, unless `value` is an array of real numbers."""
-
     as_array(value, who, wanted)
 
 

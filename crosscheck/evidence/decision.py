@@ -67,6 +67,8 @@ class Entries(NamedTuple):
 
 
 class Rule(NamedTuple):
+    """One row of the table: what it says, and what it makes of the entries."""
+
     sentence: str
     apply: Callable[[Case, Entries], Entries]
 

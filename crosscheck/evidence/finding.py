@@ -21,4 +21,5 @@ class Finding:
     fails: bool
 
     def to_dict(self) -> dict[str, Any]:
+        """The finding, in types that JSON knows."""
         return {"kind": self.kind, "explanation": self.explanation, "fails": self.fails}

@@ -63,6 +63,7 @@ class GradientResult:
 
     @property
     def passed(self) -> bool:
+        """Whether the verdict is `agree`."""
         return self.verdict == "agree"
 
     def __bool__(self) -> bool:
@@ -90,6 +91,7 @@ class GradientResult:
 
     @property
     def remarks(self) -> tuple[str, ...]:
+        """What else is to be said of it, in sentences."""
         return self.decided.remarks
 
     @property
@@ -123,6 +125,7 @@ class GradientResult:
         return float("nan") if self.judged_by is None else self.judged_by.bound
 
     def to_dict(self) -> dict[str, Any]:
+        """This gradient's part of `Result.to_dict`."""
         return {
             "name": self.name,
             "shape": list(self.shape),
@@ -205,6 +208,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Whether the verdict is `agree`."""
         return self.verdict == "agree"
 
     def __bool__(self) -> bool:

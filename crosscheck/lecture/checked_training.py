@@ -222,6 +222,8 @@ class Judge:
 
 
 class Program(NamedTuple):
+    """A compiled training step with its bounds, and the primitives whose bound is only estimated."""
+
     compiled: Callable[..., Any]
     weak: set[str]
 

@@ -107,6 +107,8 @@ def overwritten(g: Array, values: Arrays) -> Arrays:
 
 
 class Demonstration(NamedTuple):
+    """A mistake in words, the backward pass that makes it, and the operation whose backward it is."""
+
     sentence: str
     backward: Callable[[Array, Arrays], Arrays]
     operation: Callable[[np.random.Generator], Operation] = healthy

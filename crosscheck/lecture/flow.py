@@ -28,6 +28,8 @@ ALLOWED_SATURATION = 0.5  # of the units
 
 
 class Remark(NamedTuple):
+    """What is worth saying of a gradient on its way."""
+
     text: str
     broken: bool  # whether something is wrong, not only worth seeing
 

@@ -57,6 +57,8 @@ NAMED = 0.9
 
 
 class Outcome(NamedTuple):
+    """What the judge made of one mutant: what it said, and how long that took."""
+
     caught: bool
     named: bool
     said: str

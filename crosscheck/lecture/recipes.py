@@ -26,6 +26,8 @@ BATCH = 32
 
 
 class Split(NamedTuple):
+    """What is trained on, what is looked at after every epoch, and what is held out to the end."""
+
     train: LabelledImages
     validation: LabelledImages
     test: LabelledImages
@@ -56,6 +58,8 @@ def patterns(seed: int = 0, dtype: DTypeLike = np.float64) -> Split:
 
 
 class Recipe(NamedTuple):
+    """How the lecture's network is trained on one kind of images."""
+
     split: Callable[[int, DTypeLike], Split]
     epochs: int
     shifts: bool  # whether copies of the training images, moved by a pixel, are trained on too

@@ -13,6 +13,7 @@ from jax import lax
 from jax.extend import core
 
 from crosscheck.rounding.planes import Note, dense
+from crosscheck.traces.scans import scan_sizes
 from crosscheck.traces.walk import Algebra, walk
 
 
@@ -36,12 +37,12 @@ def cond_rule(a: Algebra, eqn: core.JaxprEqn, x: list[Any], notes: list[Note]) -
 
 def scan_rule(a: Algebra, eqn: core.JaxprEqn, x: list[Any], notes: list[Note]) -> tuple[list[Any], list[Note]]:
     p = eqn.params
-    first, second = p["num_consts"], p["num_consts"] + p["num_carry"]
+    first, k = scan_sizes(p)
+    second = first + k
     planes = [dense(v, n) for v, n in zip(x, notes, strict=True)]
 
     def step(carry: Any, xs: Any) -> Any:
         outs, out_planes = inside(a, p["jaxpr"], x[:first] + carry[0] + xs[0], planes[:first] + carry[1] + xs[1])
-        k = p["num_carry"]
         return (outs[:k], out_planes[:k]), (outs[k:], out_planes[k:])
 
     carry, ys = lax.scan(

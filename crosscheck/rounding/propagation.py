@@ -114,6 +114,7 @@ ELEMENTWISE = frozenset(
         "erf_inv",
         "pow",
         "square",
+        "one_minus_square",  # from JAX 0.12 on, in the derivative of tanh
         "atan2",
         "lgamma",
         "digamma",

@@ -72,6 +72,8 @@ class Adjoint(NamedTuple):
 
 
 class Program(NamedTuple):
+    """A compiled forward and VJP with bounds, and the primitives whose bound is only estimated."""
+
     run: Callable[..., Any]
     weak: set[str]
 

@@ -216,6 +216,8 @@ class Differences:
 
 
 class GroupResult(NamedTuple):
+    """What differences say of one group of entries that are moved together."""
+
     value: Array
     bound: Array
     kink: Array

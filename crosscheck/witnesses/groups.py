@@ -40,6 +40,8 @@ class AxisPlan(NamedTuple):
 
 
 class Plan(NamedTuple):
+    """Which entries of x can be moved together, because they reach different entries of y."""
+
     x_shape: tuple[int, ...]
     y_shape: tuple[int, ...]
     axes: tuple[AxisPlan, ...]

@@ -252,7 +252,6 @@ def test_large_complex_arguments_do_not_overflow(name: str) -> None:
 
 def test_every_operation_is_in_the_table() -> None:
     """A file with a forward and a backward and no case here fails."""
-
     folder = Path(manual.__file__).parent
     modules = {path.stem for path in folder.glob("*.py") if "\ndef backward(" in path.read_text(encoding="utf-8")}
     assert modules == {case.operation for case in CASES.values()}
