@@ -53,6 +53,7 @@ class Run:
         self.seed, self.amplitude, self.step = seed, amplitude, step
         self.number: Any = 0  # of the equation
         self.flips: list[Any] = []
+        self.entries: dict[tuple[int, ...], Any] = {}  # of this run alone: a loop's body is another trace
 
     def inside(self, step: Any) -> Run:
         """The run in the body of a loop: the equations there keep their numbers in every step."""
@@ -70,20 +71,22 @@ class Run:
     def drawn(self, like: Any, part: int) -> Any:
         """Random signs for every copy of every entry; in a loop, one draw for all steps plus one for each."""
         shape, dtype = jnp.shape(like), jnp.abs(like).dtype
-        keys = [draws.keyed(self.seed, self.number, part)]
-        if self.step is not None:
-            keys.append(draws.keyed(self.seed, self.number, part, self.step))
-        return sum(draws.signs(draws.words(key, shape), self.copies, dtype) for key in keys)
+        if shape not in self.entries:
+            self.entries[shape] = draws.entries(shape)
+        key = draws.sum_of(self.seed, draws.keyed(self.number, part))
+        keys = [key] if self.step is None else [key, draws.sum_of(draws.keyed(self.step, 1), key)]
+        return sum(draws.signs(draws.mixed(self.entries[shape] + k), self.copies, dtype) for k in keys)
 
     def perturbed(self, value: Any, copies: Any, size: Any, part: int) -> Any:
         """`copies`, each entry moved by amplitude · size, up or down."""
         if size is None:
             return copies
-        scaled = jnp.asarray(self.amplitude).astype(jnp.abs(value).dtype) * size.astype(jnp.abs(value).dtype)
+        dtype = jnp.abs(value).dtype
+        scaled = jnp.where(size < jnp.inf, jnp.asarray(self.amplitude).astype(dtype) * size.astype(dtype), 0.0)
         noise = scaled * self.drawn(value, part)
         if jnp.iscomplexobj(value):
             noise = lax.complex(noise, scaled * self.drawn(value, part + 100))
-        return (value if copies is None else copies) + jnp.where(jnp.isfinite(noise), noise, 0.0)
+        return (value if copies is None else copies) + noise
 
     def constant(self, value: Any) -> Plane:
         """A constant of the program: rounded once, alike wherever it is read, unless it has few digits."""
@@ -135,7 +138,7 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
     moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, sizes, strict=True))]
     if run.free:
         return [Plane(out, m) for out, m in zip(y, moved, strict=True)]
-    sums = terms.carried(eqn, x, y, [standing(p, run) for p in planes])
+    sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit) for p in planes])
     return [Plane(*planes) for planes in zip(y, moved, sums, strict=True)]
 
 
@@ -143,13 +146,6 @@ def disturbed(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Any]:
     """The copies of the operands, with the backward error of an algorithm that is stable backwards."""
     sizes = backward(eqn, [p.value for p in planes], run.unit)
     return [run.perturbed(p.value, p.copies, s, 50 + i) for i, (p, s) in enumerate(zip(planes, sizes, strict=True))]
-
-
-def standing(plane: Plane, run: Run) -> Any:
-    if plane.terms is None or plane.copies is None:
-        return plane.terms
-    spread = jnp.sqrt(jnp.mean(jnp.square(jnp.abs(plane.copies - plane.value)), axis=0))
-    return terms.standing(plane.value, plane.terms, spread)
 
 
 def each(eqn: core.JaxprEqn, x: list[Any], copies: list[Any]) -> list[Any]:
@@ -209,6 +205,5 @@ def fell_otherwise(y: list[Any], otherwise: list[Any], moved: list[Any], lock: s
 
 def entrywise(name: str) -> bool:
     """Whether a primitive's rounding is known entry by entry, and not by norms only."""
-    if name in ("triangular_solve", "tridiagonal_solve"):
-        return True
-    return primitive(name).kind not in (Kind.ALGEBRA, Kind.FOURIER, Kind.UNKNOWN)
+    row = primitive(name)
+    return row.stable == "entries" or row.kind not in (Kind.ALGEBRA, Kind.FOURIER, Kind.UNKNOWN)

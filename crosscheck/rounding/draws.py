@@ -5,7 +5,8 @@ equation has a number, an entry has a number, and a hash of both is 32 bits: one
 sign over √3 has the variance of a rounding error that is uniform in (-u|y|, u|y|), and the same error is drawn wherever
 the same number is asked for.
 
-Works on NumPy's arrays and on JAX's, traced or not: everything is arithmetic modulo 2^32.
+Everything is arithmetic modulo 2^32, on words that may be traced; what does not depend on the program's inputs is done
+with Python's integers, so that it is not compiled.
 """
 
 from __future__ import annotations
@@ -19,34 +20,45 @@ from jax import lax
 
 COPIES = 32  # that one hash has bits for
 SPREAD = 1 / math.sqrt(3)  # the standard deviation of a number uniform in (-1, 1)
-STRIDE = np.uint32(0x9E3779B1)  # odd, near 2^32 over the golden ratio: consecutive counters fall far apart
+STRIDE = 0x9E3779B1  # odd, near 2^32 over the golden ratio: consecutive counters fall far apart
+WORD = 0xFFFFFFFF
 
 
 def mixed(x: Any) -> Any:
     """A bijection of 32-bit words whose every output bit depends on every input bit (C. Wellons, hash-prospector)."""
+    if isinstance(x, int):
+        x = (x ^ x >> 16) * 0x21F0AAAD & WORD
+        x = (x ^ x >> 15) * 0x735A2D97 & WORD
+        return x ^ x >> 15
     x = (x ^ (x >> 16)) * np.uint32(0x21F0AAAD)
     x = (x ^ (x >> 15)) * np.uint32(0x735A2D97)
     return x ^ (x >> 15)
 
 
-def keyed(seed: Any, *counters: Any) -> Any:
-    """A word for a seed and the numbers of an equation, of a step of a loop, of a part."""
-    word = jnp.asarray(seed, jnp.uint32)
-    for counter in counters:
-        word = mixed(word + jnp.asarray(counter, jnp.uint32) * STRIDE + np.uint32(1))
-    return word
+def keyed(number: Any, part: int) -> Any:
+    """A word for the number of an equation, or of a step of a loop, and of a part of it."""
+    if isinstance(number, int):
+        return mixed(mixed(number * STRIDE & WORD) + part & WORD)
+    return mixed(mixed(number * np.uint32(STRIDE)) + np.uint32(part))
 
 
-def words(key: Any, shape: tuple[int, ...]) -> Any:
-    """One word an entry."""
-    entries = jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
-    return mixed(mixed(entries * STRIDE) + key)
+def sum_of(*words: Any) -> Any:
+    """Words added modulo 2^32."""
+    static = sum(w for w in words if isinstance(w, int)) & WORD
+    traced = [w for w in words if not isinstance(w, int)]
+    return sum(traced[1:], traced[0]) + np.uint32(static) if traced else static
+
+
+def entries(shape: tuple[int, ...]) -> Any:
+    """One word an entry, for all that has this shape."""
+    return mixed(lax.iota(jnp.uint32, math.prod(shape)).reshape(shape) * np.uint32(STRIDE))
 
 
 def signs(bits: Any, copies: int, dtype: Any) -> Any:
     """±1/√3 from the lowest bits of every word, one for each copy, with the copies' axis first."""
-    places = jnp.arange(copies, dtype=jnp.uint32).reshape(copies, *(1,) * jnp.ndim(bits))
-    return jnp.where((bits >> places) & 1 == 1, SPREAD, -SPREAD).astype(dtype)
+    places = lax.broadcasted_iota(jnp.uint32, (copies, *jnp.shape(bits)), 0)
+    set_ = lax.shift_left(lax.broadcast(bits, (copies,)), places) >= np.uint32(1 << 31)
+    return lax.select(set_, jnp.full(set_.shape, SPREAD, dtype), jnp.full(set_.shape, -SPREAD, dtype))
 
 
 def words_of_values(seed: Any, values: Any) -> Any:

@@ -35,7 +35,7 @@ def dense(plane: Plane, run: Run) -> Plane:
 
 def step_of(run: Run, turn: Any) -> Any:
     """The number of a step: of this loop, and of the loops around it."""
-    return turn if run.step is None else keyed(run.step, turn)
+    return turn if run.step is None else keyed(run.step, 2) + turn
 
 
 def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:

@@ -23,6 +23,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
 from crosscheck.traces.primitives import Kind, Primitive, primitive
@@ -63,10 +64,11 @@ def own(eqn: core.JaxprEqn, x: list[Any], y: list[Any], unit: float) -> list[Any
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     if row.kind is Kind.ADDS:
         return u * jnp.abs(y)
-    vanished = jnp.abs(y) < smallest(y) / u
-    for operand in x if row.kind is Kind.MULTIPLIES else x[:1]:
-        vanished = vanished & (operand != 0)
-    return u * jnp.abs(y) + jnp.where(vanished, smallest(y), 0.0)
+    factors = [v for v in (x if row.kind is Kind.MULTIPLIES else x[:1]) if isinstance(v, jax.Array) or not np.all(v)]
+    size = jnp.where(jnp.abs(y) < smallest(y), smallest(y), u * jnp.abs(y))
+    for factor in factors:  # 0 · b is 0
+        size = jnp.where(factor == 0, 0.0, size)
+    return size
 
 
 def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
@@ -74,8 +76,7 @@ def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float)
     here = float(jnp.finfo(y.dtype).eps) / 2
     evaluated, judged = (row.single if v >= 2.0**-24 else row.double for v in (here, u))
     value, slope = (max(here * e, u * j) for e, j in zip(evaluated, judged, strict=True))
-    vanished = (y != 0) & (jnp.abs(y) < smallest(y) / u)
-    size = value * jnp.abs(y) + jnp.where(vanished, smallest(y), 0.0)
+    size = jnp.where((y != 0) & (jnp.abs(y) < smallest(y)), smallest(y), value * jnp.abs(y))
     if slope:
         moved = jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(x))[1]
         size = size + slope * jnp.where(jnp.isfinite(moved), jnp.abs(moved), 0.0)
@@ -124,7 +125,7 @@ def counts(eqn: core.JaxprEqn, place: int, value: Any) -> bool:
 def contracted(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     absolute = absolute_sum(eqn, x).astype(jnp.abs(y).dtype)
     k = addends(eqn, x)
-    return u * math.sqrt(k) * absolute + jnp.where(absolute > 0, k * smallest(y), 0.0)
+    return jnp.where(absolute == 0, 0.0, u * math.sqrt(k) * absolute + k * smallest(y))
 
 
 def multiplied(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
@@ -140,6 +141,10 @@ def cast(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> 
 
 
 def normwise(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    if row.stable in ("columns", "diagonal"):
+        return None  # the backward error is all
+    if row.stable == "entries":
+        return u * jnp.abs(y)
     return u * BACKWARD * depth(eqn, x) * largest(eqn, y)
 
 
@@ -164,20 +169,29 @@ RULES = {
 def backward(eqn: core.JaxprEqn, x: list[Any], unit: float) -> list[Any]:
     """Per operand, the backward error of a factorisation or a solve; None for other equations.
 
-    A triangular solve is stable row by row, |δT| ≤ n u |T| (Higham 2002, section 8.1); the rest by norms.
+    What is exact for operands that are off by so much (Higham 2002): LU and QR column by column (sections 9.3, 19.3),
+    Cholesky by the diagonal (10.1), a triangular solve entry by entry (8.1), the rest by the largest entry.
     """
     row = primitive(eqn.primitive.name)
     if row.kind not in (Kind.ALGEBRA, Kind.UNKNOWN):
         return [None] * len(x)
-    sizes: list[Any] = []
-    for i, v in enumerate(x):
-        if not inexact(v):
-            sizes.append(None)
-        elif eqn.primitive.name in ("triangular_solve", "tridiagonal_solve"):
-            sizes.append(unit_of(v.dtype, unit) * BACKWARD * depth(eqn, x) * jnp.abs(v) if i < len(x) - 1 else None)
-        else:
-            sizes.append(unit_of(v.dtype, unit) * BACKWARD * depth(eqn, x) * largest(eqn, v))
-    return sizes
+    grow = BACKWARD * depth(eqn, x)
+    matrices = x[:-1] if row.stable == "entries" else x
+    sizes = [unit_of(v.dtype, unit) * grow * scale(row, eqn, v) if inexact(v) else None for v in matrices]
+    return sizes + [None] * (len(x) - len(sizes))
+
+
+def scale(row: Primitive, eqn: core.JaxprEqn, v: Any) -> Any:
+    """What the backward error of each entry is relative to."""
+    a = jnp.abs(v)
+    if row.stable == "entries" or jnp.ndim(v) < 2:
+        return a
+    if row.stable == "columns":
+        return jnp.broadcast_to(jnp.max(a, axis=-2, keepdims=True, initial=0.0), a.shape)
+    if row.stable == "diagonal":
+        root = jnp.sqrt(jnp.diagonal(a, axis1=-2, axis2=-1))
+        return root[..., :, None] * root[..., None, :]
+    return largest(eqn, v)
 
 
 def depth(eqn: core.JaxprEqn, x: list[Any]) -> float:

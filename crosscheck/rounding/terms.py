@@ -21,16 +21,22 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from crosscheck.rounding.sizes import absolute_sum, counts, evaluate, inexact
+from crosscheck.rounding.sizes import absolute_sum, counts, evaluate, inexact, unit_of
 from crosscheck.traces.primitives import Kind, primitive
 
-# Below this share of its rounding an entry is known: it is judged by itself (rule 1 of a verdict).
+# An entry is judged by itself where its rounding is below this share of it (rule 1 of a verdict).
 KNOWN = 1e-3
+# The rounding of a sum in units of u·S, the allowance's quantile included, for `standing`.
+ROUNDING = 10.0
 
 
-def standing(value: Any, terms: Any, spread: Any) -> Any:
-    """S as the next sum reads it: of a lost entry its terms, of a known one itself. `spread` is t·σ."""
-    return jnp.where(spread <= KNOWN * jnp.abs(value), jnp.abs(value), terms)
+def standing(value: Any, terms: Any, unit: float) -> Any:
+    """S as the next equation reads it: of an entry that is lost among its terms they, of a known one itself."""
+    if terms is None:
+        return None
+    size = jnp.abs(value)
+    lost = KNOWN * size < ROUNDING * unit_of(size.dtype, unit) * terms
+    return jnp.where(lost, terms, size)
 
 
 def carried(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:

@@ -95,6 +95,7 @@ class Primitive(NamedTuple):
         own_rule: of a call, whether it brings a derivative rule of its own.
         reverse_only: whether it has no forward derivative.
         layer: whether a network's layer is made of it (what it passes back may be rearranged by mistake).
+        stable: of linear algebra, what its backward error is relative to: "norms", "columns", "diagonal", "entries".
         note: why its allowance is wider than a hundred times what is seen, where it is.
     """
 
@@ -114,6 +115,7 @@ class Primitive(NamedTuple):
     own_rule: bool = False
     reverse_only: bool = False
     layer: bool = False
+    stable: str = "norms"
     note: str = ""
 
     @property
@@ -160,8 +162,8 @@ def primitive(name: str) -> Primitive:
 
 rows(Kind.MOVES, "reshape broadcast_in_dim squeeze expand_dims copy copy_p", rewrites=True)
 rows(Kind.MOVES, "stop_gradient optimization_barrier device_put pvary name sharding_constraint", rewrites=True)
-rows(Kind.MOVES, "transpose slice rev split real imag empty2")
-rows(Kind.MOVES, "concatenate pad dynamic_update_slice scatter complex", lattice="joined")
+rows(Kind.MOVES, "transpose slice rev split unstack tile real imag empty2")
+rows(Kind.MOVES, "concatenate stack pad dynamic_update_slice scatter complex", lattice="joined")
 row("neg", Kind.MOVES, "the negation")
 row("conj", Kind.MOVES, "the conjugate")
 row("gather", Kind.MOVES, "the indexing")
@@ -278,10 +280,13 @@ row("cumlogsumexp", Kind.SUMS, "the running log-sum-exp", note="√k (1 + |y|), 
 
 # ---------------------------------------------------------------------- linear algebra and Fourier transforms
 
-rows(Kind.ALGEBRA, "cholesky eigh eig svd qr geqrf householder_product schur hessenberg tridiagonal")
-rows(Kind.ALGEBRA, "tridiagonal_solve lu_solve symmetric_product cholesky_update ormqr geqp3 triangular_sylvester")
-row("lu", Kind.ALGEBRA, "the LU factorisation", lock="first order")
-row("triangular_solve", Kind.ALGEBRA, "the triangular solve", ("the matrix", "the right side"))
+rows(Kind.ALGEBRA, "eigh eig svd householder_product schur hessenberg tridiagonal")
+rows(Kind.ALGEBRA, "symmetric_product cholesky_update ormqr geqp3 triangular_sylvester")
+rows(Kind.ALGEBRA, "qr geqrf", words="the QR factorisation", stable="columns")
+row("cholesky", Kind.ALGEBRA, "the Cholesky factorisation", stable="diagonal")
+row("lu", Kind.ALGEBRA, "the LU factorisation", lock="first order", stable="columns")
+row("triangular_solve", Kind.ALGEBRA, "the triangular solve", ("the matrix", "the right side"), stable="entries")
+rows(Kind.ALGEBRA, "tridiagonal_solve", words="the tridiagonal solve", stable="entries")
 row("lu_pivots_to_permutation", Kind.BITS, "the permutation of the pivots")
 row("fft", Kind.FOURIER, "the Fourier transform")
 
