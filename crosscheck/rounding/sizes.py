@@ -78,8 +78,8 @@ def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float)
     value, slope = (max(here * e, u * j) for e, j in zip(evaluated, judged, strict=True))
     size = jnp.where((y != 0) & (jnp.abs(y) < smallest(y)), smallest(y), value * jnp.abs(y))
     if slope:
-        moved = jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(x))[1]
-        size = size + slope * jnp.where(jnp.isfinite(moved), jnp.abs(moved), 0.0)
+        moved = jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(slope * v for v in x))[1]
+        size = size + jnp.where(jnp.isfinite(moved), jnp.abs(moved), 0.0)
     return size
 
 
