@@ -20,8 +20,8 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from crosscheck.rounding import draws, terms
-from crosscheck.rounding.sizes import backward, evaluate, inexact, own, unit_of
+from crosscheck.rounding import draws, sizes, terms
+from crosscheck.rounding.sizes import evaluate, inexact, unit_of
 from crosscheck.traces.primitives import Kind, primitive
 
 # Numbers of so few binary digits were written down as they are (0.5, 1024, 1000000); 0.1 and π were rounded.
@@ -95,7 +95,7 @@ class Run:
         if isinstance(value, (np.ndarray, np.generic, float)):
             value = np.asarray(value)
         value = jnp.asarray(value)
-        short = lax.reduce_precision(value, jnp.finfo(value.dtype).nexp, min(DIGITS, jnp.finfo(value.dtype).nmant) - 1) == value
+        short = sizes.few_digits([value], DIGITS)
         size = jnp.where(short | ~jnp.isfinite(value), 0.0, unit_of(value.dtype, self.unit) * value)
         bits = draws.words_of_values(jnp.asarray(self.seed, jnp.uint32), value)
         amplitude = jnp.asarray(self.amplitude).astype(value.dtype)
@@ -134,8 +134,8 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
         if decides:
             run.flips.append(fell_otherwise(y, otherwise, moved, row.lock))
             moved = [m if inexact(out) else None for out, m in zip(y, moved, strict=True)]
-    sizes = own(eqn, x, y, run.unit)
-    moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, sizes, strict=True))]
+    own = sizes.own(eqn, x, y, run.unit)
+    moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, own, strict=True))]
     if run.free:
         return [Plane(out, m) for out, m in zip(y, moved, strict=True)]
     sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit) for p in planes])
@@ -144,8 +144,8 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
 
 def disturbed(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Any]:
     """The copies of the operands, with the backward error of an algorithm that is stable backwards."""
-    sizes = backward(eqn, [p.value for p in planes], run.unit)
-    return [run.perturbed(p.value, p.copies, s, 50 + i) for i, (p, s) in enumerate(zip(planes, sizes, strict=True))]
+    back = sizes.backward(eqn, [p.value for p in planes], run.unit)
+    return [run.perturbed(p.value, p.copies, s, 50 + i) for i, (p, s) in enumerate(zip(planes, back, strict=True))]
 
 
 def each(eqn: core.JaxprEqn, x: list[Any], copies: list[Any]) -> list[Any]:

@@ -18,12 +18,14 @@ normal number. A sum never underflows.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.extend import core
 
 from crosscheck.traces.primitives import Kind, Primitive, primitive
@@ -63,12 +65,12 @@ def own(eqn: core.JaxprEqn, x: list[Any], y: list[Any], unit: float) -> list[Any
 
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     if row.kind is Kind.ADDS:
-        return u * jnp.abs(y)
+        return unless(on_grid(x, u, 1) & (jnp.abs(y) < 2.0 ** half(u)), u * jnp.abs(y))
     factors = [v for v in (x if row.kind is Kind.MULTIPLIES else x[:1]) if isinstance(v, jax.Array) or not np.all(v)]
     size = jnp.where(jnp.abs(y) < smallest(y), smallest(y), u * jnp.abs(y))
     for factor in factors:  # 0 · b is 0
         size = jnp.where(factor == 0, 0.0, size)
-    return size
+    return unless(few_digits(x, half(u)), size) if row.kind is Kind.MULTIPLIES else size
 
 
 def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
@@ -95,7 +97,7 @@ def summed(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -
     if name in ("scatter-add", "scatter_add"):
         ones = jnp.ones(jnp.shape(x[2]), absolute.dtype)
         return u * evaluate(eqn, [jnp.zeros_like(absolute), x[1], ones])[0] * absolute
-    return u * math.sqrt(addends(eqn, x)) * absolute
+    return unless(jnp.all(on_grid(x[:1], u, 1)) & (absolute < 2.0 ** half(u)), u * math.sqrt(addends(eqn, x)) * absolute)
 
 
 def addends(eqn: core.JaxprEqn, x: list[Any]) -> int:
@@ -125,7 +127,8 @@ def counts(eqn: core.JaxprEqn, place: int, value: Any) -> bool:
 def contracted(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     absolute = absolute_sum(eqn, x).astype(jnp.abs(y).dtype)
     k = addends(eqn, x)
-    return jnp.where(absolute == 0, 0.0, u * math.sqrt(k) * absolute + k * smallest(y))
+    exact = jnp.all(on_grid(x[:1], u, 2)) & jnp.all(on_grid(x[1:], u, 2)) & (absolute < 2.0 ** half(u))
+    return unless(exact, u * math.sqrt(k) * absolute + k * smallest(y))
 
 
 def multiplied(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
@@ -161,6 +164,43 @@ RULES = {
     Kind.ALGEBRA: normwise,
     Kind.UNKNOWN: normwise,
 }
+
+
+# ---------------------------------------------------------------------- what is exact
+
+
+def half(u: float) -> int:
+    """Half of the format's digits: a product of two numbers of so many is exact."""
+    return int(-math.log2(u)) // 2
+
+
+def on_grid(x: list[Any], u: float, factors: int) -> Any:
+    """Whether entries are multiples of 2^-h, h half of the digits: sums below 2^h of products of so many are exact.
+
+    Counts, masks and small integers are; and what is exact in every order of evaluation must not be disturbed.
+    """
+    grain = 2.0 ** (half(u) // factors)
+    return functools.reduce(jnp.logical_and, [whole(v * grain) for v in x])
+
+
+def whole(v: Any) -> Any:
+    if jnp.iscomplexobj(v):
+        return whole(jnp.real(v)) & whole(jnp.imag(v))
+    return lax.floor(jnp.asarray(v)) == v
+
+
+def few_digits(x: list[Any], digits: int) -> Any:
+    """Whether all operands have so few binary digits."""
+    checks = []
+    for v in x:
+        for part in (jnp.real(v), jnp.imag(v)) if jnp.iscomplexobj(v) else (jnp.asarray(v),):
+            info = jnp.finfo(part.dtype)
+            checks.append(lax.reduce_precision(part, info.nexp, min(digits - 1, info.nmant)) == part)
+    return functools.reduce(jnp.logical_and, checks)
+
+
+def unless(exact: Any, size: Any) -> Any:
+    return jnp.where(exact, 0.0, size)
 
 
 # ---------------------------------------------------------------------- backward errors
