@@ -261,12 +261,12 @@ class Gathered:
 
     def add(self, plane: Plane, flipped: bool, *, summed: bool) -> None:
         self.value = np.asarray(plane.value)
-        size = np.abs(self.value)
-        self.terms = joined(self.terms, size if plane.terms is None else np.asarray(plane.terms))
+        size = np.abs(self.value).astype(np.float64)
+        self.terms = joined(self.terms, size if plane.terms is None else np.asarray(plane.terms, np.float64))
         if plane.copies is None:
             self.spreads.append(np.zeros(size.shape))
         else:
-            self.spreads.append(np.asarray(plane.copies if summed else spread(plane.copies, self.value, np)))
+            self.spreads.append(np.asarray(plane.copies if summed else spread(plane.copies, self.value, np), np.float64))
         self.flipped = self.flipped or flipped
 
     def sigma(self, t: float) -> Array:
@@ -309,12 +309,10 @@ def excused(kept: Plane, freed: Plane, t: float) -> Array:
     One decision gives each copy one of two values, and the excuse is their distance. Many give a sum of random parts:
     then it is the largest that was seen, and t times what lies between the extremes.
     """
-    value = np.asarray(kept.value)
-    if kept.copies is None or freed.copies is None or value.dtype.kind not in "fc":
-        main = value if freed.copies is None else np.asarray(freed.copies)
-        return np.max(np.abs(np.broadcast_to(main, (1, *value.shape)) * 1.0 - value), axis=0) if freed.copies is not None else np.zeros(value.shape)
+    before, after = (np.asarray(p.value)[None] if p.copies is None else np.asarray(p.copies) for p in (kept, freed))
+    wide = np.result_type(before, np.float64)
     with np.errstate(invalid="ignore"):
-        moved = np.asarray(freed.copies) - np.asarray(kept.copies)
+        moved = after.astype(wide) - before.astype(wide)
     moved = np.where(np.isnan(moved), np.inf, moved)
     if moved.dtype.kind == "c":
         return np.maximum(between(moved.real, t), between(moved.imag, t)) * np.sqrt(2)

@@ -60,7 +60,17 @@ def own(eqn: core.JaxprEqn, x: list[Any], y: list[Any], unit: float) -> list[Any
     rule = RULES.get(row.kind)
     if rule is None:
         return [None] * len(y)
-    return [rule(row, eqn, x, out, unit_of(out.dtype, unit)) if inexact(out) else None for out in y]
+    sizes: list[Any] = []
+    for out in y:
+        u = unit_of(out.dtype, unit) if inexact(out) else unit
+        size = rule(row, eqn, x, out, u) if inexact(out) else None
+        sizes.append(None if size is None else jnp.maximum(size, floor(out, u)))
+    return sizes
+
+
+def floor(y: Any, u: float) -> Any:
+    """Near underflow XLA cannot hold what is smaller than a normal number: that is the least that a rounding is."""
+    return jnp.where((y != 0) & (jnp.abs(y) < smallest(y) / u), smallest(y), 0.0)
 
 
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
@@ -78,7 +88,7 @@ def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float)
     here = float(jnp.finfo(y.dtype).eps) / 2
     evaluated, judged = (row.single if v >= 2.0**-24 else row.double for v in (here, u))
     value, slope = (max(here * e, u * j) for e, j in zip(evaluated, judged, strict=True))
-    size = jnp.where((y != 0) & (jnp.abs(y) < smallest(y)), smallest(y), value * jnp.abs(y))
+    size = value * jnp.abs(y)
     if slope:
         moved = jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(slope * v for v in x))[1]
         size = size + jnp.where(jnp.isfinite(moved), jnp.abs(moved), 0.0)

@@ -4,8 +4,8 @@
 
 prints, for float64 and float32: the largest error in units of u|y| over all kinds of operands, and what is left of it
 when 4 u|y| are taken off, in units of u|x f'(x)|. Where the first is moderate it is the row's c₀; where the function is
-far off near its zeros or in its tails, the row is (4, c₁); lgamma needs a c₀ of 256 beside it, where Γ is least. The
-table's numbers are these, rounded up to a power of two; the laws try others (`tests.rounding.laws`).
+far off near its zeros or in its tails, the row is (4, c₁); lgamma needs a c₀ of 160 beside it, where Γ is least. The
+table's numbers are these, rounded up; the laws try others (`tests.rounding.laws`).
 """
 
 from __future__ import annotations
