@@ -138,7 +138,7 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
     moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, own, strict=True))]
     if run.free:
         return [Plane(out, m) for out, m in zip(y, moved, strict=True)]
-    sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit) for p in planes])
+    sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit, run.amplitude) for p in planes])
     return [Plane(*planes) for planes in zip(y, moved, sums, strict=True)]
 
 
@@ -179,7 +179,9 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
             for v, t in zip(x, moved, strict=True)
         ]
         out = jax.jvp(lambda *a: evaluate(eqn, a), tuple(jnp.asarray(v) for v in x), tuple(tangents))[1]
-        return [v if t.dtype == jax.dtypes.float0 else t if lock == "linear" else v + t for v, t in zip(y, out, strict=True)]
+        return [
+            v if t.dtype == jax.dtypes.float0 else t if lock == "linear" else v + t for v, t in zip(y, out, strict=True)
+        ]
 
     operands = [v if c is None else c for v, c in zip(x, copies, strict=True)]
     return jax.vmap(along, in_axes=[None if c is None else 0 for c in copies])(*operands)
@@ -193,7 +195,7 @@ def turned_back(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: Any, mov
 
 
 def fell_otherwise(y: list[Any], otherwise: list[Any], moved: list[Any], lock: str | None) -> Any:
-    """Whether any copy, left free, gives another integer or step, or a number further away than its copy that is held."""
+    """Whether any copy, left free, gives another integer or step, or a number far from its copy that is held."""
     flip = jnp.zeros((), bool)
     for out, other, kept in zip(y, otherwise, moved, strict=True):
         if lock == "step" or not inexact(out):

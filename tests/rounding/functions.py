@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 from jax import lax
+from mpmath.libmp import NoConvergence
 
 Array = np.ndarray
 DIGITS = 50
@@ -130,7 +131,9 @@ def operands(function: Function, rng: np.random.Generator, dtype: Any, count: in
     for kind, x in regimes(rng, count).items():
         with np.errstate(over="ignore", under="ignore"):
             x = x.astype(dtype)
-        x = x[(x > function.low) & (x < function.high) & np.isfinite(x) & (np.abs(x) >= np.finfo(dtype).tiny) | (x == 0)]
+        x = x[
+            (x > function.low) & (x < function.high) & np.isfinite(x) & (np.abs(x) >= np.finfo(dtype).tiny) | (x == 0)
+        ]
         x = x[(x > function.low) & (x < function.high)]
         if len(x):
             with np.errstate(all="ignore"):
@@ -145,9 +148,10 @@ def truths(function: Function, given: tuple[Array, ...], info: np.finfo) -> list
         for x in zip(*given, strict=True):
             try:
                 true = function.truth(*(mpmath.mpf(float(v)) for v in x))
-            except (ValueError, ZeroDivisionError, OverflowError, mpmath.libmp.NoConvergence):
+            except (ValueError, ZeroDivisionError, OverflowError, NoConvergence):
                 true = None
-            normal = isinstance(true, mpmath.mpf) and (true == 0 or float(info.tiny) < abs(true) < float(info.max))
+            real = isinstance(true, mpmath.mpf)
+            normal = real and (true == 0 or float(info.tiny) < mpmath.fabs(true) < float(info.max))
             found.append(true if normal else None)
     return found
 

@@ -41,11 +41,13 @@ class Outcome(NamedTuple):
     worst: float
     at: str
     width: float
-    count: int
+    compared: int
 
     def __str__(self) -> str:
         note = primitive(self.name).note if self.width > WIDE else ""
-        return f"{self.name:24} {self.dtype:8} {self.worst:8.3f} {self.at:11} {self.width:9.1f} {self.count:6}  {note}"
+        return (
+            f"{self.name:24} {self.dtype:8} {self.worst:8.3f} {self.at:11} {self.width:9.1f} {self.compared:6}  {note}"
+        )
 
 
 def law(name: str, run: Callable[..., Any], given: dict[str, tuple[Array, ...]], truth: Callable[..., Any]) -> Outcome:
@@ -150,7 +152,18 @@ SUMS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("reduce_sum", lambda x: lax.reduce_sum_p.bind(x, axes=(1,), out_sharding=None), lambda a: sum(a)),
     ("cumsum", lambda x: lax.cumsum(x, 1), running),
     ("reduce_prod", lambda x: lax.reduce_prod_p.bind(x, axes=(1,), out_sharding=None), product),
-    ("reduce_window_sum", lambda x: lax.reduce_window_sum_p.bind(x, window_dimensions=(1, 4), window_strides=(1, 4), padding=((0, 0), (0, 0)), base_dilation=(1, 1), window_dilation=(1, 1)), lambda a: [sum(a[i : i + 4]) for i in range(0, len(a), 4)]),
+    (
+        "reduce_window_sum",
+        lambda x: lax.reduce_window_sum_p.bind(
+            x,
+            window_dimensions=(1, 4),
+            window_strides=(1, 4),
+            padding=((0, 0), (0, 0)),
+            base_dilation=(1, 1),
+            window_dilation=(1, 1),
+        ),
+        lambda a: [sum(a[i : i + 4]) for i in range(0, len(a), 4)],
+    ),
     ("scatter-add", scattered, lambda a: [sum(a[::2]), sum(a[1::2])]),
 ]
 PRODUCTS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [

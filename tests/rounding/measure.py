@@ -64,4 +64,7 @@ if __name__ == "__main__":
         for dtype, column in ((np.float64, "double"), (np.float32, "single")):
             value, slope, where = measured(function, dtype, 400)
             said = getattr(primitive(function.name), column)
-            print(f"{function.name:28} {dtype.__name__} {value:11.3g} {slope:11.3g}  {where:12}  {tuple(said)}", flush=True)
+            print(
+                f"{function.name:28} {dtype.__name__} {value:11.3g} {slope:11.3g}  {where:12}  {tuple(said)}",
+                flush=True,
+            )

@@ -404,7 +404,9 @@ def held(program: Program) -> Held:
             true = program.hand(g, **program.inputs)
             hands: Arrays = {}
         else:
-            true = program.hand(g.astype(np.longdouble), **{k: a.astype(np.longdouble) for k, a in program.inputs.items()})
+            true = program.hand(
+                g.astype(np.longdouble), **{k: a.astype(np.longdouble) for k, a in program.inputs.items()}
+            )
             hands = program.hand(g, **program.inputs)
         jax_shares, hand_shares = [], []
         for name, out in zip(program.inputs, found.outputs, strict=True):

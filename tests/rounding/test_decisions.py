@@ -88,7 +88,11 @@ def test_a_maximum_and_its_winner_are_one_value() -> None:
 
 def test_a_maximum_of_cancelling_sums_is_rounded() -> None:
     """The loser may have won: max is no less rounded than what it chooses from."""
-    for f in (lambda x: jnp.maximum(zero(x), 0.0), lambda x: jnp.clip(zero(x), 0.0, 1.0), lambda x: jax.nn.relu(-zero(x))):
+    for f in (
+        lambda x: jnp.maximum(zero(x), 0.0),
+        lambda x: jnp.clip(zero(x), 0.0, 1.0),
+        lambda x: jax.nn.relu(-zero(x)),
+    ):
         assert 1e-18 < rounded(f, X).outputs[0].sigma < 1e-15
 
 

@@ -20,7 +20,7 @@ def test_no_error_is_outside_and_no_allowance_too_wide(dtype: type, names: str) 
         seen.add(outcome.name)
         assert outcome.worst <= 1, str(outcome)
         assert outcome.width <= WIDE or primitive(outcome.name).note, str(outcome)
-        assert outcome.count >= 20
+        assert outcome.compared >= 20
     assert seen == set(names.split())
 
 

@@ -48,7 +48,9 @@ def test_what_a_scan_stacks_and_reverses_carries_its_copies() -> None:
 def test_equal_terms_round_alike() -> None:
     """100,000 times 0.09 is off by far more than √n of independent roundings."""
     steps = 100_000
-    out = rounded(lambda h: lax.scan(lambda s, _: (s + h, None), jnp.zeros(()), None, steps)[0], np.array(0.09)).outputs[0]
+    out = rounded(
+        lambda h: lax.scan(lambda s, _: (s + h, None), jnp.zeros(()), None, steps)[0], np.array(0.09)
+    ).outputs[0]
     error = abs(float(out.value) - float(np.longdouble(0.09) * steps))
     independent = np.sqrt(steps) * 2.0**-53 * float(out.value)
     assert error > 10 * independent
@@ -56,7 +58,9 @@ def test_equal_terms_round_alike() -> None:
 
 
 def test_a_while_turns_as_often_as_the_main_run() -> None:
-    found = rounded(lambda x: lax.while_loop(lambda c: c[0] < 100.0, lambda c: (c[0] * 1.7, c[1] + 1), (x, 0)), np.array(1.0))
+    found = rounded(
+        lambda x: lax.while_loop(lambda c: c[0] < 100.0, lambda c: (c[0] * 1.7, c[1] + 1), (x, 0)), np.array(1.0)
+    )
     value, turns = found.outputs
     assert turns.value == 9
     assert turns.sigma == 0
