@@ -49,14 +49,14 @@ S = np.array([[2.0, 0.5], [0.5, 1.0]])
 COUNTS = np.array([1, 2, 1])
 
 NUMPY = """
-    sum mean var std prod cumsum cumprod max min argmax argmin sort argsort median ptp exp log sqrt abs sign floor ceil
-    round sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh cbrt exp2 log2 log10 log1p expm1
-    square reciprocal nan_to_num ravel transpose flip diff trace isnan isfinite sinc i0 deg2rad unwrap any all count_nonzero
-    nansum nanmax
+    sum mean var std prod cumsum cumprod max min argmax argmin sort argsort median ptp exp log sqrt abs sign floor
+    ceil round sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh cbrt exp2 log2 log10 log1p
+    expm1 square reciprocal nan_to_num ravel transpose flip diff trace isnan isfinite sinc i0 deg2rad unwrap any
+    all count_nonzero nansum nanmax
 """
 NN = """
-    relu relu6 sigmoid softplus silu gelu elu selu celu leaky_relu log_sigmoid log_softmax softmax logsumexp standardize
-    hard_tanh hard_sigmoid hard_swish soft_sign mish squareplus
+    relu relu6 sigmoid softplus silu gelu elu selu celu leaky_relu log_sigmoid log_softmax softmax logsumexp
+    standardize hard_tanh hard_sigmoid hard_swish soft_sign mish squareplus
 """
 SPECIAL = "gammaln digamma erf erfc erfinv expit logit ndtr log_ndtr ndtri i0 i0e i1 i1e entr"
 
