@@ -69,15 +69,26 @@ def own(eqn: core.JaxprEqn, x: list[Any], y: list[Any], unit: float) -> list[Any
 
 
 def floor(y: Any, u: float) -> Any:
-    """Near underflow XLA cannot hold what is smaller than a normal number: that is the least that a rounding is."""
-    return jnp.where((y != 0) & (jnp.abs(y) < smallest(y) / u), smallest(y), 0.0)
+    """The least that a rounding near underflow is, by the flush to zero.
+
+    In its own format XLA cannot hold a rounding that is smaller than a normal number: there it counts as one.
+    """
+    own_format = float(jnp.finfo(y.dtype).eps) / 2 >= u
+    below = smallest(y, u) / u if own_format else smallest(y, u)
+    return jnp.where((y != 0) & (jnp.abs(y) < below), smallest(y, u), 0.0)
+
+
+def smallest(y: Any, u: float) -> float:
+    """The smallest normal number of the coarser of the two formats."""
+    tiny = float(jnp.finfo(y.dtype).tiny)
+    return max(tiny, float(np.finfo(np.float32).tiny)) if u >= 2.0**-24 else tiny
 
 
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     if row.kind is Kind.ADDS:
         return unless(on_grid(x, u, 1) & (jnp.abs(y) < 2.0 ** half(u)), u * jnp.abs(y))
     factors = [v for v in (x if row.kind is Kind.MULTIPLIES else x[:1]) if isinstance(v, jax.Array) or not np.all(v)]
-    size = jnp.where(jnp.abs(y) < smallest(y), smallest(y), u * jnp.abs(y))
+    size = jnp.where(jnp.abs(y) < smallest(y, u), smallest(y, u), u * jnp.abs(y))
     for factor in factors:  # 0 · b is 0
         size = jnp.where(factor == 0, 0.0, size)
     return unless(few_digits(x, half(u)), size) if row.kind is Kind.MULTIPLIES else size
@@ -93,10 +104,6 @@ def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float)
         moved = jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(slope * v for v in x))[1]
         size = size + jnp.where(jnp.isfinite(moved), jnp.abs(moved), 0.0)
     return size
-
-
-def smallest(y: Any) -> float:
-    return float(jnp.finfo(y.dtype).tiny)
 
 
 def summed(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
@@ -140,7 +147,7 @@ def contracted(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: floa
     absolute = absolute_sum(eqn, x).astype(jnp.abs(y).dtype)
     k = addends(eqn, x)
     exact = jnp.all(on_grid(x[:1], u, 2)) & jnp.all(on_grid(x[1:], u, 2)) & (absolute < 2.0 ** half(u))
-    return unless(exact, u * math.sqrt(k) * absolute + k * smallest(y))
+    return unless(exact, u * math.sqrt(k) * absolute + k * smallest(y, u))
 
 
 def multiplied(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:

@@ -137,7 +137,11 @@ def operands(function: Function, rng: np.random.Generator, dtype: Any, count: in
         x = x[(x > function.low) & (x < function.high)]
         if len(x):
             with np.errstate(all="ignore"):
-                found[kind] = (x,) if function.second is None else (x, function.second(rng, x).astype(dtype))
+                given = (x,) if function.second is None else (x, function.second(rng, x).astype(dtype))
+            normal = np.all(
+                [(np.abs(a) >= np.finfo(dtype).tiny) | (a == 0) for a in given], axis=0
+            )  # XLA reads 0 there
+            found[kind] = tuple(a[normal] for a in given)
     return found
 
 

@@ -149,19 +149,12 @@ ARITHMETIC: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("div", lax.div, lambda a, b: a[0] / b[0] if b[0] else None),
 ]
 SUMS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
-    ("reduce_sum", lambda x: lax.reduce_sum_p.bind(x, axes=(1,), out_sharding=None), lambda a: sum(a)),
+    ("reduce_sum", lambda x: jnp.sum(x, axis=1), sum),
     ("cumsum", lambda x: lax.cumsum(x, 1), running),
-    ("reduce_prod", lambda x: lax.reduce_prod_p.bind(x, axes=(1,), out_sharding=None), product),
+    ("reduce_prod", lambda x: jnp.prod(x, axis=1), product),
     (
         "reduce_window_sum",
-        lambda x: lax.reduce_window_sum_p.bind(
-            x,
-            window_dimensions=(1, 4),
-            window_strides=(1, 4),
-            padding=((0, 0), (0, 0)),
-            base_dilation=(1, 1),
-            window_dilation=(1, 1),
-        ),
+        lambda x: lax.reduce_window(x, np.zeros((), x.dtype), lax.add, (1, 4), (1, 4), "VALID"),
         lambda a: [sum(a[i : i + 4]) for i in range(0, len(a), 4)],
     ),
     ("scatter-add", scattered, lambda a: [sum(a[::2]), sum(a[1::2])]),

@@ -2,8 +2,8 @@
 
     python -m tests.rounding.programs
 
-prints, for each program: the largest error of JAX against the truth and of hand-written float64 code against JAX, in
-units of the allowance, and the allowance over the root mean square error.
+prints, for each program: the largest error of JAX against the truth and of hand-written code in float64, then
+in float32, against JAX, in units of the allowance, and the allowance over the root mean square error.
 
 The truth is the hand-written code in longdouble (64 binary digits) or mpmath at 50 digits.
 """
@@ -20,7 +20,7 @@ import mpmath
 import numpy as np
 from jax import lax
 
-from crosscheck.rounding import Roundings, roundings
+from crosscheck.rounding import Rounded, Roundings, roundings
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -396,35 +396,54 @@ def vjp(program: Program, seed: int = 0) -> tuple[Any, list[Array]]:
 
 
 def held(program: Program) -> Held:
+    """JAX against the truth, and hand-written float64 code against JAX."""
     closed, arguments = vjp(program)
     found = roundings(closed, arguments)
-    g = arguments[0]
     with mpmath.workdps(50):
-        if program.exact:
-            true = program.hand(g, **program.inputs)
-            hands: Arrays = {}
-        else:
-            true = program.hand(
-                g.astype(np.longdouble), **{k: a.astype(np.longdouble) for k, a in program.inputs.items()}
-            )
-            hands = program.hand(g, **program.inputs)
-        jax_shares, hand_shares = [], []
-        for name, out in zip(program.inputs, found.outputs, strict=True):
-            allowed = np.maximum(found.t * out.sigma, 1e-300)
-            jax_shares.append(np.abs((true[name] - out.value).astype(np.float64)) / allowed)
-            if hands:
-                hand_shares.append(np.abs(hands[name] - out.value) / allowed)
-    flat = np.concatenate([np.ravel(s) for s in jax_shares])
-    both = np.concatenate([np.ravel(s) for s in jax_shares + hand_shares])
-    worst = max((float(s.max()) for s in hand_shares), default=0.0)
-    return Held(program.name, float(flat.max()), worst, 1 / max(float(np.sqrt(np.mean(both**2))), 1e-30), found)
+        true = by_hand(program, arguments, np.float64 if program.exact else np.longdouble)
+        shares = [distances(found, out, a) for out, a in zip(found.outputs, true, strict=True)]
+    near = [] if program.exact else by_hand(program, arguments, np.float64)
+    return joined(
+        program.name, found, shares, [distances(found, o, a) for o, a in zip(found.outputs, near, strict=False)]
+    )
+
+
+def held_in_single(program: Program) -> Held:
+    """Hand-written float32 code against JAX in float64, whose roundings count as float32's."""
+    single = {name: a.astype(np.float32).astype(np.float64) for name, a in program.inputs.items()}
+    closed, (g, *values) = vjp(program._replace(inputs=single))
+    arguments = [g.astype(np.float32).astype(np.float64), *values]
+    found = roundings(closed, arguments, unit=2.0**-24)
+    near = by_hand(program, arguments, np.float32)
+    return joined(program.name, found, [], [distances(found, o, a) for o, a in zip(found.outputs, near, strict=True)])
+
+
+def by_hand(program: Program, arguments: list[Array], dtype: Any) -> list[Array]:
+    g, *values = (a.astype(dtype) for a in arguments)
+    gradients = program.hand(g, **dict(zip(program.inputs, values, strict=True)))
+    return [gradients[name] for name in program.inputs]
+
+
+def distances(found: Roundings, out: Rounded, other: Array) -> Array:
+    """How far a gradient is from JAX's, in units of the allowance."""
+    allowed = np.maximum(found.t * out.sigma, 1e-300)
+    return np.ravel(np.abs((other - out.value).astype(np.float64)) / allowed)
+
+
+def joined(name: str, found: Roundings, jax_shares: list[Array], hand_shares: list[Array]) -> Held:
+    worst = [float(max((s.max() for s in shares), default=0.0)) for shares in (jax_shares, hand_shares)]
+    rms = float(np.sqrt(np.mean(np.concatenate(jax_shares + hand_shares) ** 2)))
+    return Held(name, worst[0], worst[1], 1 / max(rms, 1e-30), found)
 
 
 if __name__ == "__main__":
     print(f"{'program':36} {'JAX/t·σ':>8} {'hand/t·σ':>8} {'t·σ/rms':>9}")
     broken = 0
-    for program in programs():
-        result = held(program)
-        broken += max(result.jax, result.hand) > 1
-        print(result, flush=True)
+    for check, what in ((held, ""), (held_in_single, ", float32")):
+        for program in programs():
+            if what and program.exact:
+                continue
+            result = check(program._replace(name=program.name + what))
+            broken += max(result.jax, result.hand) > 1
+            print(result, flush=True)
     sys.exit(f"{broken} programs are off by more than their allowance" if broken else 0)

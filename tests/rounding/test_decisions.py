@@ -67,6 +67,26 @@ def test_a_loop_that_may_turn_once_more() -> None:
     assert found.outputs[0].sigma < TINY
 
 
+def test_a_loop_that_no_copy_can_leave_ends() -> None:
+    """Newton's steps until one is below a rounding: the main run gets there, what is perturbed by more does not."""
+
+    def root(x: Any) -> Any:
+        def turn(state: Any) -> Any:
+            y, _ = state
+            new = 0.5 * (y + x / y)
+            return new, jnp.abs(new - y)
+
+        return lax.while_loop(lambda s: s[1] > 1e-16, turn, (x, x))[0]
+
+    found = rounded(root, np.array(2.0))
+    (out,) = found.outputs
+    assert found.flipped
+    assert out.value == pytest.approx(np.sqrt(2.0), rel=1e-15)
+    assert out.sigma < 1e-15
+    assert out.excuse is not None
+    assert out.excuse < 1e-13
+
+
 def test_exact_operands_decide_exactly() -> None:
     ties = np.array([1.0, 1.0, 0.0])
     for f in (jnp.argmax, jnp.sort, lambda x: jnp.where(x > 0, x, 0.0), lambda x: jax.grad(jnp.max)(x)):
