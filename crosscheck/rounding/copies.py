@@ -123,15 +123,13 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
     copies = disturbed(eqn, planes, run)
     if all(c is None for c in copies):
         moved: list[Any] = [None] * len(y)
-    elif run.free:
-        moved = each(eqn, x, copies)
     else:
-        decides = row.lock is not None or not all(inexact(out) for out in y)
-        otherwise = each(eqn, x, copies) if decides or row.lock is None else []
-        moved = otherwise if row.lock is None else held(eqn, x, copies, y, row.lock)
+        moved = otherwise = each(eqn, x, copies)
+        if row.lock is not None and not run.free:
+            moved = held(eqn, x, copies, y, row.lock)
         if row.limited:
             moved = [turned_back(eqn, x, copies, out, m) for out, m in zip(y, moved, strict=True)]
-        if decides:
+        if not run.free and (row.lock is not None or not all(inexact(out) for out in y)):
             run.flips.append(fell_otherwise(y, otherwise, moved, row.lock))
             moved = [m if inexact(out) else None for out, m in zip(y, moved, strict=True)]
     own = sizes.own(eqn, x, y, run.unit)

@@ -18,7 +18,7 @@ from crosscheck.rounding.copies import Plane, Run
 from crosscheck.rounding.draws import keyed
 from crosscheck.rounding.sizes import inexact
 
-# A free copy whose rounding never lets it meet a loop's condition is stopped after twice the main run's turns and these.
+# A free copy that no rounding lets out of a loop is stopped after twice the turns of the main run and these.
 LATE = 8
 
 Walk = Callable[[core.Jaxpr, list[Any], list[Plane], Run], list[Plane]]

@@ -1,1 +1,1 @@
-"""Programs as JAX traces them: the table of primitives, and what walks over a trace."""
+"""A jaxpr as a program: the walk over it, the tape of its backward pass, keys and caches of what was compiled."""

@@ -264,7 +264,7 @@ function("tan", "the tangent", Ulps(2), Ulps(2))
 function("asin", "the arcsine", Ulps(2), Ulps(4), limited=True)
 function("acos", "the arccosine", Ulps(4), Ulps(4), limited=True)
 function("atan", "the arctangent", Ulps(2), Ulps(2))
-function("atan2", "the angle", Ulps(2), Ulps(32))
+function("atan2", "the angle", Ulps(2), Ulps(2))
 function("sinh", "the hyperbolic sine", Ulps(4, 1), Ulps(4, 1))
 function("cosh", "the hyperbolic cosine", Ulps(4, 1), Ulps(4, 1))
 function("asinh", "the inverse hyperbolic sine", Ulps(4), Ulps(4))
@@ -298,7 +298,7 @@ function(
     "the incomplete gamma function",
     Ulps(512),
     Ulps(512),
-    note="its series has many terms, and its size varies",
+    note="its series is as good as its number of terms, which varies",
     limited=True,
 )
 function(
@@ -306,7 +306,7 @@ function(
     "the complementary incomplete gamma function",
     Ulps(1024),
     Ulps(1024),
-    note="its series has many terms, and its size varies",
+    note="its series is as good as its number of terms, which varies",
     limited=True,
 )
 function(

@@ -132,6 +132,13 @@ def test_many_flips_are_excused_together() -> None:
     assert out.sigma < TINY
 
 
+def test_a_domain_has_an_edge_for_free_copies_too() -> None:
+    """√ of a cancelling sum, beside a decision that flips: half of the copies would have no root."""
+    found = rounded(lambda x: jnp.sqrt(jnp.maximum(zero(x), 0.0) + zero(x)) + jnp.sign(zero(x)), X)
+    assert found.flipped
+    assert found.outputs[0].excuse == pytest.approx(2.0, abs=1e-6)
+
+
 def test_a_pivot_that_flips_changes_nothing_behind_it() -> None:
     a = np.array([[0.1 + 0.2, 1.0], [0.3, 2.0]])
     found = rounded(lambda a: jnp.linalg.solve(a * 0.1, jnp.ones(2)), a)
