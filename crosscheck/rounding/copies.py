@@ -88,8 +88,16 @@ class Run:
             noise = lax.complex(noise, scaled * self.drawn(value, part + 100))
         return (value if copies is None else copies) + noise
 
+    def shape(self, value: Any) -> tuple[int, ...]:
+        """Of the copies of `value`."""
+        return (self.copies, *jnp.shape(value))
+
     def constant(self, value: Any) -> Plane:
         """A constant of the program: rounded once, alike wherever it is read, unless it has few digits."""
+        if jnp.iscomplexobj(value):
+            parts = [self.constant(part(value)) for part in (jnp.real, jnp.imag)]
+            whole = [jnp.broadcast_to(p.value if p.copies is None else p.copies, self.shape(value)) for p in parts]
+            return Plane(value) if all(p.copies is None for p in parts) else Plane(value, lax.complex(*whole))
         if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or few_digits(value):
             return Plane(value)
         if isinstance(value, (np.ndarray, np.generic, float)):

@@ -100,18 +100,8 @@ def roundings(
             word = np.uint32((seed * 1_000_003 + number) % 2**32)
             return runner(closed, consts, flat, Settings(unit, block, free, summed), word, amplitude)
 
-        numbers = range(-(-k // block))
-        found = [Gathered() for _ in jaxpr.outvars]
-        for number in numbers:
-            planes, flipped = run(number, t, summed=alive > LARGE)
-            for out, plane in zip(found, planes, strict=True):
-                out.add(plane, flipped, summed=alive > LARGE)
-            # Both signs: of two opposite copies one falls to either side of every tie.
-            for sign in (1.0, -1.0) if flipped else ():
-                kept = planes if sign > 0 and alive <= LARGE else run(number, sign * t)[0]
-                freed = run(number, sign * t, free=True)[0]
-                for out, a, b in zip(found, kept, freed, strict=True):
-                    out.excuse = joined(out.excuse, excused(a, b, t))
+        blocks = -(-k // block)
+        found = gathered(run, blocks, t, summed=alive > LARGE)
         values = plain(closed, consts, flat) if short else [out.value for out in found]
     flags = entrywise_outputs(jaxpr, [True] * len(jaxpr.invars))
     outputs = tuple(
@@ -119,7 +109,24 @@ def roundings(
         for v, out, flag in zip(values, found, flags, strict=True)
     )
     flipped = any(out.flipped for out in found)
-    return Roundings(outputs, t, block * len(numbers), count(jaxpr), short, flipped, estimated(jaxpr))
+    return Roundings(outputs, t, block * blocks, count(jaxpr), short, flipped, estimated(jaxpr))
+
+
+def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float, *, summed: bool) -> list[Gathered]:
+    """All blocks of copies, and where a decision flips the free ones beside them."""
+    found: list[Gathered] = []
+    for number in range(blocks):
+        planes, flipped = run(number, t, summed=summed)
+        found = found or [Gathered() for _ in planes]
+        for out, plane in zip(found, planes, strict=True):
+            out.add(plane, flipped, summed=summed)
+        # Both signs: of two opposite copies one falls to either side of every tie.
+        for sign in (1.0, -1.0) if flipped else ():
+            kept = planes if sign > 0 and not summed else run(number, sign * t)[0]
+            freed = run(number, sign * t, free=True)[0]
+            for out, a, b in zip(found, kept, freed, strict=True):
+                out.excuse = joined(out.excuse, excused(a, b, t))
+    return found
 
 
 # ---------------------------------------------------------------------- walking

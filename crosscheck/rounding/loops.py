@@ -29,8 +29,7 @@ def dense(plane: Plane, run: Run) -> Plane:
     value = jnp.asarray(plane.value)
     if not (run.free or inexact(value)):
         return Plane(value)
-    whole = (run.copies, *value.shape)
-    copies = jnp.broadcast_to(value, whole) if plane.copies is None else plane.copies
+    copies = jnp.broadcast_to(value, run.shape(value)) if plane.copies is None else plane.copies
     if run.free or not inexact(value):
         return Plane(value, copies)
     return Plane(value, copies, jnp.abs(value) if plane.terms is None else plane.terms)

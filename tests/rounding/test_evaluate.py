@@ -161,6 +161,12 @@ def test_complex_values_are_rounded() -> None:
     assert np.all(error < 10 * out.sigma)
 
 
+def test_complex_constants_are_rounded_like_real_ones() -> None:
+    x = np.array([1.0 + 0j])
+    for f, exact in ((lambda x: x * 2j, True), (lambda x: x * 0.1j, False), (lambda x: x + (0.5 + 0.3j), False)):
+        assert (rounded(f, x).outputs[0].sigma == 0) == exact
+
+
 def test_float32_programs_and_mixed_ones() -> None:
     x = RNG.normal(size=8).astype(np.float32)
     single = rounded(lambda x: jnp.tanh(x) * x, x, unit=2.0**-24).outputs[0]
