@@ -13,7 +13,7 @@ from jax.extend import core
 from jax.interpreters import mlir
 
 from crosscheck.rounding import allowance, copies_for, evaluate, programs, quantile, roundings
-from crosscheck.rounding.draws import entries, mixed, signs
+from crosscheck.rounding.draws import entries, mixed, signs, strengths
 from tests.rounding.common import NEAR, rounded, zero
 
 X = np.array(NEAR)
@@ -47,12 +47,16 @@ def test_copies_follow_the_size() -> None:
 
 
 def test_signs_are_fair_and_independent() -> None:
-    drawn = np.sqrt(3) * np.asarray(signs(mixed(entries((4096,)) + np.uint32(7)), 32, jnp.float32))
+
+    def draw(key: int) -> np.ndarray:
+        drawn = np.asarray(signs(mixed(entries((4096,)) + np.uint32(key)), 32, jnp.float32))
+        return np.sqrt(3) * drawn / strengths(32)[:, None]
+
+    drawn, other = draw(7), draw(8)
     assert set(np.unique(np.round(drawn, 5))) == {-1.0, 1.0}
     limit = 5 / math.sqrt(4096)
     assert np.all(np.abs(drawn.mean(1)) < limit)
     assert np.all(np.abs(drawn @ drawn.T / 4096 - np.eye(32)) < limit)
-    other = np.sqrt(3) * np.asarray(signs(mixed(entries((4096,)) + np.uint32(8)), 32, jnp.float32))
     assert np.all(np.abs((drawn * other).mean(1)) < limit)
 
 
@@ -136,6 +140,13 @@ def test_what_is_zero_to_first_order_is_rounded() -> None:
     for f in (lambda z: z**3, lambda z: jax.nn.relu(z) ** 2 + jax.nn.relu(-z) ** 2, lambda z: 1 - jnp.cos(z * 1e3)):
         out = rounded(lambda x, f=f: f(0.3 - (x[0] + x[1]) + 5.551115123125783e-17), X).outputs[0]
         assert out.sigma > 0
+
+
+def test_a_phase_that_is_lost_may_be_anything() -> None:
+    """sin(x³) at 10⁵: whatever the copies' two signs say of one rounding, σ does not alias."""
+    x = 1e5 * (1 + np.linspace(0, 1, 200))
+    out = rounded(lambda x: jnp.sin(x**3 * 0.7), x, comparisons=10**5).outputs[0]
+    assert np.all(out.sigma > 0.02)
 
 
 def test_a_root_at_a_cancelling_zero_stays_finite() -> None:
