@@ -10,8 +10,9 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help crosscheck test lint format lecture mutants programs judge-alone checkers versions bench peers bench-smoke \
+.PHONY: help crosscheck test lint format lecture mutants laws programs judge-alone checkers versions bench peers bench-smoke \
 	bench-judge clean
+.PHONY: bench-roundings
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -21,10 +22,12 @@ help:
 	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
 	@echo "make programs     5,000 random programs through the judge, right and with a mistake (COUNT=, SEED=, JOBS=)"
+	@echo "make laws         prove the roundings: every row of the table and whole programs against 50 digits"
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
 	@echo "make judge-alone  the judge's own tests, where there is nothing but a wheel of the judge"
 	@echo "make versions     the suite on the oldest and the newest JAX and NumPy, on every Python here (ONLY=, TESTS=)"
 	@echo "make bench-judge  measure what a check costs"
+	@echo "make bench-roundings measure what random roundings cost in time and memory"
 	@echo "make bench        time everything beside its peers (pytest-benchmark); writes docs/performance.md"
 	@echo "make peers        install PyTorch and autograd, to be timed and compared with"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
@@ -117,6 +120,28 @@ judge-alone: $(BIN)/.test
 # Environments of their own, in build/versions: ONLY=oldest makes those whose name contains it, TESTS= names the tests.
 versions: $(BIN)/.test
 	$(BIN)/python tools/versions.py $(if $(ONLY),--only $(ONLY)) -q $(TESTS)
+# The laws of random roundings: what may differ is wide enough, and not too wide.
+laws: $(BIN)/.test
+	$(BIN)/python -m tests.rounding.laws
+	$(BIN)/python -m tests.rounding.programs
+
+# What random roundings cost.
+bench-roundings: $(BIN)/.test
+	$(BIN)/python -m benchmarks.roundings
+
+# The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
+JAX_VERSIONS ?= 0.8.0 0.10.2
+JUDGE_TESTS  := tests/test_judge.py tests/test_exact.py tests/test_switches.py tests/test_demo.py
+jax-versions: $(PINS)
+	mkdir -p build
+	grep -v '^jax' constraints.txt > build/constraints-without-jax.txt
+	for version in $(JAX_VERSIONS); do \
+	  test -x build/jax-$$version/bin/python || $(PYTHON) -m venv build/jax-$$version || exit 1; \
+	  build/jax-$$version/bin/python -m pip install --quiet --constraint build/constraints-without-jax.txt \
+	    "jax==$$version" "jaxlib==$$version" click rich platformdirs threadpoolctl numpy pytest || exit 1; \
+	  echo "== JAX $$version"; \
+	  build/jax-$$version/bin/python -m pytest -q $(JUDGE_TESTS) || exit 1; \
+	done
 
 # The planted mistakes through other gradient checkers too; writes docs/checkers.md. Needs torch and autograd.
 checkers: peers

@@ -1,0 +1,239 @@
+"""A whole program, in its main run and its perturbed copies.
+
+A short program is compiled as one. A long straight one (an unrolled loop) would be compiled for minutes: it is
+evaluated equation by equation, each compiled once for its shapes, and a value is freed after it was last read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from crosscheck.rounding.allowance import copies_for, quantile
+from crosscheck.rounding.copies import Plane, Run, equation
+from crosscheck.rounding.draws import COPIES
+from crosscheck.rounding.loops import LOOPS, count, inside
+from crosscheck.rounding.programs import compiled, parameters, structure
+from crosscheck.rounding.reading import call, entrywise_outputs, estimated, live
+from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
+
+Array = np.ndarray
+Step = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
+
+# Equations up to which a program is compiled as one.
+LONG = 100
+# Bytes that the copies of all values alive at once may take; more are evaluated in blocks of copies.
+MEMORY = 2**30
+# Bytes alive from which on the copies are summed up inside the compiled program.
+LARGE = 2**24
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """One output of a program; see the package's docstring."""
+
+    value: Array
+    sigma: Array
+    terms: Array
+    entrywise: bool
+    excuse: Array | None = None
+
+
+@dataclass(frozen=True)
+class Roundings:
+    """What is known of the rounding of a program at one point.
+
+    Attributes:
+        outputs: one for each output.
+        t: the quantile at which the copies were run: σ times it is what the program itself may be off.
+        copies: K.
+        equations: of the program, those in loops once.
+        compiled: whether the program was compiled as one, or evaluated by equations.
+        flipped: whether a decision was within rounding.
+        estimated: primitives without a row in the table.
+    """
+
+    outputs: tuple[Rounded, ...]
+    t: float
+    copies: int
+    equations: int
+    compiled: bool
+    flipped: bool
+    estimated: frozenset[str]
+
+
+def roundings(
+    closed: core.ClosedJaxpr,
+    arguments: Sequence[Any],
+    *,
+    unit: float = 2.0**-53,
+    copies: int | None = None,
+    comparisons: int | None = None,
+    seed: int = 0,
+) -> Roundings:
+    """The outputs of `closed` at `arguments`, which are exact, and how far rounding may have moved them.
+
+    Args:
+        unit: the unit roundoff of the code that is judged; a program in a coarser format counts with its own.
+        copies: K; by `copies_for` unless given.
+        comparisons: N, of the whole check; the entries of all outputs unless given.
+        seed: of the random signs.
+    """
+    jaxpr = closed.jaxpr
+    with jax.enable_x64(True):
+        flat = [jnp.asarray(a, v.aval.dtype) for a, v in zip(arguments, jaxpr.invars, strict=True)]
+        consts = [jnp.asarray(c) for c in closed.consts]
+        alive = live(jaxpr)
+        k = copies or copies_for(alive // 8)
+        block = max(1, min(k, COPIES, MEMORY // max(1, alive)))
+        t = quantile(k, comparisons or sum(v.aval.size for v in jaxpr.outvars))
+        short = count(jaxpr) <= LONG
+        runner = whole if short else by_equations
+
+        def run(number: int, amplitude: float, *, free: bool = False, summed: bool = False) -> tuple[list[Plane], bool]:
+            word = np.uint32((seed * 1_000_003 + number) % 2**32)
+            return runner(closed, consts, flat, Settings(unit, block, free, summed), word, amplitude)
+
+        blocks = -(-k // block)
+        found = gathered(run, blocks, t, summed=alive > LARGE)
+        values = plain(closed, consts, flat) if short else [out.value for out in found]
+    flags = entrywise_outputs(jaxpr, [True] * len(jaxpr.invars))
+    outputs = tuple(
+        Rounded(np.asarray(v), out.sigma(t), out.terms, flag, out.excuse if out.flipped else None)
+        for v, out, flag in zip(values, found, flags, strict=True)
+    )
+    flipped = any(out.flipped for out in found)
+    return Roundings(outputs, t, block * blocks, count(jaxpr), short, flipped, estimated(jaxpr))
+
+
+def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float, *, summed: bool) -> list[Gathered]:
+    """All blocks of copies, and where a decision flips the free ones beside them."""
+    found: list[Gathered] = []
+    for number in range(blocks):
+        planes, flipped = run(number, t, summed=summed)
+        found = found or [Gathered() for _ in planes]
+        for out, plane in zip(found, planes, strict=True):
+            out.add(plane, flipped, summed=summed)
+        # Both signs: of two opposite copies one falls to either side of every tie.
+        for sign in (1.0, -1.0) if flipped else ():
+            kept = planes if sign > 0 and not summed else run(number, sign * t)[0]
+            freed = run(number, sign * t, free=True)[0]
+            for out, a, b in zip(found, kept, freed, strict=True):
+                out.excuse = joined(out.excuse, excused(a, b, t))
+    return found
+
+
+# ---------------------------------------------------------------------- walking
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compiled in."""
+
+    unit: float
+    copies: int
+    free: bool
+    summed: bool
+
+
+def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, step: Step | None = None) -> list[Plane]:
+    """The planes of the outputs; calls are stepped into, a value is forgotten after its last reader."""
+    step = step or at_once
+    env: dict[Any, Plane] = dict(zip(jaxpr.invars, planes, strict=True))
+    env.update(
+        (v, c if isinstance(c, Plane) else run.constant(c)) for v, c in zip(jaxpr.constvars, consts, strict=True)
+    )
+    last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if isinstance(v, core.Var)}
+
+    def read(atom: Any) -> Plane:
+        if not isinstance(atom, core.Literal):
+            return env[atom]
+        return run.constant(np.asarray(atom.val, dtype_of(atom)))
+
+    kept = {v for v in jaxpr.outvars if isinstance(v, core.Var)}
+    for i, eqn in enumerate(jaxpr.eqns):
+        ins = [read(atom) for atom in eqn.invars]
+        called = call(eqn, ins)
+        outs = step(eqn, ins, run) if called is None else walk(*called, run, step)
+        for v in eqn.invars:
+            if isinstance(v, core.Var) and last[v] == i and v not in kept:
+                env.pop(v, None)
+        for v, out in zip(eqn.outvars, outs, strict=True):
+            if v in last or v in kept:
+                env[v] = out
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def dtype_of(atom: Any) -> Any:
+    return atom.aval.dtype
+
+
+def at_once(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
+    """One equation, a loop being one, as part of a program that is compiled as one."""
+    loop = LOOPS.get(eqn.primitive.name)
+    return equation(eqn, planes, run) if loop is None else loop(eqn, planes, run, walk)
+
+
+def whole(
+    closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], settings: Settings, seed: Any, amplitude: float
+) -> tuple[list[Plane], bool]:
+    """The program compiled as one."""
+    jaxpr = closed.jaxpr
+
+    def make() -> Callable[..., Any]:
+        def program(consts: list[Any], flat: list[Any], seed: Any, amplitude: Any) -> Any:
+            run = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
+            planes = walk(jaxpr, consts, [Plane(a) for a in flat], run)
+            return [scattered(p) for p in planes] if settings.summed else planes, run.flipped()
+
+        return jax.jit(program)
+
+    planes, flip = compiled(("whole", structure(closed), settings), make)(consts, flat, seed, amplitude)
+    return planes, bool(flip)
+
+
+def by_equations(
+    closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], settings: Settings, seed: Any, amplitude: float
+) -> tuple[list[Plane], bool]:
+    """The program equation by equation."""
+    run = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
+    known: dict[Any, Any] = {}
+
+    def step(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
+        if id(eqn) not in known:
+            known[id(eqn)] = parameters(eqn)
+
+        def make() -> Callable[..., Any]:
+            def program(planes: list[Plane], number: Any, seed: Any, amplitude: Any) -> Any:
+                inner = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
+                inner.number = number
+                return at_once(eqn, planes, inner), inner.flipped() if inner.flips else None
+
+            return jax.jit(program)
+
+        shapes = tuple(None if a is None else (a.shape, a.dtype) for plane in planes for a in plane)
+        made = compiled(("equation", known[id(eqn)], shapes, settings), make)
+        outs, flip = made(planes, np.uint32(run.number), seed, amplitude)
+        run.number += 1 if eqn.primitive.name not in LOOPS else sum(count(j) for j in inside(eqn))
+        if flip is not None:
+            run.flips.append(flip)
+        return outs
+
+    planes = walk(closed.jaxpr, consts, [Plane(a) for a in flat], run, step)
+    return [scattered(p) for p in planes] if settings.summed else planes, any(bool(f) for f in run.flips)
+
+
+def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
+    """The outputs as the program alone computes them."""
+    jaxpr = closed.jaxpr
+
+    def make() -> Callable[..., Any]:
+        return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
+
+    return compiled(("plain", structure(closed)), make)(consts, flat)
