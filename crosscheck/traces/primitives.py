@@ -22,7 +22,7 @@ fails where a row is too small (an error outside) or too large (a hundred times 
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Kind(enum.Enum):
@@ -132,7 +132,7 @@ class Primitive(NamedTuple):
 TABLE: dict[str, Primitive] = {}
 
 
-def row(name: str, kind: Kind, words: str = "", operands: tuple[str, ...] = (), **columns) -> None:
+def row(name: str, kind: Kind, words: str = "", operands: tuple[str, ...] = (), **columns: Any) -> None:
     """Add one row; what `columns` does not say follows from the kind."""
     rounded = ONCE if kind in ONCE_ROUNDED else EXACT
     defaults = {
@@ -147,7 +147,7 @@ def row(name: str, kind: Kind, words: str = "", operands: tuple[str, ...] = (), 
     TABLE[name] = Primitive(name, kind, words or name.replace("_", " "), operands, **{**defaults, **columns})
 
 
-def rows(kind: Kind, names: str, **columns) -> None:
+def rows(kind: Kind, names: str, **columns: Any) -> None:
     """Rows that differ by their names only."""
     for name in names.split():
         row(name, kind, **columns)
@@ -234,7 +234,7 @@ rows(Kind.PRODUCTS, "scatter-mul scatter_mul", words="the multiplying by index")
 # ---------------------------------------------------------------------- functions, as measured
 
 
-def function(name: str, words: str, double: Ulps, single: Ulps, **columns) -> None:
+def function(name: str, words: str, double: Ulps, single: Ulps, **columns: Any) -> None:
     row(name, Kind.FUNCTION, words, double=double, single=single, **columns)
 
 
