@@ -17,6 +17,7 @@ from jax.extend import core
 from crosscheck.rounding.copies import Plane, Run
 from crosscheck.rounding.draws import keyed
 from crosscheck.rounding.sizes import inexact
+from crosscheck.traces.scans import scan_sizes
 
 # A free copy that no rounding lets out of a loop is stopped after twice the turns of the main run and these.
 LATE = 8
@@ -42,7 +43,8 @@ def step_of(run: Run, turn: Any) -> Any:
 
 def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
     p = eqn.params
-    first, second = p["num_consts"], p["num_consts"] + p["num_carry"]
+    first, carried = scan_sizes(p)
+    second = first + carried
     body, fixed = p["jaxpr"], planes[:first]
 
     def slices(plane: Plane) -> Plane:
@@ -54,8 +56,8 @@ def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[
         inner = run.inside(step_of(run, number))
         outs = walk(body.jaxpr, body.consts, [*fixed, *carry, *xs], inner)
         outs = [dense(out, run) for out in outs]
-        state = outs[: p["num_carry"]], flip | inner.flipped(), number + jnp.uint32(1)
-        return state, outs[p["num_carry"] :]
+        state = outs[:carried], flip | inner.flipped(), number + jnp.uint32(1)
+        return state, outs[carried:]
 
     start = [dense(plane, run) for plane in planes[first:second]], jnp.zeros((), bool), jnp.uint32(0)
     (carry, flip, _), ys = lax.scan(
