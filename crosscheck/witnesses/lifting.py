@@ -28,7 +28,8 @@ import numpy as np
 from crosscheck.witnesses.namespaces import reached, replaced
 
 WIDER = {np.float64: np.longdouble, np.complex128: np.clongdouble}
-PYTHON = {np.float64: float, np.complex128: complex}  # of which they are subclasses
+# Names for these as types: Python's own, and NumPy's, which are subclasses of them.
+PYTHON = {float: np.longdouble, complex: np.clongdouble}
 # What makes an array from no array, or another array of the same values.
 CREATION = (
     *("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like"),
@@ -42,7 +43,7 @@ SPELLINGS = {np.float64: ("float64", "double"), np.complex128: ("complex128", "c
 def lifted(*roots: Callable[..., Any]) -> Iterator[None]:
     """While inside, the code of these functions makes longdouble where it made float64, on this thread."""
     lift = Lift()
-    built_in = {"float": lift.scalars[np.float64], "complex": lift.scalars[np.complex128]}
+    built_in = {kind.__name__: lift.scalars[kind] for kind in PYTHON}
     with replaced(reached(*roots), lift.stand_in, built_in):
         yield
 
@@ -53,7 +54,7 @@ class Lift:
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.made = {name: self.wider(getattr(np, name)) for name in CREATION}
-        self.scalars = {narrow: self.scalar(narrow) for narrow in WIDER}
+        self.scalars = {narrow: self.scalar(narrow, wide) for narrow, wide in (WIDER | PYTHON).items()}
         self.numpy = Proxy(self)
         self.by_identity = {id(np): self.numpy, **{id(getattr(np, k)): f for k, f in self.made.items()}}
         self.by_identity |= {id(narrow): cls for narrow, cls in self.scalars.items()}
@@ -109,9 +110,9 @@ class Lift:
 
         return made
 
-    def scalar(self, narrow: type) -> type:
+    def scalar(self, narrow: type, wide: type) -> type:
         """What stands for the name `float64` or `float`: a type, since it is called, asked for and used as a dtype."""
-        wide, lift = WIDER[narrow], self
+        lift, python = self, complex if issubclass(narrow, complex) else float
 
         class Scalar(type):
             @property
@@ -122,7 +123,7 @@ class Lift:
                 return (wide if lift.here() else narrow)(*args)
 
             def __instancecheck__(cls, value: Any) -> bool:
-                return isinstance(value, (PYTHON[narrow], wide))
+                return isinstance(value, (python, wide) if lift.here() else narrow)
 
         return Scalar(narrow.__name__, (), {})
 

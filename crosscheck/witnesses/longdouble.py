@@ -10,11 +10,12 @@ Code may take longdouble and round to float64 all the same. An answer counts onl
 
 - longdouble is wider than double here, and the answer is longdouble, of the same shape, and finite where the float64
   run's is;
-- it *moves*: at inputs moved by 2^-60, and with a cotangent moved by 2^-60, a share of each entry that float64 cannot
-  see. What does not move may be constant. That is told by a coarse move of 2^-20, which float32 sees, too: an entry
-  which the coarse move changes by D changes by 2^-40 D at the fine one, and where that is more than two units of its
-  last place in longdouble, standing still means that it was rounded on the way. An answer is silent when most of the
-  entries that should move do not (single ones may: a comparison can flip within 2^-20).
+- it *moves*: with each input alone, and with the cotangent, moved by 2^-60, a share of every entry that float64
+  cannot see. (Alone: x̄ = z̄ wᵀ moves with w although z̄ was cast.) What does not move may be constant. That is told
+  by a coarse move of 2^-20, which float32 sees, too: an entry which the coarse move changes by D changes by 2^-40 D
+  at the fine one, and where that is more than two units of its last place in longdouble, standing still means that it
+  was rounded on the way. An answer is silent when most of the entries that should move do not (single ones may: a
+  comparison can flip within 2^-20).
 
 First the code runs as it is. What is silent then is tried once more with its buffers lifted (`lifting`). It runs on
 private copies; layers run as fresh copies of themselves, and what other code binds in its own objects meanwhile is
@@ -27,6 +28,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -38,10 +40,9 @@ from crosscheck.witnesses.nudges import nudged
 LONG = np.dtype(np.longdouble)
 DOUBLE = np.dtype(np.float64)
 FINE, COARSE = 2.0**-60, 2.0**-20
-# The run, and with moved inputs and a moved cotangent, finely and coarsely; as it is, and lifted.
-EVALUATIONS = 2 * 5
-# Entries of inputs, output and gradients, times evaluations: longdouble has no fast matrix product.
-WORK = 2**21
+# Entries of inputs, output and gradients, times evaluations: longdouble has no fast matrix product (13 to 20 ns for
+# a multiplication and an addition).
+WORK = 2**19
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,10 @@ def long_run(operation: Operation, cotangent: Array) -> LongRun:
             private = operation.widened()  # a layer's is a copy of the layer, whose state is its own
         except Exception as error:
             return silence(operation, refusal(error))
-        narrow = answers(private, cotangent, (OUTPUT, *operation.wrt))
+        with kept_apart(private.forward, private.backward):
+            narrow = answers(private, cotangent, (OUTPUT, *operation.wrt))
         entries = sum(a.size for a in (*operation.inputs.values(), *narrow.values.values()))
-        if entries * EVALUATIONS > WORK:
+        if entries * evaluations(operation) > WORK:
             return silence(operation, f"{entries} entries are too many: longdouble has no fast matrix product")
         plain = attempt(private, cotangent, narrow, kept_apart)
         again = {k: r for k, r in plain.reasons.items() if k not in narrow.reasons}
@@ -107,6 +109,15 @@ def own_rounding(gradients: Mapping[str, Array], found: LongRun) -> Arrays:
             with np.errstate(all="ignore"):
                 out[name] = np.abs(gradients[name] - g).astype(np.float64)
     return out
+
+
+def evaluations(operation: Operation) -> int:
+    """At most: the run, and with each input and the cotangent moved finely and coarsely; as it is, and lifted."""
+    return 2 * (1 + 2 * (1 + len(floating(operation))))
+
+
+def floating(operation: Operation) -> list[str]:
+    return [k for k, a in operation.inputs.items() if a.dtype.kind == "f"]
 
 
 def silence(operation: Operation, reason: str) -> LongRun:
@@ -146,8 +157,9 @@ def attempt(
             reason = unfit(value, narrow.values[name])
             if reason:
                 found.drop(name, reason)
-        for moved in (lambda size: (point.at(moved_inputs(point, size)), v), lambda size: (point, nudged(v, size, 0))):
-            drop_unmoved(found, moved)
+        for name in floating(operation):
+            drop_unmoved(found, partial(with_input_moved, point, v, name))
+        drop_unmoved(found, lambda size: (point, nudged(v, size, 0)))
     return found
 
 
@@ -155,8 +167,8 @@ def in_long(a: Array) -> Array:
     return a.astype(LONG, order="K") if a.dtype.kind == "f" else a
 
 
-def moved_inputs(point: Operation, size: float) -> Arrays:
-    return {k: nudged(a, size, 0) for k, a in point.inputs.items()}
+def with_input_moved(point: Operation, v: Array, name: str, size: float) -> tuple[Operation, Array]:
+    return point.at({**point.inputs, name: nudged(point.inputs[name], size, 0)}), v
 
 
 def answers(operation: Operation, v: Array, names: tuple[str, ...]) -> Answers:

@@ -49,12 +49,12 @@ class Reached:
 
     Args:
         globals: by identity, a global namespace and the names that the code mentions.
-        cells, functions, classes: in which a value can be replaced.
+        cells: by identity; with `functions` and `classes`, in which a value can be replaced, too.
         containers: attributes of objects, and the dictionaries and lists held.
     """
 
     globals: dict[int, tuple[dict[str, Any], set[str]]] = field(default_factory=dict)
-    cells: list[types.CellType] = field(default_factory=list)
+    cells: dict[int, types.CellType] = field(default_factory=dict)
     functions: list[types.FunctionType] = field(default_factory=list)
     classes: list[type] = field(default_factory=list)
     containers: list[dict[Any, Any] | list[Any]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Reached:
         """Every value that can be replaced, and how to put another in its place; a tuple of defaults as a whole."""
         for space, names in self.globals.values():
             yield from ((space[k], functools.partial(space.__setitem__, k)) for k in names if k in space)
-        for cell in self.cells:
+        for cell in self.cells.values():
             yield cell.cell_contents, functools.partial(setattr, cell, "cell_contents")
         for function in self.functions:
             yield function.__defaults__, functools.partial(setattr, function, "__defaults__")
@@ -125,11 +125,11 @@ def of_function(function: types.FunctionType, found: Reached) -> list[Any]:
     leads += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *vars(function).values()]
     if home(function) in FOREIGN:
         return leads
-    found.cells.extend(cell for cell, _ in filled if not any(cell is known for known in found.cells))
+    found.cells.update((id(cell), cell) for cell, _ in filled)  # functions share cells
     found.functions.append(function)
     space, names = function.__globals__, mentioned(function.__code__)
     found.globals.setdefault(id(space), (space, set()))[1].update(names)
-    return leads + [value for name in names if name in space for value in through(space[name], names)]
+    return leads + [value for name in names if name in space for value in through(space[name], names, found)]
 
 
 def mentioned(code: types.CodeType) -> set[str]:
@@ -138,14 +138,16 @@ def mentioned(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def through(value: Any, names: set[str]) -> list[Any]:
-    """A value; of a module, what the code mentions of it (`layers.dense.forward`)."""
+def through(value: Any, names: set[str], found: Reached, above: tuple[Any, ...] = ()) -> list[Any]:
+    """A value; of a module, what the code mentions of it (`layers.dense.forward`), which can be replaced there."""
     if not isinstance(value, types.ModuleType):
         return [value]
-    if value.__name__.split(".")[0] in FOREIGN:
+    if value.__name__.split(".")[0] in FOREIGN or value in above:  # a package may hold itself
         return []
-    inside = [v for k, v in vars(value).items() if k in names and v is not value]
-    return [w for v in inside for w in through(v, names)]
+    space = vars(value)
+    inside = names & space.keys()
+    found.globals.setdefault(id(space), (space, set()))[1].update(inside)
+    return [w for k in inside for w in through(space[k], names, found, (*above, value))]
 
 
 def of_class(cls: type, found: Reached) -> list[Any]:
