@@ -76,28 +76,29 @@ def measured_rounding(
         truth: (inputs, cotangent) -> the true gradients, at any point near.
         sigma: the standard deviation of the truth's own rounding at every entry.
 
-    A point at which the code or the truth raises, or is not finite where it is finite at the judged one, is replaced
-    by another; after as many again, a gradient with fewer than three is left out: nothing is known of it.
+    Where the code or the truth raises at a point, or is not finite where it is at the judged one, the opposite point
+    is tried, and then others, as many again. A gradient with fewer than three is left out: nothing is known of it.
     """
     with quiet():
         hand = operation.gradients(cotangent)
         names = [k for k in operation.wrt if hand[k].shape == np.shape(sigma[k])]
         residuals: dict[str, list[Array]] = {k: [] for k in names}
         for draw in range(2 * runs * seed, 2 * runs * (seed + 1)):
-            found = residuals_near(operation, cotangent, truth, draw)
-            for k in names:
-                if k in found and len(residuals[k]) < runs and np.isfinite(found[k][np.isfinite(hand[k])]).all():
+            missing = [k for k in names if len(residuals[k]) < runs]
+            for size in (UNITS, -UNITS):  # at the edge of a domain, the one or the other is inside
+                found = residuals_near(operation, cotangent, truth, size, draw) if missing else {}
+                heard = [k for k in missing if k in found and np.isfinite(found[k][np.isfinite(hand[k])]).all()]
+                for k in heard:
                     residuals[k].append(found[k])
-            if all(len(r) == runs for r in residuals.values()):
-                break
+                missing = [k for k in missing if k not in heard]
         return {k: spread(np.stack(r), hand[k], sigma[k]) for k, r in residuals.items() if len(r) >= FEWEST}
 
 
-def residuals_near(operation: Operation, cotangent: Array, truth: Truth, draw: int) -> Arrays:
+def residuals_near(operation: Operation, cotangent: Array, truth: Truth, units: int, draw: int) -> Arrays:
     """(1) at one point: every input and the cotangent moved by a few units of the last place, ties and zeros kept."""
 
     def moved(a: Array) -> Array:
-        return nudged(a, UNITS * float(np.finfo(a.dtype).eps), draw) if a.dtype.kind == "f" else a
+        return nudged(a, units * float(np.finfo(a.dtype).eps), draw) if a.dtype.kind == "f" else a
 
     inputs, v = {k: moved(a) for k, a in operation.inputs.items()}, moved(cotangent)
     try:
