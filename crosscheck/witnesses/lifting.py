@@ -8,7 +8,8 @@ made:
 Meanwhile `np` stands for a *proxy*: NumPy with creation functions whose float64 results are longdouble, and with
 longdouble for float64 (clongdouble for complex128). Numbers stay the ones that float64 gives, converted exactly: the
 function stays the same one, only its arithmetic is finer. Integers, booleans and float32 stay what they are. Arrays
-of float64 that the code's objects hold are lifted, too, and arrays that share memory still do.
+of float64 that the code's objects hold are lifted, too, and arrays that share memory still do; so is the dtype that
+they keep.
 
 NumPy itself is never patched: compiled code calls `numpy.empty` through the module. Only the names in the namespaces
 that the code runs in are replaced (`namespaces`), and what stands there acts on the thread that lifts; for any other
@@ -70,9 +71,11 @@ class Lift:
             return self.by_identity[id(value)]
         if type(value) is np.ndarray and value.dtype.type in WIDER:
             return self.array(value)
+        if isinstance(value, np.dtype):  # that a layer computes in
+            return np.dtype(WIDER.get(value.type, value))
         if isinstance(value, functools._lru_cache_wrapper):
             return value.__wrapped__
-        if type(value) is tuple:  # of defaults
+        if type(value) is tuple:
             others = tuple(map(self.stand_in, value))
             return value if all(a is b for a, b in zip(others, value, strict=True)) else others
         return value

@@ -32,7 +32,7 @@ from functools import partial
 
 import numpy as np
 
-from crosscheck.operation import OUTPUT, Array, Arrays, Operation
+from crosscheck.operation import OUTPUT, Array, Arrays, Operation, wide
 from crosscheck.witnesses.lifting import lifted
 from crosscheck.witnesses.namespaces import kept, reached
 from crosscheck.witnesses.nudges import nudged
@@ -80,6 +80,7 @@ def long_run(operation: Operation, cotangent: Array) -> LongRun:
     """The forward and the backward in longdouble at the operation's own point. Nothing that the code raises passes."""
     if np.finfo(LONG).nmant <= np.finfo(DOUBLE).nmant:
         return silence(operation, "longdouble is no wider than double here")
+    cotangent = wide(cotangent)
     with quiet():
         try:
             private = operation.widened()  # a layer's is a copy of the layer, whose state is its own

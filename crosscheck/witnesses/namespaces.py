@@ -168,10 +168,11 @@ def of_container(held: Any, found: Reached) -> list[Any]:
 def of_object(thing: Any, found: Reached) -> list[Any]:
     """An object of the user's own class; of the judge's own, what it holds; of a library, nothing."""
     cls = type(thing)
-    ours = home(cls) == JUDGE or cls is types.SimpleNamespace
-    if not hasattr(thing, "__dict__") or isinstance(thing, types.ModuleType) or (home(cls) in FOREIGN and not ours):
+    if not hasattr(thing, "__dict__") or isinstance(thing, types.ModuleType):
         return []
-    return [vars(thing), cls]
+    if home(cls) == JUDGE:
+        return list(vars(thing).values())
+    return [vars(thing), cls] if home(cls) not in FOREIGN or cls is types.SimpleNamespace else []
 
 
 @contextmanager
