@@ -117,7 +117,7 @@ def test_one_gradient_may_be_silent_while_the_others_speak() -> None:
         (lambda g, x: {"x": np.where(x > 0, g, 0)}, "a mask"),
         (lambda g, x: {"x": g * (x == x.max())}, "a maximum"),
         (lambda g, x: {"x": np.zeros(6)}, "zeros made in float64, lifted"),
-        (lambda g, x: {"x": g * (1 + 1e-7 * x)}, "hardly depends on x: less than longdouble sees of 2^-60"),
+        (lambda g, x: {"x": g * (1 + 1e-3 * x)}, "hardly depends on x: less than longdouble sees of 2^-55"),
         (lambda g, x: {"x": g / np.sqrt((x**2).sum())}, "scales"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -146,7 +146,7 @@ def test_a_cast_on_the_way_is_noticed(cast: str, what: str) -> None:
     if cast == "float16":  # 2^-20 does not move it either; its error of 2^-11 is anybody's to see
         assert found.gradients["x"] is not None
     else:
-        assert found.silent == "it rounds to a coarser precision inside: it does not move by 2^-60"
+        assert found.silent == "it rounds to a coarser precision inside: it does not follow a move of 2^-55"
 
 
 def test_inputs_are_converted_exactly_and_the_rest_is_left() -> None:
