@@ -118,7 +118,7 @@ def directed(wrong: bool, rng: np.random.Generator) -> Operation:
 def test_directions_stand_in_where_entries_take_too_long(
     wrong: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forward_witnesses, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(forward_witnesses, "FORWARDS", 0)
     from crosscheck.judge import judge
 
     result = judge(directed(wrong, rng), exact=False, diagnose=False)

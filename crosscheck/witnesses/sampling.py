@@ -1,0 +1,174 @@
+"""Evaluating a forward at moved entries, and reading differences off it.
+
+All outputs are differenced first and contracted with the cotangent v afterwards, so that outputs which do not depend on
+the entry contribute no noise:
+
+    D(h) = Σ_o v_o (f_o(x + h) - f_o(x - h)) / 2h                      the difference             (1)
+    S(h) = Σ_o |v_o| |f_o(x + h) - 2 f_o(x) + f_o(x - h)| / h          the jump in slope          (2)
+    N(h) = Σ_o |v_o| n_o / h                                           noise, n_o the error of f_o (3)
+
+n_o is what `noise` measured at x, and at least one rounding of f_o(x ± h): far from x the outputs may be larger. An
+output that no step moves, though the entry reaches it (a step far away moves it), has absorbed the entry: something
+inside is larger than the effect by 1/u. How large is not seen at x; the far step shows a size, and one rounding of it is
+what such an output may hide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crosscheck.witnesses.extrapolation import STEPS, WEIGHTS, Said, Samples, flat, of_a_curve, of_a_line
+from crosscheck.witnesses.noise import measured_noise, unit_of
+
+Array = np.ndarray
+Function = Callable[[Array], Any]
+
+
+class Contaminated(Exception):
+    """An output moved that belongs to no entry of its group: the pattern behind the groups is wrong."""
+
+
+@dataclass
+class Group:
+    """Entries that are moved in one evaluation, and the derivatives that are read off it.
+
+    `entries` are flat indices into x; `owner[o]` says into which of the `members` derivatives output o is summed, -1
+    for none. Usually a member is an entry (no output depends on two of them); a single entry with one member per
+    output gives a column of the Jacobian. `owner` None: one entry, one member, all outputs.
+    """
+
+    entries: Array
+    owner: Array | None = None
+    members: int = 1
+
+    def contract(self, terms: Array) -> Array:
+        """Sum the outputs' terms into the entries that own them."""
+        if self.owner is None:
+            return np.array([terms.sum()])
+        owned = self.owner >= 0
+        return np.bincount(self.owner[owned], terms[owned], minlength=self.members)
+
+
+def one_by_one(size: int) -> Iterator[Group]:
+    for i in range(size):
+        yield Group(np.array([i]))
+
+
+class Forward:
+    """A function at a point, counted.
+
+    Args:
+        func: x (any shape) -> y (any shape); never sees the caller's own array, always its shape, dtype and layout.
+        x: where to differentiate, float64 (or float32, for code that only runs there).
+        cotangent: v, the shape of y.
+        noise: n_o, the shape of y. None: measured.
+    """
+
+    def __init__(self, func: Function, x: Array, cotangent: Array, noise: Array | None = None) -> None:
+        self.func = func
+        self.x = np.array(x, copy=True)
+        self.flat = self.x.ravel()
+        self.evaluations = 0
+        y = self.call(self.x.copy(order="K"))
+        self.unit = unit_of(self.x, y)
+        self.y = np.asarray(y, np.float64).ravel()
+        self.v = np.asarray(cotangent, np.float64).ravel()
+        if self.v.shape != self.y.shape:
+            raise ValueError(f"cotangent has {self.v.size} entries, the output has {self.y.size}")
+        if noise is None:
+            self.n = measured_noise(self.call, self.x, self.y, self.unit)
+        else:
+            self.n = np.asarray(noise, np.float64).ravel()
+
+    def call(self, x: Array) -> Any:
+        self.evaluations += 1
+        return self.func(x)
+
+    def evaluate(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(self.call(x), np.float64).ravel()
+
+    def moved(self, entries: Array, step: Array | float) -> tuple[Array, Array]:
+        """y at x + step on the entries, and the step as stored."""
+        z = self.x.copy(order="K")
+        start = self.flat[entries]
+        there = (start + step).astype(z.dtype)
+        if z.flags.c_contiguous:
+            z.reshape(-1)[entries] = there
+        else:
+            z.flat[entries] = there
+        return self.evaluate(z), there.astype(np.float64) - start
+
+
+class Probe:
+    """One group at one level: what its five steps say.
+
+    Args:
+        reach: by evaluating far away: the size of every output there, ∞ where it is not finite, 0 where the group does
+            not reach it. Called only where an output did not move.
+    """
+
+    def __init__(self, forward: Forward, group: Group, step: Array, reach: Callable[[], Array]) -> None:
+        self.forward, self.group, self.step, self.reach = forward, group, step, reach
+        self.jump = np.zeros(forward.y.shape)
+        self.jump_noise = np.zeros(forward.y.shape)
+        self.moved = np.zeros(forward.y.shape, bool)
+        self.width: Array | float = 1.0
+        self.terms = np.zeros(group.members)
+
+    def ask(self, done: Array) -> Said:
+        """Three steps where all of the group is flat (or done), five where it is not."""
+        samples = [self.sample(k) for k in range(3)]
+        straight = flat(samples)
+        said = of_a_line(samples)
+        if not (done | straight).all():
+            samples += [self.sample(k) for k in range(3, 5)]
+            with np.errstate(all="ignore"):
+                kink = np.maximum(np.abs(self.jump) - self.jump_noise, 0.0)
+            curved = of_a_curve(samples, self.group.contract(np.abs(self.forward.v) * kink) / 2)
+            said = Said(*(np.where(straight, a, b) for a, b in zip(said, curved, strict=True)))
+        return said._replace(bound=said.bound + self.absorbed())
+
+    def sample(self, k: int) -> Samples:
+        forward, group, step = self.forward, self.group, self.step * STEPS[k]
+        plus, up = forward.moved(group.entries, step)
+        minus, down = forward.moved(group.entries, -step)
+        with np.errstate(all="ignore"):
+            first, second = plus - minus, plus - 2.0 * forward.y + minus
+            stirred = (plus != forward.y) | (minus != forward.y)
+            if group.owner is not None and (stirred & (group.owner < 0)).any():
+                raise Contaminated
+            self.moved |= stirred
+            n = np.maximum(forward.n, forward.unit * np.maximum(np.abs(plus), np.abs(minus)))
+            n = np.where(stirred, n, 0.0)
+            half = (up - down) / 2  # the steps as stored; x + h rounds
+            each = half if group.owner is None or half.size == 1 else half[group.owner]
+            weight = WEIGHTS.jump[k]
+            self.jump += weight * second / each
+            self.jump_noise += abs(weight) * 4.0 * n / each
+            v, av = forward.v, np.abs(forward.v)
+            terms = v * first
+            if k < 2:
+                self.width = half
+                self.terms = group.contract(np.abs(terms)) / (2 * half)
+            return Samples(
+                group.contract(terms) / (2 * half),
+                group.contract(av * np.abs(second)) / half,
+                group.contract(av * n) / half,
+                group.contract(4.0 * av * n) / half,
+            )
+
+    def absorbed(self) -> Array | float:
+        """What outputs that did not move may hide."""
+        v = np.abs(self.forward.v)
+        still = ~self.moved & (v > 0)
+        if self.group.owner is not None:
+            still &= self.group.owner >= 0
+        if not still.any():
+            return 0.0
+        hidden = np.where(still, self.forward.unit * self.reach(), 0.0)
+        return self.group.contract(v * hidden) / self.width
