@@ -2,9 +2,9 @@
 
 What five steps of one level say of an entry stands in `extrapolation`, with the table of its states; what is evaluated
 for it, in `sampling`. Here the levels are walked: from large steps to small ones until the bound is good enough or down
-in the noise. The levels are relative to the entry itself or, where it is small among its neighbours, to them first (what
-is added to numbers of size 1 is as good as 0) and to the entry itself where that led nowhere (log|x| at 10⁻¹² beside
-entries of 1).
+in the noise. The levels are relative to the entry itself or, where it is small among its neighbours, to them first
+(what is added to numbers of size 1 is as good as 0) and to the entry itself where that led nowhere (log|x| at 10⁻¹²
+beside entries of 1).
 
 "No step works" is not "it sits on a kink": a kink is shown, by a jump in slope that stays at two levels and at the
 smallest step. What is neither shown to be a kink nor has a bound that is of use is undecided.
@@ -43,7 +43,7 @@ USEFUL = 2.0**-10
 # walks down and the far steps.
 SETUP = 1 + noise.EVALUATIONS
 TYPICAL = 2 * len(STEPS) + 2
-MOST = 2 * len(STEPS) * (2 * len(LEVELS) + len(FURTHER)) + 2
+MOST = 2 * len(STEPS) * (2 * len(LEVELS) + len(FURTHER)) + 4
 
 
 class Differences(Forward):
@@ -56,19 +56,24 @@ class Differences(Forward):
         self.rms = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
         self.scale = scale_of(np.maximum(magnitude.astype(np.float64), SMALL * self.rms))
         self.own = np.where(magnitude > 0, scale_of(magnitude.astype(np.float64)), self.scale)
-        self.far = 8.0 * (float(np.max(finite, initial=0.0)) + 1.0)
+        largest = float(np.max(finite, initial=0.0))
+        self.far = (8.0 * largest, 8.0 * (largest + 1.0)) if 0 < largest < 1 else (8.0 * (largest + 1.0),)
 
     def reach(self, group: Group) -> Array:
-        """How large every output is when the group is moved far, 0 where it does not move at all."""
-        with np.errstate(all="ignore"):
-            try:
-                there = [self.moved(group.entries, s)[0] for s in (self.far, -self.far)]
-            except Exception:  # user code may refuse so large an input: then nothing is known, and all may depend
-                return np.full(self.y.shape, float(np.max(np.abs(self.y), initial=0.0)))
-            moved = (there[0] != self.y) | (there[1] != self.y)
-            size = np.maximum(np.abs(self.y), np.maximum(*np.abs(there)))
-        known = np.where(np.isfinite(size), size, float(np.max(np.abs(self.y), initial=0.0)))
-        return np.where(moved, known, 0.0)
+        """How large every output is where the group reaches it: at x, and as far away as it takes to move it."""
+        size = np.abs(self.y)
+        for far in self.far:
+            with np.errstate(all="ignore"):
+                try:
+                    there = [self.moved(group.entries, s)[0] for s in (far, -far)]
+                except Exception:  # user code may refuse so large an input
+                    break
+                still = (there[0] == self.y) & (there[1] == self.y)
+                larger = np.maximum(size, np.maximum(*np.abs(there)))
+            size = np.where(np.isfinite(larger), larger, size)
+            if not still.any():
+                break
+        return size
 
     def differentiate(self, groups: Iterable[Group], deadline: float | None = None) -> Estimate:
         """Every entry's derivative with its bound; see the module's docstring.
@@ -155,6 +160,7 @@ class Walk:
         self.kink = np.zeros(group.members, bool)
         self.stayed = np.zeros(group.members, int)  # levels in a row at which a jump in slope was seen and stayed
         self.edged = np.zeros(group.members, bool)
+        self.converged = np.zeros(group.members, bool)
         self.chosen: int | None = None
         self.far: Array | None = None
 
@@ -201,7 +207,8 @@ class Walk:
         self.stayed = np.where(self.open & said.seen, np.where(said.stays, self.stayed + 1, 0), self.stayed)
         self.edged |= self.open & (2 * said.edge > said.bound)
         small = said.bound <= np.maximum(self.enough, ENOUGH * np.abs(said.value))
-        worse = ~better & np.isfinite(self.best.bound) & ~said.stays
+        worse = ~better & (self.useful | self.converged) & ~said.stays
+        self.converged |= good & said.converged
         self.done |= good & (small | (said.converged & ~said.stays) | worse)
         if final:
             self.kink |= self.open & (self.stayed >= 2)

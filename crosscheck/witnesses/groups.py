@@ -210,7 +210,7 @@ def continued(rows: list[Array], n: int, m: int) -> Footprint | None:
     if all(row.size == m for row in rows):
         return None
     for step in range(1, STEPS + 1):
-        # The first rows may be cut off at the border; from the middle of the head on, each set is the earlier one moved.
+        # The first rows may be cut off at the border; from the middle of the head on, each set is an earlier one moved.
         middle = range(HEAD // 2 - step, HEAD - step)
         for shift in range(1, SHIFT + 1):
             if all(np.array_equal(inside(head[i] + shift, m), head[i + step]) for i in middle):

@@ -23,7 +23,8 @@ kink gives a slope between those of its sides, which widens nothing.
 
 The answer is a `Ruling`: illegitimate where a direction refutes g by more than e, and that direction says so;
 legitimate where none does and every entry was asked about along a direction whose e is small enough to mean
-something; else it cannot tell. With n entries in question of which m are wrong, each of the at most `SINGLES` that are
+something; else it cannot tell. (Only Clarke's set counts: relu(x) - relu(-x) is smooth, and a gradient of 0 at 0, which
+ReLU'(0) = 0 gives, is outside of it.) With n entries in question of which m are wrong, each of the at most `SINGLES` that are
 asked about alone is one of them with probability m/n.
 """
 
@@ -138,7 +139,7 @@ class Nearby:
             pairs = [(self.one_sided(t, d), self.one_sided(t / 2, d)) for t in (1.0, -1.0)]
             for lead in (0.0, 1.0, -1.0):
                 for _ in range(SHAKES):
-                    # Beside ±d a shake of u^⅛: small to d, so that d leads, and large to the step, so that it parts ties.
+                    # Beside ±d a shake of u^⅛: small to d, so that d leads; large to the step, so that it parts ties.
                     shake = self.rng.uniform(-1.0, 1.0, self.x.shape) * (1.0 if lead == 0 else EIGHTH)
                     shift = shake + lead * d
                     pairs.append((self.slope(shift, d), self.slope(shift / 2, d)))
@@ -170,7 +171,7 @@ def along(step: Array, d: Array) -> float:
 
 
 def directions(where: Array, rng: np.random.Generator) -> Iterator[Array]:
-    """A common shift of everything and of slabs; blocks around entries in question; these alone; random sets of them."""
+    """A common shift of everything and of slabs; then blocks around entries in question, these alone, sets of them."""
     shape = where.shape
     yield np.ones(shape)
     for axis, n in enumerate(shape):

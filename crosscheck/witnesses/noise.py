@@ -2,7 +2,7 @@
 
 Three measurements, the largest counts:
 
-    one rounding of the output itself                                            u |f_o|
+    one ulp of the output itself: functions are seldom rounded better            2u |f_o|
     what the outputs do when every input moves by one ulp                        internal roundings, shaken
     how far float64 is from longdouble near x, where the code takes both         digits that cancel inside, which a
                                                                                  last bit of x does not shake:
@@ -49,7 +49,7 @@ def nudged(x: Array, rng: np.random.Generator) -> Array:
 def measured_noise(func: Function, x: Array, y: Array, unit: float) -> Array:
     """n_o, flat: what the three measurements say of every output."""
     rng = np.random.default_rng(0)
-    noise = unit * np.abs(y)
+    noise = 2 * unit * np.abs(y)
     for _ in range(DRAWS):
         with np.errstate(all="ignore"):
             moved = np.asarray(func(nudged(x, rng)), np.float64).ravel()

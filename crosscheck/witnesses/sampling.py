@@ -7,10 +7,10 @@ the entry contribute no noise:
     S(h) = Σ_o |v_o| |f_o(x + h) - 2 f_o(x) + f_o(x - h)| / h          the jump in slope          (2)
     N(h) = Σ_o |v_o| n_o / h                                           noise, n_o the error of f_o (3)
 
-n_o is what `noise` measured at x, and at least one rounding of f_o(x ± h): far from x the outputs may be larger. An
-output that no step moves, though the entry reaches it (a step far away moves it), has absorbed the entry: something
-inside is larger than the effect by 1/u. How large is not seen at x; the far step shows a size, and one rounding of it is
-what such an output may hide.
+n_o is what `noise` measured at x, and at least one ulp of f_o(x ± h): far from x the outputs may be larger. An output
+that no step moves may yet depend on the entry: something inside has absorbed it, larger than the effect by 1/u. How
+large is not seen at x (-log of a softmax of 1 is 0); a step far away shows a size, and one ulp of it is what such an
+output may hide. Only an output of which the groups say that it belongs to another entry hides nothing.
 """
 
 from __future__ import annotations
@@ -108,8 +108,7 @@ class Probe:
     """One group at one level: what its five steps say.
 
     Args:
-        reach: by evaluating far away: the size of every output there, ∞ where it is not finite, 0 where the group does
-            not reach it. Called only where an output did not move.
+        reach: by evaluating far away, the size that every output has there. Called only where an output did not move.
     """
 
     def __init__(self, forward: Forward, group: Group, step: Array, reach: Callable[[], Array]) -> None:
@@ -143,7 +142,7 @@ class Probe:
             if group.owner is not None and (stirred & (group.owner < 0)).any():
                 raise Contaminated
             self.moved |= stirred
-            n = np.maximum(forward.n, forward.unit * np.maximum(np.abs(plus), np.abs(minus)))
+            n = np.maximum(forward.n, 2 * forward.unit * np.maximum(np.abs(plus), np.abs(minus)))
             n = np.where(stirred, n, 0.0)
             half = (up - down) / 2  # the steps as stored; x + h rounds
             each = half if group.owner is None or half.size == 1 else half[group.owner]
@@ -170,5 +169,5 @@ class Probe:
             still &= self.group.owner >= 0
         if not still.any():
             return 0.0
-        hidden = np.where(still, self.forward.unit * self.reach(), 0.0)
+        hidden = np.where(still, 2 * self.forward.unit * self.reach(), 0.0)
         return self.group.contract(v * hidden) / self.width
