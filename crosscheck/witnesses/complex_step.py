@@ -51,21 +51,15 @@ def complex_step(operation: Operation, name: str, v: Array, groups: Callable[[],
         return None
     value, terms = found
     rng = np.random.default_rng(3)
-    moves = []
+    spread = np.zeros(x.size)
     for _ in range(MOVES):
         moved = slopes(operation, name, nudged(x, rng), v, groups(), STEP * (1 + rng.random()))
         if moved is None:
             return None
-        moves.append(moved[0] - value)
-    bound = rounding(root_mean_square(np.array(moves)), terms) + float(np.sum(np.abs(v))) * UNDERFLOW
+        with np.errstate(all="ignore"):
+            spread = np.hypot(spread, moved[0] - value)  # squares would underflow
+    bound = rounding(spread / MOVES**0.5, terms) + float(np.sum(np.abs(v))) * UNDERFLOW
     return Estimate(COMPLEX_STEP, value.reshape(x.shape), bound.reshape(x.shape), terms=terms.reshape(x.shape))
-
-
-def root_mean_square(a: Array) -> Array:
-    """Over the first axis; scaled, so that no square underflows."""
-    with np.errstate(all="ignore"):
-        largest = np.abs(a).max(0, initial=0.0)
-        return largest * np.sqrt(np.mean((a / np.where(largest > 0, largest, 1.0)) ** 2, 0))
 
 
 def rounding(sigma: Array, terms: Array) -> Array:

@@ -24,8 +24,8 @@ kink gives a slope between those of its sides, which widens nothing.
 The answer is a `Ruling`: illegitimate where a direction refutes g by more than e, and that direction says so;
 legitimate where none does and every entry was asked about along a direction whose e is small enough to mean
 something; else it cannot tell. (Only Clarke's set counts: relu(x) - relu(-x) is smooth, and a gradient of 0 at 0, which
-ReLU'(0) = 0 gives, is outside of it.) With n entries in question of which m are wrong, each of the at most `SINGLES` that are
-asked about alone is one of them with probability m/n.
+ReLU'(0) = 0 gives, is outside of it.) With n entries in question of which m are wrong, each of the at most `SINGLES`
+that are asked about alone is one of them with probability m/n.
 """
 
 from __future__ import annotations

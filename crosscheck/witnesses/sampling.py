@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.witnesses.extrapolation import STEPS, WEIGHTS, Said, Samples, flat, of_a_curve, of_a_line
+from crosscheck.witnesses.extrapolation import STEPS, WEIGHTS, Said, Samples, flat, said_of
 from crosscheck.witnesses.noise import measured_noise, unit_of
 
 Array = np.ndarray
@@ -49,8 +49,10 @@ class Group:
         """Sum the outputs' terms into the entries that own them."""
         if self.owner is None:
             return np.array([terms.sum()])
-        owned = self.owner >= 0
-        return np.bincount(self.owner[owned], terms[owned], minlength=self.members)
+        if self.owner.min(initial=0) < 0:
+            owned = self.owner >= 0
+            return np.bincount(self.owner[owned], terms[owned], minlength=self.members)
+        return np.bincount(self.owner, terms, minlength=self.members)
 
 
 def one_by_one(size: int) -> Iterator[Group]:
@@ -121,45 +123,57 @@ class Probe:
 
     def ask(self, done: Array) -> Said:
         """Three steps where all of the group is flat (or done), five where it is not."""
-        samples = [self.sample(k) for k in range(3)]
-        straight = flat(samples)
-        said = of_a_line(samples)
-        if not (done | straight).all():
+        samples, edge = [self.sample(k) for k in range(3)], None
+        if not (done | flat(samples)).all():
             samples += [self.sample(k) for k in range(3, 5)]
             with np.errstate(all="ignore"):
                 kink = np.maximum(np.abs(self.jump) - self.jump_noise, 0.0)
-            curved = of_a_curve(samples, self.group.contract(np.abs(self.forward.v) * kink) / 2)
-            said = Said(*(np.where(straight, a, b) for a, b in zip(said, curved, strict=True)))
+            self.jump = self.jump_noise = np.zeros(0)  # ten million outputs: no longer needed
+            kink *= np.abs(self.forward.v)
+            edge = self.group.contract(kink) / 2
+            del kink
+        said = said_of(samples, edge)
         return said._replace(bound=said.bound + self.absorbed())
 
     def sample(self, k: int) -> Samples:
         forward, group, step = self.forward, self.group, self.step * STEPS[k]
         plus, up = forward.moved(group.entries, step)
         minus, down = forward.moved(group.entries, -step)
+        up -= down
+        half = up / 2  # the steps as stored; x + h rounds
+        del up, down
+        each = half if group.owner is None or half.size == 1 else half[group.owner]
+        weight = WEIGHTS.jump[k]
         with np.errstate(all="ignore"):
-            first, second = plus - minus, plus - 2.0 * forward.y + minus
             stirred = (plus != forward.y) | (minus != forward.y)
             if group.owner is not None and (stirred & (group.owner < 0)).any():
                 raise Contaminated
             self.moved |= stirred
-            n = np.maximum(forward.n, 2 * forward.unit * np.maximum(np.abs(plus), np.abs(minus)))
-            n = np.where(stirred, n, 0.0)
-            half = (up - down) / 2  # the steps as stored; x + h rounds
-            each = half if group.owner is None or half.size == 1 else half[group.owner]
-            weight = WEIGHTS.jump[k]
+            n = np.abs(plus)
+            n = np.maximum(n, np.abs(minus), out=n)
+            n *= 2 * forward.unit
+            n = np.maximum(n, forward.n, out=n)
+            n[~stirred] = 0.0
+            n *= 4.0 * abs(weight)
+            self.jump_noise += n / each
+            n *= np.abs(forward.v) / (4.0 * abs(weight))
+            noise = group.contract(n) / half
+            second = n  # its memory: there may be ten million outputs
+            np.subtract(plus, forward.y, out=second)
+            plus -= minus
+            minus -= forward.y
+            second += minus
+            del minus
             self.jump += weight * second / each
-            self.jump_noise += abs(weight) * 4.0 * n / each
-            v, av = forward.v, np.abs(forward.v)
-            terms = v * first
+            second *= forward.v
+            jump = group.contract(np.abs(second, out=second)) / half
+            del second, n
+            plus *= forward.v
+            slope = group.contract(plus) / (2 * half)
             if k < 2:
                 self.width = half
-                self.terms = group.contract(np.abs(terms)) / (2 * half)
-            return Samples(
-                group.contract(terms) / (2 * half),
-                group.contract(av * np.abs(second)) / half,
-                group.contract(av * n) / half,
-                group.contract(4.0 * av * n) / half,
-            )
+                self.terms = group.contract(np.abs(plus)) / (2 * half)
+            return Samples(slope, jump, noise)
 
     def absorbed(self) -> Array | float:
         """What outputs that did not move may hide."""
