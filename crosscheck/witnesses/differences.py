@@ -20,7 +20,7 @@ import numpy as np
 
 from crosscheck.evidence.estimate import DIFFERENCE, Estimate
 from crosscheck.witnesses import noise
-from crosscheck.witnesses.extrapolation import GOLDEN, STEPS
+from crosscheck.witnesses.extrapolation import GOLDEN, STEPS, Said
 from crosscheck.witnesses.noise import like
 from crosscheck.witnesses.sampling import Array, Contaminated, Forward, Function, Group, Probe, one_by_one
 
@@ -54,7 +54,9 @@ class Differences(Forward):
         magnitude = np.abs(self.flat)
         finite = magnitude[np.isfinite(magnitude)].astype(np.float64)
         self.rms = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
-        self.scale = scale_of(np.maximum(magnitude.astype(np.float64), SMALL * self.rms))
+        # A zero has no size of its own: it takes that of the array.
+        size = np.where(magnitude > 0, np.maximum(magnitude.astype(np.float64), SMALL * self.rms), self.rms)
+        self.scale = scale_of(size)
         self.own = np.where(magnitude > 0, scale_of(magnitude.astype(np.float64)), self.scale)
         largest = float(np.max(finite, initial=0.0))
         self.far = (8.0 * largest, 8.0 * (largest + 1.0)) if 0 < largest < 1 else (8.0 * (largest + 1.0),)
@@ -125,9 +127,14 @@ class Differences(Forward):
         """Down the levels until noise, or a bound of `enough` (or of that share of the value), ends it."""
         walk = Walk(self, group, enough)
         scale, own = self.scale[group.entries], self.own[group.entries]
-        walk.down(scale, list(LEVELS[start:]))
-        level = LEVELS.index(walk.chosen) if walk.chosen in LEVELS else start
-        if walk.open.any() and (small := own < scale).any() and (walk.open & small).any():
+        small = own < scale
+        walk.down(scale, list(LEVELS[start:]), conclude=~small)
+        level = start if walk.chosen is None else LEVELS.index(walk.chosen)
+        if start and walk.open.any():  # the neighbours' steps were not this group's
+            walk.again()
+            walk.down(scale, list(LEVELS[:start]), conclude=np.zeros(1, bool))
+        if (walk.open & small).any():
+            walk.again()
             walk.down(own, list(LEVELS))
         if (walk.open & ~walk.useful).any():
             walk.down(own, list(FURTHER))
@@ -161,6 +168,8 @@ class Walk:
         self.stayed = np.zeros(group.members, int)  # levels in a row at which a jump in slope was seen and stayed
         self.edged = np.zeros(group.members, bool)
         self.converged = np.zeros(group.members, bool)
+        self.edge = np.zeros(group.members)
+        self.last = np.zeros(group.members)  # the bound one level above; nothing has fallen yet
         self.chosen: int | None = None
         self.far: Array | None = None
 
@@ -177,21 +186,35 @@ class Walk:
             self.far = self.differences.reach(self.group)
         return self.far
 
-    def down(self, scale: Array, levels: list[int]) -> None:
-        """Level after level; where all that is open looks like kinks, the smallest step at once, which shows it."""
+    def again(self) -> None:
+        """Forget what only makes sense from one level to the next."""
+        self.last[:], self.stayed[:] = 0.0, 0
+
+    def down(self, scale: Array, levels: list[int], conclude: Array | bool = True) -> None:
+        """Level after level; where all that is open looks like kinks, the smallest step at once, which shows it.
+
+        `conclude`: whose kinks are shown by then; others have smaller steps to come.
+        """
         last = levels[-1]
         while levels and self.open.any():
             shown = (self.stayed[self.open] >= 2).all() and levels[-1] == last
             level = levels.pop(-1 if shown else 0)
-            self.take(level, scale, final=level == last)
+            self.take(level, scale)
+            if level == last:
+                self.kink |= self.open & (self.stayed >= 2) & conclude
 
-    def take(self, level: int, scale: Array, final: bool) -> None:
+    def take(self, level: int, scale: Array) -> None:
         step = scale * (GOLDEN * 2.0**-level)
         probe = Probe(self.differences, self.group, step, self.reach)
-        said = probe.ask(self.done)
+        said = self.remembered(probe.ask(self.done))
         value, bound = self.best.value, self.best.bound
-        good = np.isfinite(said.value) & np.isfinite(said.bound) & self.open
         with np.errstate(all="ignore"):
+            # A bounded function between whose turns the steps fall shows a small slope and a bound as large, and the
+            # larger the step the smaller both. A bound counts that is less than the slopes it is about, or all noise,
+            # or has fallen with h, by more than √h would.
+            resolved = (said.bound <= probe.terms / 2) | said.converged | (said.bound <= self.last / 4)
+            self.last = said.bound
+            good = resolved & np.isfinite(said.value) & np.isfinite(said.bound) & self.open
             apart = np.abs(said.value - value)
             # A finer step that contradicts a coarser one is believed: the coarser did not resolve the function.
             refuted = good & np.isfinite(bound) & (apart > said.bound + bound)
@@ -206,13 +229,20 @@ class Walk:
             whole[better] = part[better]
         self.stayed = np.where(self.open & said.seen, np.where(said.stays, self.stayed + 1, 0), self.stayed)
         self.edged |= self.open & (2 * said.edge > said.bound)
-        small = said.bound <= np.maximum(self.enough, ENOUGH * np.abs(said.value))
+        enough = np.minimum(self.enough, USEFUL * probe.terms)
+        small = said.bound <= np.maximum(enough, ENOUGH * np.abs(said.value))
         worse = ~better & (self.useful | self.converged) & ~said.stays
         self.converged |= good & said.converged
-        self.done |= good & (small | (said.converged & ~said.stays) | worse)
-        if final:
-            self.kink |= self.open & (self.stayed >= 2)
+        self.done |= good & ~refuted & (small | (said.converged & ~said.stays) | worse)
         self.chosen = level if better.any() else self.chosen
+
+    def remembered(self, said: Said) -> Said:
+        """The same with the jump in slope that coarser steps have seen, as far as this one's noise may hide it."""
+        with np.errstate(all="ignore"):
+            edge = np.fmax(said.edge, np.minimum(self.edge, said.edge + said.hidden))
+            bound = said.bound + (edge - said.edge)
+        self.edge = edge
+        return said._replace(edge=edge, bound=bound)
 
     def result(self, level: int) -> GroupResult:
         value, terms = self.best.value, self.best.terms

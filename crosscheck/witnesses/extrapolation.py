@@ -22,8 +22,9 @@ R = (4 D(ηh/2) - D(ηh)) / 3, which shares no step with E. The truncation is
 
     T = 2 |E - X| + |E - R| + ½ Σ_o |v_o J_o|                                                                (4)
 
-J_o from (2) by all five steps, output by output, beyond its own noise: any slope between the one-sided ones is within
-½|J| of their mean, so that a kink of little weight widens the bound instead of hiding behind smooth neighbours.
+J_o from (2) by all five steps, output by output, and its noise, where it is beyond that noise: any slope between the
+one-sided ones is within ½|J| of their mean, so that a kink of little weight widens the bound instead of hiding behind
+smooth neighbours. A jump that was seen at one level and would be lost in the noise of a smaller step is still there.
 The numbers above are those of `WEIGHTS`; a test recomputes them.
 
 The states of an entry, and what follows:
@@ -92,7 +93,7 @@ class Said(NamedTuple):
 
     `converged`: T is down to the noise of the numbers that it is made of, so that a smaller step gains nothing.
     `stays`: the second differences are seen, and stay as h falls (p between ½ and -¼). `seen`: seen at the smallest
-    step. `edge`: the last term of (4).
+    step. `edge`: the last term of (4); `hidden`: what it could be more, in outputs whose J is within noise.
     """
 
     value: Array
@@ -102,6 +103,7 @@ class Said(NamedTuple):
     stays: Array
     seen: Array
     edge: Array
+    hidden: Array
 
 
 class Samples(NamedTuple):
@@ -135,32 +137,32 @@ def of_a_line(samples: list[Samples]) -> Said:
     a, b, e = samples[:3]
     spread = np.maximum(np.abs(a.slope - b.slope), np.abs(e.slope - b.slope))
     yes, no = np.ones(spread.shape, bool), np.zeros(spread.shape, bool)
-    return Said(b.slope, spread + b.noise + b.jump / 2, yes, yes, no, no, b.jump / 2)
+    return Said(b.slope, spread + b.noise + b.jump / 2, yes, yes, no, no, b.jump / 2, 2.0 * b.noise)
 
 
 # Members at a time: there may be ten million of them, and (3) and (4) take a score of arrays.
 CHUNK = 2**18
 
 
-def said_of(samples: list[Samples], edge: Array | None) -> Said:
-    """What three steps say, or five where `edge`, ½ Σ|v_o J_o|, is given: of each member as a line or as a curve."""
+def said_of(samples: list[Samples], edges: tuple[Array, Array] | None) -> Said:
+    """What three steps say, or five where `edges`, seen and hidden, are given: of each member as a line or a curve."""
     size = samples[0].slope.size
-    out = Said(*(np.empty(size, kind) for kind in (float, float, bool, bool, bool, bool, float)))
+    out = Said(*(np.empty(size, kind) for kind in (float, float, bool, bool, bool, bool, float, float)))
     for start in range(0, size, CHUNK):
         members = slice(start, start + CHUNK)
         here = [s.part(members) for s in samples]
         said = of_a_line(here)
-        if edge is not None:
+        if edges is not None:
             straight = flat(here)
-            curved = of_a_curve(here, edge[members])
+            curved = of_a_curve(here, edges[0][members], edges[1][members])
             said = Said(*(np.where(straight, a, b) for a, b in zip(said, curved, strict=True)))
         for whole, part in zip(out, said, strict=True):
             whole[members] = part
     return out
 
 
-def of_a_curve(samples: list[Samples], edge: Array) -> Said:
-    """(3) and (4) from all five steps; `edge` is ½ Σ|v_o J_o|."""
+def of_a_curve(samples: list[Samples], edge: Array, hidden: Array) -> Said:
+    """(3) and (4) from all five steps."""
     with np.errstate(all="ignore"):
         slopes, noises = np.array([s.slope for s in samples]), np.array([s.noise for s in samples])
         smooth, careful, second = (w @ slopes for w in WEIGHTS[:3])
@@ -179,4 +181,5 @@ def of_a_curve(samples: list[Samples], edge: Array) -> Said:
             seen & (ratio > 4**-0.5) & (ratio < 4**0.25),
             seen,
             edge,
+            hidden,
         )

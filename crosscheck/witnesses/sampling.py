@@ -123,16 +123,11 @@ class Probe:
 
     def ask(self, done: Array) -> Said:
         """Three steps where all of the group is flat (or done), five where it is not."""
-        samples, edge = [self.sample(k) for k in range(3)], None
+        samples, edges = [self.sample(k) for k in range(3)], None
         if not (done | flat(samples)).all():
             samples += [self.sample(k) for k in range(3, 5)]
-            with np.errstate(all="ignore"):
-                kink = np.maximum(np.abs(self.jump) - self.jump_noise, 0.0)
-            self.jump = self.jump_noise = np.zeros(0)  # ten million outputs: no longer needed
-            kink *= np.abs(self.forward.v)
-            edge = self.group.contract(kink) / 2
-            del kink
-        said = said_of(samples, edge)
+            edges = self.edges()
+        said = said_of(samples, edges)
         return said._replace(bound=said.bound + self.absorbed())
 
     def sample(self, k: int) -> Samples:
@@ -174,6 +169,18 @@ class Probe:
                 self.width = half
                 self.terms = group.contract(np.abs(plus)) / (2 * half)
             return Samples(slope, jump, noise)
+
+    def edges(self) -> tuple[Array, Array]:
+        """½ Σ|v_o J_o| with its noise, over the outputs where it is seen and over the others."""
+        with np.errstate(all="ignore"):
+            jump = np.abs(self.jump, out=self.jump)
+            seen = jump > self.jump_noise
+            jump += self.jump_noise
+            self.jump_noise = np.zeros(0)  # ten million outputs: no longer needed
+            jump *= np.abs(self.forward.v) / 2
+            parts = self.group.contract(np.where(seen, jump, 0.0)), self.group.contract(np.where(seen, 0.0, jump))
+        self.jump = np.zeros(0)
+        return parts
 
     def absorbed(self) -> Array | float:
         """What outputs that did not move may hide."""
