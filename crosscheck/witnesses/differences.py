@@ -63,7 +63,7 @@ class Differences(Forward):
 
     def reach(self, group: Group) -> Array:
         """How large every output is where the group reaches it: at x, and as far away as it takes to move it."""
-        size = np.abs(self.y)
+        size, waiting = np.abs(self.y), np.ones(self.y.shape, bool)
         for far in self.far:
             with np.errstate(all="ignore"):
                 try:
@@ -72,8 +72,9 @@ class Differences(Forward):
                     break
                 still = (there[0] == self.y) & (there[1] == self.y)
                 larger = np.maximum(size, np.maximum(*np.abs(there)))
-            size = np.where(np.isfinite(larger), larger, size)
-            if not still.any():
+            size = np.where(waiting & np.isfinite(larger), larger, size)
+            waiting &= still
+            if not waiting.any():
                 break
         return size
 

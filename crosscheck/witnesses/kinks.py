@@ -120,7 +120,8 @@ class Nearby:
         self.v = np.asarray(v, np.float64).ravel()
         given = operation.inputs[name]
         self.x = like(given, given, np.float64)
-        y = operation.output({name: self.x})
+        with np.errstate(all="ignore"):
+            y = operation.output({name: self.x})
         self.unit = unit_of(self.x, y)
         self.y = np.asarray(y, np.float64).ravel()
         if noise is None:

@@ -105,7 +105,11 @@ JOINTS = {
     ),
     "Huber": (lambda x: np.where(np.abs(x) <= 1, 0.5 * x * x, np.abs(x) - 0.5), lambda x: np.clip(x, -1, 1), 1.0),
     "x|x|": (lambda x: x * np.abs(x), lambda x: 2 * np.abs(x), 0.0),
-    "a spline": (lambda x: np.where(x > 0, 3 * x * x + x, x - x * x), lambda x: np.where(x > 0, 6 * x, -2 * x) + 1, 0.0),
+    "a spline": (
+        lambda x: np.where(x > 0, 3 * x * x + x, x - x * x),
+        lambda x: np.where(x > 0, 6 * x, -2 * x) + 1,
+        0.0,
+    ),
 }
 
 
@@ -131,7 +135,9 @@ def test_a_joint_of_little_weight_does_not_hide(weight: float) -> None:
 # ---------------------------------------------------------------------- kinked, and not kinked
 
 
-@pytest.mark.parametrize("f", [np.abs, lambda z: np.maximum(z, 0), lambda z: np.maximum(z, 0) + 0.3 * np.sin(5 * z)], ids=range(3))
+@pytest.mark.parametrize(
+    "f", [np.abs, lambda z: np.maximum(z, 0), lambda z: np.maximum(z, 0) + 0.3 * np.sin(5 * z)], ids=range(3)
+)
 def test_a_kink_is_shown(f) -> None:
     assert differenced(f, np.array([0.0, 0.7, -1e-3, 1e-6])).notes["kink"].tolist() == [True, False, False, False]
 
