@@ -167,7 +167,7 @@ class Walk:
         self.done = np.zeros(group.members, bool)
         self.kink = np.zeros(group.members, bool)
         self.stayed = np.zeros(group.members, int)  # levels in a row at which a jump in slope was seen and stayed
-        self.edged = np.zeros(group.members, bool)
+        self.crossed = np.zeros(group.members, bool)  # a kink was shown; it may be outside of smaller steps
         self.converged = np.zeros(group.members, bool)
         self.edge = np.zeros(group.members)
         self.last = np.zeros(group.members)  # the bound one level above; nothing has fallen yet
@@ -229,7 +229,7 @@ class Walk:
         ):
             whole[better] = part[better]
         self.stayed = np.where(self.open & said.seen, np.where(said.stays, self.stayed + 1, 0), self.stayed)
-        self.edged |= self.open & (2 * said.edge > said.bound)
+        self.crossed |= self.open & (self.stayed >= 2)
         enough = np.minimum(self.enough, USEFUL * probe.terms)
         small = said.bound <= np.maximum(enough, ENOUGH * np.abs(said.value))
         worse = ~better & (self.useful | self.converged) & ~said.stays
@@ -249,7 +249,7 @@ class Walk:
         value, terms = self.best.value, self.best.terms
         # The walk's own arithmetic; and an entry on a kink has no number.
         bound = np.where(self.kink, np.inf, self.best.bound + np.maximum(np.abs(value), terms) * 2.0**-52)
-        crossed = self.edged & ~self.kink
+        crossed = self.crossed & ~self.kink
         return GroupResult(value, bound, self.kink, crossed, self.best.confirmed, terms, level)
 
 

@@ -275,3 +275,12 @@ def test_a_deadline_leaves_out_and_changes_nothing_else() -> None:
     estimate = Differences(np.tanh, x, np.ones(2)).differentiate(one_by_one(2), deadline=0.0)
     assert estimate.notes["left"] == 2
     assert not estimate.speaks().any()
+
+
+def test_only_a_kink_that_was_shown_is_called_crossed() -> None:
+    x = np.random.default_rng(0).uniform(0.5, 1.0, 40)
+    assert differenced(lambda z: np.sin(2.0**9 * np.pi * z), x).notes["crossed"] == 0
+    assert differenced(lambda z: 1 / z, np.array([1e-12, 1.0, 3.0])).notes["crossed"] == 0
+    near = differenced(lambda z: np.abs(z), np.array([1e-6, 1.0]))
+    assert near.notes["crossed"] == 1
+    assert near.notes["kinks"] == 0
