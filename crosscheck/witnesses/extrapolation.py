@@ -34,10 +34,10 @@ The states of an entry, and what follows:
     flat       D equal at h, h/2 and ηh, s zero, both within noise          D(h/2), bound: their spread and the noise
     smooth     T falls as h⁶ until it meets the noise                       E, bound T + noise
     linear     T falls as h: f'' jumps                                      E, bound T + noise, at a smaller step
-    kinked     s stays as h falls, level after level                        "kink": no number
+    kinked     s stays as h falls, at two levels and at the smallest step   "kink": no number
     noisy      T and noise both grow as 1/h                                 the best level's E with its bound
-    aliased    E, X and R have nothing in common                            a large T; smaller steps are tried
-    none       no level gives a bound that is of use                        undecided
+    aliased    T as large as the slopes, above noise, and not falling       not believed; smaller steps are tried
+    none       no level gives a bound that is believed and of use           undecided
 
 Kinked is decided by the power p in Σ|v_o s_o| ~ hᵖ between h and h/4: p = 0 at a kink, 1 where f is smooth,
 -½ at the root of |x|, -1 where f is not resolved (1/x at 10⁻¹² with steps of 10⁻³). The limits lie halfway: ½ and -¼.

@@ -281,6 +281,6 @@ def test_only_a_kink_that_was_shown_is_called_crossed() -> None:
     x = np.random.default_rng(0).uniform(0.5, 1.0, 40)
     assert differenced(lambda z: np.sin(2.0**9 * np.pi * z), x).notes["crossed"] == 0
     assert differenced(lambda z: 1 / z, np.array([1e-12, 1.0, 3.0])).notes["crossed"] == 0
-    near = differenced(lambda z: np.abs(z), np.array([1e-6, 1.0]))
+    near = differenced(lambda z: np.abs(z - 1 - 1e-6), np.array([1.0, 2.0]))
     assert near.notes["crossed"] == 1
     assert near.notes["kinks"] == 0
