@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from crosscheck.doors.checks import check, check_layer, check_operation
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
-    from crosscheck.witnesses.differences import finite_difference_gradient, finite_difference_jacobian
+    from crosscheck.witnesses.finite_difference import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
     "check": "crosscheck.doors.checks",
     "check_layer": "crosscheck.doors.checks",
     "check_operation": "crosscheck.doors.checks",
-    "finite_difference_gradient": "crosscheck.witnesses.differences",
-    "finite_difference_jacobian": "crosscheck.witnesses.differences",
+    "finite_difference_gradient": "crosscheck.witnesses.finite_difference",
+    "finite_difference_jacobian": "crosscheck.witnesses.finite_difference",
     "Finding": "crosscheck.evidence.finding",
     "GradientMismatch": "crosscheck.evidence.result",
     "GradientResult": "crosscheck.evidence.result",

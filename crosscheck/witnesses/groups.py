@@ -11,6 +11,9 @@ share one evaluation, and each output still tells whose it is:
 The number of evaluations is the product of the periods and does not grow with the image (A. Curtis, M. Powell, J. Reid,
 J. Inst. Math. Appl. 13 (1974) 117). The pattern comes from the forward, never from the gradient under test; an output
 that moves and belongs to nobody refuses the plan, and so does a dense direction that does not reproduce.
+
+What one axis does is a `Footprint`: the rows that were probed, and the rule by which they go on. Nothing of the size
+n_x · n_y is kept.
 """
 
 from __future__ import annotations
@@ -22,13 +25,64 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crosscheck.witnesses.differences import Group
+from crosscheck.witnesses.sampling import Group
 
 Array = np.ndarray
 Function = Callable[[Array], Array]
 
 # A long axis is probed at its first HEAD and last TAIL indices; between them the sets must repeat with a period.
 HEAD, TAIL = 20, 4
+# The pattern is looked for among those that `STEPS` indices and `SHIFT` outputs make: strides of up to either.
+STEPS, SHIFT = 8, 64
+# An axis without such a pattern is probed at every index where that is at most this many, else looped: to loop costs
+# about ten forwards for an index, to probe two, and where there is no pattern it seldom separates.
+PROBED = 128
+
+
+class Footprint(NamedTuple):
+    """Which of m outputs each of n indices moves: the rows in `head` as they are; row i beyond them is row i - step,
+    moved by shift."""
+
+    n: int
+    m: int
+    head: tuple[Array, ...]
+    step: int = 0
+    shift: int = 0
+
+    def pairs(self, start: int, period: int) -> tuple[Array, Array]:
+        """(position, output) of the rows start, start + period, ...: position j is row start + j·period."""
+        positions, outputs = [], []
+        for row in range(start, min(len(self.head), self.n), period):
+            positions.append(np.full(self.head[row].size, (row - start) // period))
+            outputs.append(self.head[row])
+        for base in range(len(self.head) - self.step, len(self.head)):
+            rows = np.arange(base + self.step, self.n, self.step)
+            rows = rows[rows % period == start]
+            moved = ((rows - base) // self.step * self.shift)[:, None] + self.head[base]
+            inside = moved < self.m
+            positions.append(np.broadcast_to(((rows - start) // period)[:, None], moved.shape)[inside])
+            outputs.append(moved[inside])
+        return np.concatenate(positions), np.concatenate(outputs)
+
+    def separated(self, period: int) -> bool:
+        """Whether rows `period` apart never move one output together."""
+        for start in range(min(period, self.n)):
+            _, outputs = self.pairs(start, period)
+            if outputs.size and np.bincount(outputs, minlength=1).max() > 1:
+                return False
+        return True
+
+    def start(self) -> Footprint:
+        """The same pattern, cut off where nothing new comes any more: for questions about periods.
+
+        Beyond the head each row is an earlier one moved, so that two rows meet, or do not, as two rows within one step
+        and one reach (the widest row, in indices) of the head do.
+        """
+        if not self.step:
+            return self
+        widest = max((int(row[-1] - row[0]) for row in self.head if row.size), default=0)
+        reach = widest // self.shift * self.step if self.shift else self.n
+        return self._replace(n=min(self.n, 2 * len(self.head) + 2 * self.step + reach))
 
 
 class AxisPlan(NamedTuple):
@@ -36,7 +90,7 @@ class AxisPlan(NamedTuple):
 
     period: int
     along: int | None  # None: every index of the axis has evaluations of its own
-    footprint: Array | None  # (n of x's axis, n of y's axis), boolean
+    footprint: Footprint | None
 
 
 class Plan(NamedTuple):
@@ -64,14 +118,15 @@ class Plan(NamedTuple):
                 owner *= length
                 if axis.along is None or axis.footprint is None:
                     continue
-                position, output = np.nonzero(axis.footprint[start :: axis.period])
+                position, output = axis.footprint.pairs(start, axis.period)
                 owns = np.full(self.y_shape[axis.along], -1)
                 owns[output] = position
                 view = [1] * len(self.y_shape)
                 view[axis.along] = -1
                 owner += np.maximum(owns, 0).reshape(view)
                 nobody |= (owns < 0).reshape(view)
-            yield Group(chosen.ravel(), np.where(nobody, -1, owner).ravel(), chosen.size)
+            owner[nobody] = -1
+            yield Group(chosen.ravel(), owner.ravel(), chosen.size)
 
 
 def find_plan(func: Function, x: Array, rng: np.random.Generator) -> Plan:
@@ -81,9 +136,10 @@ def find_plan(func: Function, x: Array, rng: np.random.Generator) -> Plan:
     return Plan(x.shape, y.shape, axes)
 
 
-def probes(x: Array) -> int:
-    """An upper estimate of the evaluations that `find_plan` spends."""
-    return 1 + sum(2 * min(n, HEAD + TAIL) for n in x.shape if n > 1)
+def probes(shape: tuple[int, ...]) -> int:
+    """The most evaluations that `find_plan` spends."""
+    ends = HEAD + TAIL
+    return 1 + sum(2 * (n if n <= ends else n + ends if n <= PROBED else ends) for n in shape if n > 1)
 
 
 def call(func: Function, x: Array) -> Array:
@@ -93,72 +149,85 @@ def call(func: Function, x: Array) -> Array:
 
 def separate(func: Function, x: Array, y: Array, axis: int, rng: np.random.Generator) -> AxisPlan:
     n = x.shape[axis]
-    if n == 1:
-        return AxisPlan(1, None, None)
     best = AxisPlan(n, None, None)
+    if n == 1:
+        return best
     for along, footprint in enumerate(footprints(func, x, y, axis, rng)):
-        for period in range(1, best.period):
-            if all((footprint[r::period].sum(0) <= 1).all() for r in range(period)):
+        if footprint is None:
+            continue
+        start = footprint.start()
+        # A pattern with a rule is separated by a small period or by none; one without has few rows.
+        for period in range(1, min(best.period, start.n)):
+            if start.separated(period):
                 best = AxisPlan(period, along, footprint)
                 break
     return best
 
 
-def footprints(func: Function, x: Array, y: Array, axis: int, rng: np.random.Generator) -> list[Array]:
-    """For every axis of y: which of its indices move with each index of x's axis; one (n_x, n_y) array each."""
+def footprints(func: Function, x: Array, y: Array, axis: int, rng: np.random.Generator) -> list[Footprint | None]:
+    """For every axis of y: which of its indices move with each index of x's axis; None where nothing separates."""
     n = x.shape[axis]
     if n <= HEAD + TAIL:
-        return probe(func, x, y, axis, range(n), rng)
+        return [explicit(rows, m) for rows, m in zip(probe(func, x, y, axis, range(n), rng), y.shape, strict=True)]
     ends = [*range(HEAD), *range(n - TAIL, n)]
     probed = probe(func, x, y, axis, ends, rng)
-    predicted = [continued(p, n) for p in probed]
-    if any(p is None for p in predicted):
-        return probe(func, x, y, axis, range(n), rng)
-    return [p for p in predicted if p is not None]
+    predicted = [continued(rows, n, m) for rows, m in zip(probed, y.shape, strict=True)]
+    full = [all(row.size == m for row in rows) for rows, m in zip(probed, y.shape, strict=True)]
+    if n <= PROBED and not all(p is not None or f for p, f in zip(predicted, full, strict=True)):
+        return [explicit(rows, m) for rows, m in zip(probe(func, x, y, axis, range(n), rng), y.shape, strict=True)]
+    return predicted
+
+
+def explicit(rows: list[Array], m: int) -> Footprint | None:
+    """The footprint of an axis that was probed at every index; None if each of them moves everything."""
+    return None if all(row.size == m for row in rows) else Footprint(len(rows), m, tuple(rows))
 
 
 def probe(
     func: Function, x: Array, y: Array, axis: int, indices: range | list[int], rng: np.random.Generator
-) -> list[Array]:
-    """Move one slab after another, far: a positive draw wakes ReLU and max, one of both signs the rest."""
+) -> list[list[Array]]:
+    """Move one slab after another, far: a positive draw wakes ReLU and max, one of both signs the rest.
+
+    For every axis of y, and every index that was probed: the indices that moved.
+    """
     far = 8.0 * (float(np.abs(x).max(initial=0.0)) + 1.0)
-    found = [np.zeros((len(indices), m), bool) for m in y.shape]
-    for row, i in enumerate(indices):
+    found: list[list[Array]] = [[] for _ in y.shape]
+    for i in indices:
         slab = tuple(i if a == axis else slice(None) for a in range(x.ndim))
+        changed = np.zeros(y.shape, bool)
         for signed in (False, True):
-            z = x.copy()
+            z = x.copy(order="K")
             values = far * (1.0 + rng.random(z[slab].shape))
             z[slab] = values * rng.choice([-1.0, 1.0], values.shape) if signed else values
             moved = call(func, z)
-            changed = ~((moved == y) | (np.isnan(moved) & np.isnan(y)))
-            for o in range(y.ndim):
-                found[o][row] |= changed.any(tuple(a for a in range(y.ndim) if a != o))
+            changed |= ~((moved == y) | (np.isnan(moved) & np.isnan(y)))
+        for o in range(y.ndim):
+            found[o].append(np.flatnonzero(changed.any(tuple(a for a in range(y.ndim) if a != o))).astype(np.int32))
     return found
 
 
-def continued(probed: Array, n: int) -> Array | None:
+def continued(rows: list[Array], n: int, m: int) -> Footprint | None:
     """The sets of all n indices from those at both ends, if they move along with a period; None if they do not."""
-    m = probed.shape[1]
-    if probed.all():
-        return np.ones((n, m), bool)
-    head, tail = probed[:HEAD], probed[HEAD:]
-    for step in range(1, 9):
-        for shift in range(1, 65):
-            # The first rows may be cut off at the border; from the middle of the head on, each set is the earlier one
-            # moved.
-            middle = range(HEAD // 2 - step, HEAD - step)
-            if all(np.array_equal(moved_by(head[i], shift), head[i + step]) for i in middle):
-                full = np.zeros((n, m), bool)
-                full[:HEAD] = head
-                for i in range(HEAD, n):
-                    full[i] = moved_by(full[i - step], shift)
-                # At the far border the prediction may exceed the truth (a window cut off), never miss any of it.
-                if (full[n - TAIL :] >= tail).all():
-                    return full
+    head, tail = tuple(rows[:HEAD]), rows[HEAD:]
+    if all(row.size == m for row in rows):
+        return None
+    for step in range(1, STEPS + 1):
+        # The first rows may be cut off at the border; from the middle of the head on, each set is an earlier one moved.
+        middle = range(HEAD // 2 - step, HEAD - step)
+        for shift in range(1, SHIFT + 1):
+            if all(np.array_equal(inside(head[i] + shift, m), head[i + step]) for i in middle):
+                found = Footprint(n, m, head, step, shift)
+                if all(holds(found, n - TAIL + k, row) for k, row in enumerate(tail)):
+                    return found
     return None
 
 
-def moved_by(indices: Array, shift: int) -> Array:
-    out = np.zeros_like(indices)
-    out[shift:] = indices[:-shift] if shift else indices
-    return out
+def inside(outputs: Array, m: int) -> Array:
+    return outputs[outputs < m]
+
+
+def holds(footprint: Footprint, row: int, truth: Array) -> bool:
+    """Whether the prediction misses nothing: at the far border it may exceed the truth (a window cut off)."""
+    base = len(footprint.head) - footprint.step + (row - len(footprint.head)) % footprint.step
+    moved = footprint.head[base] + (row - base) // footprint.step * footprint.shift
+    return bool(np.isin(truth, moved).all())

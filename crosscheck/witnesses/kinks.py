@@ -4,68 +4,197 @@ Near a kink the function is smooth almost everywhere, and its derivatives at nea
 may mix (the generalised gradient of F. H. Clarke, *Optimization and Nonsmooth Analysis*, 1983, section 2.5). So for
 any direction d a legitimate g satisfies
 
-    Σ_o min_j v_o f_o'(x_j; d)  ≤  ⟨g, d⟩  ≤  Σ_o max_j v_o f_o'(x_j; d)                                      (1)
+    Σ_o min_j v_o f_o'(x_j; d) - e  ≤  ⟨g, d⟩  ≤  Σ_o max_j v_o f_o'(x_j; d) + e                              (1)
 
-over nearby points x_j. Directions that move tied entries together are the sharp ones: along them a maximum has one
-slope, and giving every tied entry the full gradient counts it twice. ReLU'(0) = 0, ½ or 1 all pass.
+over nearby points x_j: some anywhere, some near x + εd and x - εd, where the pieces are met that d leads to. To them
+come the two one-sided derivatives at x itself along d, which lie between Clarke's own limits for every function.
+Directions that move tied entries together are the sharp ones: along them a maximum has one slope, and giving every
+tied entry the full gradient counts it twice. ReLU'(0) = 0, ½ or 1 and |x|'(0) in [-1, 1] all pass.
+
+The points lie at ε and ε/2, ε = u^¼ of the array's size, and are differenced with a step of u^¼ ε = √u. Toward the
+kink every piece is smooth, so that its slope at ε/2 is off from that at the kink by what it changed between ε and ε/2,
+which is measured:
+
+    e = Σ_o |v_o| n_o / step  +  Σ_o max_j |slope_o(ε/2) - slope_o(ε)|                                       (2)
+
+One power of u for both, as the two errors ask: curvature costs ε, rounding u/step; with ε = √(size · step) neither the
+step reaches another piece nor the points another kink more often than with any other division. A step that straddles a
+kink gives a slope between those of its sides, which widens nothing.
+
+The answer is a `Ruling`: illegitimate where a direction refutes g by more than e, and that direction says so;
+legitimate where none does and every entry was asked about along a direction whose e is small enough to mean
+something; else it cannot tell. (Only Clarke's set counts: relu(x) - relu(-x) is smooth, and a gradient of 0 at 0, which
+ReLU'(0) = 0 gives, is outside of it.) With n entries in question of which m are wrong, each of the at most `SINGLES`
+that are asked about alone is one of them with probability m/n.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from crosscheck.operation import Operation
+from crosscheck.witnesses.differences import USEFUL
+from crosscheck.witnesses.noise import like, measured_noise, unit_of
 
 Array = np.ndarray
 
-NEARBY = 2.0**-16  # how far the nearby points are, in units of the array's typical size
-INNER = 2.0**-10  # the difference's own step, in units of that distance: it stays on one side of the kink
-POINTS = 12
-SPARSE_DIRECTIONS = 40
+LEGITIMATE, ILLEGITIMATE, CANNOT_TELL = "legitimate", "illegitimate", "cannot tell"
+
+QUARTER = 2.0 ** (-53 / 4)  # u^¼
+EIGHTH = 2.0 ** (-53 / 8)  # u^⅛
+SHAKES = 2  # nearby points of each kind: anywhere, toward d, away from d
+SINGLES = 40
+BLOCKS = 20
+# Forwards for one direction, and for a ruling at the most, the noise aside.
+EACH = 2 * 2 * 3 * SHAKES + 4
 
 
-def is_convention(operation: Operation, name: str, v: Array, gradient: Array, noise: Array) -> bool:
+@dataclass(frozen=True)
+class Ruling:
+    """Whether a gradient on kinks is a legitimate convention; true where it is.
+
+    Args:
+        answer: `LEGITIMATE`, `ILLEGITIMATE` or `CANNOT_TELL`.
+        direction: the direction that refutes it, the shape of the input; None unless illegitimate.
+        along: ⟨g, d⟩ there.
+        low, high: what (1) allows there.
+        directions: how many were asked.
+    """
+
+    answer: str
+    direction: Array | None = None
+    along: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    directions: int = 0
+
+    def __bool__(self) -> bool:
+        return self.answer == LEGITIMATE
+
+
+def is_convention(
+    operation: Operation,
+    name: str,
+    v: Array,
+    gradient: Array,
+    noise: Array | None = None,
+    where: Array | None = None,
+    deadline: float | None = None,
+) -> Ruling:
     """Whether `gradient` satisfies (1) along directions that part, join and shift the entries of one input.
 
-    `noise`: the error of each output, the shape of v.
+    `noise`: the error of each output, the shape of v; None: measured. `where`: the entries in question, the shape of
+    the input; None: all of them. `deadline`, a reading of `time.perf_counter`: what is not done by then is not told.
     """
-    x = operation.inputs[name].astype(np.float64)
-    rng = np.random.default_rng(4)
-    size = float(np.sqrt(np.mean(x**2))) if x.size and x.any() else 1.0
-    near = 2.0 ** np.floor(np.log2(size)) * NEARBY
-    step = near * INNER
-    shifts = [rng.uniform(-1.0, 1.0, x.shape) for _ in range(POINTS)]
-    for d in test_directions(x.shape, rng):
-        low, high = np.full(v.shape, np.inf), np.full(v.shape, -np.inf)
-        for shift in [*shifts, 0.25 * shifts[0] + d, 0.25 * shifts[1] - d]:
-            point = x + near * shift
-            up = operation.output({name: point + step * d}).astype(np.float64)
-            down = operation.output({name: point - step * d}).astype(np.float64)
-            slope = v * (up - down) / (2 * step)
-            low, high = np.minimum(low, slope), np.maximum(high, slope)
-        # Rounding of a difference; and how much a smooth slope may drift between x and the nearby points.
-        slack = float(np.sum(np.abs(v) * noise)) / step + 4 * float(np.sum(high - low)) * INNER
-        drift = NEARBY * 64 * float(np.sum(np.maximum(np.abs(high), np.abs(low))))
-        along = float(np.sum(gradient * d))
-        if not float(low.sum()) - slack - drift <= along <= float(high.sum()) + slack + drift:
-            return False
-    return True
+    near = Nearby(operation, name, v, noise)
+    where = np.ones(near.x.shape, bool) if where is None else where
+    told = np.zeros(near.x.shape, bool)
+    count = 0
+    for d in directions(where, np.random.default_rng(4)):
+        if not d.any():
+            continue
+        if deadline is not None and time.perf_counter() > deadline:
+            break
+        count += 1
+        low, high, slack, size = near.slopes(d)
+        inner = float(np.sum(gradient * d))
+        if not np.isfinite(slack) or not np.isfinite(low) or not np.isfinite(high):
+            continue
+        rounding = near.unit * float(np.sum(np.abs(gradient * d))) * np.count_nonzero(d)
+        if not low - slack - rounding <= inner <= high + slack + rounding:
+            return Ruling(ILLEGITIMATE, d, inner, low, high, count)
+        if slack <= USEFUL * max(size, abs(inner)):
+            told |= d != 0
+    return Ruling(LEGITIMATE if told[where].all() else CANNOT_TELL, directions=count)
 
 
-def test_directions(shape: tuple[int, ...], rng: np.random.Generator) -> Iterator[Array]:
-    """A common shift of everything and of slabs, then small sets of entries moved together and apart."""
+class Nearby:
+    """The slopes of an operation's outputs at points near one input's value."""
+
+    def __init__(self, operation: Operation, name: str, v: Array, noise: Array | None) -> None:
+        self.operation, self.name = operation, name
+        self.v = np.asarray(v, np.float64).ravel()
+        given = operation.inputs[name]
+        self.x = like(given, given, np.float64)
+        with np.errstate(all="ignore"):
+            y = operation.output({name: self.x})
+        self.unit = unit_of(self.x, y)
+        self.y = np.asarray(y, np.float64).ravel()
+        if noise is None:
+            noise = measured_noise(lambda z: operation.output({name: z}), self.x, self.y, self.unit)
+        self.noise = np.asarray(noise, np.float64).ravel()
+        size = float(np.sqrt(np.mean(self.x**2))) if self.x.size and self.x.any() else 1.0
+        self.reach = 2.0 ** np.floor(np.log2(size)) * QUARTER
+        self.step = self.reach * QUARTER
+        self.rng = np.random.default_rng(5)
+
+    def slopes(self, d: Array) -> tuple[float, float, float, float]:
+        """Σ_o min_j, Σ_o max_j of v_o f_o'(x_j; d), e by (2), and Σ_o of the largest |v_o f_o'|, for the scale."""
+        low, high = np.full(self.v.shape, np.inf), np.full(self.v.shape, -np.inf)
+        drift = np.zeros(self.v.shape)
+        with np.errstate(all="ignore"):
+            pairs = [(self.one_sided(t, d), self.one_sided(t / 2, d)) for t in (1.0, -1.0)]
+            for lead in (0.0, 1.0, -1.0):
+                for _ in range(SHAKES):
+                    # Beside ±d a shake of u^⅛: small to d, so that d leads; large to the step, so that it parts ties.
+                    shake = self.rng.uniform(-1.0, 1.0, self.x.shape) * (1.0 if lead == 0 else EIGHTH)
+                    shift = shake + lead * d
+                    pairs.append((self.slope(shift, d), self.slope(shift / 2, d)))
+            for outer, inner in pairs:
+                drift = np.maximum(drift, np.abs(outer - inner))
+                low, high = np.minimum(low, inner), np.maximum(high, inner)
+            slack = float(np.sum(np.abs(self.v) * self.noise)) / self.step + float(drift.sum())
+        return float(low.sum()), float(high.sum()), slack, float(np.maximum(np.abs(low), np.abs(high)).sum())
+
+    def one_sided(self, t: float, d: Array) -> Array:
+        """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
+        z = self.x + self.reach * t * d
+        return self.v * (self.moved(z) - self.y) / along(z - self.x, d)
+
+    def slope(self, shift: Array, d: Array) -> Array:
+        """v_o f_o' along d at x + ε shift."""
+        point = self.x + self.reach * shift
+        up, down = point + self.step * d, point - self.step * d
+        return self.v * (self.moved(up) - self.moved(down)) / along(up - down, d)
+
+    def moved(self, z: Array) -> Array:
+        return np.asarray(self.operation.output({self.name: like(self.x, z)}), np.float64).ravel()
+
+
+def along(step: Array, d: Array) -> float:
+    """How many times d the step is, as stored: x + h rounds."""
+    largest = int(np.argmax(np.abs(d)))
+    return float(step.ravel()[largest] / d.ravel()[largest])
+
+
+def directions(where: Array, rng: np.random.Generator) -> Iterator[Array]:
+    """A common shift of everything and of slabs; then blocks around entries in question, these alone, sets of them."""
+    shape = where.shape
     yield np.ones(shape)
     for axis, n in enumerate(shape):
         for i in range(min(n, 4)):
             d = np.zeros(shape)
             d[tuple(i if a == axis else slice(None) for a in range(len(shape)))] = 1.0
             yield d
-    for _ in range(SPARSE_DIRECTIONS // 2):
+    places = np.argwhere(where)
+    chosen = rng.permutation(len(places))
+    for k in range(min(BLOCKS, len(places))):
         block = np.zeros(shape)
-        corner = [int(rng.integers(0, n)) for n in shape]
-        block[tuple(slice(c, c + 3) for c in corner)] = 1.0
+        block[tuple(slice(max(0, int(c) - int(rng.integers(0, 3))), int(c) + 3) for c in places[chosen[k]])] = 1.0
         yield block
-    for _ in range(SPARSE_DIRECTIONS // 2):
-        yield np.where(rng.random(shape) < 0.2, rng.choice([-1.0, 1.0], shape), 0.0)
+    for k in chosen[:SINGLES]:
+        d = np.zeros(shape)
+        d[tuple(places[k])] = 1.0
+        yield d
+    for _ in range(BLOCKS):
+        yield np.where(where & (rng.random(shape) < 0.5), rng.choice([-1.0, 1.0], shape), 0.0)
+
+
+def evaluations_planned(where: Array) -> int:
+    """How many forwards a ruling takes at the most, the noise aside."""
+    slabs = sum(min(n, 4) for n in where.shape)
+    return 1 + EACH * (1 + slabs + 2 * BLOCKS + min(SINGLES, int(where.sum())))

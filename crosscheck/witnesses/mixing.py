@@ -20,6 +20,7 @@ import numpy as np
 from crosscheck.evidence.estimate import Estimate
 from crosscheck.operation import OUTPUT, Operation
 from crosscheck.witnesses.autodiff import autodiff
+from crosscheck.witnesses.noise import like
 
 Array = np.ndarray
 
@@ -57,10 +58,10 @@ def nudged(a: Array, draw: int) -> Array:
     """Every nonzero entry one ulp up or down, by a hash of its own bits: equal values move alike."""
     if a.dtype.kind != "f" or a.size == 0:
         return a
-    bits = np.ascontiguousarray(a).view(f"u{a.dtype.itemsize}").astype(np.uint64)
+    bits = a.copy().view(f"u{a.dtype.itemsize}").astype(np.uint64)
     mixed = (bits ^ np.uint64(0x9E3779B97F4A7C15 * (draw + 1) % 2**64)) * np.uint64(0xBF58476D1CE4E5B9)
     up = (mixed >> np.uint64(33)) & np.uint64(1) == 1
-    return (a * (1 + np.where(up, 1, -1) * np.finfo(a.dtype).eps)).astype(a.dtype)
+    return like(a, a * (1 + np.where(up, 1, -1) * np.finfo(a.dtype).eps))
 
 
 def normwise(first: Estimate, second: Estimate, stays: Array) -> tuple[Estimate, Estimate]:
