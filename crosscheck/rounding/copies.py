@@ -1,0 +1,209 @@
+"""One equation of a program, in the main run and in its perturbed copies.
+
+    Plane    a value, its copies (None: equal to it), its terms S (None: |value|)
+    Run      what a walk over a program knows: u, how many copies, how strongly they are perturbed
+    equation(eqn, planes, run)   the planes of the results
+
+A copy evaluates the same equation at its own operands and adds its own rounding, a random sign times the size that
+`sizes` gives. While a run is *locked*, whatever is decided is decided as in the main run: integers and booleans have no
+copies, a function that jumps is continued from the main run's side of the jump. Where a copy would have decided
+otherwise, the run notes a *flip*. In a *free* run every copy decides for itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.extend import core
+
+from crosscheck.rounding import draws, terms
+from crosscheck.rounding.sizes import backward, evaluate, inexact, own, unit_of
+from crosscheck.traces.primitives import Kind, primitive
+
+# Numbers of so few binary digits were written down as they are (0.5, 1024, 1000000); 0.1 and π were rounded.
+DIGITS = 20
+
+
+class Plane(NamedTuple):
+    """A value and what travels beside it."""
+
+    value: Any
+    copies: Any = None  # (copies, *shape)
+    terms: Any = None  # shape
+
+
+class Run:
+    """The state of one walk.
+
+    Args:
+        unit: u of the judged code, 2^-53 or 2^-24.
+        copies: how many.
+        free: whether every copy decides for itself.
+        seed: a word; traced or not.
+        amplitude: how many times its size each rounding is; traced or not. Negative: all signs turned.
+        step: inside a loop, the number of the step.
+    """
+
+    def __init__(self, unit: float, copies: int, free: bool, seed: Any, amplitude: Any, step: Any = None) -> None:
+        self.unit, self.copies, self.free = unit, copies, free
+        self.seed, self.amplitude, self.step = seed, amplitude, step
+        self.number: Any = 0  # of the equation
+        self.flips: list[Any] = []
+        self.entries: dict[tuple[int, ...], Any] = {}  # of this run alone: a loop's body is another trace
+
+    def inside(self, step: Any) -> Run:
+        """The run in the body of a loop: the equations there keep their numbers in every step."""
+        inner = Run(self.unit, self.copies, self.free, self.seed, self.amplitude, step)
+        inner.number = self.number
+        return inner
+
+    def flipped(self) -> Any:
+        """Whether any decision so far fell otherwise in a copy."""
+        flip = jnp.zeros((), bool)
+        for other in self.flips:
+            flip = flip | other
+        return flip
+
+    def drawn(self, like: Any, part: int) -> Any:
+        """Random signs for every copy of every entry; in a loop, one draw for all steps plus one for each."""
+        shape, dtype = jnp.shape(like), jnp.abs(like).dtype
+        if shape not in self.entries:
+            self.entries[shape] = draws.entries(shape)
+        key = draws.sum_of(self.seed, draws.keyed(self.number, part))
+        keys = [key] if self.step is None else [key, draws.sum_of(draws.keyed(self.step, 1), key)]
+        return sum(draws.signs(draws.mixed(self.entries[shape] + k), self.copies, dtype) for k in keys)
+
+    def perturbed(self, value: Any, copies: Any, size: Any, part: int) -> Any:
+        """`copies`, each entry moved by amplitude · size, up or down."""
+        if size is None:
+            return copies
+        dtype = jnp.abs(value).dtype
+        scaled = jnp.where(size < jnp.inf, jnp.asarray(self.amplitude).astype(dtype) * size.astype(dtype), 0.0)
+        noise = scaled * self.drawn(value, part)
+        if jnp.iscomplexobj(value):
+            noise = lax.complex(noise, scaled * self.drawn(value, part + 100))
+        return (value if copies is None else copies) + noise
+
+    def constant(self, value: Any) -> Plane:
+        """A constant of the program: rounded once, alike wherever it is read, unless it has few digits."""
+        if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or few_digits(value):
+            return Plane(value)
+        if isinstance(value, (np.ndarray, np.generic, float)):
+            value = np.asarray(value)
+        value = jnp.asarray(value)
+        short = lax.reduce_precision(value, jnp.finfo(value.dtype).nexp, min(DIGITS, jnp.finfo(value.dtype).nmant) - 1) == value
+        size = jnp.where(short | ~jnp.isfinite(value), 0.0, unit_of(value.dtype, self.unit) * value)
+        bits = draws.words_of_values(jnp.asarray(self.seed, jnp.uint32), value)
+        amplitude = jnp.asarray(self.amplitude).astype(value.dtype)
+        return Plane(value, value + amplitude * size * draws.signs(bits, self.copies, value.dtype))
+
+
+def few_digits(value: Any) -> bool:
+    """Whether every entry of a known constant was written down exactly; an array of JAX's is not looked into."""
+    if isinstance(value, jax.Array):
+        return False
+    a = np.asarray(value, np.float64)
+    fraction = np.frexp(a[np.isfinite(a)])[0] * 2.0**DIGITS
+    return bool((fraction == np.round(fraction)).all())
+
+
+# ---------------------------------------------------------------------- one equation
+
+
+def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
+    """The planes of the outputs of an equation that is neither a call nor a loop."""
+    run.number = run.number + 1
+    row = primitive(eqn.primitive.name)
+    x = [p.value for p in planes]
+    y = evaluate(eqn, x)
+    copies = disturbed(eqn, planes, run)
+    if all(c is None for c in copies):
+        moved: list[Any] = [None] * len(y)
+    elif run.free:
+        moved = each(eqn, x, copies)
+    else:
+        decides = row.lock is not None or not all(inexact(out) for out in y)
+        otherwise = each(eqn, x, copies) if decides or row.lock is None else []
+        moved = otherwise if row.lock is None else held(eqn, x, copies, y, row.lock)
+        if row.limited:
+            moved = [turned_back(eqn, x, copies, out, m) for out, m in zip(y, moved, strict=True)]
+        if decides:
+            run.flips.append(fell_otherwise(y, otherwise, moved, row.lock))
+            moved = [m if inexact(out) else None for out, m in zip(y, moved, strict=True)]
+    sizes = own(eqn, x, y, run.unit)
+    moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, sizes, strict=True))]
+    if run.free:
+        return [Plane(out, m) for out, m in zip(y, moved, strict=True)]
+    sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit) for p in planes])
+    return [Plane(*planes) for planes in zip(y, moved, sums, strict=True)]
+
+
+def disturbed(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Any]:
+    """The copies of the operands, with the backward error of an algorithm that is stable backwards."""
+    sizes = backward(eqn, [p.value for p in planes], run.unit)
+    return [run.perturbed(p.value, p.copies, s, 50 + i) for i, (p, s) in enumerate(zip(planes, sizes, strict=True))]
+
+
+def each(eqn: core.JaxprEqn, x: list[Any], copies: list[Any]) -> list[Any]:
+    """The equation at every copy's operands."""
+    operands = [v if c is None else c for v, c in zip(x, copies, strict=True)]
+    axes = [None if c is None else 0 for c in copies]
+    apart = eqn.primitive.name == "conv_general_dilated" and None not in axes  # batched filters are slow
+    if not apart:
+        try:
+            return jax.vmap(lambda *a: evaluate(eqn, a), in_axes=axes)(*operands)
+        except NotImplementedError:  # no rule for batches
+            pass
+    moving = [c for c in copies if c is not None]
+
+    def one(given: list[Any]) -> list[Any]:
+        left = iter(given)
+        return evaluate(eqn, [v if c is None else next(left) for v, c in zip(x, copies, strict=True)])
+
+    return lax.map(one, moving)
+
+
+def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock: str) -> list[Any]:
+    """The copies' results on the main run's side of every jump."""
+    count = next(len(c) for c in copies if c is not None)
+    if lock == "step":
+        return [jnp.broadcast_to(out, (count, *jnp.shape(out))) for out in y]
+
+    def along(*moved: Any) -> list[Any]:
+        tangents = [
+            np.zeros(jnp.shape(v), jax.dtypes.float0) if not inexact(v) else t if lock == "linear" else t - v
+            for v, t in zip(x, moved, strict=True)
+        ]
+        out = jax.jvp(lambda *a: evaluate(eqn, a), tuple(jnp.asarray(v) for v in x), tuple(tangents))[1]
+        return [v if t.dtype == jax.dtypes.float0 else t if lock == "linear" else v + t for v, t in zip(y, out, strict=True)]
+
+    operands = [v if c is None else c for v, c in zip(x, copies, strict=True)]
+    return jax.vmap(along, in_axes=[None if c is None else 0 for c in copies])(*operands)
+
+
+def turned_back(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: Any, moved: Any) -> Any:
+    """Where a copy fell over the edge of a function's domain, it is moved as far to the other side."""
+    mirrored = [None if c is None else 2 * v - c for v, c in zip(x, copies, strict=True)]
+    back = each(eqn, x, mirrored)[0]
+    return jnp.where(jnp.isnan(moved) & ~jnp.isnan(y), back, moved)
+
+
+def fell_otherwise(y: list[Any], otherwise: list[Any], moved: list[Any], lock: str | None) -> Any:
+    """Whether any copy, left free, gives another integer or step, or a number further away than its copy that is held."""
+    flip = jnp.zeros((), bool)
+    for out, other, kept in zip(y, otherwise, moved, strict=True):
+        if lock == "step" or not inexact(out):
+            flip = flip | jnp.any(other != out)
+        else:  # 2^-20: what is the same but for the order of its own roundings
+            flip = flip | jnp.any(jnp.abs(other - kept) > jnp.abs(kept - out) + 2.0**-20 * jnp.abs(out))
+    return flip
+
+
+def entrywise(name: str) -> bool:
+    """Whether a primitive's rounding is known entry by entry, and not by norms only."""
+    row = primitive(name)
+    return row.stable == "entries" or row.kind not in (Kind.ALGEBRA, Kind.FOURIER, Kind.UNKNOWN)

@@ -1,0 +1,164 @@
+"""Loops and branches: the main run and its copies go through them side by side.
+
+Copies and terms join the carry. In a locked run the main run alone says how often a `while` turns and which branch is
+taken. In a free run each copy says it for itself: a loop turns until all have finished, and who has finished stands
+still; of every branch each takes its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jax.extend import core
+
+from crosscheck.rounding.copies import Plane, Run
+from crosscheck.rounding.draws import keyed
+from crosscheck.rounding.sizes import inexact
+
+Walk = Callable[[core.Jaxpr, list[Any], list[Plane], Run], list[Plane]]
+
+
+def dense(plane: Plane, run: Run) -> Plane:
+    """The plane with every array in place, so that all turns of a loop and all branches look alike."""
+    value = jnp.asarray(plane.value)
+    if not (run.free or inexact(value)):
+        return Plane(value)
+    whole = (run.copies, *value.shape)
+    copies = jnp.broadcast_to(value, whole) if plane.copies is None else plane.copies
+    if run.free or not inexact(value):
+        return Plane(value, copies)
+    return Plane(value, copies, jnp.abs(value) if plane.terms is None else plane.terms)
+
+
+def step_of(run: Run, turn: Any) -> Any:
+    """The number of a step: of this loop, and of the loops around it."""
+    return turn if run.step is None else keyed(run.step, 2) + turn
+
+
+def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
+    p = eqn.params
+    first, second = p["num_consts"], p["num_consts"] + p["num_carry"]
+    body, fixed = p["jaxpr"], planes[:first]
+
+    def slices(plane: Plane) -> Plane:
+        """Along the axis that is scanned, which in the copies stands behind theirs."""
+        return Plane(plane.value, None if plane.copies is None else jnp.moveaxis(plane.copies, 1, 0), plane.terms)
+
+    def turn(state: Any, xs: Any) -> Any:
+        carry, flip, number = state
+        inner = run.inside(step_of(run, number))
+        outs = walk(body.jaxpr, body.consts, [*fixed, *carry, *xs], inner)
+        outs = [dense(out, run) for out in outs]
+        state = outs[: p["num_carry"]], flip | inner.flipped(), number + jnp.uint32(1)
+        return state, outs[p["num_carry"] :]
+
+    start = [dense(plane, run) for plane in planes[first:second]], jnp.zeros((), bool), jnp.uint32(0)
+    (carry, flip, _), ys = lax.scan(
+        turn, start, [slices(plane) for plane in planes[second:]], length=p["length"], reverse=p["reverse"]
+    )
+    run.flips.append(flip)
+    run.number = run.number + count(body.jaxpr)
+    return [*carry, *(slices(plane) for plane in ys)]
+
+
+def while_loop(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
+    p = eqn.params
+    first, second = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
+    test, body = p["cond_jaxpr"], p["body_jaxpr"]
+
+    def asked(carry: list[Plane], inner: Run) -> Plane:
+        (go,) = walk(test.jaxpr, test.consts, [*planes[:first], *carry], inner)
+        return dense(go, run)
+
+    def goes_on(state: Any) -> Any:
+        go = state[1]
+        return go.value if go.copies is None else go.value | jnp.any(go.copies)
+
+    def turn(state: Any) -> Any:
+        carry, go, flip, number = state
+        inner = run.inside(step_of(run, number))
+        outs = walk(body.jaxpr, body.consts, [*planes[first:second], *carry], inner)
+        outs = [stopped(dense(out, run), old, go) for out, old in zip(outs, carry, strict=True)]
+        answer = asked(outs, inner)
+        if run.free:
+            answer = Plane(answer.value & go.value, answer.copies & go.copies)
+        return outs, answer, flip | inner.flipped(), number + jnp.uint32(1)
+
+    start = [dense(plane, run) for plane in planes[second:]]
+    before = run.inside(step_of(run, jnp.uint32(0)))
+    go = asked(start, before)
+    state = start, go, before.flipped(), jnp.uint32(1)
+    carry, _, flip, _ = lax.while_loop(goes_on, turn, state)
+    run.flips.append(flip)
+    run.number = run.number + count(body.jaxpr) + count(test.jaxpr)
+    return carry
+
+
+def stopped(new: Plane, old: Plane, go: Plane) -> Plane:
+    """In a free run, the old plane of whoever has finished."""
+    if go.copies is None:
+        return new
+    each = go.copies.reshape(-1, *(1,) * jnp.ndim(new.value))
+    return Plane(jnp.where(go.value, new.value, old.value), jnp.where(each, new.copies, old.copies))
+
+
+def cond(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
+    branches, (index, *operands) = eqn.params["branches"], planes
+
+    def branch(closed: core.ClosedJaxpr) -> Callable[[list[Plane]], Any]:
+        def taken(given: list[Plane]) -> Any:
+            inner = run.inside(run.step)
+            outs = walk(closed.jaxpr, closed.consts, given, inner)
+            return [dense(out, run) for out in outs], inner.flipped()
+
+        return taken
+
+    number = run.number
+    if index.copies is None:
+        outs, flip = lax.switch(jnp.asarray(index.value, jnp.int32), [branch(closed) for closed in branches], operands)
+    else:
+        results = [branch(closed)(operands)[0] for closed in branches]
+        outs, flip = results[0], jnp.zeros((), bool)
+        for i, result in enumerate(results[1:], 1):
+            outs = [chosen(index, i, new, old) for new, old in zip(result, outs, strict=True)]
+    run.flips.append(flip)
+    run.number = number + max(count(closed.jaxpr) for closed in branches)
+    return outs
+
+
+def chosen(index: Plane, i: int, new: Plane, old: Plane) -> Plane:
+    """Branch i for whoever takes it."""
+    each = (index.copies == i).reshape(-1, *(1,) * jnp.ndim(new.value))
+    return Plane(jnp.where(index.value == i, new.value, old.value), jnp.where(each, new.copies, old.copies))
+
+
+def count(jaxpr: core.Jaxpr) -> int:
+    """How many numbers the equations of a jaxpr take, those of what it calls included."""
+    total = 0
+    for eqn in jaxpr.eqns:
+        total += 1
+        for inner in inside(eqn):
+            total += count(inner)
+    return total
+
+
+def inside(eqn: core.JaxprEqn) -> list[core.Jaxpr]:
+    """Every jaxpr among the parameters of an equation."""
+    found: list[core.Jaxpr] = []
+    for value in eqn.params.values():
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(item, core.ClosedJaxpr):
+                found.append(item.jaxpr)
+            elif isinstance(item, core.Jaxpr):
+                found.append(item)
+    return found
+
+
+LOOPS: dict[str, Callable[[core.JaxprEqn, list[Plane], Run, Walk], list[Plane]]] = {
+    "scan": scan,
+    "while": while_loop,
+    "cond": cond,
+}

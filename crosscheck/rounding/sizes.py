@@ -1,0 +1,209 @@
+"""How large the rounding of one equation itself is, and how large the terms that it adds up.
+
+    own(eqn, x, y, unit)    the size of the result's own rounding, an array, or None where there is none
+    terms(eqn, x, y, S)     the sum S of the absolute terms that were added up into the result, None for |y|
+
+Sizes are absolute. Where an operation is done in a coarser format than the judged code's u, the format's own counts:
+
+    a + b, a · b, a / b     u |y|                               rounded once, to nearest
+    f(x)                    u (c₀ |y| + c₁ |x f'(x)|)           the c of the row, measured
+    Σ of k terms            u √k Σ|terms|                       random signs (Higham & Mary 2019)
+    Σ in turn, k terms      u k Σ|terms|                        equal terms round alike
+    Π of k factors          u √k |y|
+    linear algebra, FFT     a backward error of the operands, and as much of the largest entry of the result
+
+A product or a function that underflows is off by what XLA flushes to zero and NumPy does not: by less than the smallest
+normal number. A sum never underflows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from crosscheck.traces.primitives import Kind, Primitive, primitive
+
+# A backward stable algorithm on n × n matrices: its error is a small multiple of √n u, the n of the proofs being a worst
+# case. Measured by the laws of the factorisations, where the largest multiple was below 2.
+BACKWARD = 2.0
+
+
+def inexact(value: Any) -> bool:
+    """Whether `value` holds floating or complex numbers."""
+    return jnp.issubdtype(jnp.result_type(value), jnp.inexact)
+
+
+def unit_of(dtype: Any, unit: float) -> float:
+    """The coarser of the format's unit roundoff and the judged code's."""
+    return max(unit, float(jnp.finfo(dtype).eps) / 2)
+
+
+def evaluate(eqn: core.JaxprEqn, values: Any) -> list[Any]:
+    """The outputs of one equation at `values`, always as a list."""
+    out = eqn.primitive.bind(*values, **eqn.params)
+    return list(out) if eqn.primitive.multiple_results else [out]
+
+
+# ---------------------------------------------------------------------- its own rounding
+
+
+def own(eqn: core.JaxprEqn, x: list[Any], y: list[Any], unit: float) -> list[Any]:
+    """Per output, how far the primitive's own rounding may move each entry; None where it does not round."""
+    row = primitive(eqn.primitive.name)
+    rule = RULES.get(row.kind)
+    if rule is None:
+        return [None] * len(y)
+    return [rule(row, eqn, x, out, unit_of(out.dtype, unit)) if inexact(out) else None for out in y]
+
+
+def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    if row.kind is Kind.ADDS:
+        return u * jnp.abs(y)
+    factors = [v for v in (x if row.kind is Kind.MULTIPLIES else x[:1]) if isinstance(v, jax.Array) or not np.all(v)]
+    size = jnp.where(jnp.abs(y) < smallest(y), smallest(y), u * jnp.abs(y))
+    for factor in factors:  # 0 · b is 0
+        size = jnp.where(factor == 0, 0.0, size)
+    return size
+
+
+def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    """The row's error in the format of the evaluation, or in that of the judged code where that is coarser."""
+    here = float(jnp.finfo(y.dtype).eps) / 2
+    evaluated, judged = (row.single if v >= 2.0**-24 else row.double for v in (here, u))
+    value, slope = (max(here * e, u * j) for e, j in zip(evaluated, judged, strict=True))
+    size = jnp.where((y != 0) & (jnp.abs(y) < smallest(y)), smallest(y), value * jnp.abs(y))
+    if slope:
+        moved = jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(x))[1]
+        size = size + slope * jnp.where(jnp.isfinite(moved), jnp.abs(moved), 0.0)
+    return size
+
+
+def smallest(y: Any) -> float:
+    return float(jnp.finfo(y.dtype).tiny)
+
+
+def summed(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    name, p = eqn.primitive.name, eqn.params
+    if name == "cumlogsumexp":
+        return u * math.sqrt(x[0].shape[p["axis"]]) * (1 + jnp.abs(y))
+    absolute = absolute_sum(eqn, x)
+    if name in ("scatter-add", "scatter_add"):
+        ones = jnp.ones(jnp.shape(x[2]), absolute.dtype)
+        return u * evaluate(eqn, [jnp.zeros_like(absolute), x[1], ones])[0] * absolute
+    return u * math.sqrt(addends(eqn, x)) * absolute
+
+
+def addends(eqn: core.JaxprEqn, x: list[Any]) -> int:
+    """How many terms an entry of the result adds, at most."""
+    name, p = eqn.primitive.name, eqn.params
+    if name == "dot_general":
+        return max(1, math.prod(x[0].shape[i] for i in p["dimension_numbers"][0][0]))
+    if name == "conv_general_dilated":
+        return max(1, math.prod(x[1].shape[i] for i in p["dimension_numbers"].rhs_spec[1:]))
+    if "window_dimensions" in p:
+        return max(1, math.prod(p["window_dimensions"]))
+    if "axes" in p:
+        return max(1, math.prod(x[0].shape[i] for i in p["axes"] if isinstance(i, int)))
+    return max(1, x[0].shape[p["axis"]] if "axis" in p else jnp.size(x[0]))
+
+
+def absolute_sum(eqn: core.JaxprEqn, x: list[Any]) -> Any:
+    """Σ|terms| of an equation that adds: the same equation of absolute values."""
+    return jnp.abs(evaluate(eqn, [jnp.abs(v) if counts(eqn, i, v) else v for i, v in enumerate(x)])[0])
+
+
+def counts(eqn: core.JaxprEqn, place: int, value: Any) -> bool:
+    """Whether operand `place` is added up, and not only compared."""
+    return inexact(value) and not (eqn.primitive.name == "select_and_scatter_add" and place == 1)
+
+
+def contracted(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    absolute = absolute_sum(eqn, x).astype(jnp.abs(y).dtype)
+    k = addends(eqn, x)
+    return jnp.where(absolute == 0, 0.0, u * math.sqrt(k) * absolute + k * smallest(y))
+
+
+def multiplied(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    return u * math.sqrt(addends(eqn, x)) * jnp.abs(y)
+
+
+def cast(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    if eqn.primitive.name == "reduce_precision":
+        return 2.0 ** -(eqn.params["mantissa_bits"] + 1) * jnp.abs(y)
+    if inexact(x[0]) and jnp.finfo(y.dtype).eps > jnp.finfo(x[0].dtype).eps:
+        return float(jnp.finfo(y.dtype).eps) / 2 * jnp.abs(y)
+    return None
+
+
+def normwise(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    if row.stable in ("columns", "diagonal"):
+        return None  # the backward error is all
+    if row.stable == "entries":
+        return u * jnp.abs(y)
+    return u * BACKWARD * depth(eqn, x) * largest(eqn, y)
+
+
+RULES = {
+    Kind.ADDS: rounded_once,
+    Kind.MULTIPLIES: rounded_once,
+    Kind.DIVIDES: rounded_once,
+    Kind.FUNCTION: function,
+    Kind.SUMS: summed,
+    Kind.CONTRACTS: contracted,
+    Kind.PRODUCTS: multiplied,
+    Kind.CASTS: cast,
+    Kind.FOURIER: normwise,
+    Kind.ALGEBRA: normwise,
+    Kind.UNKNOWN: normwise,
+}
+
+
+# ---------------------------------------------------------------------- backward errors
+
+
+def backward(eqn: core.JaxprEqn, x: list[Any], unit: float) -> list[Any]:
+    """Per operand, the backward error of a factorisation or a solve; None for other equations.
+
+    What is exact for operands that are off by so much (Higham 2002): LU and QR column by column (sections 9.3, 19.3),
+    Cholesky by the diagonal (10.1), a triangular solve entry by entry (8.1), the rest by the largest entry.
+    """
+    row = primitive(eqn.primitive.name)
+    if row.kind not in (Kind.ALGEBRA, Kind.UNKNOWN):
+        return [None] * len(x)
+    grow = BACKWARD * depth(eqn, x)
+    matrices = x[:-1] if row.stable == "entries" else x
+    sizes = [unit_of(v.dtype, unit) * grow * scale(row, eqn, v) if inexact(v) else None for v in matrices]
+    return sizes + [None] * (len(x) - len(sizes))
+
+
+def scale(row: Primitive, eqn: core.JaxprEqn, v: Any) -> Any:
+    """What the backward error of each entry is relative to."""
+    a = jnp.abs(v)
+    if row.stable == "entries" or jnp.ndim(v) < 2:
+        return a
+    if row.stable == "columns":
+        return jnp.broadcast_to(jnp.max(a, axis=-2, keepdims=True, initial=0.0), a.shape)
+    if row.stable == "diagonal":
+        root = jnp.sqrt(jnp.diagonal(a, axis1=-2, axis2=-1))
+        return root[..., :, None] * root[..., None, :]
+    return largest(eqn, v)
+
+
+def depth(eqn: core.JaxprEqn, x: list[Any]) -> float:
+    """√n for matrices of n rows or columns; √(log₂ n) for a Fourier transform of n numbers."""
+    if eqn.primitive.name == "fft":
+        return math.sqrt(max(1.0, math.log2(max(1, math.prod(eqn.params["fft_lengths"])))))
+    return math.sqrt(max([1, *(n for v in x if inexact(v) for n in jnp.shape(v)[-2:])]))
+
+
+def largest(eqn: core.JaxprEqn, v: Any) -> Any:
+    """The largest absolute entry of each matrix, or of each transform, where every entry stands."""
+    axes = len(eqn.params["fft_lengths"]) if eqn.primitive.name == "fft" else 2
+    axes = tuple(range(max(0, jnp.ndim(v) - axes), jnp.ndim(v)))
+    top = jnp.max(jnp.abs(v), axis=axes, keepdims=True, initial=0.0)
+    return jnp.broadcast_to(top, jnp.shape(v))
