@@ -6,6 +6,7 @@ equation by equation, each compiled once for its shapes, and a value is freed af
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +27,11 @@ Array = np.ndarray
 Step = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
 
 # Equations up to which a program is compiled as one.
-LONG = 300
+LONG = 100
 # Bytes that the copies of all values alive at once may take; more are evaluated in blocks of copies.
 MEMORY = 2**30
+# Bytes alive from which on the copies are summed up inside the compiled program.
+LARGE = 2**24
 
 
 @dataclass(frozen=True)
@@ -93,19 +96,19 @@ def roundings(
         short = count(jaxpr) <= LONG
         runner = whole if short else by_equations
 
-        def run(number: int, amplitude: float, free: bool = False) -> tuple[list[Plane], bool]:
+        def run(number: int, amplitude: float, *, free: bool = False, summed: bool = False) -> tuple[list[Plane], bool]:
             word = np.uint32((seed * 1_000_003 + number) % 2**32)
-            return runner(closed, consts, flat, Settings(unit, block, free), word, amplitude)
+            return runner(closed, consts, flat, Settings(unit, block, free, summed), word, amplitude)
 
         numbers = range(-(-k // block))
         found = [Gathered() for _ in jaxpr.outvars]
         for number in numbers:
-            planes, flipped = run(number, t)
+            planes, flipped = run(number, t, summed=alive > LARGE)
             for out, plane in zip(found, planes, strict=True):
-                out.add(plane, flipped)
+                out.add(plane, flipped, summed=alive > LARGE)
             # Both signs: of two opposite copies one falls to either side of every tie.
             for sign in (1.0, -1.0) if flipped else ():
-                kept = planes if sign > 0 else run(number, -t)[0]
+                kept = planes if sign > 0 and alive <= LARGE else run(number, sign * t)[0]
                 freed = run(number, sign * t, free=True)[0]
                 for out, a, b in zip(found, kept, freed, strict=True):
                     out.excuse = joined(out.excuse, excused(a, b, t))
@@ -129,6 +132,7 @@ class Settings:
     unit: float
     copies: int
     free: bool
+    summed: bool
 
 
 def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, step: Step | None = None) -> list[Plane]:
@@ -190,7 +194,8 @@ def whole(
     def make() -> Callable[..., Any]:
         def program(consts: list[Any], flat: list[Any], seed: Any, amplitude: Any) -> Any:
             run = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
-            return walk(jaxpr, consts, [Plane(a) for a in flat], run), run.flipped()
+            planes = walk(jaxpr, consts, [Plane(a) for a in flat], run)
+            return [scattered(p) for p in planes] if settings.summed else planes, run.flipped()
 
         return jax.jit(program)
 
@@ -228,7 +233,7 @@ def by_equations(
         return outs
 
     planes = walk(closed.jaxpr, consts, [Plane(a) for a in flat], run, step)
-    return planes, any(bool(f) for f in run.flips)
+    return [scattered(p) for p in planes] if settings.summed else planes, any(bool(f) for f in run.flips)
 
 
 def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
@@ -254,40 +259,48 @@ class Gathered:
         self.excuse: Any = None
         self.flipped = False
 
-    def add(self, plane: Plane, flipped: bool) -> None:
+    def add(self, plane: Plane, flipped: bool, *, summed: bool) -> None:
         self.value = np.asarray(plane.value)
         size = np.abs(self.value)
         self.terms = joined(self.terms, size if plane.terms is None else np.asarray(plane.terms))
-        self.spreads.append(np.zeros(size.shape) if plane.copies is None else spread(plane.copies, self.value))
+        if plane.copies is None:
+            self.spreads.append(np.zeros(size.shape))
+        else:
+            self.spreads.append(np.asarray(plane.copies if summed else spread(plane.copies, self.value, np)))
         self.flipped = self.flipped or flipped
 
     def sigma(self, t: float) -> Array:
-        return root_mean_square(self.spreads) / t
+        return root_mean_square(self.spreads, np) / t if len(self.spreads) > 1 else self.spreads[0] / t
 
 
-def spread(copies: Any, value: Array) -> Array:
-    """The root mean square over the copies of how far they are from the main run."""
-    return root_mean_square([distance(np.asarray(c), value) for c in copies])
+def scattered(plane: Plane) -> Plane:
+    """The plane with `spread` in place of the copies, for arrays of which no second one is wanted."""
+    return plane if plane.copies is None else plane._replace(copies=spread(plane.copies, plane.value, jnp))
 
 
-def distance(copy: Array, value: Array) -> Array:
-    """|copy - value|; 0 where both are the same infinity or NaN, ∞ where only one is finite."""
-    if value.dtype.kind not in "fc":
-        return np.zeros(value.shape)
+def spread(copies: Any, value: Any, xp: Any) -> Any:
+    """The root mean square over the copies of how far they are from the main run, by NumPy or by JAX.
+
+    0 where both are the same infinity or NaN, ∞ where only one is finite.
+    """
+    copies, value = xp.asarray(copies), xp.asarray(value)
+    if not jnp.issubdtype(value.dtype, jnp.inexact):
+        return xp.zeros(value.shape)
+
+    def distance(copy: Any) -> Any:
+        apart = xp.abs(copy - value)
+        same = (copy == value) | (xp.isnan(copy) & xp.isnan(value))
+        return xp.where(same, 0.0, xp.where(xp.isnan(apart), xp.inf, apart))
+
     with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.abs(copy.astype(np.result_type(copy, np.float64)) - value)
-    same = (copy == value) | (np.isnan(copy) & np.isnan(value))
-    return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
+        return root_mean_square([distance(copies[k]) for k in range(len(copies))], xp)
 
 
-def root_mean_square(parts: list[Array]) -> Array:
-    """√ of the mean of squares, scaled so that no square overflows or vanishes."""
-    top = np.maximum.reduce(parts)
-    scale = np.where((top > 0) & np.isfinite(top), top, 1.0)
-    total = np.zeros(top.shape)
-    for part in parts:
-        total += np.square(part / scale)
-    return np.sqrt(total / len(parts)) * scale
+def root_mean_square(parts: list[Any], xp: Any) -> Any:
+    """√ of the mean of squares, scaled so that no square overflows or vanishes; entry by entry, as XLA likes it."""
+    top = functools.reduce(xp.maximum, parts)
+    scale = xp.where((top > 0) & (top < xp.inf), top, 1.0)
+    return xp.sqrt(sum(xp.square(part / scale) for part in parts) / len(parts)) * scale
 
 
 def excused(kept: Plane, freed: Plane, t: float) -> Array:
