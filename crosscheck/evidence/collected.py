@@ -44,13 +44,19 @@ class Reference:
     """What the reference says of itself.
 
     Args:
-        adjoint: how far its reverse mode is from being the adjoint of its forward mode, as a share of what rounding
-            allows; None where it has no forward mode.
-        estimated: the primitives whose rounding is estimated by their derivative, not derived.
+        adjoint: ⟨v, J u⟩ of its forward mode and ⟨Jᵀ v, u⟩ of its reverse mode, compared; None where it has no forward
+            mode, or where one of the two is not finite.
+        estimated: the primitives of whose rounding nothing is known: it is estimated.
+        equations: of its program, those in loops once.
+        compiled: whether the program was compiled as one, or evaluated equation by equation.
+        copies: K, the random roundings from which the standard deviations were estimated.
     """
 
-    adjoint: float | None
-    estimated: frozenset[str]
+    adjoint: Pair | None
+    estimated: frozenset[str] = frozenset()
+    equations: int = 0
+    compiled: bool = True
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Evidence:
         effects: side effects, those that fail first.
         reference: None without one.
         exact: what the exact points say.
+        t: the quantile that standard deviations are taken times: of all comparisons of the check, none fails by chance
+            with a probability above δ.
     """
 
     output: Array
@@ -76,3 +84,4 @@ class Evidence:
     effects: tuple[Finding, ...] = ()
     reference: Reference | None = None
     exact: ExactRun = NOT_ASKED
+    t: float = 0.0

@@ -25,7 +25,7 @@ from crosscheck.evidence.estimate import (
 )
 from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.evidence.findings import findings
-from crosscheck.evidence.pair import Pairs, compare, projected
+from crosscheck.evidence.pair import Pair, Pairs, compare, projected
 from crosscheck.evidence.power import power_of
 from crosscheck.evidence.remarks import remarks
 from crosscheck.evidence.verdict import Decision, GradientVerdict
@@ -35,20 +35,26 @@ Array = np.ndarray
 
 def decide(evidence: Evidence) -> Decision:
     """The verdict on every gradient, and what is to be said of the check as a whole."""
-    verdicts = {name: decide_gradient(name, g, evidence.exact) for name, g in evidence.gradients.items()}
+    verdicts = {name: decide_gradient(name, g, evidence.exact, evidence.t) for name, g in evidence.gradients.items()}
     return Decision(verdicts, findings(evidence, verdicts))
 
 
 # ---------------------------------------------------------------------- the rules
 
 
+# The least mistake, as a share of an entry, that an agreement has to exclude.
+RESOLUTION = 1e-3
+
+
 class Case(NamedTuple):
     """One gradient, as the rules see it.
 
-    `outcome` is what the exact points say of it, `off` where it is wrong there.
+    `heard` are the estimates that count, `outcome` is what the exact points say of the gradient, `off` where it is
+    wrong there.
     """
 
     gradient: GradientEvidence
+    heard: Mapping[str, Estimate]
     pairs: Pairs
     outcome: str | None
     off: Array
@@ -80,10 +86,48 @@ def first_to_speak(witness: str) -> Callable[[Case, Entries], Entries]:
         if (HAND, witness) not in case.pairs:
             return entries
         pair = case.pairs[HAND, witness]
-        right, wrong = entries.open & pair.agree, entries.open & pair.disagree
-        return entries._replace(right=entries.right | right, wrong=entries.wrong | wrong)
+        right = entries.open & pair.agree & tells(pair, case.heard[witness]) & finer_than_excused(pair, case.pairs)
+        return entries._replace(right=entries.right | right, wrong=entries.wrong | (entries.open & pair.disagree))
 
     return apply
+
+
+def tells(pair: Pair, truth: Estimate) -> Array:
+    """Where an agreement excludes a mistake worth the name.
+
+    The allowance is at most `RESOLUTION` of the entry; or the entry is what is left of terms that cancel, and the
+    allowance at most that share of their sum, which has to be known entry by entry.
+    """
+    with np.errstate(invalid="ignore"):
+        size = np.abs(truth.value)
+        if truth.terms is not None and truth.entrywise:
+            size = np.maximum(size, truth.terms)
+        return pair.bounds <= RESOLUTION * size
+
+
+def finer_than_excused(pair: Pair, pairs: Pairs) -> Array:
+    """Where a witness decides what another excused, it must see a difference of that size."""
+    finer = np.ones(pair.agree.shape, bool)
+    for other in pairs.values():
+        if other.first == HAND and other.excused.shape == finer.shape:
+            finer &= ~other.excused | (pair.bounds < other.difference)
+    return finer
+
+
+def shared_mistake(case: Case, entries: Entries) -> Entries:
+    if (HAND, AUTODIFF) not in case.pairs or (AUTODIFF, DIFFERENCE) not in case.pairs:
+        return entries
+    against = case.pairs[HAND, DIFFERENCE].disagree & case.pairs[AUTODIFF, DIFFERENCE].disagree
+    if (HAND, COMPLEX_STEP) in case.pairs:
+        against &= ~case.pairs[HAND, COMPLEX_STEP].agree
+    against &= entries.right & case.heard[DIFFERENCE].notes.get("confirmed", False)
+    if not against.any():
+        return entries
+    sentence = (
+        f"at {int(against.sum())} entries hand-derived and autodiff agree, and the differences of the forward contradict "
+        "both: a mistake that they share"
+    )
+    return Entries(entries.right & ~against, entries.wrong | against, (*entries.said, sentence))
 
 
 def along_directions(case: Case, entries: Entries) -> Entries:
@@ -120,6 +164,7 @@ RULES = (
     Rule("an entry is right or wrong as autodiff says, where it speaks", first_to_speak(AUTODIFF)),
     Rule("where it is silent, as the complex step says", first_to_speak(COMPLEX_STEP)),
     Rule("where both are silent, as the finite difference says", first_to_speak(DIFFERENCE)),
+    Rule("two that agree are wrong together where every difference of the forward contradicts both", shared_mistake),
     Rule("a direction does not say which entry: one that disagrees makes every open one suspect", along_directions),
     Rule("what is wrong as float32 arithmetic is wrong, whatever the formula says", in_float32),
     Rule("what differs at a point where nothing rounds is wrong, if nothing shows at this one", at_exact_points),
@@ -130,18 +175,18 @@ RULES = (
 # ---------------------------------------------------------------------- one gradient
 
 
-def decide_gradient(name: str, gradient: GradientEvidence, exact: ExactRun) -> GradientVerdict:
+def decide_gradient(name: str, gradient: GradientEvidence, exact: ExactRun, t: float) -> GradientVerdict:
     """Apply the rules to one gradient."""
     nothing = np.zeros(gradient.shape, bool)
     if not gradient.right_shape:
-        entries = applied(Case(gradient, Pairs(), None, nothing))
+        entries = applied(Case(gradient, {}, Pairs(), None, nothing))
         return GradientVerdict("disagree", Pairs(), entries.wrong, entries.open, None, (), None, HAND, None)
-    heard, dropped = trust_complex_step(gradient.estimates)
-    pairs = compare_all(heard)
+    heard, dropped = trust_complex_step(gradient.estimates, t)
+    pairs = compare_all(heard, t)
     outcome = None if not exact.applies else exact.outcomes.get(name, "equal but for ties")
     different = outcome == "different"
     off = exact.hand_gradients[name] != exact.gradients[name] if different else nothing
-    entries = applied(Case(gradient, pairs, outcome, off))
+    entries = applied(Case(gradient, heard, pairs, outcome, off))
     wrong, undecided = bool(entries.wrong.any()), bool(entries.open.any())
     odd = odd_one_out(pairs) if wrong else None
     truth = next(witness for witness in (AUTODIFF, COMPLEX_STEP, DIFFERENCE, HAND) if witness in heard)
@@ -179,31 +224,31 @@ COMPARED = (
 )
 
 
-def compare_all(estimates: Mapping[str, Estimate]) -> Pairs:
+def compare_all(estimates: Mapping[str, Estimate], t: float) -> Pairs:
     """Every pair of witnesses that can be compared, in the order of reports."""
     pairs = Pairs()
     for first, second in COMPARED:
         if first in estimates and second in estimates:
-            pairs[first, second] = compare(estimates[first], estimates[second])
+            pairs[first, second] = compare(estimates[first], estimates[second], t)
     if DIRECTIONS in estimates:
         along = estimates[DIRECTIONS]
         for first in (HAND, AUTODIFF):
             if first in estimates:
-                pairs[first, DIRECTIONS] = compare(projected(estimates[first], along), along)
+                pairs[first, DIRECTIONS] = compare(projected(estimates[first], along), along, t)
     return pairs
 
 
 NOT_ANALYTIC = "the forward is not analytic in complex numbers: the complex step is left out"
 
 
-def trust_complex_step(estimates: Mapping[str, Estimate]) -> tuple[Mapping[str, Estimate], tuple[str, ...]]:
+def trust_complex_step(estimates: Mapping[str, Estimate], t: float) -> tuple[Mapping[str, Estimate], tuple[str, ...]]:
     """The complex step is silent at kinks; where the differences show that the forward's code is not analytic, it is
     not heard at all."""
     if COMPLEX_STEP not in estimates or DIFFERENCE not in estimates:
         return estimates, ()
     difference = estimates[DIFFERENCE]
     step = replace(estimates[COMPLEX_STEP], decided=~difference.notes["kink"])
-    if compare(step, difference).disagree.any():
+    if compare(step, difference, t).disagree.any():
         return {witness: e for witness, e in estimates.items() if witness != COMPLEX_STEP}, (NOT_ANALYTIC,)
     return {**estimates, COMPLEX_STEP: step}, ()
 

@@ -59,8 +59,8 @@ def of_reference(reference: Reference | None) -> Iterator[Finding]:
         return
     if reference.estimated:
         through = ", ".join(sorted(reference.estimated))
-        yield Finding("weak-bound", f"the bound is estimated, not derived, through {through}", False)
-    if reference.adjoint is not None and reference.adjoint > 1:
+        yield Finding("weak-bound", f"the size of the rounding of {through} is not known: it is estimated", False)
+    if reference.adjoint is not None and reference.adjoint.disagree.any():
         sentence = "the reference's reverse mode is not the adjoint of its forward mode: a derivative in it is wrong"
         yield Finding("reference", sentence, True)
 
