@@ -1,4 +1,4 @@
-"""Collecting the evidence: every witness on every gradient of one operation at one point.
+"""Collecting the evidence: every witness on every gradient of one operation at one setting.
 
 In order: the forward, autodiff with its bounds, the side effects (which give the hand-derived gradients), the witnesses
 that move the inputs, the exact points, and, where only entries on kinks are open, the test for a convention.
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from crosscheck.effects.audit import Audit, audit
+from crosscheck.effects.calls import Point
 from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
@@ -31,8 +33,6 @@ from crosscheck.witnesses.moving import moving_witnesses
 
 Estimates = dict[str, dict[str, Estimate]]  # by gradient and witness
 
-# Without a reference, two answers that should be equal may differ by this many roundings of the largest entry.
-REPEATED = 2.0**10
 # An engine's own bound is taken this many times: it is probable (√n), as are the walk's, which are taken 4 times.
 SAFETY = 4.0
 # A float32 check runs the code at both precisions; with more entries than this it leaves the exact points out.
@@ -40,7 +40,7 @@ LARGE_SINGLE = 2**20
 
 
 @dataclass(frozen=True)
-class Point:
+class Setting:
     """Where an operation is judged.
 
     Args:
@@ -72,25 +72,25 @@ def collect(
     operation: Operation, *, grad_output: Any = None, seed: int = 0, differences: bool = True, exact: bool = True
 ) -> Evidence:
     """Everything that can be had on an operation's gradients (see `judge.judge` for the arguments)."""
-    point = point_of(operation, grad_output, seed)
-    points, why_not = exact_points(point) if exact else (None, "it was not asked for")
-    audited = side_effects(point, points)
-    hand = point.formula.gradients(point.cotangent) if point.single else audited.gradients
+    setting = setting_of(operation, grad_output, seed)
+    points, why_not = exact_points(setting) if exact else (None, "it was not asked for")
+    audited = side_effects(setting, points)
+    hand = setting.formula.gradients(setting.cotangent) if setting.single else audited.gradients
     right = {k: g for k, g in hand.items() if g.shape == operation.inputs[k].shape}
-    forward, estimates = as_formula(point, right)
+    forward, estimates = as_formula(setting, right)
     forward_single = None
     if differences:
-        add(estimates, moved(point, right, forward))
-    if point.single and point.auto is not None:
-        forward_single, single = as_arithmetic(point, audited, right)
+        add(estimates, moved(setting, right, forward))
+    if setting.single and setting.auto is not None:
+        forward_single, single = as_arithmetic(setting, audited, right)
         add(estimates, single)
     run = ExactRun(False, why_not)
     if points is not None and len(right) == len(operation.wrt):
-        run = exact_run(point.formula, seed=seed, points=points, hand=answers_at_exact_point(point, audited))
-    auto = point.auto_double
+        run = exact_run(setting.formula, seed=seed, points=points, hand=answers_at_exact_point(setting, audited))
+    auto = setting.auto_double
     evidence = Evidence(
-        point.output,
-        point.cotangent,
+        setting.output,
+        setting.cotangent,
         {k: GradientEvidence(operation.inputs[k].shape, hand[k].shape, estimates[k]) for k in operation.wrt},
         forward,
         forward_single,
@@ -98,7 +98,7 @@ def collect(
         None if auto is None else Reference(adjoint_share(auto), auto.weak),
         run,
     )
-    return with_conventions(point, evidence)
+    return with_conventions(setting, evidence)
 
 
 def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> None:
@@ -109,7 +109,7 @@ def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> Non
 # ---------------------------------------------------------------------- the point
 
 
-def point_of(operation: Operation, grad_output: Any, seed: int) -> Point:
+def setting_of(operation: Operation, grad_output: Any, seed: int) -> Setting:
     y = operation.output()
     v = cotangent(y, grad_output, np.random.default_rng(seed))
     single = operation.dtype == SINGLE
@@ -120,7 +120,7 @@ def point_of(operation: Operation, grad_output: Any, seed: int) -> Point:
     if operation.reference is not None:
         check_reference_shape(operation, y)
         auto = autodiff(operation.reference, formula.inputs, operation.wrt, v, SINGLE if single else DOUBLE)
-    return Point(operation, formula, seed, y, v, auto)
+    return Setting(operation, formula, seed, y, v, auto)
 
 
 def cotangent(y: Array, given: Any, rng: np.random.Generator) -> Array:
@@ -147,52 +147,37 @@ def check_reference_shape(operation: Operation, y: Array) -> None:
 # ---------------------------------------------------------------------- exact points, side effects
 
 
-def exact_points(point: Point) -> tuple[Points | None, str]:
+def exact_points(setting: Setting) -> tuple[Points | None, str]:
     """Points where nothing rounds, or why there are none to be drawn."""
-    if point.single and sum(a.size for a in point.formula.inputs.values()) > LARGE_SINGLE:
+    if setting.single and sum(a.size for a in setting.formula.inputs.values()) > LARGE_SINGLE:
         return None, "float32 at this size: its formula is judged here at float64"
-    return Points(point.formula, seed=point.seed), "a gradient has another shape than its input"
+    return Points(setting.formula, seed=setting.seed), "a gradient has another shape than its input"
 
 
-def side_effects(point: Point, points: Points | None) -> Audit:
+def side_effects(setting: Setting, points: Points | None) -> Audit:
     """The calls that show side effects, at the point of the check and at another one: an exact one where there is."""
-    operation = point.operation
-    v = point.cotangent.astype(operation.dtype)
-    first = points.drawn[0] if points is not None and points.drawn and not point.single else None
+    operation = setting.operation
+    v = setting.cotangent.astype(operation.dtype)
+    first = points.drawn[0] if points is not None and points.drawn and not setting.single else None
     if first is not None:
-        other, w, truth = first.inputs, first.cotangent, first.gradients
+        other = Point(first.inputs, first.cotangent, first.gradients)
     else:
-        rng = np.random.default_rng([point.seed, 1])
-        other = {k: elsewhere(a, rng) for k, a in operation.inputs.items()}
-        w, truth = (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype), None
-
-    def close(name: str, p: Array, q: Array) -> bool:
-        return close_enough(point, name, p, q)
-
-    def vjp(inputs: Arrays, cotangent: Array) -> Arrays:
-        if operation.reference is None:
-            return operation.at(inputs).gradients(cotangent)
-        found = autodiff(operation.reference, inputs, operation.wrt, cotangent, DOUBLE)
-        return {k: g.value for k, g in found.gradients.items()}
-
-    return audit(operation, v, other, w, close, truth, vjp=vjp)
+        rng = np.random.default_rng([setting.seed, 1])
+        inputs = {k: elsewhere(a, rng) for k, a in operation.inputs.items()}
+        other = Point(inputs, (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype))
+    # A bound says how far one answer is from the truth: two answers at the dtype of the code, taken twice.
+    known = {} if setting.auto_double is None else setting.auto_double.gradients
+    unit = UNIT[operation.dtype] / UNIT[DOUBLE]
+    allowed = {k: 4 * g.bound * unit for k, g in known.items()}
+    return audit(operation, v, other, allowed, partial(true_gradients, operation))
 
 
-def close_enough(point: Point, name: str, p: Array, q: Array) -> bool:
-    """Whether two answers that should be equal are, within rounding; they may be scaled by 2."""
-    if p.shape != q.shape:
-        return False
-    unit = UNIT[SINGLE if point.single else DOUBLE]
-    size = float(np.max(np.abs(q[np.isfinite(q)]), initial=0.0))
-    allowed = np.asarray(REPEATED * unit * size)
-    auto = point.auto_double
-    if auto is not None:
-        bound = auto.gradients[name].bound
-        if bound.shape == p.shape:
-            allowed = np.maximum(4 * bound * unit / UNIT[DOUBLE], 2 * unit * size)
-    with np.errstate(all="ignore"):
-        equal = (p == q) | (np.isnan(p) & np.isnan(q))
-        return bool((equal | (np.abs(p.astype(np.float64) - q) <= allowed)).all())
+def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:
+    """The reference's gradients anywhere; the hand-derived ones' own where there is no reference."""
+    if operation.reference is None:
+        return operation.at(inputs).gradients(v)
+    found = autodiff(operation.reference, inputs, operation.wrt, v, DOUBLE)
+    return {k: g.value for k, g in found.gradients.items()}
 
 
 def elsewhere(a: Array, rng: np.random.Generator) -> Array:
@@ -202,9 +187,9 @@ def elsewhere(a: Array, rng: np.random.Generator) -> Array:
     return (a * np.exp(0.2 * rng.normal(size=a.shape)) + 1e-3 * rng.normal(size=a.shape)).astype(a.dtype)
 
 
-def answers_at_exact_point(point: Point, audited: Audit) -> tuple[Array, Arrays] | None:
+def answers_at_exact_point(setting: Setting, audited: Audit) -> tuple[Array, Arrays] | None:
     """What the side effects' calls gave at the first exact point, where they were made there."""
-    if point.single or audited.output_at_other is None or not audited.gradients_at_other:
+    if setting.single or audited.output_at_other is None or not audited.gradients_at_other:
         return None
     return audited.output_at_other, audited.gradients_at_other
 
@@ -212,27 +197,27 @@ def answers_at_exact_point(point: Point, audited: Audit) -> tuple[Array, Arrays]
 # ---------------------------------------------------------------------- hand-derived and autodiff
 
 
-def as_formula(point: Point, hand: Arrays) -> tuple[Pair | None, Estimates]:
+def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates]:
     """Hand-derived and autodiff estimates of every gradient at float64, and the forwards compared."""
-    estimates: Estimates = {name: {} for name in point.operation.wrt}
-    auto = point.auto_double
+    estimates: Estimates = {name: {} for name in setting.operation.wrt}
+    auto = setting.auto_double
     if auto is None:
         for name, gradient in hand.items():
             own = 4 * UNIT[DOUBLE] * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
             estimates[name][HAND] = Estimate(HAND, gradient.astype(np.float64), own)
         return None, estimates
-    y = point.formula.output() if point.single else point.output
-    pair, found = against_reference(point.formula, point.cotangent, auto, y, hand, (HAND, AUTODIFF), DOUBLE)
+    y = setting.formula.output() if setting.single else setting.output
+    pair, found = against_reference(setting.formula, setting.cotangent, auto, y, hand, (HAND, AUTODIFF), DOUBLE)
     add(estimates, found)
     return pair, estimates
 
 
-def as_arithmetic(point: Point, audited: Audit, hand: Arrays) -> tuple[Pair, Estimates]:
+def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair, Estimates]:
     """The same of a float32 derivation's float32 answers, with bounds for float32."""
-    assert point.auto is not None
+    assert setting.auto is not None
     single = {k: g for k, g in audited.gradients.items() if k in hand and g.shape == hand[k].shape}
     names = (HAND_SINGLE, AUTODIFF_SINGLE)
-    return against_reference(point.operation, point.cotangent, point.auto, audited.output, single, names, SINGLE)
+    return against_reference(setting.operation, setting.cotangent, setting.auto, audited.output, single, names, SINGLE)
 
 
 def against_reference(
@@ -286,18 +271,18 @@ def adjoint_share(auto: Autodiff) -> float | None:
 # ---------------------------------------------------------------------- witnesses that move the inputs, and kinks
 
 
-def moved(point: Point, hand: Arrays, forward: Pair | None) -> Estimates:
+def moved(setting: Setting, hand: Arrays, forward: Pair | None) -> Estimates:
     """The witnesses that move the inputs, on every gradient that the hand-derived code gave."""
     noise = None
-    if point.auto_double is not None:
-        noise = 2 * point.auto_double.output.bound
+    if setting.auto_double is not None:
+        noise = 2 * setting.auto_double.output.bound
         if forward is not None:  # as far as they agree, the forwards' distance is rounding, too
             apart = np.where(forward.disagree, 0.0, forward.difference)
             noise = np.maximum(noise, np.where(np.isfinite(apart), 2 * apart, 0.0))
-    return {k: {e.witness: e for e in moving_witnesses(point.formula, k, point.cotangent, noise)} for k in hand}
+    return {k: {e.witness: e for e in moving_witnesses(setting.formula, k, setting.cotangent, noise)} for k in hand}
 
 
-def with_conventions(point: Point, evidence: Evidence) -> Evidence:
+def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
     """Where all that is open or wrong in a gradient lies on kinks: whether it is a legitimate convention."""
     decided = decide(evidence).gradients
     settled = {}
@@ -307,13 +292,13 @@ def with_conventions(point: Point, evidence: Evidence) -> Evidence:
         difference = gradient.estimates.get(DIFFERENCE)
         if difference is None or not open_entries.any() or verdict.exact == "different":
             continue
-        if not (open_entries & ~difference.notes["kink"]).any() and legitimate(point, name, gradient):
+        if not (open_entries & ~difference.notes["kink"]).any() and legitimate(setting, name, gradient):
             settled[name] = replace(gradient, conventions=int(open_entries.sum()))
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
 
 
-def legitimate(point: Point, name: str, gradient: GradientEvidence) -> bool:
-    auto, y = point.auto_double, np.asarray(point.output, np.float64)
+def legitimate(setting: Setting, name: str, gradient: GradientEvidence) -> bool:
+    auto, y = setting.auto_double, np.asarray(setting.output, np.float64)
     noise = np.zeros(y.shape) if auto is None else 2 * auto.output.bound
     noise = np.maximum(noise, UNIT[DOUBLE] * np.abs(y))
-    return is_convention(point.formula, name, point.cotangent, gradient.estimates[HAND].value, noise)
+    return is_convention(setting.formula, name, setting.cotangent, gradient.estimates[HAND].value, noise)

@@ -1,8 +1,8 @@
-"""Looks at arrays: copies of every layout, equality bit for bit, shared memory, and distances beyond rounding."""
+"""Looks at arrays: copies of every layout, and shared memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,8 @@ import numpy as np
 Array = np.ndarray
 Arrays = dict[str, Array]
 
-# A stale answer is far from the right one. This is no agreement threshold: it can only keep an accusation back.
-FAR = 1e-3
-# Work that an exact test for shared memory may take; beyond it the arrays count as apart.
+# Whether two arrays share an element is a problem in integers that can take for ever. NumPy tries this many candidates
+# in about 3 ms; what is not settled by then counts as apart, so the number can only keep a finding back.
 OVERLAP_WORK = 10**5
 
 
@@ -21,8 +20,8 @@ def fresh(a: Array) -> Array:
     return np.array(a, copy=True, order="C")
 
 
-def copied(gradients: Mapping[str, Any]) -> Arrays:
-    return {k: np.array(g, copy=True) for k, g in gradients.items()}
+def copied(arrays: Mapping[str, Any]) -> Arrays:
+    return {k: np.array(a, copy=True) for k, a in arrays.items()}
 
 
 def refill(buffers: Arrays, values: Arrays) -> None:
@@ -31,7 +30,7 @@ def refill(buffers: Arrays, values: Arrays) -> None:
 
 
 def locked(a: Array) -> Array:
-    """Read-only."""
+    """The same array, read-only from now on."""
     a.flags.writeable = False
     return a
 
@@ -56,25 +55,8 @@ def rows(a: Array, n: int) -> Array:
     return fresh(a[:n]) if n <= len(a) else np.repeat(a, n, axis=0)
 
 
-def finite(answer: Arrays) -> list[str]:
-    """The names whose gradient is finite everywhere; of NaN no comparison says anything."""
-    return [k for k, a in answer.items() if np.isfinite(a).all()]
-
-
-def same_bytes(a: Array, b: Array) -> bool:
-    """Bit for bit, NaN and signed zeros included; shapes and dtypes too."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.dtype.itemsize not in (1, 2, 4, 8):  # longdouble has bytes that mean nothing
-        return np.array_equal(a, b, equal_nan=True)
-    unsigned = f"u{a.dtype.itemsize}"
-    return np.array_equal(
-        np.ascontiguousarray(a).reshape(-1).view(unsigned),
-        np.ascontiguousarray(b).reshape(-1).view(unsigned),
-    )
-
-
 def overlap(a: Array, b: Array) -> bool:
+    """Whether the two share an element."""
     if not np.may_share_memory(a, b):
         return False
     try:
@@ -83,15 +65,5 @@ def overlap(a: Array, b: Array) -> bool:
         return False
 
 
-def touches(a: Array, others: Any) -> bool:
+def touches(a: Array, others: Iterable[Array]) -> bool:
     return any(overlap(a, other) for other in others)
-
-
-def far(a: Array, b: Array) -> bool:
-    """Whether two answers have nothing to do with rounding: apart by more than FAR of the larger."""
-    if a.shape != b.shape:
-        return True
-    with np.errstate(all="ignore"):
-        gap = np.max(np.abs(a - b), initial=0.0)
-        size = max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0))
-    return not gap <= FAR * size

@@ -3,76 +3,114 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
-from crosscheck.effects.arrays import Array, copied, fresh, rows
-from crosscheck.effects.calls import Calls, describe
+from crosscheck.effects.arrays import Arrays, copied, fresh, rows
+from crosscheck.effects.calls import STATE, Calls, Change, describe
+from crosscheck.effects.visits import FORWARD, OUTPUT, visited
 
 
-def empty_batch(calls: Calls, output: Array) -> None:
-    """Try no samples at all, where it is clear which axis counts samples; else say nothing."""
-    along = batched(calls, output)
-    if along is None:
-        return
-    inputs = {k: rows(x, 0) if k in along else fresh(x) for k, x in calls.a.items()}
-    shape = (0, *output.shape[1:])
+@dataclass(frozen=True)
+class Batch:
+    """A call with no samples.
+
+    Args:
+        shapes: that the output and the gradients must have, by name.
+        values: the output and the gradients, or the exception instead.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    values: Arrays | Exception
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Zero samples may divide by zero: what comes of it is looked at, the warning says nothing more."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        yield
+
+
+def no_samples(calls: Calls) -> Batch | None:
+    """Try no samples at all, where it is clear which axis counts samples."""
+    along = batched(calls)
+    if along is None:
+        return None
+    inputs = resized(calls, along, 0)
+    shape = (0, *visited(calls, FORWARD).values[OUTPUT].shape[1:])
+    shapes = {OUTPUT: shape, **{k: inputs[k].shape for k in calls.operation.wrt}}
+    with quietly():
         try:
             y = np.asarray(calls.forward(inputs))
-            answer = copied(calls.backward(np.zeros(shape, calls.v.dtype), inputs))
+            gradients = calls.backward(np.zeros(shape, calls.a.cotangent.dtype), inputs)
+            return Batch(shapes, copied({OUTPUT: y, **gradients}))
         except Exception as error:
-            calls.add("zero-size", f"a batch of zero samples is refused: {describe(error)}")
-            return
-    if y.shape != shape:
-        calls.add(
-            "zero-size",
-            f"a batch of zero samples gives an output of shape {y.shape}, not {shape}",
-        )
-    for k, gradient in answer.items():
-        if gradient.shape != inputs[k].shape:
-            calls.add(
-                "zero-size",
-                f"a batch of zero samples gives a gradient of {k} of shape {gradient.shape}, not {inputs[k].shape}",
-            )
-        elif not np.isfinite(gradient).all():
-            calls.add(
-                "zero-size",
-                f"a batch of zero samples gives a gradient of {k} that is not finite",
-            )
-        elif gradient.any():
-            calls.add(
-                "zero-size",
-                f"a batch of zero samples gives a gradient of {k} that is not zero",
-                fails=True,
-            )
+            return Batch(shapes, error)
 
 
-def batched(calls: Calls, output: Array) -> set[str] | None:
+def resized(calls: Calls, along: set[str], samples: int) -> Arrays:
+    return {k: rows(x, samples) if k in along else fresh(x) for k, x in calls.a.inputs.items()}
+
+
+def batched(calls: Calls) -> set[str] | None:
     """The inputs whose leading axis counts samples, established by a call with another number of them.
 
     That call is made with one sample (with two, if there is one): its output must have that many.
     """
-    first = calls.operation.wrt[0]
-    size = calls.a[first].shape[0] if calls.a[first].ndim else 0
+    first, inputs = calls.operation.wrt[0], calls.a.inputs
+    output = visited(calls, FORWARD).values[OUTPUT]
+    size = inputs[first].shape[0] if inputs[first].ndim else 0
     if size == 0 or output.ndim == 0 or output.shape[0] != size:
         return None
-    along = {k for k, x in calls.a.items() if x.ndim and x.shape[0] == size}
+    along = {k for k, x in inputs.items() if x.ndim and x.shape[0] == size}
+    undifferentiated = along - set(calls.operation.wrt)
     samples = 1 if size > 1 else 2
-    undifferentiated = {k for k in along if k not in calls.operation.wrt}
-    candidates = []
+    tried: list[set[str]] = []
     for names in ({first}, {first} | undifferentiated, along):
-        if names not in candidates:
-            candidates.append(names)
-    for names in candidates:
-        inputs = {k: rows(x, samples) if k in names else fresh(x) for k, x in calls.a.items()}
+        if names in tried:
+            continue
+        tried.append(names)
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                y = np.asarray(calls.forward(inputs))
+            with quietly():
+                y = np.asarray(calls.forward(resized(calls, names, samples)))
         except Exception:  # not these inputs
             continue
         if y.shape == (samples, *output.shape[1:]):
             return names
     return None
+
+
+NO_SAMPLES = Change("no samples at all", no_samples, when=lambda calls: not calls.found(*STATE))
+
+
+# ---------------------------------------------------------------------- expectations
+
+
+def accepted(calls: Calls, batch: Batch) -> Iterator[str]:
+    if isinstance(batch.values, Exception):
+        yield f"a batch of zero samples is refused: {describe(batch.values)}"
+
+
+def shaped_and_finite(calls: Calls, batch: Batch) -> Iterator[str]:
+    """The output and the gradients have the right shapes, and the gradients that are not empty are finite."""
+    for k, value in answered(batch).items():
+        what = "an output" if k == OUTPUT else f"a gradient of {k}"
+        if value.shape != batch.shapes[k]:
+            yield f"a batch of zero samples gives {what} of shape {value.shape}, not {batch.shapes[k]}"
+        elif k != OUTPUT and not np.isfinite(value).all():
+            yield f"a batch of zero samples gives {what} that is not finite"
+
+
+def zero(calls: Calls, batch: Batch) -> Iterator[str]:
+    """A sum over no samples is zero."""
+    for k, value in answered(batch).items():
+        if k != OUTPUT and value.shape == batch.shapes[k] and np.isfinite(value).all() and value.any():
+            yield f"a batch of zero samples gives a gradient of {k} that is not zero"
+
+
+def answered(batch: Batch) -> Arrays:
+    return {} if isinstance(batch.values, Exception) else batch.values

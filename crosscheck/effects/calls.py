@@ -1,48 +1,90 @@
-"""The calls of one audit: the code under audit, the points A and B, and what was found so far."""
+"""The calls of one audit: the code under audit, the points A and B, what was answered, and what was found so far."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from crosscheck.effects.arrays import Array, Arrays, copied, far, fresh
+import numpy as np
+
+from crosscheck.effects.arrays import Array, Arrays, copied, fresh
+from crosscheck.effects.comparison import equal
 from crosscheck.evidence.finding import Finding
-from crosscheck.operation import Operation, as_array
+from crosscheck.operation import as_array
 
-Close = Callable[[str, Array, Array], bool]
-Gradients = Callable[[Arrays, Array], Arrays]
+if TYPE_CHECKING:
+    from crosscheck.operation import Operation
+
+T = TypeVar("T")
+Allowed = Mapping[str, Array | float]
+Truth = Callable[[Arrays, Array], Arrays]
 
 # Findings about what the code remembers: with one of them, comparing further answers says nothing new.
 STATE = ("stale", "accumulates", "nondeterministic")
 
 
-class Calls:
-    """Calls the code with arrays that it could spoil, and collects the findings."""
+@dataclass(frozen=True)
+class Point:
+    """Where the code is called.
 
-    def __init__(
-        self,
-        operation: Operation,
-        v: Array,
-        other_inputs: Arrays,
-        w: Array,
-        close: Close,
-        truth_at_other: Arrays | None,
-        vjp: Gradients | None,
-    ) -> None:
+    Args:
+        inputs: by name.
+        cotangent: of the output, in the dtype that the code expects.
+        gradients: the true ones, if they are known.
+    """
+
+    inputs: Arrays
+    cotangent: Array
+    gradients: Arrays | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Change(Generic[T]):
+    """One way to call the code, and what it answers. An audit makes it at most once, when it is first asked for.
+
+    Args:
+        name: what is not as in the ordinary call.
+        call: makes the call, or the few; None says that it could not be made.
+        when: whether it is worth making; asked once, before it is made.
+    """
+
+    name: str
+    call: Callable[[Calls], T | None]
+    when: Callable[[Calls], bool] = lambda calls: True
+
+
+class Calls:
+    """Calls the code with arrays that it could spoil, and keeps the answers and the findings.
+
+    Args:
+        operation: the code under audit, at A.
+        v: the cotangent at A.
+        other: B.
+        allowed, truth: as `audit` has them.
+    """
+
+    def __init__(self, operation: Operation, v: Array, other: Point, allowed: Allowed, truth: Truth | None) -> None:
         self.operation = operation
-        self.a = {k: fresh(x) for k, x in operation.inputs.items()}
-        self.b = {k: fresh(other_inputs[k]) for k in self.a}
-        self.v, self.w = fresh(v), fresh(w)
-        self.close = close
-        self.truth_at_other = truth_at_other
-        self.vjp = vjp
+        self.a = Point({k: fresh(x) for k, x in operation.inputs.items()}, fresh(v))
+        self.b = Point({k: fresh(other.inputs[k]) for k in self.a.inputs}, fresh(other.cotangent), other.gradients)
+        self.buffers = {k: fresh(x) for k, x in self.a.inputs.items()}  # hold A, later B
+        self.allowed, self.truth = allowed, truth
+        self.unit = float(np.finfo(operation.dtype).eps) / 2
+        self.answers: dict[Change[Any], Any] = {}
         self.findings: dict[tuple[str, str], Finding] = {}
         # Every array handed to the code stays alive, so that no identity is used twice.
         self.kept: list[Any] = []
 
-    # ------------------------------------------------------------------ findings
+    # ------------------------------------------------------------------ answers and findings
 
-    def add(self, kind: str, explanation: str, *, fails: bool = False) -> None:
+    def answer(self, change: Change[T]) -> T | None:
+        """What the code answers to a change; None if it was not worth the call, or could not be made."""
+        if change not in self.answers:
+            self.answers[change] = change.call(self) if change.when(self) else None
+        return self.answers[change]
+
+    def add(self, kind: str, explanation: str, fails: bool) -> None:
         self.findings.setdefault((kind, explanation), Finding(kind, explanation, fails))
 
     def found(self, *kinds: str) -> bool:
@@ -51,9 +93,10 @@ class Calls:
     # ------------------------------------------------------------------ calls
 
     def forward(self, inputs: Arrays) -> Any:
+        """The raw output, just as it was returned."""
         self.kept.append(inputs)
         returned = self.operation.forward(dict(inputs))
-        as_array(returned, f"forward of {self.operation.name}", "one array")
+        real(returned, f"forward of {self.operation.name}", "one array")
         return returned
 
     def backward(self, v: Array, inputs: Arrays) -> dict[str, Any]:
@@ -62,43 +105,31 @@ class Calls:
         returned = self.operation.backward(v, dict(inputs))
         names = self.operation.wrt
         if not isinstance(returned, Mapping) or any(k not in returned for k in names):
-            self.operation.gradients(self.v)  # says what is wrong, in its own words
+            self.operation.gradients(self.a.cotangent)  # says what is wrong, in its own words
             raise TypeError(f"backward of {self.operation.name} returns no dictionary of gradients")
         for k in names:
-            as_array(returned[k], f"gradient {k} of {self.operation.name}", "an array")
+            real(returned[k], f"gradient {k} of {self.operation.name}", "an array")
         return {k: returned[k] for k in names}
 
-    def plain(self, v: Array | None = None, inputs: Arrays | None = None) -> Arrays:
+    def plain(self, at: Point) -> Arrays:
         """One backward in arrays made for it, copied."""
-        inputs = self.a if inputs is None else inputs
-        fresh_inputs = {k: fresh(x) for k, x in inputs.items()}
-        return copied(self.backward(fresh(self.v if v is None else v), fresh_inputs))
+        return copied(self.backward(fresh(at.cotangent), {k: fresh(x) for k, x in at.inputs.items()}))
 
-    def variant(self, change: Callable[[Array], Array]) -> Arrays | Exception:
-        """The answer at A with every array, the cotangent included, replaced by a variant of itself."""
-        try:
-            inputs = {k: change(x) for k, x in self.a.items()}
-            return copied(self.backward(change(self.v), inputs))
-        except Exception as error:
-            return error
+    # ------------------------------------------------------------------ comparison
 
-    # ------------------------------------------------------------------ comparisons of answers
+    def equal(self, name: str, p: Array, q: Array) -> bool:
+        """Whether two answers at A for one input are equal within rounding."""
+        return equal(p, q, self.allowed.get(name), self.unit)
 
-    def unequal(self, answer: Arrays, wanted: Arrays, factor: float = 1.0) -> list[str]:
-        """The names whose answer, divided by `factor` (a power of two), is not the wanted one within rounding."""
-        return [
-            k
-            for k in wanted
-            if answer[k].shape != wanted[k].shape
-            or not self.close(k, answer[k] / answer[k].dtype.type(factor), wanted[k])
-        ]
+    def unequal(self, answer: Arrays, wanted: Arrays) -> list[str]:
+        """The names of those that are not."""
+        return [k for k in wanted if not self.equal(k, answer[k], wanted[k])]
 
-    def right(self, names: list[str], first: Arrays) -> list[str]:
-        """Those that are right at A, as far as is known: what is wrong everywhere is the formula's fault."""
-        if not names or self.vjp is None:
-            return names
-        truth = self.vjp(self.a, self.v)
-        return [k for k in names if not far(first[k], truth[k])]
+
+def real(value: Any, who: str, wanted: str) -> None:
+    """Raise, in the operation's words, unless `value` is an array of real numbers."""
+
+    as_array(value, who, wanted)
 
 
 def describe(error: Exception) -> str:

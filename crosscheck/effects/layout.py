@@ -1,58 +1,136 @@
-"""Layouts and scale: whether read-only arrays, strided arrays or a cotangent times -2 change the answer."""
+"""Variants of the backward call at A: read-only arrays, strided arrays, the cotangent times -2.
+
+The answer must be the first one within rounding (-2 times it in the last). One call has all variants at once; only
+where it differs are they made one at a time, to name the cause; first nothing is changed, to see whether code with a
+memory is the cause.
+"""
 
 from __future__ import annotations
 
-from crosscheck.effects.arrays import Arrays, fresh, locked, strided
-from crosscheck.effects.calls import Calls, describe, listed
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosscheck.effects.arrays import Array, Arrays, fresh, locked, strided
+from crosscheck.effects.calls import STATE, Calls, Change, describe, listed
+from crosscheck.effects.visits import BACKWARD, visited
+
+Expectation = Callable[[Calls, "Arrays | Exception"], Iterator[str]]
 
 
-def read_only(calls: Calls, first: Arrays) -> bool:
-    answer = calls.variant(lambda x: locked(fresh(x)))
+def unchanged(a: Array) -> Array:
+    return a
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A backward call at A in other arrays of the same values.
+
+    Args:
+        layout: gives an array of the same values for one made for it; for every input and the cotangent.
+        factor: the cotangent is multiplied by it and the answer divided; a power of two, so that nothing rounds.
+        refusable: whether an exception is an answer. One on plain arrays is the user's own and passes through.
+    """
+
+    layout: Callable[[Array], Array] = unchanged
+    factor: float = 1.0
+    refusable: bool = True
+
+    def __call__(self, calls: Calls) -> Arrays | Exception:
+        try:
+            inputs = {k: self.layout(fresh(x)) for k, x in calls.a.inputs.items()}
+            answer = calls.backward(self.layout(fresh(self.factor * calls.a.cotangent)), inputs)
+        except Exception as error:
+            if self.refusable:
+                return error
+            raise
+        gradients = {k: np.asarray(g) for k, g in answer.items()}
+        return {k: g / g.dtype.type(self.factor) for k, g in gradients.items()}
+
+
+VARIANTS = {
+    "read-only arrays": Variant(locked),
+    "strided arrays": Variant(strided),
+    "cotangent times -2": Variant(factor=-2.0, refusable=False),
+}
+
+
+def all_layouts(a: Array) -> Array:
+    """The last first: what is made from a read-only array could be written to."""
+    for variant in reversed(VARIANTS.values()):
+        a = variant.layout(a)
+    return a
+
+
+ALL_AT_ONCE = Change(", ".join(VARIANTS), Variant(all_layouts, math.prod(v.factor for v in VARIANTS.values())))
+# Three equal calls show whether an answer moved once, moves by the same amount, or moves otherwise (`state`).
+EQUAL_CALLS = Change(
+    "nothing, three times over",
+    lambda calls: [calls.plain(calls.a) for _ in range(3)],
+    when=lambda calls: differs(calls, ALL_AT_ONCE),
+)
+ISOLATED = tuple(
+    Change(name, variant, when=lambda calls: calls.answer(EQUAL_CALLS) is not None and not calls.found(*STATE))
+    for name, variant in VARIANTS.items()
+)
+READ_ONLY, STRIDED, DOUBLED = ISOLATED
+
+
+def differs(calls: Calls, change: Change[Arrays | Exception]) -> bool:
+    """Whether the answer to a variant is not the first one."""
+    answer = calls.answer(change)
+    return answer is not None and (isinstance(answer, Exception) or bool(wrong(calls, answer)))
+
+
+def wrong(calls: Calls, answer: Arrays | Exception) -> list[str]:
+    """The names whose gradient is not the first one; none where the call was refused."""
+    return [] if isinstance(answer, Exception) else calls.unequal(answer, visited(calls, BACKWARD).values)
+
+
+# ---------------------------------------------------------------------- expectations
+
+
+def nothing_written(calls: Calls, answer: Arrays | Exception) -> Iterator[str]:
+    if isinstance(answer, Exception) and writes(answer):
+        yield (
+            "backward writes to an argument or to the cotangent (if only equal values): on read-only arrays it raises "
+            f"{describe(answer)}"
+        )
+
+
+def read_only_accepted(calls: Calls, answer: Arrays | Exception) -> Iterator[str]:
+    if isinstance(answer, Exception) and not writes(answer):
+        yield f"read-only arrays are refused: {describe(answer)}"
+
+
+def strided_accepted(calls: Calls, answer: Arrays | Exception) -> Iterator[str]:
     if isinstance(answer, Exception):
-        if writes(answer):
-            calls.add(
-                "mutated-argument",
-                "backward writes to an argument or to the cotangent (if only equal values): on "
-                f"read-only arrays it raises {describe(answer)}",
-                fails=True,
-            )
-        else:
-            calls.add("readonly", f"read-only arrays are refused: {describe(answer)}")
-        return True
-    wrong = calls.unequal(answer, first)
-    if wrong:
-        calls.add(
-            "readonly",
-            f"the gradient of {listed(wrong)} is wrong for read-only arrays",
-            fails=True,
-        )
-    return bool(wrong)
+        yield f"non-contiguous arrays are refused: {describe(answer)}"
 
 
-def not_contiguous(calls: Calls, first: Arrays) -> bool:
-    answer = calls.variant(strided)
-    if isinstance(answer, Exception):
-        calls.add("noncontiguous", f"non-contiguous arrays are refused: {describe(answer)}")
-        return True
-    wrong = calls.unequal(answer, first)
-    if wrong:
-        calls.add(
-            "noncontiguous",
-            f"the gradient of {listed(wrong)} is wrong for non-contiguous arrays",
-            fails=True,
-        )
-    return bool(wrong)
+def same_as_first(otherwise: str) -> Expectation:
+    """The gradient is the first one; `otherwise` continues "the gradient of x ..." where it is not."""
+
+    def expectation(calls: Calls, answer: Arrays | Exception) -> Iterator[str]:
+        names = wrong(calls, answer)
+        if names:
+            yield f"the gradient of {listed(names)} {otherwise}"
+
+    return expectation
 
 
-def linear(calls: Calls, first: Arrays) -> bool:
-    wrong = calls.unequal(calls.plain(-2 * calls.v), first, -2.0)
-    if wrong:
-        calls.add(
-            "nonlinear",
-            f"the gradient of {listed(wrong)} is not linear in the cotangent: -2v does not give -2 times it",
-            fails=True,
-        )
-    return bool(wrong)
+same_read_only = same_as_first("is wrong for read-only arrays")
+same_strided = same_as_first("is wrong for non-contiguous arrays")
+linear = same_as_first("is not linear in the cotangent: -2v does not give -2 times it")
+
+
+def explained(calls: Calls, answer: Arrays | Exception) -> Iterator[str]:
+    """Where the variants had to be isolated, one of them differs."""
+    isolated = all(calls.answer(change) is not None for change in ISOLATED)
+    if isolated and not any(differs(calls, change) for change in ISOLATED):
+        yield "one of several equal calls gave another answer"
 
 
 def writes(error: Exception) -> bool:

@@ -6,94 +6,117 @@ never cleared accumulates; one that differs otherwise between identical calls is
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
-from crosscheck.effects.arrays import Arrays, far, finite, same_bytes
-from crosscheck.effects.calls import STATE, Calls, listed
+from crosscheck.effects.arrays import Arrays
+from crosscheck.effects.calls import STATE, Calls, Change, listed
+from crosscheck.effects.comparison import far, finite, same_bytes
+from crosscheck.effects.visits import BACKWARD, BACKWARD_B, Visit, visited
 
 
-def repeated(calls: Calls, first: Arrays, other: Arrays | None) -> None:
-    """Whether the answer at B is that at A."""
-    same = [k for k in finite(first) if other and first[k].any() and same_bytes(first[k], other[k])]
-    same = calls.right(same, first)
+def right_at_a(calls: Calls, names: list[str]) -> list[str]:
+    """Those that are right at A, as far as is known: what is wrong everywhere is the formula's fault."""
+    if not names or calls.truth is None:
+        return names
+    first, truth = visited(calls, BACKWARD).values, calls.truth(calls.a.inputs, calls.a.cotangent)
+    return [k for k in names if not far(first[k], truth[k])]
+
+
+def suspects(calls: Calls) -> list[str]:
+    """The finite gradients that are wrong at B; all of them where the truth is not known."""
+    other = calls.answer(BACKWARD_B)
+    if other is None:
+        return []
+    names = [k for k in finite(visited(calls, BACKWARD).values) if np.isfinite(other.values[k]).all()]
+    true = calls.b.gradients
+    return names if true is None else [k for k in names if far(other.values[k], true[k])]
+
+
+def alone(calls: Calls) -> Arrays | None:
+    try:
+        return calls.plain(calls.b)
+    except Exception:  # B again: the code may refuse what it took before, and then nothing can be said
+        return None
+
+
+ALONE = Change(
+    "backward at B, in arrays made for it", alone, when=lambda calls: not calls.found(*STATE) and bool(suspects(calls))
+)
+
+
+# ---------------------------------------------------------------------- expectations
+
+
+def another_answer(calls: Calls, visit: Visit) -> Iterator[str]:
+    """The answer at B is not that at A, byte for byte."""
+    first, other = visited(calls, BACKWARD).values, visit.values
+    same = [k for k in finite(first) if first[k].any() and same_bytes(first[k], other[k])]
+    same = right_at_a(calls, same)
     if same:
-        calls.add(
-            "stale",
-            f"the gradient of {listed(same)} at a second point is that of the first",
-            fails=True,
-        )
+        yield f"the gradient of {listed(same)} at a second point is that of the first"
 
 
-def unsteady(calls: Calls, first: Arrays) -> None:
-    """Whether identical calls at A go on giving the first answer; three more are made."""
-    answers = [calls.plain() for _ in range(3)]
-    for k in first:
-        states = [first[k], *(r[k] for r in answers)]
-        if any(s.shape != first[k].shape for s in states):
-            calls.add("nondeterministic", f"the gradient of {k} changes its shape", fails=True)
+def never(kind: str) -> Callable[[Calls, list[Arrays]], Iterator[str]]:
+    """Identical calls at A go on giving the first answer; at least, they do not differ in this way."""
+
+    def expectation(calls: Calls, answers: list[Arrays]) -> Iterator[str]:
+        return (sentence for found, sentence in changes(calls, answers) if found == kind)
+
+    return expectation
+
+
+never_stale, never_accumulates, never_random = (never(kind) for kind in STATE)
+
+
+def changes(calls: Calls, answers: list[Arrays]) -> Iterator[tuple[str, str]]:
+    """How each gradient differs between identical calls, where it does: the kind, and a sentence."""
+    for k, first in visited(calls, BACKWARD).values.items():
+        one, two, three = (answer[k] for answer in answers)
+        if any(a.shape != first.shape for a in (one, two, three)):
+            yield "nondeterministic", f"the gradient of {k} changes its shape"
             return
-        steady = all(calls.close(k, s, states[1]) for s in states[2:])
-        if steady and calls.close(k, states[1], first[k]):
+        steady = calls.equal(k, two, one) and calls.equal(k, three, one)
+        if steady and calls.equal(k, one, first):
             continue
-        grown = states[2] - states[1], states[3] - states[2]
         if steady:
-            calls.add(
-                "stale",
-                f"the gradient of {k} at one point changes after a call at another point",
-                fails=True,
-            )
-        elif far(first[k] + grown[0], first[k]) and not far(grown[1], grown[0]):
-            calls.add(
-                "accumulates",
-                f"the gradient of {k} grows by the same amount with every call",
-                fails=True,
-            )
+            yield "stale", f"the gradient of {k} at one point changes after a call at another point"
+        elif far(first + (two - one), first) and not far(three - two, two - one):
+            yield "accumulates", f"the gradient of {k} grows by the same amount with every call"
         else:
-            calls.add(
-                "nondeterministic",
-                f"the gradient of {k} differs between identical calls",
-                fails=True,
-            )
+            yield "nondeterministic", f"the gradient of {k} differs between identical calls"
 
 
-def remembered(calls: Calls, first: Arrays, other: Arrays) -> None:
-    """Whether the answer at B, in the arrays that held A, was made from something of A's."""
-    if calls.found(*STATE):
-        return
-    suspects = [k for k in finite(first) if np.isfinite(other[k]).all()]
-    if calls.truth_at_other is not None:
-        suspects = [k for k in suspects if far(other[k], calls.truth_at_other[k])]
-    if not suspects:
+def not_by_identity(calls: Calls, alone: Arrays) -> Iterator[str]:
+    """The answer at B was made from B's values, and not from earlier ones of the same array objects."""
+    held = by_identity(calls, alone)
+    if held:
+        yield f"the gradient of {listed(held)} is that of earlier values of the same array objects"
+
+
+def by_identity(calls: Calls, alone: Arrays) -> list[str]:
+    other = calls.answer(BACKWARD_B)
+    return [] if other is None else [k for k in suspects(calls) if far(other.values[k], alone[k])]
+
+
+def not_for_ever(calls: Calls, alone: Arrays) -> Iterator[str]:
+    """What is right at A and wrong at B is not what would be true at B if one input still were that of A."""
+    other = calls.answer(BACKWARD_B)
+    if other is None or calls.truth is None or calls.b.gradients is None or by_identity(calls, alone):
         return
     try:
-        alone = calls.plain(calls.w, calls.b)
-        by_identity = [k for k in suspects if far(other[k], alone[k])]
-        if by_identity:
-            calls.add(
-                "stale",
-                f"the gradient of {listed(by_identity)} is that of earlier values of the same array objects",
-                fails=True,
-            )
-        elif calls.truth_at_other is not None:
-            first_for_ever(calls, calls.right(suspects, first), other)
-    except Exception:  # B again: the code may refuse what it took before, and then nothing can be said
+        names = right_at_a(calls, suspects(calls))
+        for name, values in calls.a.inputs.items():
+            if not names or same_bytes(values, calls.b.inputs[name]):
+                continue
+            mixed = calls.truth({**calls.b.inputs, name: values}, calls.b.cotangent)
+            held = [k for k in names if not far(other.values[k], mixed[k])]
+            if held:
+                yield (
+                    f"the gradient of {listed(held)} is right at the first point only, as if the first {name} were "
+                    "used for ever"
+                )
+                return
+    except Exception:  # the truth, too, may refuse a mixture of the points
         return
-
-
-def first_for_ever(calls: Calls, suspects: list[str], other: Arrays) -> None:
-    """Right at A, wrong at B, and at B what would be true if one input still were that of A."""
-    if not suspects or calls.vjp is None:
-        return
-    for name, values in calls.a.items():
-        if same_bytes(values, calls.b[name]):
-            continue
-        mixed = calls.vjp({**calls.b, name: values}, calls.w)
-        held = [k for k in suspects if not far(other[k], mixed[k])]
-        if held:
-            calls.add(
-                "stale",
-                f"the gradient of {listed(held)} is right at the first point only, as if the "
-                f"first {name} were used for ever",
-                fails=True,
-            )
-            return

@@ -1,0 +1,3 @@
+"""Caches, accumulation, chance."""
+
+from __future__ import annotations
