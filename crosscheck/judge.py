@@ -27,6 +27,7 @@ from crosscheck.evidence.estimate import (
     HAND_SINGLE,
     Estimate,
 )
+from crosscheck.evidence.pair import compare
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import Result
 from crosscheck.evidence.verdict import Decision, GradientVerdict
@@ -78,7 +79,7 @@ def at_this_point(
     """Of what is wrong at the point of the check."""
     hand = {k: evidence.gradients[k].estimates[HAND] for k in names}
     truth = {k: evidence.gradients[k].estimates[verdicts[k].truth] for k in names}
-    bound = {k: truth[k].bound + hand[k].bound for k in names}
+    bound = {k: compare(hand[k], truth[k], evidence.t).bounds for k in names}
     return search(formula, evidence.cotangent, values(hand), values(truth), bound, seed)
 
 

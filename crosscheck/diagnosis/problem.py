@@ -239,7 +239,7 @@ class Problem:
         truth = {k: auto.gradients[k].value for k in self.names}
         if not all(np.isfinite(a).all() for a in truth.values()):
             return None
-        bound = {k: 2 * auto.gradients[k].bound for k in self.names}
+        bound = {k: auto.allowed(k) for k in self.names}
         wrong = {k: np.asarray(wrong[k], np.float64) for k in self.names}
         return Point(inputs, v, wrong, truth, bound, self.tape)
 

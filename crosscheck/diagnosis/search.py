@@ -227,7 +227,7 @@ def smaller(
         return None
     wrong = {k: np.asarray(got[k], np.float64) for k in names}
     truth = {k: auto.gradients[k].value for k in names}
-    bound = {k: 2 * auto.gradients[k].bound for k in names}
+    bound = {k: auto.allowed(k) for k in names}
     point = Point(small.inputs, v, wrong, truth, bound)
     return (small, v, wrong, truth, bound) if all(point.is_wrong(k) for k in names) else None
 

@@ -86,7 +86,7 @@ def first_to_speak(witness: str) -> Callable[[Case, Entries], Entries]:
         if (HAND, witness) not in case.pairs:
             return entries
         pair = case.pairs[HAND, witness]
-        right = entries.open & pair.agree & tells(pair, case.heard[witness]) & finer_than_excused(pair, case.pairs)
+        right = entries.open & pair.agree & tells(pair, case.heard[witness]) & ~np.asarray(excused(case.pairs))
         return entries._replace(right=entries.right | right, wrong=entries.wrong | (entries.open & pair.disagree))
 
     return apply
@@ -105,13 +105,10 @@ def tells(pair: Pair, truth: Estimate) -> Array:
         return pair.bounds <= RESOLUTION * size
 
 
-def finer_than_excused(pair: Pair, pairs: Pairs) -> Array:
-    """Where a witness decides what another excused, it must see a difference of that size."""
-    finer = np.ones(pair.agree.shape, bool)
-    for other in pairs.values():
-        if other.first == HAND and other.excused.shape == finer.shape:
-            finer &= ~other.excused | (pair.bounds < other.difference)
-    return finer
+def excused(pairs: Pairs) -> Array | bool:
+    """Where a comparison within rounding of a tie excuses a difference: nobody coarser can settle what it hides."""
+    pair = pairs.get((HAND, AUTODIFF))
+    return False if pair is None else pair.excused
 
 
 def shared_mistake(case: Case, entries: Entries) -> Entries:
@@ -124,8 +121,8 @@ def shared_mistake(case: Case, entries: Entries) -> Entries:
     if not against.any():
         return entries
     sentence = (
-        f"at {int(against.sum())} entries hand-derived and autodiff agree, and the differences of the forward contradict "
-        "both: a mistake that they share"
+        f"at {int(against.sum())} entries hand-derived and autodiff agree, and the differences of the forward "
+        "contradict both: a mistake that they share"
     )
     return Entries(entries.right & ~against, entries.wrong | against, (*entries.said, sentence))
 

@@ -2,9 +2,9 @@
 
 Of rounding a standard deviation is known; of a truncation, or of an algorithm with a bound of its own, how large it can
 be. Two estimates agree at an entry if they differ by no more than the allowance that follows from both (`pair`). There
-is no other tolerance in the project. An estimate may also say that it cannot speak at an entry (a kink inside its step),
-and it may carry an excuse: how far the truth could move if a comparison within rounding of a tie had gone the other way.
-An excuse never makes two estimates agree; it turns a disagreement into "undecided".
+is no other tolerance in the project. An estimate may also say that it cannot speak at an entry (a kink inside its
+step), and it may carry an excuse: how far the truth could move if a comparison within rounding of a tie had gone the
+other way. An excuse never makes two estimates agree; it turns a disagreement into "undecided".
 """
 
 from __future__ import annotations

@@ -95,7 +95,10 @@ class Run:
         if isinstance(value, (np.ndarray, np.generic, float)):
             value = np.asarray(value)
         value = jnp.asarray(value)
-        short = lax.reduce_precision(value, jnp.finfo(value.dtype).nexp, min(DIGITS, jnp.finfo(value.dtype).nmant) - 1) == value
+        short = (
+            lax.reduce_precision(value, jnp.finfo(value.dtype).nexp, min(DIGITS, jnp.finfo(value.dtype).nmant) - 1)
+            == value
+        )
         size = jnp.where(short | ~jnp.isfinite(value), 0.0, unit_of(value.dtype, self.unit) * value)
         bits = draws.words_of_values(jnp.asarray(self.seed, jnp.uint32), value)
         amplitude = jnp.asarray(self.amplitude).astype(value.dtype)
@@ -179,7 +182,9 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
             for v, t in zip(x, moved, strict=True)
         ]
         out = jax.jvp(lambda *a: evaluate(eqn, a), tuple(jnp.asarray(v) for v in x), tuple(tangents))[1]
-        return [v if t.dtype == jax.dtypes.float0 else t if lock == "linear" else v + t for v, t in zip(y, out, strict=True)]
+        return [
+            v if t.dtype == jax.dtypes.float0 else t if lock == "linear" else v + t for v, t in zip(y, out, strict=True)
+        ]
 
     operands = [v if c is None else c for v, c in zip(x, copies, strict=True)]
     return jax.vmap(along, in_axes=[None if c is None else 0 for c in copies])(*operands)

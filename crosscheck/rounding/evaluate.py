@@ -139,7 +139,9 @@ def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, st
     """The planes of the outputs; calls are stepped into, a value is forgotten after its last reader."""
     step = step or at_once
     env: dict[Any, Plane] = dict(zip(jaxpr.invars, planes, strict=True))
-    env.update((v, c if isinstance(c, Plane) else run.constant(c)) for v, c in zip(jaxpr.constvars, consts, strict=True))
+    env.update(
+        (v, c if isinstance(c, Plane) else run.constant(c)) for v, c in zip(jaxpr.constvars, consts, strict=True)
+    )
     last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if isinstance(v, core.Var)}
 
     def read(atom: Any) -> Plane:
@@ -222,9 +224,7 @@ def by_equations(
 
             return jax.jit(program)
 
-        shapes = tuple(
-            None if a is None else (a.shape, a.dtype) for plane in planes for a in plane
-        )
+        shapes = tuple(None if a is None else (a.shape, a.dtype) for plane in planes for a in plane)
         made = compiled(("equation", known[id(eqn)], shapes, settings), make)
         outs, flip = made(planes, np.uint32(run.number), seed, amplitude)
         run.number += 1 if eqn.primitive.name not in LOOPS else sum(count(j) for j in inside(eqn))
@@ -312,7 +312,11 @@ def excused(kept: Plane, freed: Plane, t: float) -> Array:
     value = np.asarray(kept.value)
     if kept.copies is None or freed.copies is None or value.dtype.kind not in "fc":
         main = value if freed.copies is None else np.asarray(freed.copies)
-        return np.max(np.abs(np.broadcast_to(main, (1, *value.shape)) * 1.0 - value), axis=0) if freed.copies is not None else np.zeros(value.shape)
+        return (
+            np.max(np.abs(np.broadcast_to(main, (1, *value.shape)) * 1.0 - value), axis=0)
+            if freed.copies is not None
+            else np.zeros(value.shape)
+        )
     with np.errstate(invalid="ignore"):
         moved = np.asarray(freed.copies) - np.asarray(kept.copies)
     moved = np.where(np.isnan(moved), np.inf, moved)

@@ -1,8 +1,8 @@
 """The autodiff witness: `jax.vjp` of the reference, with the standard deviation of its rounding beside every number.
 
 The reference is traced afresh for every check (so a closure that changed is seen); the compiled program is reused
-while the trace is the same, whatever function object it came from. One program gives the output, the gradients and, where
-there is a forward mode, both sides of
+while the trace is the same, whatever function object it came from. One program gives the output, the gradients and,
+where there is a forward mode, both sides of
 
     ⟨v, J u⟩ = ⟨Jᵀ v, u⟩                                                                            (1)
 
@@ -24,6 +24,7 @@ from jax.extend import core
 from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.evidence.pair import Pair, allowance, compare
 from crosscheck.floats import UNIT
+from crosscheck.operation import OUTPUT
 from crosscheck.rounding import Rounded, Roundings, roundings
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.walk import inner_jaxpr
@@ -59,7 +60,7 @@ class Autodiff(NamedTuple):
 
     def allowed(self, name: str) -> Array:
         """How far a hand-written code may be off of whose rounding nothing is known but that it is of this kind."""
-        found = self.gradients[name]
+        found = self.output if name == OUTPUT else self.gradients[name]
         assert found.sigma is not None
         return allowance([found.sigma, ASSUMED * found.sigma], [found.bound], self.t)
 

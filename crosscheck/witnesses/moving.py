@@ -41,7 +41,7 @@ def plan_for(operation: Operation, name: str) -> Plan | None:
     return plan if plan.evaluations < x.size else None
 
 
-def moving_witnesses(operation: Operation, name: str, v: Array, noise: Array | None) -> list[Estimate]:
+def moving_witnesses(operation: Operation, name: str, v: Array, noise: Array | None = None) -> list[Estimate]:
     """What the forward itself says of one input's gradient: differences of every entry or, where that takes too long,
     random directions; and the complex step where it is cheap and the code takes complex numbers.
     """
