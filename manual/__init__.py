@@ -1,25 +1,59 @@
 """The subject: every layer of the lecture with its hand-derived backward pass, in NumPy.
 
 Each operation is a file: the forward equation, the derivation, `forward`, `backward`, and the lecture's layer class.
-Beside them the losses, the network, optimizers, training and data; `manual.kernels` holds the convolution's engines.
+Beside them the losses, the network, optimizers, training and data. Two rooms serve them: `manual.machine` has threads,
+scratch and long runs of memory for whoever wants speed, `manual.kernels` the engines of the convolution alone.
+
+Names are loaded when first used, so that importing one layer loads what it needs and no more: a ReLU no engine.
 """
 
-from manual.convolution import ConvolutionalLayer
-from manual.data import create_image_data, load_digits, train_test_split
-from manual.flatten import FlattenLayer
-from manual.layer import Layer, Stage
-from manual.linear import FullyConnectedLayer, LinearLayer
-from manual.linear_activation import LinearActivation
-from manual.max_pooling import MaxPoolingLayer
-from manual.mean_squared_error import MeanSquaredError
-from manual.network import LayeredNeuralNetwork
-from manual.optimizers import SGD, Adam
-from manual.relu import ReLUActivation
-from manual.sigmoid import SigmoidActivation
-from manual.soft_relu import SoftReLUActivation
-from manual.softmax_cross_entropy import SoftmaxCrossEntropy
-from manual.tanh import TanhActivation
-from manual.training import TrainingDiverged, evaluate, fit
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from manual.convolution import ConvolutionalLayer
+    from manual.data import create_image_data, load_digits, train_test_split
+    from manual.flatten import FlattenLayer
+    from manual.layer import Layer, Stage
+    from manual.linear import FullyConnectedLayer, LinearLayer
+    from manual.linear_activation import LinearActivation
+    from manual.max_pooling import MaxPoolingLayer
+    from manual.mean_squared_error import MeanSquaredError
+    from manual.network import LayeredNeuralNetwork
+    from manual.optimizers import SGD, Adam
+    from manual.relu import ReLUActivation
+    from manual.sigmoid import SigmoidActivation
+    from manual.soft_relu import SoftReLUActivation
+    from manual.softmax_cross_entropy import SoftmaxCrossEntropy
+    from manual.tanh import TanhActivation
+    from manual.training import TrainingDiverged, evaluate, fit
+
+HOMES = {
+    "ConvolutionalLayer": "manual.convolution",
+    "create_image_data": "manual.data",
+    "load_digits": "manual.data",
+    "train_test_split": "manual.data",
+    "FlattenLayer": "manual.flatten",
+    "Layer": "manual.layer",
+    "Stage": "manual.layer",
+    "FullyConnectedLayer": "manual.linear",
+    "LinearLayer": "manual.linear",
+    "LinearActivation": "manual.linear_activation",
+    "MaxPoolingLayer": "manual.max_pooling",
+    "MeanSquaredError": "manual.mean_squared_error",
+    "LayeredNeuralNetwork": "manual.network",
+    "Adam": "manual.optimizers",
+    "SGD": "manual.optimizers",
+    "ReLUActivation": "manual.relu",
+    "SigmoidActivation": "manual.sigmoid",
+    "SoftReLUActivation": "manual.soft_relu",
+    "SoftmaxCrossEntropy": "manual.softmax_cross_entropy",
+    "TanhActivation": "manual.tanh",
+    "TrainingDiverged": "manual.training",
+    "evaluate": "manual.training",
+    "fit": "manual.training",
+}
 
 __all__ = [
     "SGD",
@@ -46,3 +80,21 @@ __all__ = [
     "load_digits",
     "train_test_split",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name from its home, or a file of the package."""
+    if name in HOMES:
+        return getattr(import_module(HOMES[name]), name)
+    if name in files():
+        return import_module(f"manual.{name}")
+    raise AttributeError(f"module 'manual' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES, *files()})
+
+
+def files() -> set[str]:
+    """The files and rooms of the package."""
+    return {found.name for found in iter_modules(__path__)}

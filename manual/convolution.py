@@ -2,9 +2,8 @@
 
     Y[b,c,h,w] = Σ_{k,i,j} X[b,k,s·h+d·i,t·w+e·j] · W[c,k,i,j] + bias[c]         einsum "bkhwij,ckij->bchw"    (1)
 
-b sample, c output channel, k input channel, h w output position, i j position in the window, (s, t) the stride, (d, e)
-the dilation; X stands for the input after padding with zeros. (What the field calls convolution is cross-correlation:
-W is not flipped.) With groups, channels k and c fall into equal parts, and (1) holds in each part by itself.
+X stands for the input after padding with zeros. (What the field calls convolution is cross-correlation: W is not
+flipped.) With groups, channels k and c fall into equal parts, and (1) holds in each part by itself.
 
 Nudge X, W and the bias by Ẋ, Ẇ, ḃ. To first order the output moves by
 
@@ -28,6 +27,9 @@ gradient is cropped.
 These sums, written out as einsums over a view of all windows, are `manual/kernels/definition.py`. They can be computed
 in other ways, much faster; `manual.kernels` chooses one by size, and every one is checked against the definition.
 
+Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; b sample; c output channel; k input channel; h, w output
+position; i, j position in the window; s, t stride; d, e dilation; m, n input position; a dot marks a nudge.
+
 Source: the lecture, "Convolutional Layer Forward Pass" and "Backward Pass"; V. Dumoulin and F. Visin, *A guide to
 convolution arithmetic for deep learning*, arXiv 1603.07285.
 """
@@ -42,7 +44,7 @@ from manual.layer import Activation, Layer, Stage, as_activation, he_normal, sta
 
 Array = np.ndarray
 Size = int | tuple[int, int]
-Padding = str | Size | tuple[tuple[int, int], tuple[int, int]]
+Padding = int | kernels.PaddingArgument
 
 
 class Saved(NamedTuple):
@@ -57,7 +59,7 @@ def forward(
     biases: Array,
     *,
     stride: tuple[int, int] = (1, 1),
-    padding: Padding = (0, 0),
+    padding: kernels.PaddingArgument = (0, 0),
     dilation: tuple[int, int] = (1, 1),
     groups: int = 1,
     engine: str = "auto",
@@ -82,13 +84,8 @@ def forward(
         ValueError: a rank, a channel count or a size that does not fit; an engine that cannot do this.
         TypeError: hyper-parameters that are not integers.
     """
-    checks.rank(x, "x", "B C_in H W")
-    checks.rank(filters, "filters", "C_out C_in/groups K_h K_w")
-    checks.hyperparameter_pairs(stride=(stride, 1), dilation=(dilation, 1))
-    checks.integer(groups, "groups", 1)
-    around = sides(padding, x.shape[2:], filters.shape[2:], stride, dilation)
     y, kernel = kernels.forward(
-        x, filters, biases, stride=stride, padding=around, dilation=dilation, groups=groups, engine=engine
+        x, filters, biases, stride=stride, padding=padding, dilation=dilation, groups=groups, engine=engine
     )  # (1)
     return y, Saved(kernel)
 
@@ -101,22 +98,6 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """
     grad_x, grad_filters, grad_biases = kernels.backward(grad_output, saved.kernel)  # (5), (3), (4)
     return grad_x, grad_filters, grad_biases
-
-
-def sides(
-    padding: Padding, size: tuple[int, ...], kernel: tuple[int, ...], stride: Any, dilation: Any
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Any way of saying the padding as ((top, bottom), (left, right))."""
-    if isinstance(padding, str):
-        if padding != "same":
-            raise ValueError(f'padding is {padding!r}; the only word for it is "same"')
-        return kernels.same_padding(size[:2], kernel[:2], stride, dilation)  # type: ignore[arg-type]
-    if not isinstance(padding, (tuple, list)) or len(padding) != 2:
-        raise ValueError(f'padding is {padding!r}; it must be a pair, ((top, bottom), (left, right)) or "same"')
-    rows, columns = (
-        checks.pair(side, f"{where} of padding", 0) for side, where in zip(padding, ("rows", "columns"), strict=True)
-    )
-    return rows, columns
 
 
 class ConvolutionalLayer(Layer):
@@ -189,11 +170,12 @@ class ConvolutionalLayer(Layer):
         return (convolution, *stages_of(self.activation))
 
 
-def layer_padding(padding: Any) -> Padding:
+def layer_padding(padding: Any) -> kernels.PaddingArgument:
     """The constructor's padding, checked: "same", (rows, columns), or ((top, bottom), (left, right))."""
-    if isinstance(padding, str):
-        if padding != "same":
-            raise ValueError(f'padding is {padding!r}; the only word for it is "same"')
-        return padding
-    nested = isinstance(padding, (tuple, list)) and any(isinstance(side, (tuple, list)) for side in padding)
-    return sides(tuple(padding), (), (), 1, 1) if nested else checks.pair(padding, "padding", 0)  # type: ignore[arg-type]
+    if not isinstance(padding, (str, tuple, list)):
+        return checks.pair(padding, "padding", 0)
+    sides = kernels.padding_sides(padding)
+    if sides is None:
+        return "same"
+    nested = any(isinstance(side, (tuple, list)) for side in padding)
+    return sides if nested else (sides[0][0], sides[1][0])

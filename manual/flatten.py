@@ -7,6 +7,8 @@ the next layer, Σ G·Ẏ pairs every entry of G with the entry of Ẋ that stan
 
     ∂L/∂X = G with the axes of X again                                                       (2)
 
+Letters: X input; Y output; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
 Source: the lecture, "Flatten Layer Gradients".
 """
 

@@ -11,6 +11,8 @@ and the chain rule for a chain is to go back through it in reverse order, each o
 
     X₀ = X,  X_{n+1} = f_n(X_n; P_n)         ∂L/∂X_n, ∂L/∂P_n = backward_n(∂L/∂X_{n+1})                        (1)
 
+Letters: X input, of operation n as X_n; P parameters; f operation; n its number; L loss.
+
 Source: the lecture, "CNN Chain Rule Implementation".
 """
 

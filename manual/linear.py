@@ -16,6 +16,9 @@ gradient there:
 A fully connected layer is a linear layer and an activation after it; then G in (3) to (5) is the gradient at the
 pre-activation, ∂L/∂Z = ∂L/∂H ⊙ φ'(Z): the factor that the lecture's "dense to flatten" leaves out.
 
+Letters: X input; Y output; W weights; G = ∂L/∂Y; L loss; b sample; d input; o output of the layer; a dot marks a
+nudge.
+
 Source: the lecture, "CNN Layer Types and Their Gradients".
 """
 

@@ -6,6 +6,8 @@ Nudge X by Ẋ: Ẏ = Ẋ, so with G = ∂L/∂Y from the next layer
 
     ∂L/∂X = G                                                                  (2)
 
+Letters: X input; Y output; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
 Source: the linear activation of the lecture's code; with the identity every layer can be written with an activation.
 """
 

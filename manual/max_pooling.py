@@ -2,8 +2,8 @@
 
     Y[b,c,h,w] = max_{0≤i<p, 0≤j<q} X[b,c,s·h+i,t·w+j]                                        (1)
 
-pool_size (p, q), stride (s, t). Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in
-row-major order. Nudge X by Ẋ. Away from ties the winner stays the winner if the nudge is small, so
+Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first in row-major order. Nudge X by Ẋ. Away
+from ties the winner stays the winner if the nudge is small, so
 
     Ẏ[b,c,h,w] = Ẋ[b,c,s·h+i*,t·w+j*]                                                        (2)
 
@@ -13,9 +13,13 @@ all the windows that it wins:
     ∂L/∂X[b,c,m,n] = Σ_{h,w: s·h+i*=m, t·w+j*=n} G[b,c,h,w]                                  (3)
 
 Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of
-windows that do not overlap). Both (1) and (3) are done offset by offset: for a fixed (i, j) the entries
-X[b,c,s·h+i,t·w+j] of all windows are one run of memory (`sheets.py`). Images are independent; a few at a time stay in
-cache, and several threads share them out.
+windows that do not overlap).
+
+`values` and `gradient` are (1) and (3) as they stand, over a view of all windows. float32 and float64 take the fast
+path, `machine/pooling.py`, which a test holds to them: every entry is the same number.
+
+Letters: X input; Y output; G = ∂L/∂Y; L loss; b sample; c channel; h, w output position; i, j position in the window;
+p, q rows and columns of the window; s, t stride; m, n input position; a star marks the winner; a dot marks a nudge.
 
 Source: the lecture, "Max Pooling Layer Gradients".
 """
@@ -23,21 +27,46 @@ Source: the lecture, "Max Pooling Layer Gradients".
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike
 
 from manual import checks
-from manual.elementwise import where
-from manual.kernels import threads
-from manual.kernels.plans import Plan, cache
 from manual.layer import Layer, Stage
-from manual.sheets import Sheets
+from manual.machine import pooling
 
 Array = np.ndarray
-Size2 = tuple[int, int]
-Size = int | Size2
+Pair = tuple[int, int]
+Size = int | Pair
 
-AT_ONCE = 2**21  # bytes of X that a thread has in hand: enough for long calls, few enough for a cache
-PARALLEL = 2**20  # bytes of X from which several threads pay
+
+# ---------------------------------------------------------------------- the definition
+
+
+def winners(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Array]:
+    """Every window's entries in row-major order, (B, C, H_out, W_out, p·q), and the place among them of (i*, j*)."""
+    (p, q), (s, t) = pool_size, stride
+    windows = sliding_window_view(x, pool_size, axis=(2, 3))[:, :, ::s, ::t]  # [b,c,h,w,i,j] = X[b,c,s·h+i,t·w+j]
+    entries = windows.reshape(*windows.shape[:4], p * q)
+    return entries, np.argmax(np.real(entries), axis=-1)  # the first of equal ones, and NaN before any number
+
+
+def values(x: Array, pool_size: Pair, stride: Pair) -> Array:
+    """Y of (1), by definition."""
+    entries, winner = winners(x, pool_size, stride)
+    return np.take_along_axis(entries, winner[..., None], axis=-1)[..., 0]  # (1)
+
+
+def gradient(g: Array, x: Array, pool_size: Pair, stride: Pair) -> Array:
+    """∂L/∂X of (3), by definition."""
+    grad_x, (_, winner) = np.zeros(x.shape, np.result_type(g, x)), winners(x, pool_size, stride)
+    (_, _, rows, columns), (s, t) = g.shape, stride
+    for place, (i, j) in enumerate(np.ndindex(pool_size)):
+        won = np.where(winner == place, g, 0)
+        grad_x[:, :, i : i + s * rows : s, j : j + t * columns : t] += won  # (3)
+    return grad_x
+
+
+# ---------------------------------------------------------------------- the operation
 
 
 class Saved(NamedTuple):
@@ -50,7 +79,8 @@ class Saved(NamedTuple):
 
 
 def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | None = None) -> tuple[Array, Saved]:
-    """The largest entry of every window (1); of complex numbers the one with the largest real part. NaN wins.
+    """The largest entry of every window (1), of complex numbers the one with the largest real part; a real part that is
+    NaN wins. Where the largest are zeros of both signs, y may have either.
 
     Args:
         x: (B, C, H, W); float32, float64 or complex128.
@@ -67,31 +97,10 @@ def forward(x: Array, *, pool_size: tuple[int, int], stride: tuple[int, int] | N
     checks.rank(x, "x", "B C H W")
     checks.hyperparameter_pairs(pool_size=(pool_size, 1), stride=(stride, 1))
     size = checks.output_size((x.shape[2], x.shape[3]), pool_size, stride, "pool_size")
-    y = np.empty((*x.shape[:2], *size), x.dtype)
-    each_part(Forward, x.shape[2:], pool_size, stride, x, y)
-    return y, Saved(x, y.copy(), (pool_size[0], pool_size[1]), (stride[0], stride[1]))
-
-
-class Forward(Plan):
-    """(1) for up to `planes` images at a time; the arguments are those of `Sheets`."""
-
-    def __init__(self, planes: int, size: Size2, pool_size: Size2, stride: Size2, dtype: Any) -> None:
-        super().__init__(dtype)
-        self.sheets = Sheets(self, planes, size, pool_size, stride)
-        self.best = self.empty(planes, *self.sheets.places)
-
-    def run(self, x: Array, y: Array) -> None:
-        """(1) of images x (n, H, W) into y."""
-        self.sheets.load(x)
-        winner, *entries = self.sheets.runs(len(x))
-        best = self.best.reshape(-1)[: len(winner)]
-        np.copyto(best, winner)
-        for entry in entries:
-            if np.iscomplexobj(best):
-                np.copyto(best, entry, where=np.real(entry) > np.real(best))
-            else:
-                np.maximum(best, entry, out=best)  # (1)
-        y[...] = self.best[: len(x), : y.shape[1], : y.shape[2]]
+    pool_size, stride = (pool_size[0], pool_size[1]), (stride[0], stride[1])
+    fast = x.dtype in checks.PRECISIONS
+    y = pooling.forward(x, size, pool_size, stride) if fast else values(x, pool_size, stride)
+    return y, Saved(x, y.copy(), pool_size, stride)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
@@ -102,72 +111,10 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """
     g, (x, y, pool_size, stride) = grad_output, saved
     checks.same_shape(g, y.shape, "grad_output", "the output")
+    if np.result_type(x, g) not in checks.PRECISIONS:
+        return (gradient(g, x, pool_size, stride),)
     x, y, g = (a.astype(np.result_type(x, g), copy=False) for a in (x, y, g))
-    covered = stride[0] <= pool_size[0] and stride[1] <= pool_size[1]  # otherwise some entries are in no window
-    grad_x = (np.empty if covered else np.zeros)(x.shape, x.dtype)
-    each_part(Backward, x.shape[2:], pool_size, stride, x, y, g, grad_x)
-    return (grad_x,)
-
-
-class Backward(Plan):
-    """(3) for up to `planes` images at a time; the arguments are those of `Sheets`."""
-
-    def __init__(self, planes: int, size: Size2, pool_size: Size2, stride: Size2, dtype: Any) -> None:
-        super().__init__(dtype)
-        self.overlap = pool_size[0] > stride[0] or pool_size[1] > stride[1]
-        self.sheets, self.sums = (Sheets(self, planes, size, pool_size, stride) for _ in range(2))
-        shape = (planes, *self.sheets.places)
-        self.y, self.g, self.share = self.zeros(*shape), self.zeros(*shape), self.empty(*shape)
-        self.waiting, self.won = self.empty(*shape, dtype=bool), self.empty(*shape, dtype=bool)
-
-    def run(self, x: Array, y: Array, g: Array, grad_x: Array) -> None:
-        """(3) of images x (n, H, W), their y and g, into grad_x."""
-        n, length = len(x), self.sheets.length(len(x))
-        self.sheets.load(x)
-        if self.overlap:
-            self.sums.sheets[...] = 0
-        best, g_run = self.sheets.run_of(y, self.y), self.sheets.run_of(g, self.g)
-        share, waiting, won = (a.reshape(-1)[:length] for a in (self.share, self.waiting, self.won))
-        waiting[...] = True  # windows whose winner has not come yet
-        with np.errstate(over="ignore", invalid="ignore"):  # one pass: a sum is finite only if every term is
-            nans = np.isnan(best) if np.isnan(best.sum()) else None
-
-        def give(gradient: Array, winners: Array) -> None:
-            if self.overlap:
-                gradient += where(winners, g_run, out=share)  # (3)
-            else:
-                where(winners, g_run, out=gradient)  # (3), a sum of one
-
-        (*gradients, last_gradient), (*entries, _) = self.sums.runs(n), self.sheets.runs(n)
-        for entry, gradient in zip(entries, gradients, strict=True):
-            np.equal(entry, best, out=won)
-            if nans is not None:
-                won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
-            won &= waiting
-            waiting ^= won
-            give(gradient, won)
-        give(last_gradient, waiting)  # whoever still waits has the last entry for a winner
-        self.sums.unload(grad_x)
-
-
-def each_part(
-    plan: type[Forward | Backward], size: Any, pool_size: Size2, stride: Size2, x: Array, *others: Array
-) -> None:
-    """plan.run on some images at a time, one channel of one sample each; several threads share them out."""
-    images = [a.reshape(-1, *a.shape[2:]) for a in (x, *others)]  # (B·C, H, W)
-    number = len(images[0])
-    shares = threads.share(number, threads.num_threads() if x.nbytes >= PARALLEL else 1)
-    planes = max(1, min(AT_ONCE * number // max(x.nbytes, 1), -(-number // len(shares))))
-    key = (plan, planes, size, pool_size, stride, x.dtype)
-
-    def part(some: int) -> None:
-        scratch = cache.take(key, lambda: plan(planes, size, pool_size, stride, x.dtype))
-        for first in range(shares[some].start, shares[some].stop, planes):
-            at = slice(first, min(first + planes, shares[some].stop))
-            scratch.run(*(a[at] for a in images))
-        cache.give(key, scratch)
-
-    threads.run(part, len(shares), guarded=False)
+    return (pooling.backward(g, x, y, pool_size, stride),)
 
 
 class MaxPoolingLayer(Layer):

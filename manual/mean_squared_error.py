@@ -7,6 +7,8 @@ minimised: 1 if that is L itself. So
 
     ∂L/∂P[n] = G · 2 · (P[n] - T[n]) / N                                       (2)
 
+Letters: P prediction; T target; L loss; G the derivative by L; n entry; N number of entries; a dot marks a nudge.
+
 Source: a loss of the lecture's code.
 """
 

@@ -2,6 +2,8 @@
 
     X₀ = X,  X_{n+1} = layer_n(X_n),  Y = X_N          ∂L/∂X_n = layer_n.backward(∂L/∂X_{n+1})                    (1)
 
+Letters: X input, of layer n as X_n; Y output; L loss; n number of a layer; N how many there are.
+
 Each layer computes its own gradients from what arrives; the network only passes them on (the lecture, "CNN Chain Rule
 Implementation"). Its parameters are its layers' parameters, named by position: `0.filters`, `0.biases`, `3.weights`,
 ...

@@ -1,8 +1,6 @@
 """Optimizers: how a layer's parameters follow their gradients.
 
-P are the parameters, G = ∂L/∂P their gradient, η the learning rate, t = 1, 2, ... the number of the step.
-
-Stochastic gradient descent with momentum μ and weight decay λ. The velocity V starts at 0:
+Stochastic gradient descent with momentum and weight decay. The velocity V starts at 0:
 
     V ← μ·V + G + λ·P                                                          (1)
     P ← P - η·V                                                                (2)
@@ -15,6 +13,9 @@ add up to, 1 - βᵗ, since early means hold few gradients:
     M ← β₁·M + (1 - β₁)·G                                                      (3)
     S ← β₂·S + (1 - β₂)·G²                                                     (4)
     P ← P - η · (M / (1 - β₁ᵗ)) / (√(S / (1 - β₂ᵗ)) + ε)                       (5)
+
+Letters: P parameters; G = ∂L/∂P; η learning rate; t = 1, 2, ... number of the step; μ momentum; λ weight decay; V
+velocity; M mean; S mean square; β₁, β₂ their decays; ε what keeps the quotient finite.
 
 Everything is elementwise, so parameters and state are flat vectors, in the order of the layer's `parameters`.
 

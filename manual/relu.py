@@ -9,6 +9,8 @@ G = ∂L/∂Y from the next layer
 
 At exactly 0 there is no derivative; the convention is 0 (the lecture's "0 if x ≤ 0").
 
+Letters: X input; Y output; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
 Source: the lecture, "Activation Function Integration".
 """
 
@@ -17,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
-from manual.elementwise import where
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import where
 
 Array = np.ndarray
 

@@ -2,12 +2,20 @@
 
     Y = 1 / (1 + exp(-X))                                                      (1)
 
-Nudge X by Ẋ. With E = exp(-X), dY/dX = E / (1 + E)² = Y · (1 - Y), so Ẏ = Y · (1 - Y) · Ẋ, and with G = ∂L/∂Y from
+Nudge X by Ẋ. With E = exp(-X), ∂Y/∂X = E / (1 + E)² = Y · (1 - Y), so Ẏ = Y · (1 - Y) · Ẋ, and with G = ∂L/∂Y from
 the next layer
 
     ∂L/∂X = G · Y · (1 - Y)                                                    (2)
 
 exp overflows for large arguments, so (1) is computed with exp(-|X|) ≤ 1: where X < 0, as exp(X) / (1 + exp(X)).
+
+(2) as computed loses digits where Y is near 1. Y is rounded there, by up to u, the unit roundoff, and that is all of
+the error of 1 - Y: relative to it u / (1 - Y), about u · exp(X). Of float64's sixteen digits three are left at X = 30;
+beyond X = 37, Y is 1 and (2) exactly 0, where the truth is G · exp(-X). In float32 the same happens from X = 10 and 17
+on. (On the other side, where Y is near 0, nothing is lost.) E / (1 + E)² would keep all digits; the textbooks, the
+lecture and JAX take Y · (1 - Y), from what the forward pass has at hand.
+
+Letters: X input; Y output; G = ∂L/∂Y; L loss; E = exp(-X); u the unit roundoff; a dot marks a nudge.
 
 Source: an activation of the lecture's code.
 """
@@ -17,8 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
-from manual.elementwise import in_blocks, where
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import in_blocks, where
 
 Array = np.ndarray
 

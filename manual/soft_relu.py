@@ -2,12 +2,14 @@
 
     Y = log(1 + exp(X))                                                        (1)
 
-Nudge X by Ẋ. dY/dX = exp(X) / (1 + exp(X)), the sigmoid of X, so Ẏ = sigmoid(X) · Ẋ, and with G = ∂L/∂Y from the next
+Nudge X by Ẋ. ∂Y/∂X = exp(X) / (1 + exp(X)), the sigmoid of X, so Ẏ = sigmoid(X) · Ẋ, and with G = ∂L/∂Y from the next
 layer
 
     ∂L/∂X = G · sigmoid(X)                                                     (2)
 
 exp overflows for large arguments, so (1) is computed as max(X, 0) + log(1 + exp(-|X|)), which is the same number.
+
+Letters: X input; Y output; G = ∂L/∂Y; L loss; a dot marks a nudge.
 
 Source: an activation of the lecture's code; C. Dugas et al., NIPS 2000.
 """
@@ -17,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
-from manual.elementwise import in_blocks, where
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import in_blocks, where
 from manual.sigmoid import away_from_overflow, logistic
 
 Array = np.ndarray

@@ -15,6 +15,9 @@ G is the derivative by L of what is minimised: 1 if that is L itself. Collecting
 
 Subtracting each row's largest logit changes neither P nor log P and keeps exp at most 1.
 
+Letters: X logits; P probabilities; T target; L loss; G the derivative by L; b sample; k, l class; B number of samples;
+a dot marks a nudge.
+
 Source: the loss of the lecture's classification example; C. Bishop, *Pattern Recognition and Machine Learning*, 2006,
 section 4.3.4.
 """

@@ -3,7 +3,9 @@
     convolution   2 · C_out · H_out · W_out · C_in · K_h · K_w                  (1)
     linear        2 · D · O                                                    (2)
 
-per image: a multiplication and an addition for every product in the layer's sum. What grows with the number of outputs
+Letters: C channels; H, W rows and columns; K size of the window; h, w along rows and columns; D inputs; O outputs.
+
+Per image: a multiplication and an addition for every product in the layer's sum. What grows with the number of outputs
 only (biases, activations, comparisons of a pooling) is left out. A backward pass costs about twice as much.
 """
 

@@ -1,10 +1,12 @@
 """Training: shuffled mini-batches, one forward, one backward, one update each.
 
-    for every epoch, for every batch of a fresh shuffle:
+    for every epoch, for every batch x of a fresh shuffle:
         prediction = network.forward(x)                                        (1)
         ∂L/∂prediction = loss.gradient(prediction, target)                     (2)
         network.backward(∂L/∂prediction)                                       (3)
         optimizer.step(network)                                                (4)
+
+Letters: L loss; x images of a batch.
 
 Every random draw comes from the one generator that is given, so the same seed gives the same bits. The validation
 images are only ever predicted. After every step the loss, the gradients and the parameters are looked at: where the

@@ -13,19 +13,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual.kernels import threads
 from manual.kernels.bounds import Growth, probable, worst
 from manual.kernels.choice import ENGINES, POLICIES, choose, known, requested, use
 from manual.kernels.engine import Engine
-from manual.kernels.geometry import Geometry, Padding, Pair, describe, same_padding
-from manual.kernels.plans import cache
-from manual.kernels.threads import num_threads, set_num_threads
+from manual.kernels.geometry import Geometry, PaddingArgument, Pair, describe, padding_sides, same_padding
+from manual.machine import threads
+from manual.machine.plans import cache
+from manual.machine.threads import num_threads, set_num_threads
 
 __all__ = [
     "ENGINES",
     "POLICIES",
     "Engine",
     "Geometry",
+    "PaddingArgument",
     "Saved",
     "backward",
     "cache",
@@ -36,6 +37,7 @@ __all__ = [
     "known",
     "num_threads",
     "output_bound",
+    "padding_sides",
     "probable",
     "same_padding",
     "set_num_threads",
@@ -65,7 +67,7 @@ def forward(
     biases: Array,
     *,
     stride: Pair = (1, 1),
-    padding: Padding = ((0, 0), (0, 0)),
+    padding: PaddingArgument = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
     engine: str = "auto",
@@ -77,7 +79,8 @@ def forward(
         filters: (C_out, C_in/groups, K_h, K_w), of the same dtype.
         biases: (C_out,), of the same dtype.
         stride, dilation: (rows, columns), at least 1.
-        padding: ((top, bottom), (left, right)), rows and columns of zeros; `same_padding` computes one.
+        padding: rows and columns of zeros: (rows, columns) on both sides, ((top, bottom), (left, right)), or "same":
+            as many as make H_out = ⌈H / stride⌉, an odd one at the end.
         groups: divides C_in and C_out; groups = C_in is a depthwise convolution.
         engine: "auto", "fast", "exact" or a name in `ENGINES`; see `choice`. A surrounding `use` block overrides it.
 
@@ -89,13 +92,9 @@ def forward(
         TypeError: hyper-parameters that are not made of integers.
     """
     shapes, dtype = (x.shape, filters.shape, biases.shape), common_dtype(x, filters, biases)
-    asked = requested.get() or engine
-    try:
-        (s, t), (d, e), ((top, bottom), (left, right)) = stride, dilation, padding
-    except (TypeError, ValueError):
-        describe(*shapes, stride, padding, dilation, groups)  # names the argument that is no such pair
-        raise
-    geometry, chosen = resolve(shapes, dtype, s, t, top, bottom, left, right, d, e, groups, asked)
+    hyperparameters, asked = (stride, padding, dilation, groups), requested.get() or engine
+    remembered = resolve if plain(hyperparameters) else resolve.__wrapped__
+    geometry, chosen = remembered(shapes, dtype, hyperparameters, asked)
     y, kept = chosen.forward(x, filters, biases, geometry)
     return y, Saved(x, filters, biases, geometry, chosen.name, kept)
 
@@ -118,7 +117,8 @@ def output_bound(saved: Saved, growth: Growth = worst) -> Array:
     (float64).
 
     Args:
-        growth: `worst`, which always holds, or `probable`, √n in place of n.
+        growth: `worst`, which holds unless something overflows, or `probable`, √n in place of n: how large errors
+            are, if roundings are independent, and not a bound for every one of them.
     """
     engine = ENGINES[saved.engine]
     return engine.output_bound(saved.x, saved.filters, saved.biases, saved.geometry, growth)
@@ -130,24 +130,19 @@ def gradient_bounds(grad_output: Array, saved: Saved, growth: Growth = worst) ->
     return engine.gradient_bounds(grad_output, saved.x, saved.filters, saved.geometry, growth)
 
 
-@lru_cache(CONFIGURATIONS, typed=True)  # by type, too: True and 1.0 equal 1, and are no sizes
+@lru_cache(CONFIGURATIONS)
 def resolve(
-    shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
-    dtype: np.dtype[Any] | None,
-    s: Any,
-    t: Any,
-    top: Any,
-    bottom: Any,
-    left: Any,
-    right: Any,
-    d: Any,
-    e: Any,
-    groups: Any,
-    engine: str,
+    shapes: tuple[tuple[int, ...], ...], dtype: np.dtype[Any] | None, hyperparameters: tuple[Any, ...], engine: str
 ) -> tuple[Geometry, Engine]:
-    """The checks and the choice, remembered; stride (s, t), dilation (d, e)."""
-    geometry = describe(*shapes, (s, t), ((top, bottom), (left, right)), (d, e), groups)
+    """The checks and the choice, for stride, padding, dilation and groups; remembered where these are `plain`."""
+    geometry = describe(*shapes, *hyperparameters)
     return geometry, choose(geometry, dtype, engine)
+
+
+def plain(value: Any) -> bool:
+    """Whether it is made of ints, words and tuples alone: True and 1.0 equal 1, and must not be answered for it."""
+    kind = type(value)
+    return kind is int or kind is str or (kind is tuple and all(map(plain, value)))
 
 
 def common_dtype(x: Array, filters: Array, biases: Array) -> np.dtype[Any] | None:

@@ -3,7 +3,7 @@ checked against it.
 
     Y[b,c,h,w] = Σ_{k,i,j} X[b,k,s·h+d·i,t·w+e·j] · W[c,k,i,j] + bias[c]        (1)
 
-(X after padding with zeros, stride (s, t), dilation (d, e).) Nudge X, W and the bias; whatever
+(X after padding with zeros.) Nudge X, W and the bias; whatever
 multiplies a nudge in Σ_{b,c,h,w} G[b,c,h,w] · Ẏ[b,c,h,w] is the gradient there
 (`manual/convolution.py` has it at length):
 
@@ -11,7 +11,7 @@ multiplies a nudge in Σ_{b,c,h,w} G[b,c,h,w] · Ẏ[b,c,h,w] is the gradient th
     ∂L/∂bias[c]    = Σ_{b,h,w} G[b,c,h,w]                                      (3)
     ∂L/∂X[b,k,m,n] = Σ_c Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} G[b,c,h,w] · W[c,k,i,j]          (4)
 
-With groups (letter g) every sum stays inside its group.
+With groups every sum stays inside its group, the letter p in the einsums.
 
 Exact: sums of products in some order, so with integers (or dyadic rationals of one scale) every
 result is exact as long as it fits the mantissa. Rounding: a sum of n products in any order errs by
@@ -19,7 +19,12 @@ at most γₙ·Σ|products| (Higham 2002, section 3.1).
 
 Any dtype, complex128 included (the complex step differentiates the forward). Memory: the windows,
 C_in·K_h·K_w numbers for each position of the whole batch.
+
+Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; b sample; c output channel; k input channel; h, w output
+position; i, j position in the window; s, t stride; d, e dilation; m, n input position; p group.
 """
+
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -41,7 +46,7 @@ def pad(x: Array, padding: Padding) -> Array:
 
 
 def windows(x: Array, geometry: Geometry) -> Array:
-    """A view [b,g,k,h,w,i,j] = x[b, (g,k), s·h+d·i, t·w+e·j] of the padded input."""
+    """A view [b,p,k,h,w,i,j] = x[b, (p,k), s·h+d·i, t·w+e·j] of the padded input."""
     window = (geometry.reach[0] + 1, geometry.reach[1] + 1)
     (s, t), (d, e) = geometry.stride, geometry.dilation
     view = sliding_window_view(x, window, axis=(2, 3))[:, :, ::s, ::t, ::d, ::e]
@@ -58,7 +63,7 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
     if geometry.groups == 1:
         y = np.einsum("bkhwij,ckij->bchw", view[:, 0], filters, optimize=True)
     else:
-        y = np.einsum("bgkhwij,gckij->bgchw", view, grouped(filters, 0, geometry.groups), optimize=True)
+        y = np.einsum("bpkhwij,pckij->bpchw", view, grouped(filters, 0, geometry.groups), optimize=True)
     return y.reshape(geometry.output_shape) + biases[:, None, None], None  # (1)
 
 
@@ -67,7 +72,7 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     view = windows(x_padded, geometry)
     g_grouped, w_grouped = grouped(g, 1, geometry.groups), grouped(filters, 0, geometry.groups)
 
-    grad_filters = np.einsum("bgchw,bgkhwij->gckij", g_grouped, view, optimize=True)  # (2)
+    grad_filters = np.einsum("bpchw,bpkhwij->pckij", g_grouped, view, optimize=True)  # (2)
     grad_biases = np.einsum("bchw->c", g)  # (3)
 
     grad_padded = np.zeros(x_padded.shape, np.result_type(g, filters))
@@ -76,7 +81,7 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     for i, j in np.ndindex(geometry.kernel):
         at_rows = slice(d * i, d * i + s * rows, s)
         at_columns = slice(e * j, e * j + t * columns, t)
-        spread = np.einsum("bgchw,gck->bgkhw", g_grouped, w_grouped[..., i, j], optimize=True)
+        spread = np.einsum("bpchw,pck->bpkhw", g_grouped, w_grouped[..., i, j], optimize=True)
         to[..., at_rows, at_columns] += spread  # (4)
     (top, _), (left, _) = geometry.padding
     grad_x = grad_padded[:, :, top : top + x.shape[2], left : left + x.shape[3]]
@@ -89,6 +94,6 @@ ENGINE = Engine(
     refusal=refusal,
     forward=forward,
     backward=backward,
-    output_bound=bounds.output_of_sums,
-    gradient_bounds=bounds.gradients_of_sums,
+    output_bound=partial(bounds.output_of_sums, forward),
+    gradient_bounds=partial(bounds.gradients_of_sums, backward),
 )

@@ -2,10 +2,10 @@
 
     X̄[k, m, n] = Σ_{i,h: s·h+d·i=m} Σ_{j,w: t·w+e·j=n} D[(k,i,j), (h,w)]        (1)
 
-Write m = s·u + a with 0 ≤ a < s. The taps that reach row m are those with d·i = s·q + a, from row h = u - q; columns
-likewise with n = t·v + b, e·j = t·r + b. So each residue (a, b) is a sum over its taps of shifted copies of D,
+Write m = s·u + α with 0 ≤ α < s. The taps that reach row m are those with d·i = s·q + α, from row h = u - q; columns
+likewise with n = t·v + β, e·j = t·r + β. So each residue (α, β) is a sum over its taps of shifted copies of D,
 
-    X̄[k, s·u+a, t·v+b] = Σ_{(i,j) of residue (a,b)} D[(k,i,j), (u-q, v-r)],                      (2)
+    X̄[k, s·u+α, t·v+β] = Σ_{(i,j) of residue (α,β)} D[(k,i,j), (u-q, v-r)],                      (2)
 
 and the taps of one residue are evenly spaced, in (i, j) as in (q, r): (2) is one `add.reduce` over a strided view of D,
 if D has zeros around it where (1) has no term. A row of D is followed by max r zeros, which also serve as those before
@@ -13,6 +13,10 @@ the next row.
 
 If the output is as wide as the image and the stride 1, there is one residue, and rows need no zeros between them: an
 entry of D that a shift takes beyond its row is one that fell on padding, and is set to zero instead.
+
+Letters: X input; D = ∂L/∂cols; L loss; k input channel; h, w output position; i, j position in the window; s, t stride;
+d, e dilation; m, n input position; α, β its residues modulo the stride; u, v its quotients; q, r shifts of a tap; a bar
+is the gradient of the loss there.
 """
 
 from typing import NamedTuple
@@ -21,9 +25,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan
-from manual.kernels.residues import Taps, taps_by_residue, without_aliasing
+from manual.kernels.residues import Taps, taps_by_residue
 from manual.kernels.unfolding import wrapped
+from manual.machine.aliasing import without_aliasing
+from manual.machine.plans import Plan
 
 Array = np.ndarray
 

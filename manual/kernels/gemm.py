@@ -5,7 +5,7 @@ Unfold a block of output positions into columns (`unfolding.py`), with a row of 
 
     Y[c, (h,w)] = Σ_{(k,i,j)} W[c, (k,i,j)] · cols[(k,i,j), (h,w)] + bias[c] · 1              (1)
 
-and its gradients are those of a product. With Ḡ the block's ∂L/∂Y as a matrix,
+and its gradients are those of a product. With G the block's ∂L/∂Y as a matrix,
 
     ∂L/∂W[c,(k,i,j)] = Σ_{(h,w)} cols[(k,i,j), (h,w)] · G[c, (h,w)],  the row of ones giving ∂L/∂bias          (2)
     ∂L/∂cols[(k,i,j), (h,w)] = Σ_c W[c, (k,i,j)] · G[c, (h,w)],  folded back into ∂L/∂X                       (3)
@@ -28,6 +28,9 @@ Blocks hold about `BLOCK` bytes of columns, so that they stay in a core's cache 
 the product. Threads share out groups of images, or blocks if there are fewer images than threads.
 
 Exact and rounding: as the definition, sums of the same products in another order.
+
+Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; c output channel; k input channel; h, w output position; i, j
+position in the window; d, e dilation; m, n input position.
 """
 
 from functools import partial
@@ -35,12 +38,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual.kernels import bounds, threads
+from manual.kernels import bounds
 from manual.kernels.engine import Engine
 from manual.kernels.folding import folding
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan, cache
 from manual.kernels.unfolding import Unfolding
+from manual.machine import threads
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 
@@ -299,6 +303,6 @@ ENGINE = Engine(
     refusal=refusal,
     forward=forward,
     backward=backward,
-    output_bound=bounds.output_of_sums,
-    gradient_bounds=bounds.gradients_of_sums,
+    output_bound=partial(bounds.output_of_sums, forward),
+    gradient_bounds=partial(bounds.gradients_of_sums, backward),
 )

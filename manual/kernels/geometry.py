@@ -13,6 +13,7 @@ from manual import checks
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]  # ((top, bottom), (left, right))
+PaddingArgument = str | Pair | Padding  # "same", (rows, columns) on both sides, or what it comes to
 
 
 class Geometry(NamedTuple):
@@ -87,7 +88,7 @@ def describe(
     dilation: Any,
     groups: Any,
 ) -> Geometry:
-    """The geometry of these arguments.
+    """The geometry of these arguments: the one place where they are checked.
 
     Raises:
         ValueError: a rank, a channel count or a size that does not fit; a hyper-parameter out of range.
@@ -99,9 +100,7 @@ def describe(
             raise ValueError(f"{name} has shape {shape}; it must have 4 axes ({names})")
     checks.hyperparameter_pairs(stride=(stride, 1), dilation=(dilation, 1))
     groups = checks.integer(groups, "groups", 1)
-    if not isinstance(padding, (tuple, list)) or len(padding) != 2:
-        raise ValueError(f"padding is {padding!r}; it must be ((top, bottom), (left, right))")
-    checks.hyperparameter_pairs(**{"rows of padding": (padding[0], 0), "columns of padding": (padding[1], 0)})
+    sides = padding_sides(padding)
     batch, channels, height, width = x_shape
     outputs, inputs, kernel_rows, kernel_columns = filters_shape
     if biases_shape != (outputs,):
@@ -122,9 +121,12 @@ def describe(
         (height, width),
         (kernel_rows, kernel_columns),
         pair(stride),
-        (pair(padding[0]), pair(padding[1])),
+        ((0, 0), (0, 0)) if sides is None else sides,
         pair(dilation),
     )
+    if sides is None:
+        around = same_padding(geometry.size, geometry.kernel, geometry.stride, geometry.dilation)
+        geometry = geometry._replace(padding=around)
     window = (geometry.reach[0] + 1, geometry.reach[1] + 1)
     if window[0] > geometry.padded[0] or window[1] > geometry.padded[1]:
         spread = f" (dilated to {window})" if geometry.dilation != (1, 1) else ""
@@ -134,6 +136,32 @@ def describe(
 
 def pair(value: Any) -> Pair:
     return int(value[0]), int(value[1])
+
+
+def padding_sides(padding: Any) -> Padding | None:
+    """Any way of saying the padding as ((top, bottom), (left, right)); None is for "same", which the sizes decide.
+
+    Raises:
+        ValueError: another word, not two axes or two sides, fewer than 0. TypeError: not integers.
+    """
+    if isinstance(padding, str):
+        if padding != "same":
+            raise ValueError(f'padding is {padding!r}; the only word for it is "same"')
+        return None
+    if not isinstance(padding, (tuple, list)) or len(padding) != 2:
+        raise ValueError(f'padding is {padding!r}; it must be a pair, ((top, bottom), (left, right)) or "same"')
+    return both_sides(padding[0], "rows", ("top", "bottom")), both_sides(padding[1], "columns", ("left", "right"))
+
+
+def both_sides(value: Any, axis: str, names: tuple[str, str]) -> Pair:
+    """The padding of one axis: an integer for both sides, or a pair."""
+    if not isinstance(value, (tuple, list)):
+        value = checks.integer(value, f"{axis} of padding", 0)
+        return value, value
+    if len(value) != 2:
+        raise ValueError(f"{axis} of padding is {value!r}; it must be an integer or a ({', '.join(names)}) pair")
+    first, second = (checks.integer(side, f"{name} of padding", 0) for side, name in zip(value, names, strict=True))
+    return first, second
 
 
 def same_padding(size: Pair, kernel: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)) -> Padding:

@@ -1,15 +1,18 @@
 """A 1×1 window: a matrix product at every position, nothing to unfold.
 
-    Y[c,(h,w)] = Σ_k W[c,k] · X[k,(h,w)] + bias[c]                              (1)
+    Y[b,c,(h,w)] = Σ_k W[c,k] · X[b,k,(h,w)] + bias[c]                          (1)
 
-    ∂L/∂W[c,k]     = Σ_{b,(h,w)} G[c,(h,w)] · X[k,(h,w)]                        (2)
-    ∂L/∂bias[c]    = Σ_{b,(h,w)} G[c,(h,w)]                                    (3)
-    ∂L/∂X[k,(h,w)] = Σ_c W[c,k] · G[c,(h,w)]                                   (4)
+    ∂L/∂W[c,k]       = Σ_{b,(h,w)} G[b,c,(h,w)] · X[b,k,(h,w)]                  (2)
+    ∂L/∂bias[c]      = Σ_{b,(h,w)} G[b,c,(h,w)]                                (3)
+    ∂L/∂X[b,k,(h,w)] = Σ_c W[c,k] · G[b,c,(h,w)]                               (4)
 
 Images are already the matrices that these products take, if there is no stride and no padding.
 Threads share out the images, or the positions if there are fewer images than threads.
 
 Exact and rounding: as the definition, sums of the same products in another order.
+
+Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; b sample; c output channel; k input channel; h, w output
+position, which is the input's.
 """
 
 from functools import partial
@@ -17,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import bounds, threads
+from manual.kernels import bounds
 from manual.kernels.engine import Engine
 from manual.kernels.gemm import Total, matrices, parts_for, sum_of
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan, cache
+from manual.machine import threads
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 
@@ -110,6 +114,6 @@ ENGINE = Engine(
     refusal=refusal,
     forward=forward,
     backward=backward,
-    output_bound=bounds.output_of_sums,
-    gradient_bounds=bounds.gradients_of_sums,
+    output_bound=partial(bounds.output_of_sums, forward),
+    gradient_bounds=partial(bounds.gradients_of_sums, backward),
 )

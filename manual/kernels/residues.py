@@ -29,11 +29,3 @@ def taps_by_residue(taps: int, stride: int, dilation: int) -> list[Taps]:
         )
         for first in range(min(step, taps))
     ]
-
-
-PAD = 64
-
-
-def without_aliasing(length: int) -> int:
-    """A row length, at most `PAD` longer than this one, whose rows do not all fall into the same cache sets."""
-    return length + PAD if length % 256 == 0 else length

@@ -5,28 +5,31 @@ before it computes anything. So nothing here is done per image or per row: the c
 images as fit a core's cache are unfolded by a few calls, one call runs the batch of matrix products
 straight into the output, and the backward is three products' worth of the same kind:
 
-    Y[n] = W · cols[n]                                                         (1)
-    ∂L/∂W = Σ_n cols[n] · G[n]ᵀ                                                (2)
-    ∂L/∂cols[n] = Wᵀ · G[n],  folded back by one `add.reduce` per residue of the stride          (3)
+    Y[b] = W · cols[b]                                                         (1)
+    ∂L/∂W = Σ_b cols[b] · G[b]ᵀ                                                (2)
+    ∂L/∂cols[b] = Wᵀ · G[b],  folded back by one `add.reduce` per residue of the stride          (3)
 
-(n counts images; a row of ones under the columns carries the bias and its gradient; `unfolding.py`
-and `folding.py` have the maps.) The derivation is `gemm`'s.
+(A row of ones under the columns carries the bias and its gradient; `unfolding.py` and `folding.py`
+have the maps.) The derivation is `gemm`'s.
 
 Exact and rounding: as the definition, sums of the same products in another order.
+
+Letters: Y output; W filters; G = ∂L/∂Y; L loss; b sample.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
-from manual.kernels import bounds, threads
+from manual.kernels import bounds
 from manual.kernels.engine import Engine
 from manual.kernels.folding import folding
 from manual.kernels.gemm import BackwardByCorrelation, Total, by_correlation, matrices, sum_of
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan, cache
 from manual.kernels.unfolding import Unfolding
+from manual.machine import threads
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 
@@ -174,6 +177,6 @@ ENGINE = Engine(
     refusal=refusal,
     forward=forward,
     backward=backward,
-    output_bound=bounds.output_of_sums,
-    gradient_bounds=bounds.gradients_of_sums,
+    output_bound=partial(bounds.output_of_sums, forward),
+    gradient_bounds=partial(bounds.gradients_of_sums, backward),
 )

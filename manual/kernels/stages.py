@@ -7,7 +7,7 @@ blocks.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from manual.kernels import threads
+from manual.machine import threads
 
 
 def groups(

@@ -1,34 +1,41 @@
 """Tiles of the image, a discrete Fourier transform of each, and one product per frequency: for large windows.
 
 Cut the output into tiles of m rows and columns; a tile reads n = m + d·(K-1) of the padded input. Let F be the DFT of
-n, F[u,w] = exp(-2πi·u·w/n), both axes transformed, and w̃ a filter with its taps at their offsets d·i, zeros elsewhere,
-to length n. Correlation is a product of transforms, one of them conjugate,
+n, F[f,v] = exp(-2π√-1·f·v/n), both axes transformed, and W̃ a filter with its taps at their offsets d·i, zeros
+elsewhere, to length n. Correlation is a product of transforms, one of them conjugate; with X, Y and G short for a tile,
 
-    V = F·x,  Ũ = conj(F·w̃),  M[f,c] = Σ_k V[f,k]·Ũ[f,k,c],  y = F⁻¹·M,  first m rows and columns, plus bias         (1)
+    V = F·X,  Ũ = conj(F·W̃),  M[f,c] = Σ_k V[f,k]·Ũ[f,k,c],  Y = F⁻¹·M,  first m rows and columns, plus bias         (1)
 
-and cyclic only where h + d·i reaches n, which it does not for h < m. Everything is linear in x and in w. Transposed,
-with g the tile's m×m of ∂L/∂Y and zeros to n, and G̃ = conj(F·g):
+and cyclic only where h + d·i reaches n, which it does not for h < m. Everything is linear in X and in W. Transposed,
+with G the tile's m×m of ∂L/∂Y and zeros to n, and G̃ = conj(F·G):
 
-    ∂L/∂x = conj(F)⁻¹·( Σ_c G̃[f,c]·Ũ[f,k,c] ),  all n×n, tiles that overlap added up                  (2)
-    ∂L/∂w̃ = F⁻¹·( Σ_tiles V[f,k]·G̃[f,c] ),  read off at the offsets d·i                              (3)
+    ∂L/∂X = conj(F)⁻¹·( Σ_c G̃[f,c]·Ũ[f,k,c] ),  all n×n, tiles that overlap added up                  (2)
+    ∂L/∂W̃ = F⁻¹·( Σ V[f,k]·G̃[f,c] over all tiles ),  read off at the offsets d·i                      (3)
+    ∂L/∂bias[c] = Σ G[c] over all tiles, which is done image by image instead                         (4)
 
-(2) is the convolution of g and w, whose spectrum is F·g·F·w; its conjugate is transformed back with conjugate matrices,
-the result being real. (3) is the correlation of g and x as in (1).
+(2) is the convolution of G and W, whose spectrum is F·G·F·W̃; its conjugate is transformed back with conjugate
+matrices, the result being real. (3) is the correlation of G and X as in (1).
 
 A transform of a batch of tiles is a matrix product with F, at n around 32 faster than an FFT in NumPy. The input being
 real, half of the columns' frequencies suffice. n is chosen per axis by counting multiplications, with m at least the
 overlap, so that a tile overlaps its next neighbours only.
 
-Not exact: where the definition gives an exact 0 this leaves a rest, and one infinite input or NaN spoils its whole
-tile (backward, a non-finite number in G spoils the filter gradient too, as it does by the definition). An error
-bound, normwise per tile: entries of F have modulus 1, so a transform of a tile errs by at most ε·‖x‖₁ at any
-frequency, ε = √2·(γ_{n+1} + γ_{2n+1}) from its two sums. By Parseval and Cauchy-Schwarz (1/n²)·Σ_f |V|·|U| ≤
-‖x‖₂·‖w‖₂ and (1/n²)·Σ_f |U| ≤ ‖w‖₂, and therefore anywhere in the tile
+Not exact: where the definition gives an exact 0 this leaves a rest, and one infinite input or NaN spoils its whole tile
+(backward, a non-finite number in G spoils the filter gradient too, as it does by the definition). An error bound,
+normwise per tile: the spectrum of X_k is off by at most Δ_X = ε_X·‖X_k‖₁ + η_X at any frequency, that of a filter by
+Δ_W likewise: ε from its two sums, η from underflow, which here as in `winograd` is multiplied by the other factor. By
+Parseval the mean square of a spectrum is ‖X_k‖₂², by Cauchy-Schwarz the mean of |V|·|Ũ| at most ‖X_k‖₂·‖W_k‖₂, and
+therefore anywhere in the tile, ŷ being what is computed of an entry y,
 
-    |ŷ - y| ≤ Σ_k ( ε_x·‖x_k‖₁·‖w_k‖₂ + ε_w·‖x_k‖₂·‖w_k‖₁ + ε_p·‖x_k‖₂·‖w_k‖₂ )                  (4)
+    |ŷ - y| ≤ Σ_k ( Δ_X·(‖W_k‖₂ + Δ_W) + ‖X_k‖₂·Δ_W + ε_P·(‖X_k‖₂ + Δ_X)·(‖W_k‖₂ + Δ_W) ) + η_P           (5)
 
-to first order, ε_p = √2·(γ of the sum over channels + γ of the inverse's sums). The gradients likewise, with g for w or
-x for g.
+to every order, with ε_P and η_P from the sum over channels and the way back. The gradients likewise, with G for W or X
+for G. `transform_bounds.py` has ε and η.
+
+Letters: X input; Y output; y an entry of it; W filters; G = ∂L/∂Y; L loss; c output channel; k input channel; h output
+position; i position in the window; d dilation; K size of the window; m, n outputs and inputs of a tile; F the DFT; f
+frequency; v position in a tile; V, U, M X, W and Y at the frequencies; Δ, ε, η absolute, relative and underflow's part
+of an error; P what follows the products; a tilde marks what is conjugate or spread; a hat marks what is computed.
 """
 
 from collections.abc import Callable
@@ -37,12 +44,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual.kernels import threads, transform_bounds
+from manual.kernels import transform_bounds
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Pair
-from manual.kernels.plans import Plan, cache
 from manual.kernels.stages import Stages, groups
 from manual.kernels.transform_tiles import Block, Tiles, tiling
+from manual.machine import threads
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 
@@ -237,7 +245,7 @@ class Forward(Transform):
 
 
 class Backward(Transform):
-    """Equations (2) and (3)."""
+    """Equations (2), (3) and (4)."""
 
     def __init__(self, geometry: Geometry, dtype: Any, parts: int) -> None:
         super().__init__(geometry, dtype, parts)
@@ -265,7 +273,7 @@ class Backward(Transform):
             self.transform(tiles.gather_input(x, block), self.plain, inputs[:, at], part)
             self.transform(tiles.gather_output(g, block), self.conjugate, outputs[:, at], part)
             if block.start == 0:
-                grad_biases[part] += g[block.image].sum(axis=(1, 2))
+                grad_biases[part] += g[block.image].sum(axis=(1, 2))  # (4)
 
         def multiply(some: slice) -> None:
             np.matmul(inputs[some].swapaxes(1, 2), outputs[some], out=sums[some])  # (3)

@@ -1,13 +1,31 @@
-"""The error bound (4) of `transform`, from the norms of tiles.
+"""The error bound (5) of `transform`, from the norms of tiles, to every order and with what underflow loses.
 
-    ε_x, ε_g = √2·(γ of the columns' sum + γ of the rows' sum), ε_w likewise;
-    ε_p = √2·(γ of the sum over channels, or tiles, + γ of the inverse's rows) + γ of its columns
+A sum of r complex products with a matrix of modulus at most 1 is two real sums, of r products each if the numbers are
+real, of 2r if they are complex; the real and the imaginary error add up by Pythagoras, which costs √2 if they are
+complex. An entry of the DFT's matrices is off by E·u when it is used (see `entries`). Two sums after each other, with
+relative errors μ and ν, have μ + ν + μ·ν. So
 
-Every sum of s complex products is two real sums of 2s products; its matrix is rounded once, hence s + 1 and 2s + 1.
-First-order terms are taken, and 1% more for the rest. `growth` stands for γ throughout.
+    ε = γ_{columns+E} ⊕ √2·γ_{2·rows+E},   μ ⊕ ν = μ + ν + μ·ν                  (1)
+
+for the spectrum of rows×columns numbers, and for the sums of r products of spectra, transformed back,
+
+    ε_P = √2·γ_{2r} ⊕ √2·γ_{2n+E+1} ⊕ γ_{o+E+4}                                (2)
+
+Underflow: a real product loses up to λ/2, a complex number up to λ per pair of products; so a spectrum is off by at
+most
+
+    η = rows·(columns + 2)·λ,   and what is transformed back by η_P = (4r + 4n + o + 2)·λ           (3)
+
+since no stage makes a number larger than its sum of absolute values. What underflows while the bound itself is computed
+is less than what (3) counts too much. `growth` stands for γ throughout.
+
+Letters: ε a relative error; η an absolute one; u the unit roundoff; E roundings of an entry of a DFT's matrix; γ the
+growth of an error; λ the smallest positive number; r how many products of spectra are added up; n, o rows and columns
+of a tile; P what follows the products; μ, ν two relative errors.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,33 +36,79 @@ from manual.kernels.transform_tiles import tiling
 
 Array = np.ndarray
 
-HIGHER_ORDER = 1.01
+
+def entries(dtype: Any) -> int:
+    """E: how many u an entry exp(√-1·θ) of a DFT's matrix is off by.
+
+    θ = (2π/n)·number is computed in float64 from the rounded π, a quotient and a product, up to 2π: off by at most
+    (0.4 + 1 + 1)·2π < 15.1 units. Cosine and sine add one unit in the last place each, at most √2 together. In float32
+    all that is far below the one rounding of the result.
+    """
+    return 17 if np.dtype(dtype) == np.float64 else 2
+
+
+def after(*errors: float) -> float:
+    """μ ⊕ ν of (1), of as many as there are; not by way of 1 + μ, beside which μ would round."""
+    total = 0.0
+    for error in errors:
+        total += error * (1 + total)
+    return total if math.inf not in errors else math.inf  # not 0 · ∞
+
+
+class Spectra(NamedTuple):
+    """Tiles and what their computed spectra are off by; one number per tile and channel."""
+
+    size: Array  # ‖·‖₂
+    off: Array  # ε·‖·‖₁ + η, at any frequency
+
+    @property
+    def most(self) -> Array:
+        """At most what the computed spectrum has, as a root mean square."""
+        return self.size + self.off
 
 
 class Epsilons:
-    """The ε of a geometry in one precision."""
+    """The ε and η of a geometry in one precision."""
 
-    def __init__(self, geometry: Geometry, u: float, growth: bounds.Growth) -> None:
-        (n, o), (m, p) = tiling(geometry).side, tiling(geometry).step
-        self.u, self.growth = u, growth
-        self.x = self.of_transform((n, o))
-        self.g = self.of_transform((m, p))
-        self.w = self.of_transform(geometry.kernel)
-        self.back = math.sqrt(2) * growth(2 * n + 2, u) + growth(o + 4, u)
+    def __init__(self, geometry: Geometry, dtype: Any, growth: bounds.Growth) -> None:
+        self.growth, self.geometry, self.side = growth, geometry, tiling(geometry).side
+        self.u, self.tiny, self.entry = bounds.unit(dtype), bounds.smallest(dtype), entries(dtype)
 
-    def of_transform(self, size: Pair) -> float:
-        """Of numbers of this size, zeros to n."""
-        rows, columns = size
-        return math.sqrt(2) * (self.growth(columns + 1, self.u) + self.growth(2 * rows + 1, self.u))
+    def spectra(self, norms: tuple[Array, Array], size: Pair) -> Spectra:
+        """(1) and (3) of tiles of this size, from their two norms."""
+        (one, two), (rows, columns) = norms, size
+        relative = after(
+            self.growth(columns + self.entry, self.u), math.sqrt(2) * self.growth(2 * rows + self.entry, self.u)
+        )  # (1)
+        return Spectra(two, relative * one + rows * (columns + 2) * self.tiny)  # (3)
 
     def of_product(self, terms: int) -> float:
-        """Of a sum of so many products of spectra, transformed back."""
-        return math.sqrt(2) * self.growth(2 * terms, self.u) + self.back
+        """(2)."""
+        n, o = self.side
+        return after(
+            math.sqrt(2) * self.growth(2 * terms, self.u),
+            math.sqrt(2) * self.growth(2 * n + self.entry + 1, self.u),
+            self.growth(o + self.entry + 4, self.u),
+        )  # (2)
+
+    def bound(self, first: Spectra, second: Spectra, over: str, terms: int, sums: float) -> Array:
+        """(5) of `transform`, summed as the einsum `over` says; `sums` more roundings follow the result."""
+        relative = after(self.of_product(terms), self.growth(sums, self.u))
+        n, o = self.side
+        return (
+            np.einsum(over, first.off, second.most, optimize=True)
+            + np.einsum(over, first.size, second.off, optimize=True)
+            + relative * np.einsum(over, first.most, second.most, optimize=True)
+            + (4 * terms + 4 * n + o + 2) * self.tiny  # (3)
+        ) * bounds.EVALUATION
 
 
 def norms(tiles: Array) -> tuple[Array, Array]:
-    """‖·‖₁ and ‖·‖₂ over the last two axes."""
-    return tiles.sum(axis=(-2, -1)), np.sqrt((tiles**2).sum(axis=(-2, -1)))
+    """‖·‖₁ and ‖·‖₂ over the last two axes, the squares scaled so that none overflows or vanishes."""
+    largest = np.max(tiles, axis=(-2, -1), initial=0.0)
+    scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+    squares = (tiles / scale[..., None, None]) ** 2
+    return tiles.sum(axis=(-2, -1)), scale * np.sqrt(squares.sum(axis=(-2, -1)))
 
 
 def tile_norms(a: Array, geometry: Geometry, size: Pair) -> tuple[Array, Array]:
@@ -65,52 +129,41 @@ def tile_norms(a: Array, geometry: Geometry, size: Pair) -> tuple[Array, Array]:
 def output_bound(
     x: Array, filters: Array, biases: Array, geometry: Geometry, growth: bounds.Growth = bounds.worst
 ) -> Array:
-    """(4) for every entry of y, and the rounding of adding the bias."""
+    """(5) of `transform` for every entry of y, and the rounding of adding the bias."""
     x_size, w_size, b_size = bounds.magnitudes(x, filters, biases)
-    e = Epsilons(geometry, bounds.unit(x.dtype), growth)
-    x1, x2 = tile_norms(pad(x_size, geometry.padding), geometry, tiling(geometry).side)
-    w1, w2 = norms(w_size)  # (c, k)
-    product = e.of_product(geometry.inputs)
-    per_tile = e.x * x1 @ w2.T + e.w * x2 @ w1.T + product * x2 @ w2.T  # (B, tile rows, tile columns, c)
-    per_tile = per_tile + 2 * e.u * (x2 @ w2.T + b_size)
-    (m, p), (height, width) = tiling(geometry).step, geometry.positions
-    spread = np.moveaxis(per_tile, -1, 1).repeat(m, axis=2).repeat(p, axis=3)
-    return finished(spread[:, :, :height, :width], x.dtype)
+    e, (m, p), (height, width) = Epsilons(geometry, x.dtype, growth), tiling(geometry).step, geometry.positions
+    with np.errstate(over="ignore"):  # a bound beyond the largest number is infinite
+        padded = pad(x_size, geometry.padding)
+        of_x = e.spectra(tile_norms(padded, geometry, e.side), e.side)
+        of_w = e.spectra(norms(w_size), geometry.kernel)  # (c, k)
+        per_tile = e.bound(of_x, of_w, "brsk,ck->brsc", geometry.inputs, sums=1) + e.u * b_size
+    return np.moveaxis(per_tile, -1, 1).repeat(m, axis=2).repeat(p, axis=3)[:, :, :height, :width]
 
 
 def gradient_bounds(
     g: Array, x: Array, filters: Array, geometry: Geometry, growth: bounds.Growth = bounds.worst
 ) -> tuple[Array, Array, Array]:
-    """The same for (2) and (3); the bias gradient is a plain sum."""
+    """The same for (2) and (3) of `transform`; the bias gradient is a plain sum."""
     g_size, x_size, w_size = bounds.magnitudes(g, x, filters)
-    u = bounds.unit(x.dtype)
-    e, tiles = Epsilons(geometry, u, growth), tiling(geometry)
+    e, tiles = Epsilons(geometry, x.dtype, growth), tiling(geometry)
     (n, o), (m, p), (down, across) = tiles.side, tiles.step, tiles.number
-    padded = pad(x_size, geometry.padding)
-    x1, x2 = tile_norms(padded, geometry, tiles.side)
-    g1, g2 = tile_norms(g_size, geometry, tiles.step)
-    w1, w2 = norms(w_size)
-
-    product = e.of_product(geometry.outputs) + 4 * u  # an entry is in at most four tiles
-    per_tile = e.g * g1 @ w2 + e.w * g2 @ w1 + product * g2 @ w2
-    spread = np.zeros((len(x), geometry.inputs, down * m + n, across * p + o))
-    for row in range(down):
-        for column in range(across):
-            at = (..., slice(row * m, row * m + n), slice(column * p, column * p + o))
-            spread[at] += per_tile[:, row, column, :, None, None]
     (top, _), (left, _) = geometry.padding
     (height, width), (rows, columns) = geometry.size, geometry.positions
-    grad_x = spread[:, :, top : top + height, left : left + width]
+    with np.errstate(over="ignore"):  # a bound beyond the largest number is infinite
+        of_x = e.spectra(tile_norms(pad(x_size, geometry.padding), geometry, tiles.side), tiles.side)
+        of_g = e.spectra(tile_norms(g_size, geometry, tiles.step), tiles.step)
+        of_w = e.spectra(norms(w_size), geometry.kernel)
 
-    count = geometry.batch * down * across
-    product = e.of_product(count) + count * u  # groups of images are added up
-    over = "brsc,brsk->ck"
-    per_filter = e.x * np.einsum(over, g2, x1) + e.g * np.einsum(over, g1, x2) + product * np.einsum(over, g2, x2)
-    grad_filters = np.broadcast_to(per_filter[:, :, None, None], filters.shape)
+        per_tile = e.bound(of_g, of_w, "brsc,ck->brsk", geometry.outputs, sums=4)  # an entry is in at most four tiles
+        spread = np.zeros((len(x), geometry.inputs, down * m + n, across * p + o))
+        for row in range(down):
+            for column in range(across):
+                at = (..., slice(row * m, row * m + n), slice(column * p, column * p + o))
+                spread[at] += per_tile[:, row, column, :, None, None]
+        grad_x = spread[:, :, top : top + height, left : left + width]
 
-    grad_biases = bounds.bound(geometry.batch * rows * columns, g_size.sum(axis=(0, 2, 3)), x.dtype, growth)
-    return finished(grad_x, x.dtype), finished(grad_filters, x.dtype), grad_biases
-
-
-def finished(first_order: Array, dtype: object) -> Array:
-    return HIGHER_ORDER * first_order + 2**16 * float(np.finfo(dtype).smallest_subnormal)  # type: ignore[arg-type]
+        count = geometry.batch * down * across
+        per_filter = e.bound(of_g, of_x, "brsc,brsk->ck", count, sums=count)  # groups of images are added up
+        grad_filters = np.broadcast_to(per_filter[:, :, None, None], filters.shape)
+        grad_biases = bounds.bound(geometry.batch * rows * columns, g_size.sum(axis=(0, 2, 3)), x.dtype, growth)
+    return grad_x, grad_filters, grad_biases

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from manual.kernels.geometry import Geometry, Pair
-from manual.kernels.plans import Plan
+from manual.machine.plans import Plan
 
 Array = np.ndarray
 
@@ -157,19 +157,19 @@ class Tiles:
         A tile's rows and columns beyond its first m belong to the next tile: they are added there. Those of a block's
         last tile row wait for the next block.
         """
-        (m, across), reach = self.step, self.geometry.reach
-        tiles[:, :, 1:, :, : reach[1]] += tiles[:, :, :-1, :, across:]
+        (m, p), reach = self.step, self.geometry.reach
+        tiles[:, :, 1:, :, : reach[1]] += tiles[:, :, :-1, :, p:]
         tiles[: reach[0], 1:] += tiles[m:, :-1]
-        np.copyto(self.windows(block, self.k, self.step), tiles[:m, :, :, :, :across])
+        np.copyto(self.windows(block, self.k, self.step), tiles[:m, :, :, :, :p])
         image = self.image[: self.k]
-        rows, right = block.rows * m, self.across * across
-        beyond = tiles[:m, :, -1, :, across:].transpose(2, 1, 0, 3)  # (k, tile rows, m, reach)
+        rows, right = block.rows * m, self.across * p
+        beyond = tiles[:m, :, -1, :, p:].transpose(2, 1, 0, 3)  # (k, tile rows, m, reach)
         image[:, :rows, right:] = beyond.reshape(self.k, rows, reach[1])
         if block.start:
             image[:, : reach[0]] += self.bottom
-        below = tiles[m:, -1, :, :, :across].transpose(2, 0, 1, 3)  # (k, reach, tile columns, m)
+        below = tiles[m:, -1, :, :, :p].transpose(2, 0, 1, 3)  # (k, reach, tile columns, m)
         self.bottom[:, :, :right] = below.reshape(self.k, reach[0], right)
-        self.bottom[:, :, right:] = tiles[m:, -1, -1, :, across:].transpose(1, 0, 2)
+        self.bottom[:, :, right:] = tiles[m:, -1, -1, :, p:].transpose(1, 0, 2)
 
         first = block.start * m
         self.put_rows(image[:, :rows], first, grad_x, block)

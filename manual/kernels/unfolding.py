@@ -13,6 +13,8 @@ times fewer of them. Otherwise the padded image is kept with its columns sorted 
 that the columns t·w+e·j, w = 0, 1, ..., of a tap lie side by side.
 
 The adjoint is in `folding.py`.
+
+Letters: X input; k input channel; h, w output position; i, j position in the window; s, t stride; d, e dilation.
 """
 
 from typing import NamedTuple
@@ -21,8 +23,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from manual.kernels.geometry import Geometry
-from manual.kernels.plans import Plan
-from manual.kernels.residues import taps_by_residue, without_aliasing
+from manual.kernels.residues import taps_by_residue
+from manual.machine.aliasing import without_aliasing
+from manual.machine.plans import Plan
 
 Array = np.ndarray
 

@@ -1,23 +1,24 @@
 """Winograd's minimal filtering for 3×3 windows: F(2×2,3×3), F(4×2,3×3) and F(4×4,3×3), with 2.25, 3 and 4 times fewer
 products.
 
-One axis. Cut the output into tiles of m; a tile reads n = m + 2 inputs d. With the matrices of `toom_cook.py`,
+One axis. Cut the output into tiles of m; a tile reads n = m + 2 inputs. With the matrices of `toom_cook.py`, and X, Y
+and G short for a tile of them,
 
-    y = Aᵀ · ( (G·w) ⊙ (Bᵀ·d) )                                                 (1)
+    Y = Aᵀ · ( (D·W) ⊙ (Bᵀ·X) )                                                 (1)
 
 takes n products of transformed numbers, where the definition takes 3·m.
 
-Two axes, tiles of m×p: each axis has its matrices, and on a flattened tile both act as a Kronecker product. With K_A =
-Aᵀ⊗Aᵀ, K_B = Bᵀ⊗Bᵀ, K_G = G⊗G (left factor for rows, right for columns), and for each of the n·o points a matrix product
-over the input
-channels:
+Two axes, tiles of m×p: each axis has its matrices, and on a flattened tile both act as a Kronecker product. With
+A₂ = Aᵀ⊗Aᵀ, B₂ = Bᵀ⊗Bᵀ, D₂ = D⊗D (left factor for rows, right for columns), and for each of the n·o points a matrix
+product over the input channels:
 
-    V = K_B·d,  U = K_G·w,  M[c] = Σ_k U[c,k]·V[k],  Y[c] = K_A·M[c] + bias[c]        (2)
+    V = B₂·X,  U = D₂·W,  M[c] = Σ_k U[c,k]·V[k],  Y[c] = A₂·M[c] + bias[c]           (2)
 
-All of it is linear in d and in w, so the gradients are the transposed maps. With Ḡ a tile of ∂L/∂Y:
+All of it is linear in X and in W, so the gradients are the transposed maps:
 
-    M̄ = K_Aᵀ·Ḡ,  V̄[k] = Σ_c U[c,k]·M̄[c],  d̄ = K_Bᵀ·V̄,  tiles that overlap added up: ∂L/∂X        (3)
-    Ū[c,k] = Σ_tiles M̄[c]·V[k],  ∂L/∂W = K_Gᵀ·Ū                                   (4)
+    M̄ = A₂ᵀ·G,  V̄[k] = Σ_c U[c,k]·M̄[c],  X̄ = B₂ᵀ·V̄,  tiles that overlap added up: ∂L/∂X           (3)
+    Ū[c,k] = Σ M̄[c]·V[k] over all tiles,  ∂L/∂W = D₂ᵀ·Ū                           (4)
+    ∂L/∂bias[c] = Σ G[c] over all tiles, which is done image by image instead       (5)
 
 Layout: channels last, so that gathering tiles copies runs of channels. Every transform is one product with a Kronecker
 matrix. Two schedules. If the transformed filters are small, each thread takes blocks of tile rows through all of (2),
@@ -26,8 +27,14 @@ transformed, the products shared out among the threads, and the results transfor
 
 Not exact: results are sums of rounded sums; where the definition gives an exact 0 this leaves a rest, and one infinite
 input spoils its whole tile. (F(2×2) at integers is exact as long as quarters of them fit the mantissa.) Rounding: each
-of (2) is a sum of products, so an error is at most γ_N times (2) at absolute values, |K_A|·( (|K_G|·|w|) ⊙ (|K_B|·|d|)
-), N the lengths of the three sums and the rounding of K_G added up. Likewise (3) and (4).
+of (2) is a sum of products, so an error is at most γ times (2) at absolute values, |A₂|·( (|D₂|·|W|) ⊙ (|B₂|·|X|) ), γ
+for the lengths of the three sums and the rounding of D₂ added up. Likewise (3) and (4). Underflow: where B₂·X or D₂·W
+falls below the normal numbers it loses up to the smallest of them, which the second stage multiplies by the other
+factor: tiny images with huge filters are far less exact here than by the definition. `bounds.py`, (2), counts that.
+
+Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; c output channel; k input channel; m outputs of a tile along
+rows; p along columns; n inputs along rows; o along columns; A, B, D matrices of one axis; A₂, B₂, D₂ of both; V, U, M
+X, W and Y at the points; γ growth of an error; a bar is the gradient of the loss there.
 
 Source: S. Winograd, *Arithmetic Complexity of Computations*, 1980; A. Lavin and S. Gray, arXiv 1509.09308; the points:
 B. Barabasz, A. Anderson, K. Soodhalter and D. Gregg, arXiv 1803.10986.
@@ -38,14 +45,16 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import bounds, threads
+from manual.kernels import bounds
+from manual.kernels.bounds import longest
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, Pair
-from manual.kernels.plans import Plan, cache
-from manual.kernels.residues import PAD, without_aliasing
 from manual.kernels.stages import Stages, groups
-from manual.kernels.toom_cook import longest, transforms
+from manual.kernels.toom_cook import transforms
 from manual.kernels.winograd_tiles import Block, Tiles
+from manual.machine import threads
+from manual.machine.aliasing import PAD, without_aliasing
+from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 
@@ -185,7 +194,7 @@ class Forward(Winograd):
 
 
 class Backward(Winograd):
-    """Equations (3) and (4)."""
+    """Equations (3), (4) and (5)."""
 
     def __init__(self, geometry: Geometry, dtype: Any, step: Pair, parts: int, *, sizes: bool) -> None:
         super().__init__(geometry, dtype, step, parts, sizes=sizes)
@@ -267,17 +276,17 @@ class Backward(Winograd):
         work.by_block(lambda block, at, part: self.adjoint_input_of(inputs[:, at], grad_x, block, part))
 
     def adjoint_output_of(self, g: Array, outputs: Array, grad_biases: Array, block: Block, part: int) -> None:
-        """M̄ of (3), and the bias gradient once per image."""
+        """M̄ of (3), and (5) once per image."""
         tiles = self.tiles[part]
         flat = outputs.reshape(self.points, -1)
         np.matmul(self.matrices.output.T, tiles.gather_output(g, block), out=flat)
         if block.start == 0:
             images = np.ascontiguousarray(g[block.images])
             by_image = images.reshape(*images.shape[:2], -1) @ self.ones
-            grad_biases[part] += np.add.reduce(by_image, axis=0)
+            grad_biases[part] += np.add.reduce(by_image, axis=0)  # (5)
 
     def adjoint_input_of(self, inputs: Array, grad_x: Array, block: Block, part: int) -> None:
-        """d̄ of (3), added up."""
+        """X̄ of (3), added up."""
         tiles = self.tiles[part]
         np.matmul(self.matrices.input.T, inputs.reshape(self.points, -1), out=tiles.input_planes(block))
         tiles.put_input(grad_x, block)
@@ -344,35 +353,41 @@ def backward(
     return gradients
 
 
-ROUNDED_FILTERS = 3  # roundings in an entry of K_G: two quotients and their product
+ROUNDED_FILTERS = 3  # roundings in an entry of D₂: two quotients and their product
 
 
 def output_bound(
     step: Pair, x: Array, filters: Array, biases: Array, geometry: Geometry, growth: bounds.Growth = bounds.worst
 ) -> Array:
-    """γ_N times (2) at absolute values."""
+    """γ times (2) at absolute values, and what underflow can lose."""
     x_size, filters_size, biases_size = bounds.magnitudes(x, filters, biases)
     y, _ = forward(step, x_size, filters_size, biases_size, geometry, sizes=True)
-    a, b, g = transforms(step, np.float64, False)
-    n = longest(b) + longest(g) + ROUNDED_FILTERS + geometry.inputs + longest(a) + 1
-    return bounds.bound(n, y, x.dtype, growth)
+    of_output, of_input, of_filters = transforms(step, np.float64, False)
+    channels = geometry.inputs
+    n = longest(of_input) + longest(of_filters) + ROUNDED_FILTERS + channels + longest(of_output) + 1
+    lost = bounds.lost_in_two_stages((of_input, x_size), (of_filters, filters_size), channels, of_output, x.dtype)
+    return bounds.bound(n, y, x.dtype, growth, lost)
 
 
 def gradient_bounds(
     step: Pair, g: Array, x: Array, filters: Array, geometry: Geometry, growth: bounds.Growth = bounds.worst
 ) -> tuple[Array, Array, Array]:
-    """γ_N times (3) and (4) at absolute values."""
+    """γ times (3) and (4) at absolute values, and what underflow can lose."""
     g_size, x_size, filters_size = bounds.magnitudes(g, x, filters)
     grad_x, grad_filters, grad_biases = backward(step, g_size, x_size, filters_size, geometry, None, sizes=True)
-    k_a, k_b, k_g = transforms(step, np.float64, False)
+    of_output, of_input, of_filters = transforms(step, np.float64, False)
     rows, columns = geometry.positions
     tiles = geometry.batch * -(-rows // step[0]) * -(-columns // step[1])
-    overlapping = 4  # tiles at one entry
-    n_x = longest(k_a.T) + longest(k_g) + ROUNDED_FILTERS + geometry.outputs + longest(k_b.T) + overlapping
-    n_filters = longest(k_a.T) + longest(k_b) + tiles + longest(k_g.T) + ROUNDED_FILTERS
+    overlapping, channels = 4, geometry.outputs  # tiles at one entry
+    products = longest(of_output.T) + longest(of_filters) + channels + longest(of_input.T)
+    n_x = products + ROUNDED_FILTERS + overlapping
+    n_filters = longest(of_output.T) + longest(of_input) + tiles + longest(of_filters.T) + ROUNDED_FILTERS
+    given, image, taps = (of_output.T, g_size), (of_input, x_size), (of_filters, filters_size)
+    lost_x = overlapping * bounds.lost_in_two_stages(given, taps, channels, of_input.T, x.dtype)
+    lost_filters = bounds.lost_in_two_stages(given, image, tiles, of_filters.T, x.dtype)
     return (
-        bounds.bound(n_x, grad_x, x.dtype, growth),
-        bounds.bound(n_filters, grad_filters, x.dtype, growth),
+        bounds.bound(n_x, grad_x, x.dtype, growth, lost_x),
+        bounds.bound(n_filters, grad_filters, x.dtype, growth, lost_filters),
         bounds.bound(geometry.batch * rows * columns, grad_biases, x.dtype, growth),
     )
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from manual.kernels.geometry import Geometry, Pair
-from manual.kernels.plans import Plan
-from manual.kernels.residues import PAD, without_aliasing
+from manual.machine.aliasing import PAD, without_aliasing
+from manual.machine.plans import Plan
 
 Array = np.ndarray
 

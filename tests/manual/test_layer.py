@@ -1,9 +1,7 @@
-"""What layers and networks do beside the mathematics: parameters, gradients, dtypes, state, copies, names."""
+"""What every layer does beside the mathematics: parameters, gradients, dtypes, state, copies."""
 
 import copy
 import pickle
-from collections.abc import Callable
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -14,59 +12,16 @@ from manual import (
     FlattenLayer,
     FullyConnectedLayer,
     Layer,
-    LayeredNeuralNetwork,
-    LinearActivation,
     LinearLayer,
     MaxPoolingLayer,
-    MeanSquaredError,
     ReLUActivation,
-    SigmoidActivation,
-    SoftmaxCrossEntropy,
-    SoftReLUActivation,
-    Stage,
-    TanhActivation,
+    convolution,
+    relu,
 )
+from tests.manual.layers import IMAGES, ROWS, backed, every_layer
 
 Array = np.ndarray
 Rng = np.random.Generator
-
-
-def nested(dtype: Any = np.float64) -> LayeredNeuralNetwork:
-    """A network with another one inside."""
-    head = LayeredNeuralNetwork(
-        [MaxPoolingLayer(2, dtype=dtype), FlattenLayer(dtype=dtype), LinearLayer(12, 4, dtype=dtype, rng=2)]
-    )
-    first = ConvolutionalLayer(2, 3, 3, activation=ReLUActivation, dtype=dtype, rng=1)
-    return LayeredNeuralNetwork([first, head, FullyConnectedLayer(4, 2, TanhActivation, dtype=dtype, rng=3)])
-
-
-IMAGES, ROWS = (2, 2, 6, 6), (3, 4)
-LAYERS: dict[str, tuple[Callable[[Any], Layer], tuple[int, ...]]] = {
-    "convolution": (lambda d: ConvolutionalLayer(2, 3, (3, 2), (2, 1), 1, dtype=d, rng=0), IMAGES),
-    "convolution and ReLU": (lambda d: ConvolutionalLayer(2, 3, 3, 1, 0, ReLUActivation, dtype=d, rng=0), IMAGES),
-    "max pooling": (lambda d: MaxPoolingLayer((2, 3), 1, dtype=d), IMAGES),
-    "flatten": (lambda d: FlattenLayer(dtype=d), IMAGES),
-    "linear": (lambda d: LinearLayer(4, 5, dtype=d, rng=0), ROWS),
-    "fully connected": (lambda d: FullyConnectedLayer(4, 5, SigmoidActivation(), dtype=d, rng=0), ROWS),
-    "linear activation": (lambda d: LinearActivation(dtype=d), ROWS),
-    "relu": (lambda d: ReLUActivation(dtype=d), ROWS),
-    "sigmoid": (lambda d: SigmoidActivation(dtype=d), ROWS),
-    "tanh": (lambda d: TanhActivation(dtype=d), ROWS),
-    "soft relu": (lambda d: SoftReLUActivation(dtype=d), ROWS),
-    "network": (nested, IMAGES),
-}
-every_layer = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS.keys())
-
-
-def backed(layer: Layer, shape: tuple[int, ...], rng: Rng) -> tuple[Array, Array, Array, Array]:
-    """x, y, G and ∂L/∂x of one pass forward and back."""
-    x = rng.normal(size=shape).astype(layer.dtype)
-    y = layer.forward(x)
-    g = rng.normal(size=y.shape).astype(layer.dtype)
-    return x, y, g, layer.backward(g)
-
-
-# ---------------------------------------------------------------------- parameters and gradients
 
 
 @every_layer
@@ -148,9 +103,6 @@ def test_a_layer_without_parameters_has_empty_vectors() -> None:
     layer.parameters = np.zeros(0, int)
 
 
-# ---------------------------------------------------------------------- weights
-
-
 def test_a_seed_gives_the_same_weights_as_its_generator() -> None:
     one, same, other = (ConvolutionalLayer(2, 3, 3, rng=rng) for rng in (5, np.random.default_rng(5), 6))
     np.testing.assert_array_equal(one.filters, same.filters)
@@ -177,9 +129,6 @@ def test_weights_have_the_scale_of_he_and_biases_are_zero(weights: Array, biases
     assert abs(np.mean(weights**2) - wanted) < 6 * wanted * np.sqrt(2 / weights.size)  # six standard deviations
     assert abs(np.mean(weights)) < 6 * np.sqrt(wanted / weights.size)
     assert not biases.any()
-
-
-# ---------------------------------------------------------------------- dtype
 
 
 @every_layer
@@ -219,9 +168,6 @@ def test_an_activation_computes_in_the_dtype_of_its_layer(activation: Any) -> No
         assert made.activation is not None
         assert made.activation.dtype == made.dtype
         assert made.forward(np.ones((1, 2), made.dtype)).dtype == made.dtype
-
-
-# ---------------------------------------------------------------------- state
 
 
 @every_layer
@@ -279,148 +225,26 @@ def test_hyper_parameters_changed_after_forward_do_not_reach_backward(rng: Rng) 
     np.testing.assert_array_equal(layer.backward(g), grad_x)
 
 
-# ---------------------------------------------------------------------- sizes
+def test_a_layer_is_its_operations_one_after_another(rng: Rng) -> None:
+    layer = ConvolutionalLayer(2, 3, (3, 2), (1, 2), (1, 0), ReLUActivation(), rng=0)
+    x = rng.normal(size=IMAGES)
+    z, of_convolution = convolution.forward(x, layer.filters, layer.biases, stride=(1, 2), padding=(1, 0))
+    y, of_relu = relu.forward(z)
+    np.testing.assert_array_equal(layer.forward(x), y)
+    g = rng.normal(size=y.shape)
+    grad_x, grad_filters, grad_biases = convolution.backward(relu.backward(g, of_relu)[0], of_convolution)
+    np.testing.assert_array_equal(layer.backward(g), grad_x)
+    np.testing.assert_array_equal(layer.named_gradients()["filters"], grad_filters)
+    np.testing.assert_array_equal(layer.named_gradients()["biases"], grad_biases)
 
 
-class Side(IntEnum):
-    THREE = 3
-
-
-@pytest.mark.parametrize("size", [3, np.int64(3), np.uint8(3), Side.THREE, (3, 3), [3, np.int8(3)]], ids=repr)
-def test_any_integer_is_a_size_and_becomes_a_pair_of_ints(size: Any) -> None:
-    layer = ConvolutionalLayer(1, 1, size, size, size)
-    pool = MaxPoolingLayer(size)
-    for pair in (layer.kernel_size, layer.stride, pool.pool_size, pool.stride):
-        assert pair == (3, 3)
-        assert [type(n) for n in pair] == [int, int]
-
-
-def test_a_pooling_stride_is_the_pool_size_unless_given() -> None:
-    assert MaxPoolingLayer((2, 3)).stride == (2, 3)
-    assert MaxPoolingLayer((2, 3), 1).stride == (1, 1)
-
-
-# ---------------------------------------------------------------------- networks
-
-
-def test_names_of_a_nested_network() -> None:
-    names = ["0.filters", "0.biases", "1.2.weights", "1.2.biases", "2.weights", "2.biases"]
-    assert list(nested().named_parameters()) == names
-
-
-def test_stages_of_a_nested_network() -> None:
-    stages = nested().stages()
-    assert [stage.operation for stage in stages] == [
-        "convolution", "relu", "max_pooling", "flatten", "linear", "linear", "tanh",
-    ]  # fmt: skip
-    assert [stage.parameters for stage in stages if stage.parameters] == [
-        ("0.filters", "0.biases"),
-        ("1.2.weights", "1.2.biases"),
-        ("2.weights", "2.biases"),
-    ]
-    assert stages[2] == Stage("max_pooling", (), {"pool_size": (2, 2), "stride": (2, 2)})
-
-
-def test_assigning_to_a_network_reaches_its_layers() -> None:
-    network = nested()
-    network.parameters = np.arange(network.parameters.size)
-    values = iter(range(network.parameters.size))
-    for array in network.named_parameters().values():
-        np.testing.assert_array_equal(array.ravel(), [next(values) for _ in range(array.size)])
-    first = network.layers[0]
-    assert isinstance(first, ConvolutionalLayer)
-    np.testing.assert_array_equal(first.parameters, np.arange(57))
-
-
-def test_a_network_is_its_layers_one_after_another(rng: Rng) -> None:
-    network, alone = nested(), nested()
-    x, y, g, grad_x = backed(network, IMAGES, rng)
-    for layer in alone.layers:
-        x = layer.forward(x)
-    np.testing.assert_array_equal(x, y)
-    for layer in reversed(alone.layers):
-        g = layer.backward(g)
-    np.testing.assert_array_equal(g, grad_x)
-    np.testing.assert_array_equal(np.concatenate([layer.gradients for layer in alone.layers]), network.gradients)
-
-
-def test_a_network_takes_any_iterable_and_keeps_its_layers() -> None:
-    layers = [ReLUActivation(), LinearLayer(2, 2)]
-    network = LayeredNeuralNetwork(iter(layers))
-    layers.clear()
-    assert [type(layer) for layer in network.layers] == [ReLUActivation, LinearLayer]
-
-
-# ---------------------------------------------------------------------- layers of one's own
-
-
-class Scale(Layer):
-    """y = scale · x, with a forward and backward of its own."""
-
-    parameter_names = ("scale",)
-    scale: Array
-
-    def __init__(self, channels: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.scale = np.full(channels, 2)
-        self.inner = LinearActivation(**options)
-
-    def forward(self, x: Array) -> Array:
-        self.x = self.inner.forward(x)
-        return self.x * self.scale
-
-    def backward(self, grad_output: Array) -> Array:
-        self.keep_gradients(scale=np.sum(grad_output * self.x, axis=0))
-        return self.inner.backward(grad_output * self.scale)
-
-
-class Residual(LayeredNeuralNetwork):
-    """y = x + f(x), where f is the network."""
-
-    def forward(self, x: Array) -> Array:
-        return x + super().forward(x)
-
-    def backward(self, grad_output: Array) -> Array:
-        return grad_output + super().backward(grad_output)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_layer_of_ones_own_works_alone_and_in_a_network(dtype: Any, rng: Rng) -> None:
-    network = LayeredNeuralNetwork([Residual([LinearLayer(4, 4, rng=0), Scale(4)]), Scale(4)]).astype(dtype)
-    assert isinstance(network.layers[0], Residual)
-    x, y, g, grad_x = backed(network, ROWS, rng)
-    names = ["0.0.weights", "0.0.biases", "0.1.scale", "1.scale"]
-    assert list(network.named_gradients()) == names
-    assert network.gradients.dtype == grad_x.dtype == y.dtype == dtype
-    weights = network.named_parameters()["0.0.weights"]
-    np.testing.assert_allclose(y, 2 * (x + 2 * (x @ weights)), rtol=1e-5)
-    np.testing.assert_allclose(grad_x, 2 * g + 2 * (2 * g @ weights.T), rtol=1e-5, atol=1e-5)
-    gradients = network.gradients
-    np.testing.assert_array_equal(network.predict(x), y)
-    network.predict(rng.normal(size=(1, 4)).astype(dtype))
-    np.testing.assert_array_equal(network.backward(g), grad_x)
-    np.testing.assert_array_equal(network.gradients, gradients)
+def test_a_warning_or_not_decides_whether_an_overflow_is_an_error() -> None:
+    layer = LinearLayer(1, 1, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        layer.parameters = np.array([1e300, 0.0])
+    np.testing.assert_array_equal(layer.parameters, [np.inf, 0])
 
 
 def test_a_layer_that_says_nothing_of_itself() -> None:
     with pytest.raises(NotImplementedError, match="Layer does not say what operations it is made of"):
         Layer().forward(np.ones(1))
-
-
-# ---------------------------------------------------------------------- losses
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_losses_keep_the_dtype_of_the_prediction(dtype: Any) -> None:
-    prediction, targets = np.arange(6, dtype=dtype).reshape(2, 3), np.ones((2, 3))
-    for loss, target in ((MeanSquaredError(), targets), (SoftmaxCrossEntropy(), np.array([0, 2]))):
-        assert loss.forward(prediction, target).dtype == dtype
-        assert np.shape(loss.forward(prediction, target)) == ()
-        gradient = loss.gradient(prediction, target)
-        assert gradient.dtype == dtype
-        assert gradient.shape == (2, 3)
-
-
-def test_losses_take_lists_as_targets() -> None:
-    assert MeanSquaredError().forward(np.array([[1.0, 2.0]]), [[0, 0]]) == 2.5  # type: ignore[arg-type]
-    assert SoftmaxCrossEntropy().forward(np.zeros((1, 1)), [0]) == 0  # type: ignore[arg-type]

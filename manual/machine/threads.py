@@ -1,4 +1,4 @@
-"""A few threads that share the blocks of one convolution, and BLAS held to one thread meanwhile.
+"""A few threads that share the parts of one call, and BLAS held to one thread meanwhile.
 
 NumPy releases the interpreter lock inside long calls, so two Python threads, each on its own blocks
 with a single-threaded BLAS, use two cores for the copies and transforms as well as for the
@@ -39,7 +39,7 @@ _default: int | None = None
 
 
 def set_num_threads(number: int | None) -> None:
-    """How many threads a convolution may use from now on; None: back to the environment's number.
+    """How many threads a call may use from now on; None: back to the environment's number.
 
     Raises:
         ValueError: less than 1. TypeError: not an integer.
@@ -49,7 +49,7 @@ def set_num_threads(number: int | None) -> None:
 
 
 def num_threads() -> int:
-    """How many threads a convolution may use.
+    """How many threads a call may use.
 
     Raises:
         ValueError: MANUAL_NUM_THREADS is not a positive integer.
@@ -163,7 +163,7 @@ class Pool:
             with self.lock:
                 while self.size < size:
                     self.size += 1
-                    threading.Thread(target=self.serve, args=(self.calls,), name="manual-kernels", daemon=True).start()
+                    threading.Thread(target=self.serve, args=(self.calls,), name="manual", daemon=True).start()
 
     @staticmethod
     def serve(calls: "SimpleQueue[Callable[[], None]]") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from manual.kernels import threads
+from manual.machine import threads
 
 Array = np.ndarray
 

@@ -1,0 +1,125 @@
+"""Max pooling at the speed of memory, for float32 and float64: the definition's numbers, tap by tap.
+
+For one tap (i, j) of the windows, the entries of all windows at once are one flat run of memory (`sheets.py`); call it
+run[i,j]. Then, tap after tap in row-major order,
+
+    best = max_{i,j} run[i,j]                                                  (1)
+    won[i,j] = (run[i,j] = best) and not won by an earlier tap                 (2)
+    gradient of run[i,j] += G where won[i,j], else 0                           (3)
+
+(2) gives every window to the first of its largest entries; the last tap takes what no other has won. Where windows do
+not overlap every run has memory of its own and (3) is a sum of one. NaN equals nothing, and wins nevertheless: (1)
+hands it on, and in (2) the first NaN of a window whose best is NaN has won.
+
+Letters: G = ∂L/∂Y; i, j position in the window.
+
+Images are independent: a few at a time stay in a cache, and several threads share them out.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from manual.machine import threads
+from manual.machine.elementwise import where
+from manual.machine.plans import Plan, cache
+from manual.machine.sheets import Sheets
+
+Array = np.ndarray
+Pair = tuple[int, int]
+
+AT_ONCE = 2**21  # bytes of X that a thread has in hand: enough for long calls, few enough for a cache
+PARALLEL = 2**20  # bytes of X from which several threads pay
+
+
+class Forward(Plan):
+    """(1) for up to `planes` images at a time; the arguments are those of `Sheets`."""
+
+    def __init__(self, planes: int, size: Pair, pool_size: Pair, stride: Pair, dtype: Any) -> None:
+        super().__init__(dtype)
+        self.sheets = Sheets(self, planes, size, pool_size, stride)
+        self.best = self.empty(planes, *self.sheets.places)
+
+    def run(self, x: Array, y: Array) -> None:
+        """(1) of images x (n, H, W) into y."""
+        self.sheets.load(x)
+        winner, *entries = self.sheets.runs(len(x))
+        best = self.best.reshape(-1)[: len(winner)]
+        np.copyto(best, winner)
+        for entry in entries:
+            np.maximum(entry, best, out=best)  # (1)
+        y[...] = self.best[: len(x), : y.shape[1], : y.shape[2]]
+
+
+class Backward(Plan):
+    """(2) and (3) for up to `planes` images at a time; the arguments are those of `Sheets`."""
+
+    def __init__(self, planes: int, size: Pair, pool_size: Pair, stride: Pair, dtype: Any) -> None:
+        super().__init__(dtype)
+        self.overlap = pool_size[0] > stride[0] or pool_size[1] > stride[1]
+        self.sheets, self.sums = (Sheets(self, planes, size, pool_size, stride) for _ in range(2))
+        shape = (planes, *self.sheets.places)
+        self.y, self.g, self.share = self.zeros(*shape), self.zeros(*shape), self.empty(*shape)
+        self.waiting, self.won = self.empty(*shape, dtype=bool), self.empty(*shape, dtype=bool)
+
+    def run(self, x: Array, y: Array, g: Array, grad_x: Array) -> None:
+        """(2) and (3) of images x (n, H, W), their y and g, into grad_x."""
+        n, length = len(x), self.sheets.length(len(x))
+        self.sheets.load(x)
+        if self.overlap:
+            self.sums.sheets[...] = 0
+        best, g_run = self.sheets.run_of(y, self.y), self.sheets.run_of(g, self.g)
+        share, waiting, won = (a.reshape(-1)[:length] for a in (self.share, self.waiting, self.won))
+        waiting[...] = True  # windows whose winner has not come yet
+        with np.errstate(over="ignore", invalid="ignore"):  # one pass: a sum is finite only if every term is
+            nans = np.isnan(best) if np.isnan(best.sum()) else None
+
+        def give(gradient: Array, winners: Array) -> None:
+            if self.overlap:
+                gradient += where(winners, g_run, out=share)  # (3)
+            else:
+                where(winners, g_run, out=gradient)  # (3), a sum of one
+
+        (*gradients, last_gradient), (*entries, _) = self.sums.runs(n), self.sheets.runs(n)
+        for entry, gradient in zip(entries, gradients, strict=True):
+            np.equal(entry, best, out=won)
+            if nans is not None:
+                won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
+            won &= waiting  # (2)
+            waiting ^= won
+            give(gradient, won)
+        give(last_gradient, waiting)  # whoever still waits has the last entry for a winner
+        self.sums.unload(grad_x)
+
+
+def forward(x: Array, size: Pair, pool_size: Pair, stride: Pair) -> Array:
+    """The largest entry of every window of x (B, C, H, W); `size` is (H_out, W_out)."""
+    y = np.empty((*x.shape[:2], *size), x.dtype)
+    each_part(Forward, pool_size, stride, x, y)
+    return y
+
+
+def backward(g: Array, x: Array, y: Array, pool_size: Pair, stride: Pair) -> Array:
+    """The gradient of x from g = ∂L/∂y, all of one dtype."""
+    covered = stride[0] <= pool_size[0] and stride[1] <= pool_size[1]  # otherwise some entries are in no window
+    grad_x = (np.empty if covered else np.zeros)(x.shape, x.dtype)
+    each_part(Backward, pool_size, stride, x, y, g, grad_x)
+    return grad_x
+
+
+def each_part(plan: type[Forward | Backward], pool_size: Pair, stride: Pair, x: Array, *others: Array) -> None:
+    """plan.run on some images at a time, one channel of one sample each; several threads share them out."""
+    images = [a.reshape(-1, *a.shape[2:]) for a in (x, *others)]  # (B·C, H, W)
+    number, size = len(images[0]), x.shape[2:]
+    shares = threads.share(number, threads.num_threads() if x.nbytes >= PARALLEL else 1)
+    planes = max(1, min(AT_ONCE * number // max(x.nbytes, 1), -(-number // len(shares))))
+    key = (plan, planes, size, pool_size, stride, x.dtype)
+
+    def part(some: int) -> None:
+        scratch = cache.take(key, lambda: plan(planes, size, pool_size, stride, x.dtype))
+        for first in range(shares[some].start, shares[some].stop, planes):
+            at = slice(first, min(first + planes, shares[some].stop))
+            scratch.run(*(a[at] for a in images))
+        cache.give(key, scratch)
+
+    threads.run(part, len(shares), guarded=False)
