@@ -17,7 +17,7 @@ import numpy as np
 
 from crosscheck.effects.audit import Audit, audit
 from crosscheck.effects.calls import Point
-from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
+from crosscheck.evidence.collected import Elsewhere, Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import COMPARED, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
 from crosscheck.evidence.exact_run import ExactRun
@@ -28,6 +28,7 @@ from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import ASSUMED, Autodiff, autodiff, output_shape
+from crosscheck.witnesses.further import look
 from crosscheck.witnesses.kinks import is_convention
 from crosscheck.witnesses.moving import moving_witnesses
 
@@ -93,17 +94,27 @@ def collect(
     run = ExactRun(False, why_not)
     if points is not None and len(right) == len(operation.wrt):
         run = exact_run(setting.formula, seed=seed, points=points, hand=answers_at_exact_point(setting, audited))
+    wrong_there: dict[str, Elsewhere] = {}
+    visited = 0
+    if differences or setting.auto is not None:
+        found, visited = look(setting.formula, setting.cotangent, seed)
+        wrong_there = {e.name: e for e in found}
     auto = setting.auto
+    gradients = {
+        k: GradientEvidence(operation.inputs[k].shape, hand[k].shape, estimates[k], elsewhere=wrong_there.get(k))
+        for k in operation.wrt
+    }
     evidence = Evidence(
         setting.output,
         setting.cotangent,
-        {k: GradientEvidence(operation.inputs[k].shape, hand[k].shape, estimates[k]) for k in operation.wrt},
+        gradients,
         forward,
         forward_single,
         tuple(audited.findings),
         None if auto is None else of_reference(auto),
         run,
         setting.t,
+        visited,
     )
     return with_conventions(setting, evidence)
 
@@ -170,7 +181,7 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
         other = Point(first.inputs, first.cotangent, first.gradients)
     else:
         rng = np.random.default_rng([setting.seed, 1])
-        inputs = {k: elsewhere(a, rng) for k, a in operation.inputs.items()}
+        inputs = {k: elsewhere(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
         other = Point(inputs, (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype))
     unit = UNIT[operation.dtype] / UNIT[DOUBLE]
     known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
@@ -188,10 +199,10 @@ def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:
 
 
 def elsewhere(a: Array, rng: np.random.Generator) -> Array:
-    """Another array of the same kind and size: the values moved, none left where it was; integers stay."""
-    if a.dtype.kind != "f":
-        return a
-    return (a * np.exp(0.2 * rng.normal(size=a.shape)) + 1e-3 * rng.normal(size=a.shape)).astype(a.dtype)
+    """Another array of the same kind and size: every value moved, none across zero; zeros stay unless there are only
+    zeros."""
+    moved = a * np.exp(0.2 * rng.normal(size=a.shape))
+    return np.asarray(moved if a.any() else rng.normal(size=a.shape), a.dtype)
 
 
 def answers_at_exact_point(setting: Setting, audited: Audit) -> tuple[Array, Arrays] | None:
@@ -290,7 +301,7 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         verdict = decided[name]
         open_entries = verdict.mismatched | verdict.undecided
         difference = gradient.estimates.get(DIFFERENCE)
-        if difference is None or not open_entries.any() or verdict.exact == "different":
+        if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
             continue
         if not (open_entries & ~difference.notes["kink"]).any() and legitimate(setting, name, gradient):
             settled[name] = replace(gradient, conventions=int(open_entries.sum()))

@@ -16,7 +16,7 @@ import numpy as np
 
 from crosscheck.collect import collect
 from crosscheck.diagnosis import diagnose_all
-from crosscheck.evidence.collected import Evidence
+from crosscheck.evidence.collected import Elsewhere, Evidence
 from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import (
     AUTODIFF,
@@ -67,9 +67,12 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
+    further = [k for k, g in evidence.gradients.items() if g.elsewhere and k not in here and k not in there]
     reasons = {k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)}
     reasons |= wrong_shapes(evidence, decision)
     reasons |= at_exact_point(formula, evidence, there, seed)
+    for name in further:
+        reasons |= at_further_point(formula, evidence.gradients[name].elsewhere, seed)
     return reasons | at_this_point(formula, evidence, verdicts, here, seed)
 
 
@@ -94,6 +97,15 @@ def at_exact_point(formula: Operation, evidence: Evidence, names: list[str], see
     truth = {k: exact.gradients[k] for k in names}
     bound = {k: 4 * UNIT[DOUBLE] * np.abs(g) for k, g in truth.items()}
     return search(formula.at(exact.inputs), exact.cotangent, hand, truth, bound, seed)
+
+
+def at_further_point(formula: Operation, found: Elsewhere | None, seed: int) -> Reasons:
+    """Of what shows only at a further point, where the truth is known there."""
+    if found is None or found.truth is None or found.allowed is None:
+        return {}
+    name, point = found.name, formula.at(dict(found.inputs))
+    hand = {name: found.hand[name]}
+    return search(point, found.cotangent, hand, {name: found.truth}, {name: found.allowed}, seed)
 
 
 def search(

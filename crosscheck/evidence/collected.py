@@ -18,6 +18,29 @@ NOT_ASKED = ExactRun(False, "it was not asked for")
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """A further point at which a gradient is wrong.
+
+    Args:
+        name: of the input whose gradient it is.
+        point: what was done to the caller's point.
+        wrong: boolean, where.
+        inputs, cotangent, hand: the point, and the hand-derived gradients there.
+        truth: of this gradient; None where it is known along one direction only, and `wrong` is everywhere.
+        allowed: how far from it rounding may be.
+    """
+
+    name: str
+    point: str
+    wrong: Array
+    inputs: Mapping[str, Array]
+    cotangent: Array
+    hand: Mapping[str, Array]
+    truth: Array | None
+    allowed: Array | None
+
+
+@dataclass(frozen=True)
 class GradientEvidence:
     """What was said of one gradient.
 
@@ -27,12 +50,14 @@ class GradientEvidence:
         estimates: by witness; none of `HAND` where the shape is wrong.
         conventions: how many entries lie on kinks where what the hand-derived code says is one of several legitimate
             conventions; 0 where it is not, and where nobody asked.
+        elsewhere: a further point at which it is wrong; None where there is none.
     """
 
     shape: tuple[int, ...]
     returned: tuple[int, ...]
     estimates: Mapping[str, Estimate]
     conventions: int = 0
+    elsewhere: Elsewhere | None = None
 
     @property
     def right_shape(self) -> bool:
@@ -74,6 +99,7 @@ class Evidence:
         exact: what the exact points say.
         t: the quantile that standard deviations are taken times: of all comparisons of the check, none fails by chance
             with a probability above δ.
+        further_points: how many points beside the caller's own were compared.
     """
 
     output: Array
@@ -85,3 +111,4 @@ class Evidence:
     reference: Reference | None = None
     exact: ExactRun = NOT_ASKED
     t: float = 0.0
+    further_points: int = 0

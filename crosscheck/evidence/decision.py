@@ -150,6 +150,14 @@ def at_exact_points(case: Case, entries: Entries) -> Entries:
     return Entries(entries.right & ~case.off, case.off, (*entries.said, sentence))
 
 
+def at_further_points(case: Case, entries: Entries) -> Entries:
+    found = case.gradient.elsewhere
+    if found is None or entries.wrong.any():
+        return entries
+    sentence = f"right at this point, wrong at {int(found.wrong.sum())} entries at {found.point}"
+    return Entries(entries.right & ~found.wrong, found.wrong, (*entries.said, sentence))
+
+
 def by_convention(case: Case, entries: Entries) -> Entries:
     if not case.gradient.conventions:
         return entries
@@ -165,6 +173,7 @@ RULES = (
     Rule("a direction does not say which entry: one that disagrees makes every open one suspect", along_directions),
     Rule("what is wrong as float32 arithmetic is wrong, whatever the formula says", in_float32),
     Rule("what differs at a point where nothing rounds is wrong, if nothing shows at this one", at_exact_points),
+    Rule("what is wrong at a further point is wrong, if nothing shows at this one", at_further_points),
     Rule("open or wrong entries that all lie on kinks are right, if they are a legitimate convention", by_convention),
 )
 

@@ -26,7 +26,9 @@ from crosscheck.evidence.pair import Pair, allowance, compare
 from crosscheck.floats import UNIT
 from crosscheck.operation import OUTPUT
 from crosscheck.rounding import Rounded, Roundings, roundings
+from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.precision import double_precision
+from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import inner_jaxpr
 
 Array = np.ndarray
@@ -94,6 +96,25 @@ def autodiff(
     return Autodiff(outputs[0], dict(zip(sorted(wrt), outputs[1:], strict=True)), adjoint, found)
 
 
+def plain_gradients(reference: Reference, inputs: Arrays, wrt: tuple[str, ...], v: Array) -> tuple[Array, Arrays]:
+    """Output and gradients of the reference in float64, without a word about rounding."""
+    with double_precision():
+        inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
+        values, constants = split(inputs, wrt)
+        closed, _ = trace(reference, values, constants, v, forward_mode=False)
+        run = PLAIN.get(key_of(closed), lambda: jitted(closed.jaxpr))
+        out = run(list(closed.consts), [*jax.tree.leaves(values), *jax.tree.leaves(constants), v])
+        y, *gradients = [np.asarray(a) for a in out]
+    return y, dict(zip(sorted(wrt), gradients, strict=True))
+
+
+PLAIN: Programs[Callable[..., Any]] = Programs(64)
+
+
+def jitted(jaxpr: core.Jaxpr) -> Callable[..., Any]:
+    return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
+
+
 def estimate(witness: str, out: Rounded) -> Estimate:
     value = np.asarray(out.value)
     nothing = np.zeros(value.shape)
@@ -112,7 +133,9 @@ def split(inputs: Arrays, wrt: tuple[str, ...]) -> tuple[Arrays, Arrays]:
     return {k: inputs[k] for k in wrt}, {k: a for k, a in inputs.items() if k not in wrt}
 
 
-def trace(reference: Reference, values: Arrays, constants: Arrays, v: Array) -> tuple[core.ClosedJaxpr, bool]:
+def trace(
+    reference: Reference, values: Arrays, constants: Arrays, v: Array, *, forward_mode: bool = True
+) -> tuple[core.ClosedJaxpr, bool]:
     """The jaxpr of `(values, constants, v[, u]) -> (y, gradients[, both sides of (1)])`, and whether it has (1)."""
 
     def forward_and_vjp(values: Any, constants: Any, v: Any) -> Any:
@@ -127,7 +150,7 @@ def trace(reference: Reference, values: Arrays, constants: Arrays, v: Array) -> 
         return y, gradients, along, against
 
     plain = jax.make_jaxpr(forward_and_vjp)(values, constants, v)
-    if sum(a.size for a in values.values()) > ADJOINT_ENTRIES:
+    if not forward_mode or sum(a.size for a in values.values()) > ADJOINT_ENTRIES:
         return plain, False
     try:
         traced = jax.make_jaxpr(with_adjoint)(values, constants, v, values)

@@ -1,0 +1,125 @@
+"""Further points: what a mistake hides at one point it shows at another.
+
+A pool that assigns where it must add is right wherever no entry wins two windows; code that takes its dtype from the
+first entry is right where that is negative. So a check visits points beside the caller's own: negated, permuted, larger
+and smaller values of what is differentiated; what is not differentiated is never changed, an array of one sign keeps
+it.
+
+Only gross mistakes are looked for here: entries that are off by more than rounding allows and by more than
+`RESOLUTION` of themselves and of the terms that were added up to them. A point that the code refuses, where something
+is not finite, or where the two forwards are not the same function, is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from crosscheck.evidence.collected import Elsewhere
+from crosscheck.evidence.decision import RESOLUTION
+from crosscheck.floats import DOUBLE
+from crosscheck.operation import Array, Arrays, Operation
+from crosscheck.witnesses.autodiff import autodiff, plain_gradients
+from crosscheck.witnesses.differences import along_direction
+
+Rng = np.random.Generator
+
+
+def permuted(a: Array, rng: Rng) -> Array:
+    return rng.permutation(a.ravel()).reshape(a.shape)
+
+
+def negated(a: Array, rng: Rng) -> Array:
+    return a if (a >= 0).all() or (a <= 0).all() else -a
+
+
+def larger(a: Array, rng: Rng) -> Array:
+    return 4 * a
+
+
+def smaller(a: Array, rng: Rng) -> Array:
+    return a / 4
+
+
+CHANGES: dict[str, Callable[[Array, Rng], Array]] = {
+    "permuted values": permuted,
+    "negated values": negated,
+    "values four times as large": larger,
+    "values a quarter as large": smaller,
+}
+
+
+def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operation]]:
+    """The points, with what was done to the caller's own."""
+    for number, (name, change) in enumerate(CHANGES.items()):
+        rng = np.random.default_rng([seed, 5, number])
+        inputs = {k: np.asarray(change(a, rng)) if k in formula.wrt else a for k, a in formula.inputs.items()}
+        if any((inputs[k] != formula.inputs[k]).any() for k in formula.wrt):
+            yield name, formula.at(inputs)
+
+
+def look(formula: Operation, v: Array, seed: int) -> tuple[list[Elsewhere], int]:
+    """The points at which a gradient is wrong, one for each gradient at most; and how many points were compared."""
+    found: dict[str, Elsewhere] = {}
+    compared = 0
+    for name, there in further_points(formula, seed):
+        try:
+            with np.errstate(all="ignore"):
+                y, hand = there.output(), there.gradients(v)
+        except Exception:  # the point is ours: that the code refuses it is no fault
+            continue
+        if y.shape != v.shape or not np.isfinite(y).all():
+            continue
+        if any(hand[k].shape != there.inputs[k].shape for k in there.wrt):
+            continue
+        compared += 1
+        judge = against_reference if there.reference is not None else along_one_direction
+        for k, (wrong, truth, allowed) in judge(there, y, hand, v, seed).items():
+            if wrong.any() and k not in found:
+                found[k] = Elsewhere(k, name, wrong, there.inputs, v, hand, truth, allowed)
+    return list(found.values()), compared
+
+
+Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the truth, and how far off it may be
+
+
+def against_reference(there: Operation, y: Array, hand: Arrays, v: Array, seed: int) -> Judged:
+    """Where each gradient is wrong. Rounding is asked for only where something is off by more than the resolution."""
+    assert there.reference is not None
+    output, truth = plain_gradients(there.reference, there.inputs, there.wrt, v)
+    if not np.isfinite(output).all() or gross(y, output, np.abs(output)).any():
+        return {}
+    suspects = {k for k in there.wrt if gross(hand[k], truth[k], np.abs(truth[k])).any()}
+    if not suspects:
+        return {}
+    auto = autodiff(there.reference, there.inputs, there.wrt, v, DOUBLE, seed=seed)
+    judged: Judged = {}
+    for k in suspects:
+        estimate = auto.gradients[k]
+        size = np.abs(truth[k]) if estimate.terms is None else np.maximum(np.abs(truth[k]), estimate.terms)
+        allowed = auto.allowed(k) + (0.0 if estimate.excuse is None else estimate.excuse)
+        wrong = estimate.speaks() & gross(hand[k], truth[k], size) & ~(np.abs(hand[k] - truth[k]) <= allowed)
+        judged[k] = wrong, truth[k], allowed
+    return judged
+
+
+def along_one_direction(there: Operation, y: Array, hand: Arrays, v: Array, seed: int) -> Judged:
+    """Without a reference: ⟨g, d⟩ against the difference along a random direction, which does not say which entry."""
+    judged: Judged = {}
+    for k in there.wrt:
+        x = there.inputs[k]
+        d = np.random.default_rng([seed, 6]).choice([-1.0, 1.0], x.shape) * np.maximum(np.abs(x), 2.0**-20)
+        along = along_direction(lambda z, k=k: there.moved({k: z}), x, d, v, None)
+        terms = hand[k] * d
+        if not along.kink[0] and np.isfinite(terms).all():
+            off = abs(float(along.value[0]) - float(terms.sum()))
+            wrong = off > float(along.bound[0]) + RESOLUTION * float(np.abs(terms).sum())
+            judged[k] = np.full(x.shape, wrong), None, None
+    return judged
+
+
+def gross(value: Array, truth: Array, size: Array) -> Array:
+    """Where `value` is off by more than the resolution."""
+    with np.errstate(invalid="ignore"):
+        return ~(np.abs(value - truth) <= RESOLUTION * size)
