@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help crosscheck test lint format lecture mutants checkers jax-versions bench peers bench-smoke bench-judge clean
+.PHONY: help crosscheck test lint format lecture mutants checkers jax-versions bench peers bench-smoke bench-judge programs clean
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -19,6 +19,7 @@ help:
 	@echo "make format       rewrite the code in the project's format, with the lint's safe fixes"
 	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
+	@echo "make programs     5,000 random programs through the judge, right and with a mistake (COUNT=, SEED=, JOBS=)"
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
 	@echo "make jax-versions test the judge on the oldest and the newest JAX that it supports"
 	@echo "make bench-judge  measure what a check costs"
@@ -91,6 +92,12 @@ bench-judge: $(BIN)/.test
 # The proof of the judge: planted mistakes, and 2,000 healthy checks.
 mutants: $(BIN)/.test
 	$(BIN)/python -m crosscheck.lecture.proof
+
+# Random programs, each with its truth to fifty digits: what the judge makes of them. All cores unless JOBS says how many.
+COUNT ?= 5000
+SEED  ?= 0
+programs: $(BIN)/.test
+	$(BIN)/python -m tests.programs --count $(COUNT) --seed $(SEED) $(if $(JOBS),--jobs $(JOBS))
 
 # The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
 JAX_VERSIONS ?= 0.8.0 0.10.2

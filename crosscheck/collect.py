@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck import draws
 from crosscheck.effects.audit import Audit, audit
 from crosscheck.effects.calls import Point
 from crosscheck.evidence.collected import Elsewhere, Evidence, GradientEvidence, Reference
@@ -144,7 +145,7 @@ def setting_of(operation: Operation, grad_output: Any, seed: int) -> Setting:
 def cotangent(y: Array, given: Any, rng: np.random.Generator) -> Array:
     """The gradient that arrives: given, or random with both signs, no zeros, and never ones."""
     if given is None:
-        return rng.choice([-1.0, 1.0], y.shape) * rng.uniform(0.5, 2.0, y.shape)
+        return draws.cotangent(y.shape, rng)
     v = np.asarray(given)
     if v.shape != y.shape:
         raise ValueError(f"grad_output has shape {v.shape}; the forward's output has shape {y.shape}")

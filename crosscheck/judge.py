@@ -27,15 +27,14 @@ from crosscheck.evidence.estimate import (
     HAND_SINGLE,
     Estimate,
 )
+from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import compare
-from crosscheck.evidence.reason import Diagnosis
+from crosscheck.evidence.reason import Diagnosis, Reasons
 from crosscheck.evidence.result import Result
 from crosscheck.evidence.verdict import Decision, GradientVerdict
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
 from crosscheck.report.text import text
-
-Reasons = dict[str, tuple[Diagnosis, ...]]
 
 
 def judge(
@@ -57,7 +56,9 @@ def judge(
         warnings.simplefilter("ignore", RuntimeWarning)
         evidence = collect(operation, grad_output=grad_output, seed=seed, differences=differences, exact=exact)
         decision = decide(evidence)
-        reasons = explain(operation, evidence, decision, seed) if diagnose and decision.verdict != "agree" else {}
+        reasons = Reasons()
+        if diagnose and decision.verdict != "agree":
+            reasons = explain(operation, evidence, decision, seed)
         return Result(operation.name, operation.dtype, seed, evidence, decision, reasons, text)
 
 
@@ -67,13 +68,16 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
-    further = [k for k, g in evidence.gradients.items() if g.elsewhere and k not in here and k not in there]
-    reasons = {k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)}
-    reasons |= wrong_shapes(evidence, decision)
-    reasons |= at_exact_point(formula, evidence, there, seed)
-    for name in further:
-        reasons |= at_further_point(formula, evidence.gradients[name].elsewhere, seed)
-    return reasons | at_this_point(formula, evidence, verdicts, here, seed)
+    reasons = (
+        Reasons({k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)})
+        | wrong_shapes(evidence, decision)
+        | at_exact_point(formula, evidence, there, seed)
+        | at_this_point(formula, evidence, verdicts, here, seed)
+    )
+    for name, gradient in evidence.gradients.items():
+        if gradient.elsewhere and name not in here and name not in there:
+            reasons |= at_further_point(formula, gradient.elsewhere, seed)
+    return reasons
 
 
 def at_this_point(
@@ -99,10 +103,10 @@ def at_exact_point(formula: Operation, evidence: Evidence, names: list[str], see
     return search(formula.at(exact.inputs), exact.cotangent, hand, truth, bound, seed)
 
 
-def at_further_point(formula: Operation, found: Elsewhere | None, seed: int) -> Reasons:
+def at_further_point(formula: Operation, found: Elsewhere, seed: int) -> Reasons:
     """Of what shows only at a further point, where the truth is known there."""
-    if found is None or found.truth is None or found.allowed is None:
-        return {}
+    if found.truth is None or found.allowed is None:
+        return Reasons()
     name, point = found.name, formula.at(dict(found.inputs))
     hand = {name: found.hand[name]}
     return search(point, found.cotangent, hand, {name: found.truth}, {name: found.allowed}, seed)
@@ -117,10 +121,11 @@ def search(
     seed: int,
 ) -> Reasons:
     if not hand:
-        return {}
+        return Reasons()
     plain = replace(operation, moving_forward=None)
     found = diagnose_all(plain, v, dict(hand), dict(truth), dict(bound), seed=seed)
-    return {k: tuple(diagnoses) for k, diagnoses in found.items()}
+    findings = tuple(Finding(remark.kind, remark.explanation, False) for remark in found.remarks)
+    return Reasons({k: tuple(diagnoses) for k, diagnoses in found.diagnoses.items()}, findings)
 
 
 def wrong_here(gradient: GradientVerdict) -> bool:
@@ -142,4 +147,4 @@ def lost_digits(gradient: GradientVerdict) -> Diagnosis:
 
 def wrong_shapes(evidence: Evidence, decision: Decision) -> Reasons:
     said = tuple(Diagnosis(f.kind, f.explanation, {}) for f in decision.findings if f.kind == "shape")
-    return {k: said for k, g in evidence.gradients.items() if not g.right_shape}
+    return Reasons({k: said for k, g in evidence.gradients.items() if not g.right_shape})

@@ -27,6 +27,7 @@ RULES = {
 # The rooms of the judge, and which of them each may import; `lecture` may import all, and nothing imports it.
 FLOORS = {
     "floats": set(),
+    "draws": set(),
     "evidence": {"floats"},
     "operation": {"floats"},
     "traces": set(),
@@ -34,9 +35,9 @@ FLOORS = {
     "witnesses": {"floats", "evidence", "operation", "traces", "rounding"},
     "exact": {"floats", "evidence", "operation", "traces", "witnesses"},
     "effects": {"evidence", "operation"},
-    "diagnosis": {"floats", "evidence", "operation", "traces", "witnesses"},
+    "diagnosis": {"floats", "draws", "evidence", "operation", "traces", "witnesses"},
     "report": {"evidence"},
-    "collect": {"floats", "evidence", "operation", "witnesses", "exact", "effects"},
+    "collect": {"floats", "draws", "evidence", "operation", "witnesses", "exact", "effects"},
     "judge": {"floats", "evidence", "operation", "collect", "diagnosis", "report"},
     "doors": {"evidence", "operation", "judge"},
     "cli": set(),

@@ -1,23 +1,38 @@
 """Why a gradient is wrong: the known mistake that reproduces it, found by search.
 
-A wrong derivation is usually the right backward pass composed with a simple transformation of its
-result or of what it reads. Each family of such transformations is a file; `search` holds the table
-of families and the one loop over it.
+A wrong derivation is usually the right backward pass with one thing changed: its result rearranged, another array
+read, a path left out. Such a change is a *candidate*, a frozen record that says what is different (`candidates`), in
+terms of named functions and named arrays (`expressions`). One function evaluates it at a *point* (`points`: inputs, a
+cotangent, the user's gradients there and the truth), and `matching` says whether the user's code computes the same: at
+the judged point and at generic ones, within the bounds of the judgement, with at most a factor that has a name
+(`factors`). What nothing reproduces gets no name. `search` holds the table of families and the one loop over it.
 
     results      the right gradient flipped, transposed, shifted; the cotangent summed over the wrong axes
     cotangents   another cotangent: ones, masked, cut, flipped
-    windowed     convolutions and pools: indices, overlaps, winners         one step of the backward pass switched,
-    activations  masks and derivatives                                      or all steps of a kind
-    operands     products; what a layer passes back                         (`steps`, `crosscheck.traces.tape`)
+    windowed     convolutions and pools: indices (`windows`), overlaps, `winners`   one step of the backward switched,
+    activations  masks and derivatives                                              or all steps of a kind (`steps`)
+    operands     products; what a layer passes back
     arguments    another input
     terms        paths left out or weighted; contributions to an entry lost
-    shapes, precision, places      what can be said otherwise
+    scaling, shapes, glance, precision, places      what is said without a candidate
 
-A candidate must reproduce the user's gradient at the judged point and at generic ones (`problem`),
-within the bounds of the judgement; at most it may carry a factor that has a name (`factors`). What
-nothing reproduces gets no name.
+To have another mistake named, find the family that it belongs to:
+
+    a rearrangement of an array         one `Transform` in `transforms`; results, cotangents, operands and arguments
+                                        all try it
+    another derivative of a function    one row of `activations.DERIVATIVES`
+    another entry of a pool's window    one row of `winners.WINNERS`
+    another index in a window           one line of `windows.index_mistakes`
+    another incoming gradient           one row of `cotangents.ROWS`
+    anything else                       a generator `mistakes(problem, name)` that yields `Candidate(kind, text, ...)`,
+                                        and its name in `search.TABLE`, after what should be believed first
+
+and plant it in the test file of the same name (`tests/diagnosis`).
+
+The search is bounded in work, not in seconds (`budget`), draws its points from the ranges of the caller's numbers, and
+never takes the verdict down with it: what fails in here becomes a remark (`search.verdict_stands`).
 """
 
-from crosscheck.diagnosis.search import diagnose, diagnose_all
+from crosscheck.diagnosis.search import Explained, Remark, diagnose_all
 
-__all__ = ["diagnose", "diagnose_all"]
+__all__ = ["Explained", "Remark", "diagnose_all"]

@@ -8,9 +8,13 @@ from itertools import chain
 import jax
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
-from crosscheck.diagnosis.steps import arrays_of_shape, instead, label, live_steps, operand
-from crosscheck.diagnosis.transforms import flips, orders, shifts
+from crosscheck.diagnosis.candidates import Candidate
+from crosscheck.diagnosis.expressions import HERE, Arriving, Call, Expression
+from crosscheck.diagnosis.points import Array, Point, value
+from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.steps import arrays_of_shape, at_step, label, live_steps
+from crosscheck.diagnosis.tolerances import TOLD_ALIKE
+from crosscheck.diagnosis.transforms import flips, shifts, transposes
 from crosscheck.diagnosis.words import plain_names
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.tape import CUSTOM, Step, Tape, pull_back
@@ -45,48 +49,48 @@ def slope(point: Point, k: int, at: Array | None = None) -> Array:
         return np.asarray(run(residuals, ones))
 
 
-def is_mask(derivative: Array) -> bool:
-    """Is the derivative 0 or 1 everywhere, as that of ReLU is?"""
-    return bool(np.isin(derivative, (0.0, 1.0)).all())
+def is_mask(problem: Problem, k: int) -> bool:
+    """Is the derivative of step k 0 or 1 everywhere, as that of ReLU is?"""
+    return all(np.isin(slope(p, k), (0.0, 1.0)).all() for p in (problem.given, *problem.others))
+
+
+def times(tape: Tape, kind: str, text: str, k: int, factor: Expression | None = None) -> Candidate:
+    """Step k passes on what arrives times this, in place of its derivative; None: what arrives."""
+    g = Arriving(k)
+    return at_step(
+        tape, kind, text, k, gives=((tape.steps[k].active[0], Call(np.multiply, (g, factor)) if factor else g),)
+    )
+
+
+# ---------------------------------------------------------------------- masks
+
+CONDITIONS = (("positive", np.greater), ("not positive", np.less_equal), ("not zero", np.not_equal))
+
+
+def mask_where(condition: Callable[[Array, int], Array], a: Array) -> Array:
+    return condition(a, 0).astype(np.float64)
 
 
 def mask_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
     """ReLU and its kin: the mask missing, inverted, from another array, or moved."""
     for tape, k, step in live_steps(problem):
         i = elementwise(tape, step)
-        if i is None or not all(is_mask(slope(p, k)) for p in (problem.given, *problem.others)):
+        if i is None or not is_mask(problem, k):
             continue
-        what = label(tape, k)
-
-        def masked(kind: str, text: str, mask: Callable[[Point], Array | None], k: int = k, i: int = i) -> Candidate:
-            def rule(point: Point, g: Array) -> dict[int, Array] | None:
-                m = mask(point)
-                return None if m is None else {i: g * m}
-
-            return instead(problem, kind, text, k, rule)
-
-        yield masked("missing-mask", f"leaves out the mask of {what}", lambda p, k=k: np.ones(()))
-        yield masked("wrong-mask", f"inverts the mask of {what}", lambda p, k=k: 1 - slope(p, k))
+        what, mask = label(tape, k), Call(slope, (HERE, k))
+        yield times(tape, "missing-mask", f"leaves out the mask of {what}", k)
+        yield times(tape, "wrong-mask", f"inverts the mask of {what}", k, Call(np.subtract, (1, mask)))
         shape = tape.avals[step.reads[i]].shape
-        for text, read in arrays_of_shape(tape, shape, k):
-            for sign, condition in (
-                ("positive", np.greater),
-                ("not positive", np.less_equal),
-                ("not zero", np.not_equal),
-            ):
-                yield masked(
-                    "wrong-mask",
-                    f"masks {what} where {text} is {sign}",
-                    lambda p, read=read, c=condition: c(read(p), 0).astype(np.float64),
-                )
+        for text, array in arrays_of_shape(tape, shape, k):
+            for sign, condition in CONDITIONS:
+                where = Call(mask_where, (condition, array))
+                yield times(tape, "wrong-mask", f"masks {what} where {text} is {sign}", k, where)
         names = plain_names(len(shape))
-        transposed = (t for t in orders(shape, names) if t.kind == "transposed")
-        for t in chain(flips(shape, names), transposed, shifts(shape, names)):
-            yield masked(
-                "wrong-mask",
-                f"uses the mask of {what} {t.text}",
-                lambda p, k=k, t=t: t.apply(slope(p, k)),
-            )
+        for t in chain(flips(shape, names), transposes(shape, names), shifts(shape, names)):
+            yield times(tape, "wrong-mask", f"uses the mask of {what} {t.text}", k, t.of(mask))
+
+
+# ---------------------------------------------------------------------- derivatives
 
 
 def sigmoid(a: Array) -> Array:
@@ -94,97 +98,83 @@ def sigmoid(a: Array) -> Array:
 
 
 # Derivatives that are taken for others: of the operand x and the result y.
-DERIVATIVES: tuple[tuple[str, Callable[[Array, Array], Array]], ...] = (
-    ("its result y", lambda x, y: y),
-    ("1 - y", lambda x, y: 1 - y),
-    ("1 + y", lambda x, y: 1 + y),
-    ("y²", lambda x, y: y * y),
-    ("1 - y²", lambda x, y: 1 - y * y),
-    ("1 + y²", lambda x, y: 1 + y * y),
-    ("y (1 - y)", lambda x, y: y * (1 - y)),
-    ("y (1 + y)", lambda x, y: y * (1 + y)),
-    ("its operand x", lambda x, y: x),
-    ("1 - x", lambda x, y: 1 - x),
-    ("x²", lambda x, y: x * x),
-    ("1 - x²", lambda x, y: 1 - x * x),
-    ("x (1 - x)", lambda x, y: x * (1 - x)),
-    ("1[x > 0]", lambda x, y: (x > 0).astype(np.float64)),
-    ("tanh(x)", lambda x, y: np.tanh(x)),
-    ("1 - tanh²(x)", lambda x, y: 1 - np.tanh(x) ** 2),
-    ("sigmoid(x)", lambda x, y: sigmoid(x)),
-    ("sigmoid(-x)", lambda x, y: sigmoid(-x)),
-    ("sigmoid(y)", lambda x, y: sigmoid(y)),
-    ("1 - sigmoid(x)²", lambda x, y: 1 - sigmoid(x) ** 2),
-    ("sigmoid(x) sigmoid(-x)", lambda x, y: sigmoid(x) * sigmoid(-x)),
-    ("exp(x)", lambda x, y: np.exp(x)),
-    ("1 / x", lambda x, y: 1 / x),
-    ("1 / y", lambda x, y: 1 / y),
-    ("exp(x) / (1 + exp(x))²", lambda x, y: sigmoid(x) * sigmoid(-x)),
-)
-
-
+DERIVATIVES: dict[str, Callable[[Array, Array], Array]] = {
+    "its result y": lambda x, y: y,
+    "1 - y": lambda x, y: 1 - y,
+    "1 + y": lambda x, y: 1 + y,
+    "y²": lambda x, y: y * y,
+    "1 - y²": lambda x, y: 1 - y * y,
+    "1 + y²": lambda x, y: 1 + y * y,
+    "y (1 - y)": lambda x, y: y * (1 - y),
+    "y (1 + y)": lambda x, y: y * (1 + y),
+    "its operand x": lambda x, y: x,
+    "1 - x": lambda x, y: 1 - x,
+    "x²": lambda x, y: x * x,
+    "1 - x²": lambda x, y: 1 - x * x,
+    "x (1 - x)": lambda x, y: x * (1 - x),
+    "1[x > 0]": lambda x, y: (x > 0).astype(np.float64),
+    "tanh(x)": lambda x, y: np.tanh(x),
+    "1 - tanh²(x)": lambda x, y: 1 - np.tanh(x) ** 2,
+    "sigmoid(x)": lambda x, y: sigmoid(x),
+    "sigmoid(-x)": lambda x, y: sigmoid(-x),
+    "sigmoid(y)": lambda x, y: sigmoid(y),
+    "1 - sigmoid(x)²": lambda x, y: 1 - sigmoid(x) ** 2,
+    "sigmoid(x) sigmoid(-x)": lambda x, y: sigmoid(x) * sigmoid(-x),
+    "exp(x)": lambda x, y: np.exp(x),
+    "1 / x": lambda x, y: 1 / x,
+    "1 / y": lambda x, y: 1 / y,
+    "exp(x) / (1 + exp(x))²": lambda x, y: sigmoid(x) * sigmoid(-x),
+}
 # What such a derivative may lack beside the right one.
-FACTORS: tuple[tuple[str, Callable[[Array, Array], Array]], ...] = (
-    ("y", lambda x, y: y),
-    ("1 - y", lambda x, y: 1 - y),
-    ("1 + y", lambda x, y: 1 + y),
-)
+FACTORS: dict[str, Callable[[Array, Array], Array]] = {
+    "y": lambda x, y: y,
+    "1 - y": lambda x, y: 1 - y,
+    "1 + y": lambda x, y: 1 + y,
+}
+
+
+def derivative(text: str, x: Array, y: Array) -> Array:
+    """A row of the table above."""
+    return DERIVATIVES[text](x, y)
 
 
 def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
     """A smooth function's derivative left out, taken twice, at the wrong place, or of another function."""
     for tape, k, step in live_steps(problem):
         i = elementwise(tape, step)
-        if i is None or all(is_mask(slope(p, k)) for p in (problem.given, *problem.others)):
+        if i is None or is_mask(problem, k):
             continue
-        what = label(tape, k)
+        what, right = label(tape, k), Call(slope, (HERE, k))
+        x, y = value(step.reads[i]), value(step.writes[0])
+        wrong, taken = "wrong-derivative", f"takes the derivative of {what}"
+        negated = Call(slope, (HERE, k, Call(np.negative, (x,))))
+        at_result = f"{taken} at its result instead of its operand"
+        yield times(tape, "missing-terms", f"leaves out the derivative of {what}", k)
+        yield times(tape, wrong, f"{taken} twice", k, Call(np.square, (right,)))
+        yield times(tape, wrong, at_result, k, Call(slope, (HERE, k, y)))
+        yield times(tape, wrong, f"{taken} at its operand negated", k, negated)
+        yield times(tape, "sign", f"takes the absolute value of the derivative of {what}", k, Call(np.abs, (right,)))
+        divides = f"divides by the derivative of {what} instead of multiplying by it"
+        yield times(tape, wrong, divides, k, Call(np.divide, (1, right)))
+        yield from other_derivatives(problem, tape, k, step.reads[i])
 
-        def with_slope(kind: str, text: str, other: Callable[[Point], Array], k: int = k, i: int = i) -> Candidate:
-            def rule(point: Point, g: Array) -> dict[int, Array]:
-                return {i: g * other(point)}
 
-            return instead(problem, kind, text, k, rule)
+def other_derivatives(problem: Problem, tape: Tape, k: int, operand: int) -> Iterator[Candidate]:
+    """The rows of the table; the sentence says what is lacking where one factor makes a row the right derivative."""
+    what, result = label(tape, k), tape.steps[k].writes[0]
+    x, y, right = problem.given.value(operand), problem.given.value(result), slope(problem.given, k)
+    for text, function in DERIVATIVES.items():
+        taken = function(x, y)
+        if taken.size > 1 and np.ptp(taken) == 0:
+            continue  # 1[x > 0] where x has one sign is no derivative but a path cut or kept
+        lacking = [word for word, f in FACTORS.items() if alike(taken * f(x, y), right)]
+        row = Call(derivative, (text, value(operand), value(result)))
+        if lacking:
+            sentence = f"leaves out the factor {lacking[0]} of the derivative of {what}, y its result"
+            yield times(tape, "missing-terms", sentence, k, row)
+        else:
+            yield times(tape, "wrong-derivative", f"takes the derivative of {what} to be {text}", k, row)
 
-        def ends(p: Point, k: int = k, i: int = i) -> tuple[Array, Array]:
-            assert p.tape is not None
-            return operand(p, (k, i)), np.asarray(p.values[p.tape.steps[k].writes[0]])
 
-        yield with_slope("missing-terms", f"leaves out the derivative of {what}", lambda p: np.ones(()))
-        yield with_slope(
-            "wrong-derivative",
-            f"takes the derivative of {what} twice",
-            lambda p, k=k: slope(p, k) ** 2,
-        )
-        yield with_slope(
-            "wrong-derivative",
-            f"takes the derivative of {what} at its result instead of its operand",
-            lambda p, k=k, ends=ends: slope(p, k, ends(p)[1]),
-        )
-        yield with_slope(
-            "wrong-derivative",
-            f"takes the derivative of {what} at its operand negated",
-            lambda p, k=k, ends=ends: slope(p, k, -ends(p)[0]),
-        )
-        yield with_slope(
-            "sign",
-            f"takes the absolute value of the derivative of {what}",
-            lambda p, k=k: np.abs(slope(p, k)),
-        )
-        yield with_slope(
-            "wrong-derivative",
-            f"divides by the derivative of {what} instead of multiplying by it",
-            lambda p, k=k: 1 / slope(p, k),
-        )
-        for text, function in DERIVATIVES:
-            x, y = ends(problem.given)
-            taken, right = function(x, y), slope(problem.given, k)
-            if taken.size > 1 and np.ptp(taken) == 0:
-                continue  # 1[x > 0] where x has one sign is no derivative but a path cut or kept
-            lacking = [word for word, f in FACTORS if np.allclose(taken * f(x, y), right, rtol=1e-9, atol=1e-300)]
-            yield with_slope(
-                "missing-terms" if lacking else "wrong-derivative",
-                f"leaves out the factor {lacking[0]} of the derivative of {what}, y its result"
-                if lacking
-                else f"takes the derivative of {what} to be {text}",
-                lambda p, f=function, ends=ends: f(*ends(p)),
-            )
+def alike(a: Array, b: Array) -> bool:
+    return np.allclose(a, b, rtol=TOLD_ALIKE, atol=np.finfo(np.float64).tiny)

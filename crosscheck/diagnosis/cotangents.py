@@ -7,38 +7,45 @@ from itertools import chain
 
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
+from crosscheck.diagnosis.candidates import Candidate
+from crosscheck.diagnosis.expressions import Call
+from crosscheck.diagnosis.points import COTANGENT, OUTPUT, Array
+from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.transforms import cuts, flips, orders, shifts, spreads
 
 UPSTREAM = "ignores-upstream"
 
 
+def averaged(v: Array) -> Array:
+    return np.full_like(v, v.mean())
+
+
+def kept_where(condition: Callable[[Array, int], Array], a: Array, v: Array) -> Array:
+    return v * condition(a, 0)
+
+
+ROWS = (
+    (UPSTREAM, "replaced by ones", Call(np.ones_like, (COTANGENT,))),
+    ("summed", "replaced by its mean", Call(averaged, (COTANGENT,))),
+    (UPSTREAM, "replaced by its absolute value", Call(np.abs, (COTANGENT,))),
+    (UPSTREAM, "replaced by its signs", Call(np.sign, (COTANGENT,))),
+    (UPSTREAM, "squared", Call(np.square, (COTANGENT,))),
+    ("wrong-mask", "where it is positive", Call(kept_where, (np.greater, COTANGENT, COTANGENT))),
+    ("wrong-mask", "where it is negative", Call(kept_where, (np.less, COTANGENT, COTANGENT))),
+    ("wrong-mask", "where the output is positive", Call(kept_where, (np.greater, OUTPUT, COTANGENT))),
+    ("wrong-mask", "where the output is not positive", Call(kept_where, (np.less_equal, OUTPUT, COTANGENT))),
+    (UPSTREAM, "replaced by the output", OUTPUT),
+)
+
+
 def other_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
     """The true gradient for ones, |v|, v², v masked, cut, flipped, permuted or shifted."""
-
-    def candidate(kind: str, text: str, change: Callable[[Point], Array]) -> Candidate:
-        key = ("cotangent", text)
-        return Candidate(
-            kind,
-            f"is the true one for the incoming gradient {text}",
-            lambda point, k: point.once(key, lambda: point.with_cotangent(change(point))).get(k),
-            key,
-        )
-
     if problem.tape is None and name not in problem.given.jacobians:
         return
-    yield candidate(UPSTREAM, "replaced by ones", lambda p: np.ones_like(p.v))
-    if problem.given.v.ndim:
-        yield candidate("summed", "replaced by its mean", lambda p: np.full_like(p.v, p.v.mean()))
-    yield candidate(UPSTREAM, "replaced by its absolute value", lambda p: np.abs(p.v))
-    yield candidate(UPSTREAM, "replaced by its signs", lambda p: np.sign(p.v))
-    yield candidate(UPSTREAM, "squared", lambda p: p.v * p.v)
-    yield candidate("wrong-mask", "where it is positive", lambda p: p.v * (p.v > 0))
-    yield candidate("wrong-mask", "where it is negative", lambda p: p.v * (p.v < 0))
-    yield candidate("wrong-mask", "where the output is positive", lambda p: p.v * (p.y > 0))
-    yield candidate("wrong-mask", "where the output is not positive", lambda p: p.v * (p.y <= 0))
-    yield candidate(UPSTREAM, "replaced by the output", lambda p: p.y)
+    is_ = "is the true one for the incoming gradient"
+    for kind, text, cotangent in ROWS:
+        if kind != "summed" or problem.given.v.ndim:  # a scalar is its own mean
+            yield Candidate(kind, f"{is_} {text}", cotangent=cotangent)
     shape, axes = problem.given.v.shape, problem.output_axes
-    rows = (f(shape, axes) for f in (cuts, flips, orders, shifts, spreads))
-    for transform in chain.from_iterable(rows):
-        yield candidate(transform.kind, transform.text, lambda p, t=transform: t.apply(p.v))
+    for t in chain.from_iterable(f(shape, axes) for f in (cuts, flips, orders, shifts, spreads)):
+        yield Candidate(t.kind, f"{is_} {t.text}", cotangent=t.of(COTANGENT))

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
-# A fitted factor carries rounding errors; two different products of sizes differ by far more than
-# this.
-SAME = 1e-11
+from crosscheck.diagnosis.tolerances import SAME_FACTOR
 
 
 class Size(NamedTuple):
@@ -57,7 +55,7 @@ def products(sizes: Sequence[Size], most: int) -> list[Product]:
     return found
 
 
-def readings(factor: float, sizes: Sequence[Size], most: float = 3.0, same: float = SAME) -> list[Reading]:
+def readings(factor: float, sizes: Sequence[Size], most: float = 3.0, same: float = SAME_FACTOR) -> list[Reading]:
     """Every reading of `factor` as a product of sizes over another, cheapest first; [] if there is none."""
     tops: dict[int, list[Product]] = {}
     for p in products(sizes, 3):
@@ -91,7 +89,7 @@ def number(value: float) -> str:
     return f"{value:.12g}"
 
 
-def in_words(factor: float, name: str | None, same: float = SAME) -> str:
+def in_words(factor: float, name: str | None, same: float = SAME_FACTOR) -> str:
     """ "9 times too large (kernel rows · kernel columns)"."""
     size = abs(factor)
     sign = "of the wrong sign and " if factor < 0 else ""

@@ -2,96 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Candidate, Problem
-from crosscheck.diagnosis.steps import (
-    Part,
-    arrays_of_shape,
-    for_all,
-    instead,
-    label,
-    live_steps,
-    of_parts,
-    operand,
-    reading,
-    value_name,
-)
-from crosscheck.diagnosis.transforms import cuts, flips, orders
+from crosscheck.diagnosis.candidates import Candidate
+from crosscheck.diagnosis.expressions import Arriving, Call
+from crosscheck.diagnosis.points import value
+from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.steps import arrays_of_shape, at_step, label, live_steps, value_name
+from crosscheck.diagnosis.transforms import cuts, flips, orders, transposes
 from crosscheck.diagnosis.words import plain_names
-from crosscheck.traces.tape import Step
+from crosscheck.traces.tape import Step, Tape
 
 BILINEAR = frozenset(["mul", "div", "dot_general", "conv_general_dilated"])
+# Of these the ones whose operands have axes that may be taken in another order.
+CONTRACTIONS = frozenset(["dot_general", "conv_general_dilated"])
 # Steps that are layers: what they pass on to the layer before may be rearranged.
-LAYERS = frozenset(
-    ["dot_general", "conv_general_dilated", "reduce_window_max", "reduce_window_min", "reduce_window_sum", "reshape"]
-)
+LAYERS = CONTRACTIONS | {"reduce_window_max", "reduce_window_min", "reduce_window_sum", "reshape"}
 
 
-def operand_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
-    """A product whose backward reads an operand flipped, transposed, left out, or another array altogether."""
+def needed_operands(problem: Problem) -> Iterator[tuple[Tape, int, int, int]]:
+    """(tape, step, operand, its place) of every array that the backward of a product reads."""
     for tape, k, step in live_steps(problem):
-        if step.name not in BILINEAR:
-            continue
-        what = label(tape, k)
-        for i in range(2):
-            place = step.reads[i]
-            shape = tape.avals[place].shape
-            if not shape or not is_needed(step, i):
-                continue
-            who, edge = value_name(tape, place), (k, i)
-            words = problem.axes.get(who, ())
-            if len(words) != len(shape):  # the input's name, but reshaped on its way here
-                words = plain_names(len(shape))
-            if step.name in ("dot_general", "conv_general_dilated"):
-                transposed = (t for t in orders(shape, words) if t.kind == "transposed")
-                for t in chain(transposed, flips(shape, words)):
-                    yield reading(
-                        problem,
-                        t.kind,
-                        f"is that of {what} with {who} {t.text}",
-                        edge,
-                        lambda p, e=edge, t=t: t.apply(operand(p, e)),
-                    )
-            else:
-                yield reading(
-                    problem,
-                    "missing-terms",
-                    f"leaves out {who} in the backward of {what}",
-                    edge,
-                    lambda p, e=edge: np.ones_like(operand(p, e)),
-                )
-
-
-def wrong_operands(problem: Problem, name: str) -> Iterator[Candidate]:
-    """A product whose backward reads another array of the same shape."""
-    for tape, k, step in live_steps(problem):
-        if step.name not in BILINEAR:
-            continue
-        what = label(tape, k)
-        for i in range(2):
-            place = step.reads[i]
-            shape = tape.avals[place].shape
-            if not shape or not is_needed(step, i):
-                continue
-            for text, read in arrays_of_shape(tape, shape, k):
-                who = value_name(tape, place)
-                if text != who:
-                    yield reading(
-                        problem,
-                        "wrong-operand",
-                        f"reads {text} where {what} needs {who}",
-                        (k, i),
-                        lambda p, read=read: read(p),
-                    )
+        if step.name in BILINEAR:
+            for i in range(2):
+                if tape.avals[step.reads[i]].shape and is_needed(step, i):
+                    yield tape, k, i, step.reads[i]
 
 
 def is_needed(step: Step, i: int) -> bool:
     """Does the gradient of the other operand need operand i?"""
     return (1 - i) in step.active or step.name == "div"
+
+
+def operand_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
+    """A product whose backward reads an operand flipped or transposed, or leaves it out."""
+    for tape, k, i, place in needed_operands(problem):
+        what, who, shape = label(tape, k), value_name(tape, place), tape.avals[place].shape
+        words = problem.axes.get(who, ())
+        if len(words) != len(shape):  # the input's name, but reshaped on its way here
+            words = plain_names(len(shape))
+        if tape.steps[k].name in CONTRACTIONS:
+            for t in chain(transposes(shape, words), flips(shape, words)):
+                text = f"is that of {what} with {who} {t.text}"
+                yield at_step(tape, t.kind, text, k, reads=((i, t.of(value(place))),))
+        else:
+            text = f"leaves out {who} in the backward of {what}"
+            yield at_step(tape, "missing-terms", text, k, reads=((i, Call(np.ones_like, (value(place),))),))
+
+
+def wrong_operands(problem: Problem, name: str) -> Iterator[Candidate]:
+    """A product whose backward reads another array of the same shape."""
+    for tape, k, i, place in needed_operands(problem):
+        who = value_name(tape, place)
+        for other, array in arrays_of_shape(tape, tape.avals[place].shape, k):
+            if other != who:
+                text = f"reads {other} where {label(tape, k)} needs {who}"
+                yield at_step(tape, "wrong-operand", text, k, reads=((i, array),))
 
 
 def order_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
@@ -105,13 +74,8 @@ def order_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         if len(x) < 2 or len(x) <= len(y):
             continue
         for t in orders(x, plain_names(len(x))):
-            yield instead(
-                problem,
-                "permuted",
-                f"is that of {label(tape, k)} {t.text}",
-                k,
-                lambda p, g, t=t, x=x: {0: t.apply(g.reshape(x))},
-            )
+            gives = ((0, t.of(Call(np.reshape, (Arriving(k), x)))),)
+            yield at_step(tape, "permuted", f"is that of {label(tape, k)} {t.text}", k, gives=gives)
 
 
 def passed_on(problem: Problem, name: str) -> Iterator[Candidate]:
@@ -119,27 +83,19 @@ def passed_on(problem: Problem, name: str) -> Iterator[Candidate]:
     tape = problem.tape
     if tape is None or len(tape.steps) < 2:
         return
-    maker = {place: j for j, step in enumerate(tape.steps) for place in step.writes}
+    # What arrives at a step is known by the step: only for those that write one array.
+    maker = {step.writes[0]: j for j, step in enumerate(tape.steps) if len(step.writes) == 1}
     readers = [tape.steps[k].reads[i] for k, i in tape.edges]
     for _, k, step in live_steps(problem):
         for i in step.active:
             place = step.reads[i]
             if step.name not in LAYERS or place not in maker or readers.count(place) > 1:
                 continue
-            what, j = label(tape, k), maker[place]
+            what, passed = label(tape, k), Arriving(maker[place])
+            text = f"is wrong by the sign of what {what} passes back"
+            yield at_step(tape, "sign", text, k, gives=((i, Call(np.negative, (passed,))),))
             shape = tape.avals[place].shape
             words = plain_names(len(shape))
-
-            def part(text: str, change: Callable[[Array], Array], k: int = k, i: int = i, j: int = j) -> Part:
-                return Part(
-                    k,
-                    for_all(problem, k, text),
-                    lambda point, arriving: {i: change(np.asarray(arriving[j]))},
-                )
-
-            text = f"is wrong by the sign of what {what} passes back"
-            yield of_parts("sign", text, [part(text, np.negative)])
-            transposed = (t for t in orders(shape, words) if t.kind == "transposed")
-            for t in chain(flips(shape, words), transposed, cuts(shape, words)):
+            for t in chain(flips(shape, words), transposes(shape, words), cuts(shape, words)):
                 text = f"is that of a pass in which what {what} passes back is {t.text}"
-                yield of_parts(t.kind, text, [part(text, t.apply)])
+                yield at_step(tape, t.kind, text, k, gives=((i, t.of(passed)),))

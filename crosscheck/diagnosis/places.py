@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from crosscheck.diagnosis.factors import in_words
-from crosscheck.diagnosis.problem import Array, Point, Problem
+from crosscheck.diagnosis.points import Array, Point
+from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.tolerances import TOLD_ALIKE
 from crosscheck.diagnosis.words import SINGULAR, listed
 from crosscheck.evidence.reason import Diagnosis
 
@@ -26,7 +28,7 @@ def places(problem: Problem, name: str) -> Diagnosis | None:
     """The place of the wrong entries at the point that was judged; None if they are everywhere or scattered."""
     point = problem.judged
     wrong, truth = point.wrong[name], point.truth[name]
-    off = np.abs(wrong - truth) > point.bound[name]
+    off = point.off(name)
     if off.all() or not off.any():
         return None
     words, here = problem.axes[name], what_is_there(wrong, truth, off)
@@ -78,7 +80,7 @@ def what_is_there(wrong: Array, truth: Array, off: Array) -> str:
     if off.sum() > 1 and good.all():
         ratio = bad / good
         middle = float(np.median(ratio))
-        if np.ptp(ratio) <= 1e-9 * np.abs(ratio).max():
+        if np.ptp(ratio) <= TOLD_ALIKE * np.abs(ratio).max():
             return f": {in_words(middle, None)} there"
     return ""
 

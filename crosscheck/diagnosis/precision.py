@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Problem
+from crosscheck.diagnosis.points import Array
+from crosscheck.diagnosis.problem import Problem
 from crosscheck.evidence.reason import Diagnosis
-from crosscheck.floats import SINGLE, UNIT
+from crosscheck.floats import DOUBLE, SINGLE, UNIT
 
 # float64's unit roundoff over float32's: what a bound for one is worth for the other.
-COARSER = 2.0**29
+COARSER = UNIT[SINGLE] / UNIT[DOUBLE]
+# The unit roundoff of formats with fewer digits, which NumPy knows or not.
+HALF_UNIT, BRAIN_UNIT = 2.0**-11, 2.0**-8
+# An error of a few roundings of the largest entry, and one of the many that a sum of a few thousand terms makes.
+FEW, MANY = 8, 64
+# Rounding errs everywhere: at more than this share of the entries, or it is something else.
+SPREAD = 0.3
+# A balance of signs further off than this many standard deviations has a probability below 10^-3.
+DEVIATIONS = 3.3
 
 
 def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
@@ -35,15 +44,15 @@ def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
 
     with np.errstate(over="ignore"):
         for format_name, unit, stored in (
-            ("float16", 2.0**-11, wrong.astype(np.float16).astype(np.float64)),
-            ("bfloat16", 2.0**-8, brain(wrong)),
+            ("bfloat16", BRAIN_UNIT, brain(wrong)),  # float16 holds these numbers, too
+            ("float16", HALF_UNIT, wrong.astype(np.float16).astype(np.float64)),
         ):
-            if np.array_equal(stored, wrong) and wrong.size > 3 and error.max() <= 8 * unit * top:
+            if np.array_equal(stored, wrong) and wrong.size > 3 and error.max() <= FEW * unit * top:
                 return found(format_name)
     # Half of what the float32 bound allows is hardly ever used up; a real mistake of this size is
     # not spread so evenly.
     allowed = np.maximum(COARSER * bound, 4 * UNIT[SINGLE] * np.abs(truth))
-    spread_out = (error > bound).mean() > 0.3 and typical < 8 * UNIT[SINGLE]
+    spread_out = (error > bound).mean() > SPREAD and typical < FEW * UNIT[SINGLE]
     small = error.max() < 64 * UNIT[SINGLE] * top and typical > 0
     errors = [np.ravel(p.wrong[name] - p.truth[name]) for p in (point, *problem.others) if p.is_wrong(name)]
     if (error <= allowed).all() and spread_out and small and both_signs(np.concatenate(errors)):
@@ -52,9 +61,9 @@ def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
 
 
 def both_signs(errors: Array) -> bool:
-    """Rounding errs to both sides: an imbalance of three standard deviations is something else."""
+    """Rounding errs to both sides: an imbalance that chance hardly makes is something else."""
     up, down = int((errors > 0).sum()), int((errors < 0).sum())
-    return abs(up - down) <= 3.3 * np.sqrt(up + down)
+    return abs(up - down) <= DEVIATIONS * np.sqrt(up + down)
 
 
 def brain(a: Array) -> Array:

@@ -5,12 +5,16 @@ tell two sizes apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
+from crosscheck import draws
 from crosscheck.diagnosis.factors import Reading
-from crosscheck.diagnosis.problem import Array, Arrays, Problem, sizes_of
+from crosscheck.diagnosis.points import Array, Arrays
+from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.sizes import sizes_of
+from crosscheck.diagnosis.tolerances import RATIO, RATIO_STEP, TELLING
+from crosscheck.diagnosis.words import AREAS, area
 from crosscheck.operation import Operation
 
 # Axes that must change together, whatever array they are in.
@@ -52,7 +56,7 @@ def fits(operation: Operation, inputs: Arrays) -> Array | None:
     return y if y.size and np.isfinite(y).all() else None
 
 
-def agreeing(problem: Problem, name: str, factor: float, found: list[Reading]) -> list[Reading]:
+def agreeing(problem: Problem, name: str, found: list[Reading]) -> list[Reading]:
     """The readings of a factor that also hold at other sizes.
 
     The truth there is one directional difference of the forward, which needs no compilation; a
@@ -77,7 +81,7 @@ def agreeing(problem: Problem, name: str, factor: float, found: list[Reading]) -
             y = None if inputs is None else fits(operation, inputs)
             if inputs is None or y is None or y.ndim != given.v.ndim:
                 continue
-            measured = ratio(replace(operation, inputs=inputs), name, y.shape, problem.rng)
+            measured = ratio(operation.at(inputs), name, y.shape, problem.rng)
             if measured is None:
                 continue
             sizes = {
@@ -90,7 +94,7 @@ def agreeing(problem: Problem, name: str, factor: float, found: list[Reading]) -
                     problem.windows(),
                 )
             }
-            left = [r for r in left if abs(r.value(sizes) - measured) <= 1e-4 * abs(measured)]
+            left = [r for r in left if abs(r.value(sizes) - measured) <= RATIO * abs(measured)]
             break
     return left
 
@@ -100,31 +104,31 @@ def concerned(group: tuple[str, ...]) -> set[str]:
     names = set(group)
     if names & {"rows", "columns", "kernel rows", "kernel columns"}:
         axis = "rows" if names & {"rows", "kernel rows"} else "columns"
-        names |= {f"output {axis}", f"kernel {axis}", "output rows · output columns"}
-        names |= {"rows · columns", "kernel rows · kernel columns"}
+        names |= {f"output {axis}", f"kernel {axis}"}
+        names |= {area(rows, columns) for rows, columns in AREAS if rows != "window rows"}  # a pool's own size
     names |= {"entries of the output", "entries of x"}
     return names
 
 
 def ratio(operation: Operation, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> float | None:
     """⟨hand-derived gradient, d⟩ over the forward's difference along d, for the first of a few d that decides."""
-    v = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 2.0, shape)
+    v = draws.cotangent(shape, rng)
     x = operation.inputs[name]
+    step = RATIO_STEP * (float(np.abs(x).max(initial=0.0)) or 1.0)
     try:
         gradient = operation.gradients(v)[name]
-    except Exception:
+        if gradient.shape != x.shape:
+            return None
+        for _ in range(3):
+            d = rng.normal(size=x.shape)
+            change = operation.output({name: x + step * d}) - operation.output({name: x - step * d})
+            true = float(np.sum(v * change)) / (2 * step)
+            hand = float(np.sum(gradient * d))
+            typical = float(np.sqrt(np.sum(gradient**2)))
+            if abs(true) > 0 and abs(hand) > TELLING * typical:
+                return hand / true
+    except Exception:  # whatever the user's code says to numbers and sizes that the user did not choose
         return None
-    if gradient.shape != x.shape:
-        return None
-    step = 2.0**-18 * (float(np.abs(x).max(initial=0.0)) or 1.0)
-    for _ in range(3):
-        d = rng.normal(size=x.shape)
-        change = operation.output({name: x + step * d}) - operation.output({name: x - step * d})
-        true = float(np.sum(v * change)) / (2 * step)
-        hand = float(np.sum(gradient * d))
-        typical = float(np.sqrt(np.sum(gradient**2)))
-        if abs(true) > 0 and abs(hand) > 0.1 * typical:
-            return hand / true
     return None
 
 

@@ -7,36 +7,29 @@ from itertools import chain, combinations
 
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
-from crosscheck.diagnosis.transforms import cuts, flips, orders, shifts, spreads
+from crosscheck.diagnosis.candidates import Candidate
+from crosscheck.diagnosis.expressions import Call
+from crosscheck.diagnosis.points import COTANGENT, true
+from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.transforms import Transform, cuts, flips, orders, shifts, spreads
 from crosscheck.diagnosis.words import along
+
+UNSIGNED = Transform("sign", "is the absolute value of the true one", np.abs)
 
 
 def rearranged(problem: Problem, name: str) -> Iterator[Candidate]:
     """The true gradient flipped, transposed, permuted, shifted, spread, or without its border."""
     shape, axes = problem.given.truth[name].shape, problem.axes[name]
-    rows = (f(shape, axes) for f in (flips, orders, shifts, spreads, cuts))
-    for transform in chain.from_iterable(rows):
-        yield Candidate(
-            transform.kind,
-            f"is the true one {transform.text}",
-            lambda point, k, t=transform: t.apply(point.truth[k]),
-        )
-    yield Candidate("sign", "is the absolute value of the true one", lambda point, k: np.abs(point.truth[k]))
+    for t in chain.from_iterable(f(shape, axes) for f in (flips, orders, shifts, spreads, cuts)):
+        yield Candidate(t.kind, f"is the true one {t.text}", result=t.of(true(name)))
+    yield Candidate(UNSIGNED.kind, UNSIGNED.text, result=UNSIGNED.of(true(name)))
 
 
 def summed_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
     """The cotangent summed over some of its axes, where that has the gradient's shape."""
     shape, v = problem.given.truth[name].shape, problem.given.v
-    for r in range(v.ndim + 1):
+    for r in range(1, v.ndim + 1):
         for axes in combinations(range(v.ndim), r):
-            if np.sum(v, axis=axes).shape != shape:
-                continue
-            over = along(problem.output_axes, axes)
-
-            def summed(point: Point, k: str, s: tuple[int, ...] = axes) -> Array | None:
-                return np.sum(point.v, axis=s)
-
-            text = f"is the incoming gradient summed over its {over}" if axes else "is the incoming gradient itself"
-            if axes:
-                yield Candidate("summed", text, summed)
+            if np.sum(v, axis=axes).shape == shape:
+                text = f"is the incoming gradient summed over its {along(problem.output_axes, axes)}"
+                yield Candidate("summed", text, result=Call(np.sum, (COTANGENT, axes)))

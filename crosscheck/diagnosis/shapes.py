@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array
+from crosscheck.diagnosis.points import Array
 from crosscheck.diagnosis.transforms import MOST_AXES
 from crosscheck.diagnosis.words import along, plain_names
 from crosscheck.evidence.reason import Diagnosis
@@ -21,7 +21,9 @@ def wrong_shape(name: str, wrong: Array, truth: Array, tolerance: float) -> Diag
         for hint, array in repairs(wrong, truth):
             if (
                 array.shape == truth.shape
-                and (np.abs(array - truth) <= tolerance * max(np.abs(truth).max(initial=0.0), 1e-300)).all()
+                and (
+                    np.abs(array - truth) <= tolerance * max(np.abs(truth).max(initial=0.0), np.finfo(np.float64).tiny)
+                ).all()
             ):
                 return Diagnosis("shape", f"{text}: {hint}", {**evidence, "repair": hint})
     return Diagnosis("shape", text, evidence)

@@ -18,8 +18,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from crosscheck.diagnosis.problem import Array, Candidate, Point, Problem
+from crosscheck.diagnosis.candidates import Candidate
+from crosscheck.diagnosis.expressions import HERE, Call
+from crosscheck.diagnosis.points import Array, Point
+from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.steps import label, value_name
+from crosscheck.diagnosis.tolerances import LEAST, TERMS
 from crosscheck.diagnosis.words import listed, operand_name
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.tape import Edge, Tape
@@ -28,6 +32,8 @@ from crosscheck.traces.tape import Edge, Tape
 MOST_EDGES = 40
 # How many wrong entries have their terms (1) written out.
 ENTRIES = 6
+# A Jacobian's diagonal is written out up to this many entries: each costs a pass.
+MOST_DIAGONAL = 512
 
 
 def edge_name(tape: Tape, edge: Edge) -> str:
@@ -42,29 +48,14 @@ def edge_name(tape: Tape, edge: Edge) -> str:
     return f"{operand_name(step.name, edge[1])} of {what}"
 
 
-def scaled(problem: Problem, kind: str, text: str, edges: dict[Edge, float]) -> Candidate:
-    key = ("scaled", *edges.items())
-    return Candidate(
-        kind,
-        text,
-        lambda point, k: point.once(key, lambda: point.switched(scales=edges).gradients)[k],
-        key,
-    )
-
-
 def cut_paths(problem: Problem, name: str) -> Iterator[Candidate]:
     """Paths left out: through one edge."""
     tape = problem.tape
     if tape is None:
         return
-    edges = tape.junctions()
-    for edge in edges:
-        yield scaled(
-            problem,
-            "missing-terms",
-            f"leaves out the path through {edge_name(tape, edge)}",
-            {edge: 0.0},
-        )
+    for edge in tape.junctions():
+        text = f"leaves out the path through {edge_name(tape, edge)}"
+        yield Candidate("missing-terms", text, scales=((edge, 0.0),))
 
 
 def cut_together(problem: Problem, name: str) -> Iterator[Candidate]:
@@ -76,11 +67,11 @@ def cut_together(problem: Problem, name: str) -> Iterator[Candidate]:
     sums = [e for e in tape.edges if tape.steps[e[0]].name in ("reduce_sum", "reduce_max")]
     if len(sums) > 1:
         text = "treats every sum and mean as a constant"
-        yield scaled(problem, "missing-terms", text, dict.fromkeys(sums, 0.0))
+        yield Candidate("missing-terms", text, scales=tuple((e, 0.0) for e in sums))
     if len(edges) <= MOST_EDGES:
         for a, b in combinations(edges, 2):
             text = f"leaves out the paths through {edge_name(tape, a)} and {edge_name(tape, b)}"
-            yield scaled(problem, "missing-terms", text, {a: 0.0, b: 0.0})
+            yield Candidate("missing-terms", text, scales=((a, 0.0), (b, 0.0)))
 
 
 def weighted_paths(problem: Problem, name: str) -> Iterator[Candidate]:
@@ -89,14 +80,13 @@ def weighted_paths(problem: Problem, name: str) -> Iterator[Candidate]:
     if tape is None:
         return
     for edge in tape.junctions():
-        where = edge_name(tape, edge)
-        yield scaled(problem, "sign", f"has the wrong sign on the path through {where}", {edge: -1.0})
-        yield scaled(problem, "scaled", f"counts the path through {where} twice", {edge: 2.0})
-        yield scaled(problem, "scaled", f"counts the path through {where} half", {edge: 0.5})
+        path = f"the path through {edge_name(tape, edge)}"
+        yield Candidate("sign", f"has the wrong sign on {path}", scales=((edge, -1.0),))
+        yield Candidate("scaled", f"counts {path} twice", scales=((edge, 2.0),))
+        yield Candidate("scaled", f"counts {path} half", scales=((edge, 0.5),))
 
 
-# ---------------------------------------------------------------------- the contributions to an
-# entry
+# ---------------------------------------------------------------------- the contributions to an entry
 
 
 def columns(point: Point, name: str, entries: Array) -> list[Array]:
@@ -124,7 +114,7 @@ def columns(point: Point, name: str, entries: Array) -> list[Array]:
     return found
 
 
-def kept_terms(column: Array, shape: tuple[int, ...]) -> Iterator[tuple[tuple[Any, ...], float]]:
+def kept_terms(column: Array) -> Iterator[tuple[tuple[Any, ...], float]]:
     """Names of the ways to keep some of the terms of (1), and what they leave."""
     nonzero = np.argwhere(column != 0)
     terms = column[column != 0]
@@ -158,42 +148,36 @@ def differentiable(problem: Problem, name: str) -> bool:
 
 
 def contributions(problem: Problem, name: str) -> Iterator[Candidate]:
-    """What is kept of (1) at some wrong entries; the Jacobian's diagonal alone."""
-    if not differentiable(problem, name):
-        return
+    """What is kept of (1): the Jacobian's diagonal alone."""
     shape = problem.given.truth[name].shape
-    if shape == problem.given.v.shape:
-
-        def diagonal(point: Point, k: str) -> Array | None:
-            if k != name:
-                return None
-            return point.once(("diagonal", k), lambda: diagonal_of(point, k))
-
-        if np.prod(shape) <= 512:
-            yield Candidate("missing-terms", "keeps only the diagonal of the Jacobian", diagonal)
+    if shape == problem.given.v.shape and np.prod(shape) <= MOST_DIAGONAL and differentiable(problem, name):
+        text = "keeps only the diagonal of the Jacobian"
+        yield Candidate("missing-terms", text, result=Call(diagonal, (HERE, name)), effort=int(np.prod(shape)))
 
 
-def diagonal_of(point: Point, name: str) -> Array:
-    entries = np.argwhere(np.ones(point.inputs[name].shape, bool))
+def diagonal(point: Point, name: str) -> Array:
+    """∂y_i/∂x_i · v_i."""
+    shape = point.inputs[name].shape
+    entries = np.argwhere(np.ones(shape, bool))
     found = columns(point, name, entries)
-    return np.array([c[tuple(e)] for c, e in zip(found, entries, strict=True)]).reshape(point.inputs[name].shape)
+    return np.array([c[tuple(e)] for c, e in zip(found, entries, strict=True)]).reshape(shape)
 
 
 def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str, Any]] | None:
     """Which single group of contributions every wrong entry kept, at every point: (kind, text, evidence)."""
     if not differentiable(problem, name):
         return None
-    survivors: set[tuple[Any, ...]] | None = None
+    survivors: list[tuple[Any, ...]] | None = None  # in the order of `kept_terms`: a set has none
     for point in problem.points(name):
-        wrong, truth = point.wrong[name], point.truth[name]
-        entries = np.argwhere(np.abs(wrong - truth) > point.bound[name])
+        wrong = point.wrong[name]
+        entries = np.argwhere(point.off(name))
         if not len(entries):
             return None
         entries = problem.rng.permutation(entries)[:ENTRIES]
         for entry, column in zip(entries, columns(point, name, entries), strict=True):
-            slack = 8 * max(point.relative_bound(name), 2.0**-46) * np.abs(column).sum()
-            fits = {way for way, value in kept_terms(column, truth.shape) if abs(value - wrong[tuple(entry)]) <= slack}
-            survivors = fits if survivors is None else survivors & fits
+            slack = TERMS * max(point.relative_bound(name), LEAST) * np.abs(column).sum()
+            fits = [way for way, value in kept_terms(column) if abs(value - wrong[tuple(entry)]) <= slack]
+            survivors = fits if survivors is None else [way for way in survivors if way in fits]
             if not survivors:
                 return None
     if not survivors:

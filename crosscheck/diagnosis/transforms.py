@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, permutations, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from crosscheck.diagnosis.expressions import Call
 from crosscheck.diagnosis.words import SINGULAR, along
 
 Array = np.ndarray
@@ -17,11 +18,16 @@ MOST_AXES = 5
 
 
 class Transform(NamedTuple):
-    """A rearrangement; `text` continues "x is ..." or "with x ..."."""
+    """A rearrangement, `function(array, *arguments)`; `text` continues "x is ..." or "with x ..."."""
 
     kind: str
     text: str
-    apply: Callable[[Array], Array]
+    function: Callable[..., Array]
+    arguments: tuple[Any, ...] = ()
+
+    def of(self, array: Any) -> Call:
+        """The rearrangement of an expression."""
+        return Call(self.function, (array, *self.arguments))
 
 
 def long_axes(shape: Sequence[int]) -> list[int]:
@@ -35,11 +41,12 @@ def flips(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
     last = tuple(axes[-2:])
     subsets.sort(key=lambda s: (s != last, len(s)))
     for subset in subsets:
-        yield Transform(
-            "flipped",
-            f"flipped along its {along(names, subset)}",
-            lambda a, s=subset: np.flip(a, s),
-        )
+        yield Transform("flipped", f"flipped along its {along(names, subset)}", np.flip, (subset,))
+
+
+def transposes(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
+    """The orders of the axes that leave the shape as it is."""
+    return (t for t in orders(shape, names) if t.kind == "transposed")
 
 
 def orders(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
@@ -48,27 +55,28 @@ def orders(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
         return
     right = tuple(range(len(shape)))
     by_moves = sorted(permutations(right), key=lambda p: sum(a != b for a, b in zip(p, right, strict=True)))
+    seen = {tuple(long_axes(shape))}
     for order in by_moves:
+        if (long := tuple(a for a in order if shape[a] > 1)) in seen:
+            continue  # axes of length one may stand anywhere
+        seen.add(long)
         moved = [a for a, b in zip(order, right, strict=True) if a != b and shape[a] > 1]
-        if not moved:
-            continue
         swapped = f"with its {along(names, sorted(moved))} " + ("swapped" if len(moved) == 2 else "permuted")
         if len(order) == 2:
             swapped = "transposed"
         if tuple(shape[a] for a in order) == tuple(shape):
-            yield Transform("transposed", swapped, lambda a, p=order: a.transpose(p))
+            yield Transform("transposed", swapped, np.transpose, (order,))
         read = " · ".join(names[a] for a in order if shape[a] > 1)
-        yield Transform(
-            "permuted",
-            f"read out in the order {read}",
-            lambda a, p=order: a.transpose(p).reshape(a.shape),
-        )
-        back = tuple(int(i) for i in np.argsort(order))
-        yield Transform(
-            "permuted",
-            f"filled in the order {read}",
-            lambda a, p=order, q=back: a.reshape([a.shape[i] for i in p]).transpose(q),
-        )
+        yield Transform("permuted", f"read out in the order {read}", read_out, (order,))
+        yield Transform("permuted", f"filled in the order {read}", filled, (order,))
+
+
+def read_out(a: Array, order: Sequence[int]) -> Array:
+    return a.transpose(order).reshape(a.shape)
+
+
+def filled(a: Array, order: Sequence[int]) -> Array:
+    return a.reshape([a.shape[i] for i in order]).transpose(np.argsort(order))
 
 
 def shifts(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
@@ -82,16 +90,9 @@ def shifts(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
                 continue
             where = along(names, subset)
             amount = f"{offsets[0]:+d}" if len(set(offsets)) == 1 else f"({', '.join(f'{o:+d}' for o in offsets)})"
-            yield Transform(
-                "shifted",
-                f"shifted by {amount} along its {where}, zeros moving in",
-                lambda a, o=offsets, s=subset: moved(a, o, s),
-            )
-            yield Transform(
-                "shifted",
-                f"rolled by {amount} along its {where}",
-                lambda a, o=offsets, s=subset: np.roll(a, o, s),
-            )
+            text = f"shifted by {amount} along its {where}, zeros moving in"
+            yield Transform("shifted", text, moved, (offsets, subset))
+            yield Transform("shifted", f"rolled by {amount} along its {where}", np.roll, (offsets, subset))
 
 
 def moved(a: Array, offsets: Sequence[int], axes: Sequence[int]) -> Array:
@@ -109,46 +110,38 @@ def spreads(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
     axes = long_axes(shape)
     for r in range(1, len(axes) + 1):
         for subset in combinations(axes, r):
-            yield Transform(
-                "summed",
-                f"summed over its {along(names, subset)} and spread out again",
-                lambda a, s=subset: np.broadcast_to(a.sum(s, keepdims=True), a.shape),
-            )
+            text = f"summed over its {along(names, subset)} and spread out again"
+            yield Transform("summed", text, spread, (subset,))
+
+
+def spread(a: Array, axes: tuple[int, ...]) -> Array:
+    return np.broadcast_to(a.sum(axes, keepdims=True), a.shape)
+
+
+Part = tuple[int | None, int | None]  # where a slice starts and stops
 
 
 def cuts(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
     """Zero outside some samples, or on some rows and columns of the border."""
     if len(shape) >= 1 and shape[0] > 1 and names[0] == "batch":
-        for text, keep in (
-            ("of the first sample only", slice(0, 1)),
-            ("of the last sample only", slice(-1, None)),
-            ("without the first sample", slice(1, None)),
-            ("without the last sample", slice(None, -1)),
-        ):
-            yield Transform("batch", text, lambda a, k=keep: kept(a, (0,), (k,)))
+        yield Transform("batch", "of the first sample only", kept, ((0,), (0, 1)))
+        yield Transform("batch", "of the last sample only", kept, ((0,), (-1, None)))
+        yield Transform("batch", "without the first sample", kept, ((0,), (1, None)))
+        yield Transform("batch", "without the last sample", kept, ((0,), (None, -1)))
     if len(shape) >= 3:
-        inner, head, tail = slice(1, -1), slice(1, None), slice(None, -1)
-        for keep, text in ((inner, "border"), (head, "first"), (tail, "last")):
+        for part, text in (((1, -1), "border"), ((1, None), "first"), ((None, -1), "last")):
             for axes in ((-2, -1), (-2,), (-1,)):
                 if any(shape[a] < 3 for a in axes):
                     continue
-                words = [SINGULAR.get(names[a], names[a]) for a in axes]
-                what = (
-                    f"border {' and '.join(names[a] for a in axes)}"
-                    if text == "border"
-                    else f"{text} {' and '.join(words)}"
-                )
-                yield Transform(
-                    "border",
-                    f"without its {what}",
-                    lambda a, x=axes, k=keep: kept(a, x, (k,) * len(x)),
-                )
+                words = (names[a] if text == "border" else SINGULAR.get(names[a], names[a]) for a in axes)
+                yield Transform("border", f"without its {text} {' and '.join(words)}", kept, (axes, part))
 
 
-def kept(a: Array, axes: Sequence[int], slices: Sequence[slice]) -> Array:
+def kept(a: Array, axes: Sequence[int], part: Part) -> Array:
+    """Zero outside a part of these axes."""
     out = np.zeros_like(a)
     where = [slice(None)] * a.ndim
-    for axis, part in zip(axes, slices, strict=True):
-        where[axis] = part
+    for axis in axes:
+        where[axis] = slice(*part)
     out[tuple(where)] = a[tuple(where)]
     return out

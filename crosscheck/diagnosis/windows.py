@@ -19,10 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from crosscheck.traces.tape import Step, Tape
 
@@ -39,11 +38,16 @@ class Axis(NamedTuple):
     dilation: int
     before: int
     after: int
+    flipped: bool = False  # the kernel read from its end
+    only: str = ""  # of the positions that cover an entry, only the "last" or the "first"
 
     def matrix(self) -> Array:
         """(1), of shape (out, kernel, size)."""
         h, i, r = np.ogrid[: self.out, : self.kernel, : self.size]
-        return (r == self.stride * h + self.dilation * i - self.before).astype(np.float64)
+        matrix = (r == self.stride * h + self.dilation * i - self.before).astype(np.float64)
+        if self.flipped:
+            matrix = matrix[:, ::-1]
+        return only(matrix, last=self.only == "last") if self.only else matrix
 
     @property
     def overlaps(self) -> bool:
@@ -58,6 +62,13 @@ class Windows(NamedTuple):
     x_order: tuple[int, ...]  # axes of x as batch, channels, rows, columns
     w_order: tuple[int, ...]  # axes of the filters as output channels, input channels, rows, columns; () for pools
     y_order: tuple[int, ...]  # axes of the output as batch, channels, rows, columns
+
+    def read_by(self, rows: Axis, columns: Axis) -> Windows:
+        """The same arrays read with other indices."""
+        return self._replace(rows=rows, columns=columns)
+
+    def matrices(self) -> tuple[Array, Array]:
+        return self.rows.matrix(), self.columns.matrix()
 
 
 def windows_of(tape: Tape, step: Step) -> Windows | None:
@@ -101,71 +112,77 @@ def windows_of(tape: Tape, step: Step) -> Windows | None:
     return None
 
 
-def gradient_of_x(g: Array, w: Array, rows: Array, columns: Array) -> Array:
+def gradient_of_x(g: Array, w: Array, windows: Windows) -> Array:
+    """(2), every array in its own order of axes."""
+    g, w = g.transpose(windows.y_order), w.transpose(windows.w_order)
     part = np.einsum("bchw,ckij->bkhwij", g, w, optimize=True)
-    return np.einsum("bkhwij,hir,wjs->bkrs", part, rows, columns, optimize=True)  # (2)
+    grad = np.einsum("bkhwij,hir,wjs->bkrs", part, *windows.matrices(), optimize=True)  # (2)
+    return back(grad, windows.x_order)
 
 
-def gradient_of_w(g: Array, x: Array, rows: Array, columns: Array) -> Array:
-    part = np.einsum("bkrs,hir,wjs->bkhwij", x, rows, columns, optimize=True)
-    return np.einsum("bkhwij,bchw->ckij", part, g, optimize=True)  # (3)
+def gradient_of_w(g: Array, x: Array, windows: Windows) -> Array:
+    """(3), every array in its own order of axes."""
+    g, x = g.transpose(windows.y_order), x.transpose(windows.x_order)
+    part = np.einsum("bkrs,hir,wjs->bkhwij", x, *windows.matrices(), optimize=True)
+    grad = np.einsum("bkhwij,bchw->ckij", part, g, optimize=True)  # (3)
+    return back(grad, windows.w_order)
 
 
-def gradient_of_pool(g: Array, places: Array, rows: Array, columns: Array) -> Array:
-    part = g[..., None, None] * places
-    return np.einsum("bchwij,hir,wjs->bcrs", part, rows, columns, optimize=True)
+def gradient_of_pool(g: Array, places: Array, windows: Windows) -> Array:
+    """(2) with the places P[b,c,h,w,i,j] that are rewarded in place of the filters."""
+    part = g.transpose(windows.y_order)[..., None, None] * places
+    grad = np.einsum("bchwij,hir,wjs->bcrs", part, *windows.matrices(), optimize=True)
+    return back(grad, windows.x_order)
+
+
+def back(canonical: Array, order: tuple[int, ...]) -> Array:
+    return canonical.transpose([int(i) for i in np.argsort(order)])
 
 
 # ---------------------------------------------------------------------- mistakes in the indices
 
-Variant = tuple[str, str, Array, Array]  # kind, sentence, R, S
+
+class Variant(NamedTuple):
+    """A mistaken (1): a sentence, and how the rows and columns are read."""
+
+    kind: str
+    text: str
+    rows: Axis
+    columns: Axis
 
 
 def index_mistakes(rows: Axis, columns: Axis) -> Iterator[Variant]:
-    """The matrices of common mistakes in (1), for the rows, the columns, or both."""
+    """The common mistakes in (1), for the rows, the columns, or both."""
 
-    def both(kind: str, text: str, changed: tuple[Array | None, Array | None]) -> Iterator[Variant]:
-        right = (rows.matrix(), columns.matrix())
-        for use_rows, use_columns, where in (
-            (1, 1, ""),
-            (1, 0, ", along the rows"),
-            (0, 1, ", along the columns"),
+    def both(kind: str, text: str, changed_rows: Axis, changed_columns: Axis) -> Iterator[Variant]:
+        for r, c, where in (
+            (changed_rows, changed_columns, ""),
+            (changed_rows, columns, ", along the rows"),
+            (rows, changed_columns, ", along the columns"),
         ):
-            pair = [
-                c if use and c is not None else r
-                for r, c, use in zip(right, changed, (use_rows, use_columns), strict=True)
-            ]
-            if not all(np.array_equal(p, r) for p, r in zip(pair, right, strict=True)):
-                yield kind, text + where, pair[0], pair[1]
+            pairs = ((r, rows), (c, columns))
+            if not all(np.array_equal(a.matrix(), b.matrix()) for a, b in pairs):
+                yield Variant(kind, text + where, r, c)
 
-    def moved(**fields: Any) -> tuple[Array, Array]:
-        return rows._replace(**fields).matrix(), columns._replace(**fields).matrix()
+    def moved(text: str, **fields: int) -> Iterator[Variant]:
+        return both("shifted", text, rows._replace(**fields), columns._replace(**fields))
 
-    flips = (rows.matrix()[:, ::-1], columns.matrix()[:, ::-1])
-    yield from both("flipped", "with the filters flipped the wrong way round", flips)
+    turned = rows._replace(flipped=True), columns._replace(flipped=True)
+    yield from both("flipped", "with the filters flipped the wrong way round", *turned)
     yield from overwriting(rows, columns)
     if rows.stride > 1 or columns.stride > 1:
-        yield from both("shifted", "with the stride forgotten (taken as 1)", moved(stride=1))
+        yield from moved("with the stride forgotten (taken as 1)", stride=1)
     if rows.dilation > 1 or columns.dilation > 1:
-        yield from both("shifted", "with the dilation forgotten (taken as 1)", moved(dilation=1))
+        yield from moved("with the dilation forgotten (taken as 1)", dilation=1)
     if rows.before or columns.before:
-        yield from both("shifted", "with the padding not taken off", moved(before=0))
-        twice = (
-            rows._replace(before=2 * rows.before).matrix(),
-            columns._replace(before=2 * columns.before).matrix(),
-        )
-        yield from both("shifted", "with the padding taken off twice", twice)
+        yield from moved("with the padding not taken off", before=0)
+        twice = rows._replace(before=2 * rows.before), columns._replace(before=2 * columns.before)
+        yield from both("shifted", "with the padding taken off twice", *twice)
     for by in (1, -1, 2, -2):
-        offset = (
-            rows._replace(before=rows.before + by).matrix(),
-            columns._replace(before=columns.before + by).matrix(),
-        )
-        yield from both("shifted", f"with the padding off by {by:+d}", offset)
-    kernel = (
-        rows._replace(stride=rows.kernel).matrix(),
-        columns._replace(stride=columns.kernel).matrix(),
-    )
-    yield from both("shifted", "with the window's size in place of the stride", kernel)
+        offset = rows._replace(before=rows.before + by), columns._replace(before=columns.before + by)
+        yield from both("shifted", f"with the padding off by {by:+d}", *offset)
+    kernel = rows._replace(stride=rows.kernel), columns._replace(stride=columns.kernel)
+    yield from both("shifted", "with the window's size in place of the stride", *kernel)
 
 
 def overwriting(rows: Axis, columns: Axis) -> Iterator[Variant]:
@@ -173,14 +190,10 @@ def overwriting(rows: Axis, columns: Axis) -> Iterator[Variant]:
     if not (rows.overlaps or columns.overlaps):
         return
     text = "with overlapping windows overwriting one another instead of adding up"
-    for last_row, last_column in product((True, False), repeat=2):
-        which = {(True, True): "last", (False, False): "first"}.get((last_row, last_column))
-        kept = f"the {which} window is" if which else "one window along each axis is"
-        yield (
-            "overwritten",
-            f"{text} (only {kept} kept)",
-            only(rows.matrix(), last=last_row),
-            only(columns.matrix(), last=last_column),
+    for row, column in product(("last", "first"), repeat=2):
+        kept = f"the {row} window is" if row == column else "one window along each axis is"
+        yield Variant(
+            "overwritten", f"{text} (only {kept} kept)", rows._replace(only=row), columns._replace(only=column)
         )
 
 
@@ -191,106 +204,3 @@ def only(matrix: Array, *, last: bool) -> Array:
     order = np.where(covers, positions[:, None] if last else -positions[:, None], -len(matrix))
     winner = np.abs(order.max(0))
     return matrix * (positions[:, None] == winner)[:, None, :]
-
-
-# ---------------------------------------------------------------------- the winner of a window
-
-Winner = tuple[str, str, Array]  # kind, sentence, places (b, c, h, w, i, j)
-
-
-def windows_view(x: Array, rows: Axis, columns: Axis, fill: float) -> Array:
-    """(B, C, H, W, I, J): what each window sees, padding as `fill`."""
-    pads = [(max(a.before, 0), max(a.after, 0)) for a in (rows, columns)]
-    padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=fill)
-    spans = tuple(a.dilation * (a.kernel - 1) + 1 for a in (rows, columns))
-    view = sliding_window_view(padded, spans, axis=(2, 3))
-    return view[:, :, :: rows.stride, :: columns.stride, :: rows.dilation, :: columns.dilation][
-        :, :, : rows.out, : columns.out
-    ]
-
-
-def at_places(flat: Array, kernel: tuple[int, int]) -> Array:
-    """One-hot over the window at flat places (b, c, h, w)."""
-    return np.eye(kernel[0] * kernel[1])[flat].reshape(*flat.shape, *kernel)
-
-
-def winner_mistakes(x: Array, rows: Axis, columns: Axis) -> Iterator[Winner]:
-    """Other entries of each window that a gradient of the maximum was given to."""
-    high, low = rows.kernel, columns.kernel
-    kernel, area = (high, low), high * low
-    if area == 1:
-        return
-    seen = windows_view(x, rows, columns, -np.inf)
-    flat = seen.reshape(*seen.shape[:4], area)
-    winner = flat.argmax(-1)
-    everyone = np.ones(seen.shape)
-    ties = (flat == flat.max(-1, keepdims=True)).reshape(seen.shape).astype(np.float64)
-    if (ties.sum((-1, -2)) > 1).any():
-        yield "spread", "to every one of several equal maxima", ties
-        shared = ties / ties.sum((-1, -2), keepdims=True)
-        yield "spread", "in equal parts to equal maxima", shared
-    yield "spread", "in equal parts to every entry of the window", everyone / area
-    yield "spread", "in full to every entry of the window", everyone
-    i, j = np.divmod(winner, low)
-    if high == low:
-        swapped = at_places(j * low + i, kernel)
-        yield "wrong-winner", "to the winner's row and column swapped", swapped
-    else:
-        wrong_i, wrong_j = np.divmod(winner, high)
-        inside = (wrong_i < high) & (wrong_j < low)
-        place = np.where(inside, wrong_i * low + wrong_j, 0)
-        divided = at_places(place, kernel) * inside[..., None, None]
-        yield "wrong-winner", "to a winner found by dividing by rows instead of columns", divided
-    smallest = windows_view(x, rows, columns, np.inf).reshape(flat.shape).argmin(-1)
-    yield (
-        "wrong-winner",
-        "to the smallest entry instead of the largest",
-        at_places(smallest, kernel),
-    )
-    largest = np.abs(np.where(np.isfinite(flat), flat, 0.0)).argmax(-1)
-    yield "wrong-winner", "to the entry of largest absolute value", at_places(largest, kernel)
-    last = area - 1 - flat[..., ::-1].argmax(-1)
-    yield (
-        "wrong-winner",
-        "to the last of equal maxima instead of the first",
-        at_places(last, kernel),
-    )
-    for name, place in (("first", 0), ("last", area - 1), ("middle", area // 2)):
-        at = at_places(np.full(winner.shape, place), kernel)
-        yield "wrong-winner", f"to the {name} entry of each window, whoever won", at
-    for name, place in (
-        ("mirrored", (high - 1 - i) * low + (low - 1 - j)),
-        ("mirrored along the rows", (high - 1 - i) * low + j),
-        ("mirrored along the columns", i * low + (low - 1 - j)),
-    ):
-        yield (
-            "wrong-winner",
-            f"to the winner's place {name} in the window",
-            at_places(place, kernel),
-        )
-    second = np.argsort(-flat, axis=-1, kind="stable")[..., 1]
-    yield "wrong-winner", "to the second largest entry", at_places(second, kernel)
-
-
-def winners(x: Array, rows: Axis, columns: Axis) -> Array:
-    """The right places: the first maximum in row-major order."""
-    seen = windows_view(x, rows, columns, -np.inf)
-    flat = seen.reshape(*seen.shape[:4], -1)
-    return at_places(flat.argmax(-1), (rows.kernel, columns.kernel))
-
-
-def assigned(g: Array, places: Array, rows: Axis, columns: Axis, *, last: bool) -> Array:
-    """The winners' gradients assigned one after another instead of added: the last (first) window
-    that an entry wins stays.
-    """
-    b, c, h, w, i, j = (index.ravel() for index in np.nonzero(places))
-    r = rows.stride * h + rows.dilation * i - rows.before
-    s = columns.stride * w + columns.dilation * j - columns.before
-    inside = (r >= 0) & (r < rows.size) & (s >= 0) & (s < columns.size)
-    order = np.lexsort((w, h))
-    order = order if last else order[::-1]
-    order = order[inside[order]]
-    out = np.zeros((*g.shape[:2], rows.size, columns.size))
-    for n in order:  # one after another, as the mistaken loop does
-        out[b[n], c[n], r[n], s[n]] = g[b[n], c[n], h[n], w[n]]
-    return out

@@ -20,6 +20,19 @@ PLAIN = {
 # Without a reference, only an array's name tells a parameter from data.
 PARAMETERS = ("filter", "kernel", "weight")
 
+# The pairs of axes whose product is an area.
+AREAS = (
+    ("kernel rows", "kernel columns"),
+    ("window rows", "window columns"),
+    ("output rows", "output columns"),
+    ("rows", "columns"),
+)
+
+
+def area(rows: str, columns: str) -> str:
+    return f"{rows} · {columns}"
+
+
 SINGULAR = {
     "batch": "sample",
     "channels": "channel",

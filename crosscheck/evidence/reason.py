@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from crosscheck.evidence.finding import Finding
 
 
 @dataclass(frozen=True)
@@ -20,3 +23,20 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, "explanation": self.explanation, "evidence": self.evidence}
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """What the search for reasons gave.
+
+    Args:
+        diagnoses: by gradient, the best explanation first; none where no known mistake reproduces it.
+        findings: on the search itself: what failed in it, what it left out. None of them touches the verdict.
+    """
+
+    diagnoses: Mapping[str, tuple[Diagnosis, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def __or__(self, other: Reasons) -> Reasons:
+        """Both; of a gradient that both explain, what `other` says."""
+        return Reasons({**self.diagnoses, **other.diagnoses}, self.findings + other.findings)

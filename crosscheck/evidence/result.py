@@ -14,7 +14,7 @@ from crosscheck.evidence.estimate import Estimate
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import Pair, Pairs
 from crosscheck.evidence.power import Power
-from crosscheck.evidence.reason import Diagnosis
+from crosscheck.evidence.reason import Diagnosis, Reasons
 from crosscheck.evidence.verdict import Decision, GradientVerdict, Verdict
 
 Array = np.ndarray
@@ -153,7 +153,7 @@ class Result:
         seed: of every random draw.
         evidence: what was collected.
         decision: what follows from it.
-        reasons: by gradient, why it is wrong.
+        reasons: why wrong gradients are wrong, and what the search for that left out.
         page: renders the whole as text.
     """
 
@@ -162,14 +162,14 @@ class Result:
     seed: int
     evidence: Evidence = field(repr=False)
     decision: Decision = field(repr=False)
-    reasons: Mapping[str, tuple[Diagnosis, ...]] = field(repr=False)
+    reasons: Reasons = field(repr=False)
     page: Callable[[Result], str] = field(repr=False, compare=False)
 
     @cached_property
     def gradients(self) -> dict[str, GradientResult]:
         """By name, in the order of `wrt`."""
         return {
-            name: GradientResult(name, self.evidence.gradients[name], decided, self.reasons.get(name, ()))
+            name: GradientResult(name, self.evidence.gradients[name], decided, self.reasons.diagnoses.get(name, ()))
             for name, decided in self.decision.gradients.items()
         }
 
@@ -181,7 +181,7 @@ class Result:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What was noticed beside the numbers."""
-        return self.decision.findings
+        return self.decision.findings + self.reasons.findings
 
     @property
     def statement(self) -> str:

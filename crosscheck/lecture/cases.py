@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.layers import from_layer
+from crosscheck.draws import cotangent
 from crosscheck.lecture import spaces
 from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.spaces import Space
@@ -72,7 +73,7 @@ class Case:
     def grad_output(self, shape: Shape, seed: int = 0) -> Array:
         """The case's cotangent: random with both signs, zero outside the spot."""
         rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
-        v = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 2.0, shape)
+        v = cotangent(shape, rng)
         if self.spot is None:
             return v
         masked = np.zeros(shape)

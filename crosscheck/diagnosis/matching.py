@@ -1,0 +1,85 @@
+"""Is a candidate what the user's code computes? At every point, with one factor that has a name."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crosscheck.diagnosis.budget import Budget
+from crosscheck.diagnosis.candidates import Candidate, evaluate
+from crosscheck.diagnosis.factors import Reading, in_words, readings
+from crosscheck.diagnosis.points import Array, Point
+from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.tolerances import FITTED, SAME_FACTOR, TOLD_ALIKE
+from crosscheck.evidence.reason import Diagnosis
+
+# A factor beside another mistake must be a product of at most two sizes; alone it may be of three, or of no name.
+BESIDE = 2.3
+# Other matches of the same family that are told as evidence.
+MOST_ALIKE = 3
+
+
+class Match(NamedTuple):
+    """A candidate that reproduces the user's gradient at every point, and the factor it needs for that."""
+
+    candidate: Candidate
+    factor: float
+    names: list[Reading]
+
+    @property
+    def cost(self) -> float:
+        return self.names[0].cost if self.names else 0.0
+
+    def diagnosis(self, problem: Problem, name: str, alike: list[Match]) -> Diagnosis:
+        text = f"the gradient of {name} {self.candidate.text}"
+        evidence: dict[str, Any] = {}
+        if self.factor != 1.0:
+            reading, factor = self.names[0], self.factor
+            if problem.judged is not problem.given:
+                factor = problem.factor_where_judged(reading)
+            text += f", and {in_words(factor, reading.text, TOLD_ALIKE)}"
+            evidence |= {"factor": factor, "name": reading.text}
+        if alike:
+            evidence["the same here"] = [m.candidate.text for m in alike[:MOST_ALIKE]]
+        return Diagnosis(self.candidate.kind, text, evidence)
+
+
+def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, budget: Budget) -> Match | None:
+    """The match of a candidate with a gradient; None if there is none."""
+    factor: float | None = None
+    for point in points:
+        budget.spend(problem.work(candidate, point, name))
+        array = evaluate(candidate, point, name)
+        if array is None or array.shape != point.wrong[name].shape or not np.isfinite(array).all():
+            return None
+        if point.is_truth(array, name):
+            return None  # a mistake that makes no difference here explains none
+        if factor is None:
+            factor = fitted_factor(array, point, name)
+            if factor is None:
+                return None
+        elif not point.same(factor * array, name):
+            return None
+    if factor is None:
+        return None
+    if factor == 1.0:
+        return Match(candidate, 1.0, [])
+    named = readings(factor, problem.sizes(), BESIDE, accuracy(points[0], name))
+    return Match(candidate, factor, named) if named else None
+
+
+def fitted_factor(array: Array, point: Point, name: str) -> float | None:
+    """1 where the candidate is the gradient; else the number that makes it so; None if none does."""
+    if point.same(array, name):
+        return 1.0
+    square = float(np.sum(array * array))
+    if square == 0:
+        return None
+    factor = float(np.sum(array * point.wrong[name])) / square
+    return factor if factor != 0 and point.same(factor * array, name) else None
+
+
+def accuracy(point: Point, name: str) -> float:
+    """How far a factor that was fitted to this gradient may be off."""
+    return max(SAME_FACTOR, FITTED * point.relative_bound(name))

@@ -1,0 +1,48 @@
+"""The problem as it is searched: at the point that was judged or, where that is large, at a smaller one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from crosscheck import draws
+from crosscheck.diagnosis.budget import Budget
+from crosscheck.diagnosis.points import Array, Arrays, Point, judged_at
+from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.resizing import cut_down
+from crosscheck.diagnosis.words import axis_names
+from crosscheck.floats import DOUBLE
+from crosscheck.operation import Operation
+from crosscheck.traces.tape import record
+
+# Values of the forward beyond which the search runs at a smaller point: a backward pass should take milliseconds.
+LARGE = 300_000
+
+
+def posed(
+    operation: Operation, v: Array, wrong: Arrays, truth: Arrays, bound: Arrays, *, seed: int, budget: Budget
+) -> Problem:
+    """The problem as given; where the forward is large, cut down to a point at which everything is still wrong."""
+    if operation.dtype != DOUBLE:
+        operation = operation.widened()
+    small = smaller(operation, tuple(wrong), np.random.default_rng([seed, 5]))
+    if small is None:
+        return Problem(operation, v, wrong, truth, bound, seed=seed, budget=budget)
+    judged = Point(dict(operation.inputs), v, wrong, truth, bound)
+    there = (small.v, small.wrong, small.truth, small.bound)
+    return Problem(operation.at(small.inputs), *there, seed=seed, budget=budget, judged=judged)
+
+
+def smaller(operation: Operation, names: tuple[str, ...], rng: np.random.Generator) -> Point | None:
+    """A smaller point at which the same gradients are wrong; None if there is no need or none."""
+    if operation.reference is None:
+        return None
+    tape = record(operation.reference, operation.inputs, operation.wrt)
+    if sum(math.prod(aval.shape) for aval in tape.avals) <= LARGE:
+        return None
+    small = cut_down({k: axis_names(k, a.shape, tape) for k, a in operation.inputs.items()}, operation)
+    if small is operation:
+        return None
+    point = judged_at(small, small.inputs, draws.cotangent(small.output().shape, rng), names)
+    return point if point is not None and all(point.is_wrong(k) for k in names) else None

@@ -1,0 +1,71 @@
+"""What axes and steps are called, from what the reference does with them."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from crosscheck.diagnosis.words import (
+    FILTERS,
+    IMAGE,
+    along,
+    axis_names,
+    listed,
+    operand_name,
+    output_names,
+    plain_names,
+    step_name,
+)
+from crosscheck.traces.tape import record
+from tests.diagnosis import references
+
+
+def test_lists() -> None:
+    assert listed([]) == ""
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert along(IMAGE, (0, 3)) == "batch and columns"
+
+
+def test_axes_are_called_by_the_step_that_reads_them(rng: np.random.Generator) -> None:
+    inputs = {"x": rng.normal(size=(2, 3, 6, 7)), "kernel": rng.normal(size=(4, 3, 3, 3)), "b": rng.normal(size=4)}
+    tape = record(lambda x, kernel, b: references.convolution(x, kernel, b), inputs, tuple(inputs))
+    assert axis_names("x", (2, 3, 6, 7), tape) == IMAGE
+    assert axis_names("kernel", (4, 3, 3, 3), tape) == FILTERS
+    assert axis_names("b", (4,), tape) == ("output channels",)
+    dense = {"x": rng.normal(size=(5, 6)), "w": rng.normal(size=(6, 4)), "b": rng.normal(size=4)}
+    tape = record(lambda x, w, b: references.linear(x, w, b), dense, tuple(dense))
+    assert axis_names("w", (6, 4), tape) == ("inputs", "outputs")
+    turned = record(lambda x, w: x @ jnp.asarray(w).T, {"x": dense["x"], "w": dense["w"].T}, ("x", "w"))
+    assert len(axis_names("w", (4, 6), turned)) == 2
+
+
+def test_without_a_reference_the_name_and_the_number_of_axes_decide() -> None:
+    assert axis_names("filters", (4, 3, 3, 3), None) == FILTERS
+    assert axis_names("weights", (4, 3), None) == ("inputs", "outputs")
+    assert axis_names("biases", (4,), None) == ("outputs",)
+    assert axis_names("x", (4, 3), None) == plain_names(2)
+    assert plain_names(6) == tuple(f"axis {i}" for i in range(6))
+    assert output_names(3) == plain_names(3)
+
+
+@pytest.mark.parametrize(
+    ("primitive", "within", "text"),
+    [
+        ("div", "", "the quotient"),
+        ("exp", "_softmax", "the exponential in softmax"),
+        ("tanh", "tanh", "tanh"),
+        ("custom_jvp_call", "relu", "relu"),
+        ("custom_vjp_call", "", "an activation"),
+        ("fft", "", "fft"),
+    ],
+)
+def test_a_step_in_words(primitive: str, within: str, text: str) -> None:
+    assert step_name(primitive, within) == text
+
+
+def test_operands() -> None:
+    assert operand_name("div", 1) == "the denominator"
+    assert operand_name("add", 0) == "the first term"
+    assert operand_name("clamp", 2) == "operand 2"

@@ -1,0 +1,185 @@
+"""One program through the judge, and what that makes of the judge.
+
+    right program     agree -> "right"; disagree -> "accused"
+    planted mistake   disagree -> "caught"; agree -> "passed"
+    either            undecided -> "undecided"; an exception out of the judge -> "crashed"; past the limit -> "too long"
+
+What is lost in truth is told apart afterwards, from fifty digits:
+
+    "ill-conditioned"       undecided where the right code's rounding exceeds a thousandth of an entry
+    "poor arithmetic"       accused, but the hand-written code has lost more than two thirds of its digits
+    "below the allowance"   passed, but the mistake is within twice the allowance that the result prints there
+    "vacuous"               the same, but that allowance exceeds the entry, and the truth knows of no such rounding
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tests.programs.generate import generate
+from tests.programs.plants import Planted, planted
+from tests.programs.program import Change, Program, check
+from tests.programs.truth import NoTruth, Truth, errors, rounding, truth
+
+# The judge may be undecided where rounding exceeds this share of an entry.
+SHARE = 1e-3
+# An array that keeps less than a third of its digits is the arithmetic's failure, and may be called so.
+THIRD = 1 / 3
+
+NEVER = ("accused", "crashed", "too long", "passed", "vacuous")
+FAULTS = (*NEVER, "undecided")
+
+
+class TooLong(BaseException):
+    """Not an Exception, so that no handler in the judge swallows it."""
+
+
+@contextmanager
+def at_most(seconds: float | None) -> Iterator[None]:
+    """Raises TooLong after that many seconds, where the platform has alarms and this is the main thread."""
+    if seconds is None or not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check came to, in words that can travel between processes."""
+
+    seed: int
+    index: int
+    regime: str
+    dtype: str
+    ops: tuple[str, ...]
+    depth: int
+    kind: str  # of the plant, "" for none
+    size: float  # of the plant
+    outcome: str
+    said: str  # the judge's reason, or the exception's last line
+    seconds: float
+
+    @property
+    def fault(self) -> bool:
+        return self.outcome in FAULTS
+
+    def __str__(self) -> str:
+        what = f"{self.kind} {self.size:.1e}" if self.kind else "right"
+        return f"{self.index:>6} {self.outcome:<20} {what:<26} {self.regime:<10} {self.dtype:<8} {self.said}"
+
+
+def judged(program: Program, change: Change | None, with_reference: bool, limit: float | None) -> tuple[str, str, Any]:
+    """The verdict or "crashed" or "too long"; what was said; the result."""
+    try:
+        with at_most(limit):
+            result = check(program, change, with_reference=with_reference)
+            return result.verdict, said(result), result
+    except TooLong:
+        return "too long", f"more than {limit:g} s", None
+    except Exception as error:
+        return "crashed", crash(error), None
+
+
+def crash(error: Exception) -> str:
+    """The exception, and the last line of ours or of the judge that it passed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename]
+    place = f"{own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].name}" if own else "?"
+    return f"{type(error).__name__} in {place}: {str(error).splitlines()[0] if str(error) else ''}"[:160]
+
+
+def said(result: Any) -> str:
+    """Why it is no agreement, in a line."""
+    if result.verdict == "agree":
+        return ""
+    words = [f"{f.kind}: {f.explanation}" for f in result.findings if f.fails]
+    for name, gradient in result.gradients.items():
+        if gradient.verdict != "agree":
+            pair = gradient.judged_by
+            words.append(f"{name} {gradient.verdict}")
+            if pair is not None:
+                words[-1] += f", {pair.first}/{pair.second} error {pair.error:.1e} bound {pair.bound:.1e}"
+    return "; ".join(words)[:240]
+
+
+def allowance(result: Any, name: str, index: tuple[int, ...]) -> float:
+    """The difference that the result allows at an entry, or prints for its array; 0 where it says nothing."""
+    pair = result.gradients[name].judged_by
+    if pair is None:
+        return 0.0
+    bounds = getattr(pair, "bounds", None)
+    bound = float(pair.bound if bounds is None else bounds[index])
+    return bound if np.isfinite(bound) else 0.0
+
+
+def of_right(program: Program, known: Truth, verdict: str, seed: int) -> str:
+    if verdict == "agree":
+        return "right"
+    if verdict == "undecided":
+        return undecided(program, known, seed)
+    if verdict != "disagree":
+        return verdict
+    unit = float(np.finfo(program.grad_output.dtype).eps)
+    return "poor arithmetic" if errors(program, known)[1] > unit**THIRD else "accused"
+
+
+def of_planted(program: Program, known: Truth, found: Planted, verdict: str, result: Any, seed: int) -> str:
+    if verdict == "undecided":
+        return undecided(program, known, seed)
+    if verdict != "agree":
+        return "caught" if verdict == "disagree" else verdict
+    allowed = allowance(result, found.name, found.index)
+    if found.changed > 2 * allowed:
+        return "passed"
+    entry = found.changed / found.size
+    lost = rounding(program, known, seed).at(found.name, found.index)
+    return "vacuous" if allowed > entry and lost <= SHARE else "below the allowance"
+
+
+def undecided(program: Program, known: Truth, seed: int) -> str:
+    return "ill-conditioned" if rounding(program, known, seed).worst > SHARE else "undecided"
+
+
+def one(seed: int, index: int, with_reference: bool = True, limit: float | None = None) -> Outcome:
+    """Program `index`: right where it is even, with a mistake where it is odd and one can be planted."""
+    drawn = generate(seed, index)
+    program = drawn.program
+    ops = tuple(s.op for s in program.steps.values())
+
+    def outcome(kind: str, size: float, name: str, words: str, seconds: float) -> Outcome:
+        dtype = str(program.grad_output.dtype)
+        return Outcome(seed, index, drawn.regime, dtype, ops, program.depth, kind, size, name, words, seconds)
+
+    try:
+        known = truth(program)
+    except NoTruth as error:
+        return outcome("", 0.0, "no truth", str(error), 0.0)
+    found = planted(program, known, (seed, index, 1)) if index % 2 else None
+    started = time.perf_counter()
+    change = None if found is None else found.plant.change(program)
+    verdict, words, result = judged(program, change, with_reference, limit)
+    seconds = time.perf_counter() - started
+    if found is None:
+        return outcome("", 0.0, of_right(program, known, verdict, seed), words, seconds)
+    return outcome(
+        found.plant.kind, found.size, of_planted(program, known, found, verdict, result, seed), words, seconds
+    )

@@ -1,0 +1,36 @@
+"""Many programs, in several processes: the outcomes in the order of their indices."""
+
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.programs.run import Outcome, one
+
+# A worker's compiled programs are never met again; it is replaced before they fill the memory (about 10 MB for each).
+PROGRAMS_PER_WORKER = 100
+
+
+def quietly(seed: int, index: int, with_reference: bool, limit: float | None) -> Outcome:
+    """Without the warnings of the code under check; only its numbers are judged here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return one(seed, index, with_reference, limit)
+
+
+def sweep(seed: int, indices: range, jobs: int, with_reference: bool, limit: float | None) -> Iterator[Outcome]:
+    if jobs == 1:
+        for index in indices:
+            yield quietly(seed, index, with_reference, limit)
+        return
+    # Spawned, not forked: JAX's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, max_tasks_per_child=PROGRAMS_PER_WORKER) as pool:
+        futures = [pool.submit(quietly, seed, index, with_reference, limit) for index in indices]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
