@@ -10,7 +10,8 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help crosscheck test lint format lecture mutants checkers jax-versions bench peers bench-smoke bench-judge programs clean
+.PHONY: help crosscheck test lint format lecture mutants laws programs checkers jax-versions bench peers bench-smoke
+.PHONY: bench-judge bench-roundings clean
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -20,9 +21,11 @@ help:
 	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
 	@echo "make programs     5,000 random programs through the judge, right and with a mistake (COUNT=, SEED=, JOBS=)"
+	@echo "make laws         prove the roundings: every row of the table and whole programs against 50 digits"
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
 	@echo "make jax-versions test the judge on the oldest and the newest JAX that it supports"
 	@echo "make bench-judge  measure what a check costs"
+	@echo "make bench-roundings measure what random roundings cost in time and memory"
 	@echo "make bench        time everything beside its peers; writes docs/performance.md and its pictures"
 	@echo "make peers        install PyTorch and autograd, to be timed and compared with"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
@@ -98,6 +101,15 @@ COUNT ?= 5000
 SEED  ?= 0
 programs: $(BIN)/.test
 	$(BIN)/python -m tests.programs --count $(COUNT) --seed $(SEED) $(if $(JOBS),--jobs $(JOBS))
+
+# The laws of random roundings: what may differ is wide enough, and not too wide.
+laws: $(BIN)/.test
+	$(BIN)/python -m tests.rounding.laws
+	$(BIN)/python -m tests.rounding.programs
+
+# What random roundings cost.
+bench-roundings: $(BIN)/.test
+	$(BIN)/python -m benchmarks.roundings
 
 # The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
 JAX_VERSIONS ?= 0.8.0 0.10.2

@@ -20,8 +20,8 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from crosscheck.rounding import draws, terms
-from crosscheck.rounding.sizes import backward, evaluate, inexact, own, unit_of
+from crosscheck.rounding import draws, sizes, terms
+from crosscheck.rounding.sizes import evaluate, inexact, unit_of
 from crosscheck.traces.primitives import Kind, primitive
 
 # Numbers of so few binary digits were written down as they are (0.5, 1024, 1000000); 0.1 and π were rounded.
@@ -88,17 +88,22 @@ class Run:
             noise = lax.complex(noise, scaled * self.drawn(value, part + 100))
         return (value if copies is None else copies) + noise
 
+    def shape(self, value: Any) -> tuple[int, ...]:
+        """Of the copies of `value`."""
+        return (self.copies, *jnp.shape(value))
+
     def constant(self, value: Any) -> Plane:
         """A constant of the program: rounded once, alike wherever it is read, unless it has few digits."""
+        if jnp.iscomplexobj(value):
+            parts = [self.constant(part(value)) for part in (jnp.real, jnp.imag)]
+            whole = [jnp.broadcast_to(p.value if p.copies is None else p.copies, self.shape(value)) for p in parts]
+            return Plane(value) if all(p.copies is None for p in parts) else Plane(value, lax.complex(*whole))
         if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or few_digits(value):
             return Plane(value)
         if isinstance(value, (np.ndarray, np.generic, float)):
             value = np.asarray(value)
         value = jnp.asarray(value)
-        short = (
-            lax.reduce_precision(value, jnp.finfo(value.dtype).nexp, min(DIGITS, jnp.finfo(value.dtype).nmant) - 1)
-            == value
-        )
+        short = sizes.few_digits([value], DIGITS)
         size = jnp.where(short | ~jnp.isfinite(value), 0.0, unit_of(value.dtype, self.unit) * value)
         bits = draws.words_of_values(jnp.asarray(self.seed, jnp.uint32), value)
         amplitude = jnp.asarray(self.amplitude).astype(value.dtype)
@@ -126,29 +131,27 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
     copies = disturbed(eqn, planes, run)
     if all(c is None for c in copies):
         moved: list[Any] = [None] * len(y)
-    elif run.free:
-        moved = each(eqn, x, copies)
     else:
-        decides = row.lock is not None or not all(inexact(out) for out in y)
-        otherwise = each(eqn, x, copies) if decides or row.lock is None else []
-        moved = otherwise if row.lock is None else held(eqn, x, copies, y, row.lock)
+        moved = otherwise = each(eqn, x, copies)
+        if row.lock is not None and not run.free:
+            moved = held(eqn, x, copies, y, row.lock)
         if row.limited:
             moved = [turned_back(eqn, x, copies, out, m) for out, m in zip(y, moved, strict=True)]
-        if decides:
+        if not run.free and (row.lock is not None or not all(inexact(out) for out in y)):
             run.flips.append(fell_otherwise(y, otherwise, moved, row.lock))
             moved = [m if inexact(out) else None for out, m in zip(y, moved, strict=True)]
-    sizes = own(eqn, x, y, run.unit)
-    moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, sizes, strict=True))]
+    own = sizes.own(eqn, x, y, run.unit)
+    moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, own, strict=True))]
     if run.free:
         return [Plane(out, m) for out, m in zip(y, moved, strict=True)]
-    sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit) for p in planes])
+    sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit, run.amplitude) for p in planes])
     return [Plane(*planes) for planes in zip(y, moved, sums, strict=True)]
 
 
 def disturbed(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Any]:
     """The copies of the operands, with the backward error of an algorithm that is stable backwards."""
-    sizes = backward(eqn, [p.value for p in planes], run.unit)
-    return [run.perturbed(p.value, p.copies, s, 50 + i) for i, (p, s) in enumerate(zip(planes, sizes, strict=True))]
+    back = sizes.backward(eqn, [p.value for p in planes], run.unit)
+    return [run.perturbed(p.value, p.copies, s, 50 + i) for i, (p, s) in enumerate(zip(planes, back, strict=True))]
 
 
 def each(eqn: core.JaxprEqn, x: list[Any], copies: list[Any]) -> list[Any]:
@@ -198,7 +201,7 @@ def turned_back(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: Any, mov
 
 
 def fell_otherwise(y: list[Any], otherwise: list[Any], moved: list[Any], lock: str | None) -> Any:
-    """Whether any copy, left free, gives another integer or step, or a number further away than its copy that is held."""
+    """Whether any copy, left free, gives another integer or step, or a number far from its copy that is held."""
     flip = jnp.zeros((), bool)
     for out, other, kept in zip(y, otherwise, moved, strict=True):
         if lock == "step" or not inexact(out):

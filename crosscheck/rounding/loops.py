@@ -18,6 +18,9 @@ from crosscheck.rounding.copies import Plane, Run
 from crosscheck.rounding.draws import keyed
 from crosscheck.rounding.sizes import inexact
 
+# A free copy that no rounding lets out of a loop is stopped after twice the turns of the main run and these.
+LATE = 8
+
 Walk = Callable[[core.Jaxpr, list[Any], list[Plane], Run], list[Plane]]
 
 
@@ -26,8 +29,7 @@ def dense(plane: Plane, run: Run) -> Plane:
     value = jnp.asarray(plane.value)
     if not (run.free or inexact(value)):
         return Plane(value)
-    whole = (run.copies, *value.shape)
-    copies = jnp.broadcast_to(value, whole) if plane.copies is None else plane.copies
+    copies = jnp.broadcast_to(value, run.shape(value)) if plane.copies is None else plane.copies
     if run.free or not inexact(value):
         return Plane(value, copies)
     return Plane(value, copies, jnp.abs(value) if plane.terms is None else plane.terms)
@@ -74,24 +76,27 @@ def while_loop(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) ->
         return dense(go, run)
 
     def goes_on(state: Any) -> Any:
-        go = state[1]
-        return go.value if go.copies is None else go.value | jnp.any(go.copies)
+        _, go, _, number, turns = state
+        if go.copies is None:
+            return go.value
+        return go.value | (jnp.any(go.copies) & (number <= 2 * turns + LATE))
 
     def turn(state: Any) -> Any:
-        carry, go, flip, number = state
+        carry, go, flip, number, turns = state
         inner = run.inside(step_of(run, number))
         outs = walk(body.jaxpr, body.consts, [*planes[first:second], *carry], inner)
         outs = [stopped(dense(out, run), old, go) for out, old in zip(outs, carry, strict=True)]
         answer = asked(outs, inner)
+        turns = turns + go.value
         if run.free:
             answer = Plane(answer.value & go.value, answer.copies & go.copies)
-        return outs, answer, flip | inner.flipped(), number + jnp.uint32(1)
+        return outs, answer, flip | inner.flipped(), number + jnp.uint32(1), turns
 
     start = [dense(plane, run) for plane in planes[second:]]
     before = run.inside(step_of(run, jnp.uint32(0)))
     go = asked(start, before)
-    state = start, go, before.flipped(), jnp.uint32(1)
-    carry, _, flip, _ = lax.while_loop(goes_on, turn, state)
+    state = start, go, before.flipped(), jnp.uint32(1), jnp.uint32(0)
+    carry, _, flip, _, _ = lax.while_loop(goes_on, turn, state)
     run.flips.append(flip)
     run.number = run.number + count(body.jaxpr) + count(test.jaxpr)
     return carry

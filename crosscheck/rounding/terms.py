@@ -26,16 +26,18 @@ from crosscheck.traces.primitives import Kind, primitive
 
 # An entry is judged by itself where its rounding is below this share of it (rule 1 of a verdict).
 KNOWN = 1e-3
-# The rounding of a sum in units of u·S, the allowance's quantile included, for `standing`.
-ROUNDING = 10.0
 
 
-def standing(value: Any, terms: Any, unit: float) -> Any:
-    """S as the next equation reads it: of an entry that is lost among its terms they, of a known one itself."""
+def standing(value: Any, terms: Any, unit: float, amplitude: Any) -> Any:
+    """S as the next equation reads it: of an entry that is lost among its terms they, of a known one itself.
+
+    The rounding of a sum is about u S, and `amplitude` times that what two right sums may differ by.
+    """
     if terms is None:
         return None
     size = jnp.abs(value)
-    lost = KNOWN * size < ROUNDING * unit_of(size.dtype, unit) * terms
+    rounding = jnp.abs(amplitude) * unit_of(size.dtype, unit) * terms
+    lost = KNOWN * size < rounding
     return jnp.where(lost, terms, size)
 
 

@@ -1,0 +1,81 @@
+"""What is read off a program without running it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jax.extend import core
+
+from crosscheck.rounding.copies import entrywise
+from crosscheck.rounding.loops import inside
+from crosscheck.traces.primitives import primitive
+
+
+def call(eqn: core.JaxprEqn, ins: list[Any]) -> tuple[core.Jaxpr, list[Any], list[Any]] | None:
+    """The jaxpr that a call calls, its constants and its operands; None for any other equation."""
+    row = primitive(eqn.primitive.name)
+    inner = eqn.params.get(row.inside) if row.inside else None
+    if inner is None:
+        return None
+    if row.name == "custom_linear_solve":  # (matvec, vecmat, solve, transpose_solve), each with constants of its own
+        lengths = eqn.params["const_lengths"]
+        start, total = lengths.matvec + lengths.vecmat, sum(n for n in lengths)
+        ins = [*ins[start : start + lengths.solve], *ins[total:]]
+        inner = inner.solve
+        if len(inner.jaxpr.outvars) != len(eqn.outvars):
+            return None
+    if isinstance(inner, core.ClosedJaxpr):
+        return inner.jaxpr, list(inner.consts), ins
+    return inner, [], ins
+
+
+def live(jaxpr: core.Jaxpr) -> int:
+    """The most bytes of values that are alive at once; of loops, those of their bodies too."""
+    last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if isinstance(v, core.Var)}
+    last.update((v, len(jaxpr.eqns)) for v in jaxpr.outvars if isinstance(v, core.Var))
+    alive = {v: size(v) for v in [*jaxpr.invars, *jaxpr.constvars] if v in last}
+    most = now = sum(alive.values())
+    for i, eqn in enumerate(jaxpr.eqns):
+        now += sum(size(v) for v in eqn.outvars)
+        alive.update((v, size(v)) for v in eqn.outvars)
+        most = max(most, now + max([live(j) for j in inside(eqn)], default=0))
+        touched = {v for v in [*eqn.invars, *eqn.outvars] if not isinstance(v, core.Literal)}
+        gone = [v for v in touched if v in alive and last.get(v, i) <= i]
+        now -= sum(alive.pop(v) for v in gone)
+    return most
+
+
+def size(v: Any) -> int:
+    try:
+        return v.aval.size * v.aval.dtype.itemsize
+    except (AttributeError, TypeError):  # a token, a key
+        return 0
+
+
+def estimated(jaxpr: core.Jaxpr) -> frozenset[str]:
+    """The primitives without a row."""
+    names = {eqn.primitive.name for eqn in jaxpr.eqns if not primitive(eqn.primitive.name).known}
+    return frozenset(names).union(*(estimated(j) for eqn in jaxpr.eqns for j in inside(eqn)))
+
+
+def entrywise_outputs(jaxpr: core.Jaxpr, given: list[bool]) -> list[bool]:
+    """Of each output, whether nothing on the way to it is known by norms only."""
+    env = dict(zip(jaxpr.invars, given, strict=True))
+
+    def read(atom: Any) -> bool:
+        return isinstance(atom, core.Literal) or env.get(atom, True)
+
+    for eqn in jaxpr.eqns:
+        ins = [read(atom) for atom in eqn.invars]
+        called = call(eqn, ins)
+        if called is not None:
+            outs = entrywise_outputs(called[0], called[2])
+        else:
+            fine = all(ins) and entrywise(eqn.primitive.name) and all(all(all_entrywise(j)) for j in inside(eqn))
+            outs = [fine] * len(eqn.outvars)
+        env.update(zip(eqn.outvars, outs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def all_entrywise(jaxpr: core.Jaxpr) -> list[bool]:
+    return [entrywise(eqn.primitive.name) and all(all(all_entrywise(j)) for j in inside(eqn)) for eqn in jaxpr.eqns]

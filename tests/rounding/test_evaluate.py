@@ -1,0 +1,315 @@
+"""A whole program: values bit for bit, σ, S, what is compiled, and what must not crash."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend import core
+from jax.interpreters import mlir
+
+from crosscheck.rounding import allowance, copies_for, evaluate, programs, quantile, roundings
+from crosscheck.rounding.draws import entries, mixed, signs
+from tests.rounding.common import NEAR, rounded, zero
+
+X = np.array(NEAR)
+U = 2.0**-53
+RNG = np.random.default_rng(0)
+
+
+# ---------------------------------------------------------------------- t and the allowance
+
+
+@pytest.mark.parametrize(
+    ("copies", "comparisons", "t"), [(16, 10**3, 12.6), (16, 10**6, 19.9), (64, 10**3, 7.2), (64, 10**6, 8.9)]
+)
+def test_quantile(copies: int, comparisons: int, t: float) -> None:
+    assert quantile(copies, comparisons) == pytest.approx(t, abs=0.05)
+
+
+def test_allowance_neither_overflows_nor_vanishes() -> None:
+    a = np.array([3e200, 3e-200, 0.0, np.inf])
+    b = np.array([4e200, 4e-200, 0.0, np.inf])
+    np.testing.assert_allclose(allowance([a, b], [np.zeros(4), np.ones(4)], 2.0)[[0, 2]], [1e201, 1.0])
+    assert allowance([a, b], [0.0], 2.0)[1] == pytest.approx(1e-199)
+    assert allowance([a, b], [0.0], 2.0)[3] == np.inf
+
+
+def test_copies_follow_the_size() -> None:
+    assert copies_for(10) > copies_for(10**8) >= 16
+
+
+# ---------------------------------------------------------------------- draws
+
+
+def test_signs_are_fair_and_independent() -> None:
+    drawn = np.sqrt(3) * np.asarray(signs(mixed(entries((4096,)) + np.uint32(7)), 32, jnp.float32))
+    assert set(np.unique(np.round(drawn, 5))) == {-1.0, 1.0}
+    limit = 5 / math.sqrt(4096)
+    assert np.all(np.abs(drawn.mean(1)) < limit)
+    assert np.all(np.abs(drawn @ drawn.T / 4096 - np.eye(32)) < limit)
+    other = np.sqrt(3) * np.asarray(signs(mixed(entries((4096,)) + np.uint32(8)), 32, jnp.float32))
+    assert np.all(np.abs((drawn * other).mean(1)) < limit)
+
+
+# ---------------------------------------------------------------------- values
+
+
+def long_program(x: Any) -> Any:
+    for _ in range(8):
+        x = jnp.tanh(x * 1.1) + 0.01
+    return x
+
+
+@pytest.fixture
+def by_equations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "LONG", 20)
+
+
+def test_a_short_program_is_compiled_and_its_values_are_those_of_jit() -> None:
+    f = lambda x, w: jax.grad(lambda x: jnp.sum(jnp.tanh(x @ w) * 0.3 + x.sum()))(x)  # noqa: E731
+    x, w = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 3))
+    found = rounded(f, x, w)
+    assert found.compiled
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(found.outputs[0].value, jax.jit(f)(x, w))
+
+
+def test_a_long_program_is_evaluated_by_equations_and_its_values_are_those_of_eager_jax(by_equations: None) -> None:
+    found = rounded(long_program, X)
+    assert not found.compiled
+    assert found.equations > evaluate.LONG
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(found.outputs[0].value, long_program(jnp.asarray(X)))
+
+
+def test_both_ways_say_the_same(by_equations: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = rounded(long_program, X).outputs[0]
+    monkeypatch.setattr(evaluate, "LONG", 10**6)
+    other = rounded(long_program, X)
+    assert other.compiled
+    np.testing.assert_allclose(one.value, other.outputs[0].value, rtol=1e-14)
+    np.testing.assert_allclose(one.sigma, other.outputs[0].sigma, rtol=0.2)
+
+
+def test_a_second_check_compiles_nothing() -> None:
+    def program(w: Any) -> Any:
+        return lambda x: jnp.tanh(x @ jnp.asarray(w))
+
+    x = RNG.normal(size=(2, 3))
+    with jax.enable_x64(True):
+        first = rounded(program(RNG.normal(size=(3, 3))), x)
+        made = len(programs.MADE)
+        second = rounded(program(RNG.normal(size=(3, 3))), x)
+    assert len(programs.MADE) == made
+    assert not np.array_equal(first.outputs[0].value, second.outputs[0].value)
+
+
+def test_other_literals_are_another_program() -> None:
+    values = [rounded(lambda x, c=c: x * c, X).outputs[0].value for c in (0.1234567890123456, 0.1234567890123457)]
+    assert not np.array_equal(values[0], values[1])
+
+
+def test_the_seed_decides() -> None:
+    a, b, c = (rounded(lambda x: jnp.sin(x) + x * 0.1, X, seed=s).outputs[0].sigma for s in (1, 1, 2))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_copies_in_blocks_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    f, x = (lambda x: jnp.tanh(x) * 0.1), RNG.normal(size=50)
+    whole = rounded(f, x, copies=16).outputs[0]
+    monkeypatch.setattr(evaluate, "MEMORY", 4000)
+    found = rounded(f, x, copies=16)
+    assert found.copies >= 16
+    np.testing.assert_allclose(found.outputs[0].sigma, whole.sigma, rtol=1.0)
+
+
+# ---------------------------------------------------------------------- σ
+
+
+def test_what_is_zero_to_first_order_is_rounded() -> None:
+    for f in (lambda z: z**3, lambda z: jax.nn.relu(z) ** 2 + jax.nn.relu(-z) ** 2, lambda z: 1 - jnp.cos(z * 1e3)):
+        out = rounded(lambda x, f=f: f(0.3 - (x[0] + x[1]) + 5.551115123125783e-17), X).outputs[0]
+        assert out.sigma > 0
+
+
+def test_a_root_at_a_cancelling_zero_stays_finite() -> None:
+    """√ of 0 ± u is √u, where its derivative is infinite and half of the copies have none."""
+    out = rounded(lambda x: jnp.sqrt(jnp.abs(zero(x)) * 0.0 + (x[2] - x[0] - 0.2) ** 2 + (zero(x))), X).outputs[0]
+    assert 1e-10 < out.sigma < 1e-7
+
+
+def test_constants_are_rounded_once_and_small_integers_not_at_all() -> None:
+    for f in (lambda x: x * 2.0, lambda x: x * 0.5 + 0.0 * x, lambda x: jnp.maximum(x, 7.0)):
+        np.testing.assert_array_equal(rounded(f, np.array([1.0, 2.0])).outputs[0].sigma, 0)
+    same = rounded(lambda x: x * 0.1 - 0.1 * x, np.array([1.0])).outputs[0]
+    other = rounded(lambda x: x * 0.1 - x * (0.1 + 1e-9), np.array([1.0])).outputs[0]
+    assert other.sigma > same.sigma > 0  # the constant's own rounding has cancelled
+
+
+def test_complex_values_are_rounded() -> None:
+    f = lambda x, y: jnp.real((x + 1j * y) * (0.3 - 0.7j))  # noqa: E731
+    x, y = RNG.normal(size=5), RNG.normal(size=5)
+    out = rounded(f, x, y).outputs[0]
+    error = np.abs(out.value - (x * np.float64(0.3) + y * np.float64(0.7)))
+    assert np.all(out.sigma > 0)
+    assert np.all(error < 10 * out.sigma)
+
+
+def test_complex_constants_are_rounded_like_real_ones() -> None:
+    x = np.array([1.0 + 0j])
+    for f, exact in ((lambda x: x * 2j, True), (lambda x: x * 0.1j, False), (lambda x: x + (0.5 + 0.3j), False)):
+        assert (rounded(f, x).outputs[0].sigma == 0) == exact
+
+
+def test_float32_programs_and_mixed_ones() -> None:
+    x = RNG.normal(size=8).astype(np.float32)
+    single = rounded(lambda x: jnp.tanh(x) * x, x, unit=2.0**-24).outputs[0]
+    double = rounded(lambda x: jnp.tanh(x.astype(jnp.float64)) * x, x).outputs[0]
+    back = rounded(lambda x: (jnp.tanh(x.astype(jnp.float64)) * x).astype(jnp.float32), x).outputs[0]
+    judged = rounded(lambda x: jnp.tanh(x) * x, x.astype(float), unit=2.0**-24).outputs[0]
+    for out in (single, judged, back):
+        assert np.all((out.sigma > 1e-9 * np.abs(out.value)) & (out.sigma < 1e-6 * np.abs(out.value)))
+    assert np.all(double.sigma < 1e-14 * np.abs(double.value))
+
+
+def test_integers_and_booleans_are_exact() -> None:
+    found = rounded(lambda x: (x > 0, jnp.arange(3) + 1, x.astype(int), x), np.array([1.0, -1.0]))
+    assert [out.sigma.max() for out in found.outputs] == [0, 0, 0, 0]
+    assert not found.flipped
+
+
+def test_underflow_is_as_large_as_the_smallest_number() -> None:
+    tiny = np.finfo(float).tiny
+    out = rounded(lambda x: x * 1e-200, np.array([1e-110, 0.0])).outputs[0]
+    assert tiny / 10 < out.sigma[0] < 10 * tiny
+    assert out.sigma[1] == 0
+
+
+def test_squares_of_the_spread_do_not_overflow() -> None:
+    out = rounded(lambda x: jnp.exp(x), np.array([700.0, -600.0])).outputs[0]
+    assert np.all((out.sigma > 1e-17 * out.value) & (out.sigma < 1e-14 * out.value))
+
+
+def test_infinities_and_nan_stay() -> None:
+    out = rounded(lambda x: jnp.stack([x[0] / 0.0, x[0] * jnp.nan, x[0] - jnp.inf]), X).outputs[0]
+    assert np.all(out.sigma == 0)
+
+
+# ---------------------------------------------------------------------- S and the flags
+
+
+def test_terms_of_what_cancels() -> None:
+    """The gradient of a bias before a batch norm is zero among terms of the size of the cotangent."""
+    x, g = RNG.normal(size=(64, 3)), RNG.normal(size=(64, 3))
+
+    def forward(b: Any) -> Any:
+        z = x + b
+        return (z - z.mean(0)) / jnp.sqrt(z.var(0) + 1e-5)
+
+    out = rounded(lambda b: jax.vjp(forward, b)[1](jnp.asarray(g))[0], np.zeros(3)).outputs[0]
+    assert np.all(np.abs(out.value) < 1e-12)
+    assert np.all(out.terms > 10)
+    assert np.all(out.sigma < 1e-3 * out.terms)
+    assert out.entrywise
+
+
+def test_terms_do_not_grow_where_the_value_does_not() -> None:
+    """|W|^T is no sum of terms: an RNN's known entries stand for themselves."""
+    w = np.linalg.qr(RNG.normal(size=(8, 8)))[0]
+
+    def forward(x: Any) -> Any:
+        h = x
+        for _ in range(12):
+            h = jnp.asarray(w) @ h
+        return h
+
+    out = rounded(forward, RNG.normal(size=8)).outputs[0]
+    assert np.all(out.terms < 100)
+
+
+TERMS = {
+    "a difference": (lambda x: x[0] - x[1], 0.3),
+    "a known difference times 3": (lambda x: (x[0] - x[1]) * 3.0, 0.3),
+    "a lost one, negated": (lambda x: -zero(x), 0.6),
+    "a lost one, by 2": (lambda x: zero(x) / 2.0, 0.3),
+    "a sum": (lambda x: jnp.sum(x * jnp.array([1.0, 1.0, -1.0])), 0.6),
+    "a function of a lost one": (lambda x: jnp.sin(zero(x)), 0.6),
+    "a lost one, chosen": (lambda x: jnp.maximum(zero(x), -1.0), 0.6),
+    "a product": (lambda x: x[0] * x[1], 0.02),
+}
+
+
+@pytest.mark.parametrize("what", TERMS)
+def test_terms(what: str) -> None:
+    f, terms = TERMS[what]
+    assert rounded(f, X).outputs[0].terms == pytest.approx(terms, rel=1e-6)
+
+
+def test_norms_are_flagged() -> None:
+    a = RNG.normal(size=(3, 3)) + 4 * np.eye(3)
+    found = rounded(lambda a: (jnp.fft.fft(a[0]).real, a @ a, jnp.linalg.inv(a)), a)
+    assert [out.entrywise for out in found.outputs] == [False, True, False]
+
+
+# ---------------------------------------------------------------------- never a crash
+
+
+def test_an_unknown_primitive_is_estimated() -> None:
+    shear = core.Primitive("shear_by_moonlight")
+    shear.def_impl(lambda x: x * 2)
+    shear.def_abstract_eval(lambda x: x)
+    mlir.register_lowering(shear, mlir.lower_fun(lambda x: x * 2, multiple_results=False))
+    found = rounded(lambda x: shear.bind(x * 0.1), X)
+    assert found.estimated == {"shear_by_moonlight"}
+    assert np.all((found.outputs[0].sigma > 1e-18) & (found.outputs[0].sigma < 1e-14))
+    assert not found.outputs[0].entrywise
+
+
+CALLS = {
+    "custom_jvp": lambda x: jax.nn.relu(x * 0.1),
+    "custom_vjp": lambda x: jax.grad(lambda x: jnp.sum(scaled(x)))(x * 0.1),
+    "checkpoint": lambda x: jax.grad(lambda x: jnp.sum(jax.checkpoint(lambda v: jnp.sin(v * 0.1))(x)))(x),
+    "jit": lambda x: jax.jit(lambda v: v * 0.1)(x),
+    "polygamma": lambda x: jax.grad(lambda x: jnp.sum(jax.scipy.special.digamma(x)))(x),
+    "svd": lambda x: jnp.linalg.svd(jnp.outer(x, x) + jnp.diag(jnp.arange(3.0)), full_matrices=False)[0],
+    "eig": lambda x: jnp.abs(jnp.linalg.eigvals(jnp.outer(x, x) + jnp.diag(jnp.arange(3.0)))),
+    "qr of a wide matrix": lambda x: jnp.linalg.qr(jnp.stack([x, x * x]))[1],
+    "random": lambda x: x * jax.random.normal(jax.random.key(0), (3,)),
+    "a gather with a fill": lambda x: jnp.take(x * 0.1, jnp.array([0, 9]), mode="fill", fill_value=0.0),
+    "cumlogsumexp": lambda x: jax.lax.cumlogsumexp(x * 0.1),
+    "cumprod": lambda x: jax.grad(lambda x: jnp.sum(jnp.cumprod(x)))(x),
+    "convolution": lambda x: jnp.convolve(x * 0.1, x * 0.3),
+}
+
+
+@jax.custom_vjp
+def scaled(x: Any) -> Any:
+    return x * 0.3
+
+
+scaled.defvjp(lambda x: (x * 0.3, None), lambda _, g: (g * 0.3,))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_calls_and_rare_primitives(name: str) -> None:
+    found = rounded(CALLS[name], X)
+    with jax.enable_x64(True):
+        expected = jax.jit(CALLS[name])(X)
+    for out, value in zip(found.outputs, jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(out.value, value, rtol=1e-12, atol=1e-14)
+        assert np.all(np.isfinite(out.sigma))
+        assert np.all(out.sigma < 1e-10)
+    assert not found.estimated
+
+
+def test_no_arguments_and_empty_arrays() -> None:
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(lambda: jnp.zeros((0, 3)))()
+    (out,) = roundings(closed, []).outputs
+    assert out.value.shape == out.sigma.shape == (0, 3)
