@@ -1,0 +1,171 @@
+"""How the hand-written code rounds, measured where longdouble says nothing: by the spread of its residuals.
+
+At m points x_i that differ from the judged one by a few units of the last place, the residual against the truth is
+
+    r_i = (hand - truth)(x_i) = mistake(x_i) + ε_i                                                               (1)
+
+A mistake hardly changes within a few units of the last place; rounding is drawn anew at every point. So the spread
+about the mean,
+
+    S² = Σ_i (r_i - r̄)² / k,     k = m - 1,                                                                      (2)
+
+knows nothing of a constant offset, next to nothing of a factor (1.001 leaves a thousandth of the truth's own few
+units), and estimates the variance of ε, which is that of the hand-written code and the truth together; the truth's is
+not subtracted, since a difference of estimates has no degrees of freedom and can be negative. An answer is a float64
+number, whose last rounding may repeat: its variance, ulp²/12, is added. The judged point is not among the x_i: what
+is wrong there alone must not widen its own allowance.
+
+S² of one entry has k degrees of freedom, too few for a far quantile. Entries are pooled whose S/c is alike, c being
+the truth's σ or the answer's last rounding. Which they are must not be read off the S that are to be averaged, or the
+smallest S would be pooled with the smallest. So entries are taken in the order of c, at least eight together and all
+within a factor 2: rounding is entrywise (S ∝ c), or that of an algorithm that mixes entries (S the same for all), or
+between the two, and each time it is alike where c is alike. What does not fit is taken out: were an entry alike,
+
+    P(S² > (1 + 2√(x/k) + 2x/k) S̄²) ≤ e^-x,     P(S² < e^(-1-2x/k) S̄²) ≤ e^-x,     x = log(n/δ)                 (3)
+
+(the first by Laurent and Massart, the second by Chernoff), so neither happens to any of n alike entries but with
+probability δ. Those above and those below are pooled among themselves, by the same rule.
+
+An entry's own S is never undercut: what differs from its neighbours by less than (3) sees is still allowed what it
+showed.
+
+Rounding errors are correlated: one sum read by all entries moves them all. S̄² of g entries with covariance Σ (of
+r/c) has the variance 2 tr Σ² / (k g²), hence by Satterthwaite's rule
+
+    ν = k (tr Σ)² / tr Σ²        degrees of freedom, between k and k·g,                                            (4)
+
+    tr Σ² ≈ k² / ((k-1)(k+2)) · (tr C² - (tr C)²/k),     (tr Σ)² ≈ (tr C)² - 2/k tr Σ²,                            (5)
+
+both unbiased for normal errors, with C the empirical covariance; tr C² is had from the (m, m) products of the runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosscheck.operation import Array, Arrays, Operation
+from crosscheck.witnesses.longdouble import quiet
+from crosscheck.witnesses.nudges import nudged
+
+Truth = Callable[[Arrays, Array], Mapping[str, Array]]
+
+MEMBERS = 8  # with six runs up to 40 degrees of freedom: a quantile within a quarter of the normal one's
+STRAY = 1e-6  # δ of (3)
+UNITS = 4  # an input moves by up to this many eps of itself
+FEWEST = 3  # runs: (5) divides by k - 1
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The standard deviation of a gradient's rounding at every entry, and the degrees of freedom of each."""
+
+    sigma: Array
+    freedom: Array
+
+
+def measured_rounding(
+    operation: Operation, cotangent: Array, truth: Truth, sigma: Mapping[str, Array], *, runs: int = 6, seed: int = 0
+) -> dict[str, Spread]:
+    """How the hand-written gradients round at the operation's point, by name.
+
+    Args:
+        truth: (inputs, cotangent) -> the true gradients, at any point near.
+        sigma: the standard deviation of the truth's own rounding at every entry.
+
+    Where the code or the truth raises at a point, or is not finite where it is at the judged one, the opposite point
+    is tried, and then others, as many again. A gradient with fewer than three is left out: nothing is known of it.
+    """
+    with quiet():
+        hand = operation.gradients(cotangent)
+        names = [k for k in operation.wrt if hand[k].shape == np.shape(sigma[k])]
+        residuals: dict[str, list[Array]] = {k: [] for k in names}
+        for draw in range(2 * runs * seed, 2 * runs * (seed + 1)):
+            missing = [k for k in names if len(residuals[k]) < runs]
+            for size in (UNITS, -UNITS):  # at the edge of a domain, the one or the other is inside
+                found = residuals_near(operation, cotangent, truth, size, draw) if missing else {}
+                heard = [k for k in missing if k in found and np.isfinite(found[k][np.isfinite(hand[k])]).all()]
+                for k in heard:
+                    residuals[k].append(found[k])
+                missing = [k for k in missing if k not in heard]
+        return {k: spread(np.stack(r), hand[k], sigma[k]) for k, r in residuals.items() if len(r) >= FEWEST}
+
+
+def residuals_near(operation: Operation, cotangent: Array, truth: Truth, units: int, draw: int) -> Arrays:
+    """(1) at one point: every input and the cotangent moved by a few units of the last place, ties and zeros kept."""
+
+    def moved(a: Array) -> Array:
+        return nudged(a, units * float(np.finfo(a.dtype).eps), draw) if a.dtype.kind == "f" else a
+
+    inputs, v = {k: moved(a) for k, a in operation.inputs.items()}, moved(cotangent)
+    try:
+        hand, true = operation.at(inputs).gradients(v), truth(inputs, v)
+    except Exception:  # the code may refuse a point that is not its own
+        return {}
+    return {k: np.asarray(hand[k] - true[k], np.float64) for k in hand if hand[k].shape == np.shape(true[k])}
+
+
+def spread(residuals: Array, hand: Array, sigma: Array) -> Spread:
+    """(2) to (5) of one gradient: residuals (m, *shape). Entries that are not finite have no allowance."""
+    shape, k = hand.shape, len(residuals) - 1
+    finite = np.isfinite(hand).ravel() & np.isfinite(sigma).ravel()
+    r = residuals.reshape(k + 1, -1)[:, finite]
+    rounding = np.spacing(np.abs(hand.ravel()[finite]).astype(np.float64)) / math.sqrt(12)
+    c = scales(sigma.ravel()[finite], rounding)
+    z = (r - r.mean(0)) / c
+    squares = (z**2).sum(0) / k + (rounding / c) ** 2
+    out, freedom = np.zeros(hand.size), np.full(hand.size, float(k))
+    places = np.flatnonzero(finite)
+    x = math.log(max(len(places), 1) / STRAY)
+    for block in blocks(c):
+        for alike in pools(squares, block, x, k):
+            out[places[alike]] = np.sqrt(np.maximum(squares[alike].mean(), squares[alike])) * c[alike]
+            freedom[places[alike]] = degrees(z[:, alike])
+    return Spread(out.reshape(shape), freedom.reshape(shape))
+
+
+def scales(sigma: Array, rounding: Array) -> Array:
+    """c: the truth's σ or the answer's last rounding; where both are nothing, what is largest in the array."""
+    c = np.maximum(sigma, rounding)
+    some = c > np.finfo(np.float64).tiny
+    return np.where(some, c, c[some].max() if some.any() else 1.0)
+
+
+def blocks(c: Array) -> Iterator[Array]:
+    """The entries in the order of c: at least `MEMBERS` together, and all within a factor 2 of the first."""
+    order = np.argsort(c, kind="stable")
+    ordered, start = c[order], 0
+    while start < len(c):
+        end = max(start + MEMBERS, int(np.searchsorted(ordered, 2 * ordered[start], "right")))
+        end = len(c) if len(c) - end < MEMBERS else end
+        yield order[start:end]
+        start = end
+
+
+def pools(squares: Array, block: Array, x: float, k: int) -> Iterator[Array]:
+    """The entries of a block by what fits together, by (3)."""
+    todo = [block]
+    while todo:
+        block = todo.pop()
+        mean = squares[block].mean()
+        ratio = squares[block] / mean if mean > 0 else np.ones(len(block))
+        above = ratio > 1 + 2 * math.sqrt(x / k) + 2 * x / k
+        below = ratio < math.exp(-1 - 2 * x / k)
+        if above.any() or below.any():
+            todo.extend(part for part in (block[above], block[below], block[~above & ~below]) if len(part))
+        else:
+            yield block
+
+
+def degrees(z: Array) -> float:
+    """ν of (4) for centred residuals (m, g) in units of c."""
+    k, g = len(z) - 1, z.shape[1]
+    trace = float((z**2).sum()) / k
+    if trace == 0:
+        return float(k * g)
+    of_square = k**2 / ((k - 1) * (k + 2)) * (float(((z @ z.T) ** 2).sum()) / k**2 - trace**2 / k)
+    independent = g if of_square <= 0 else trace**2 / of_square - 2 / k
+    return k * min(max(independent, 1.0), g)
