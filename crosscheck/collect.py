@@ -28,8 +28,9 @@ from crosscheck.exact.run import exact_run
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
-from crosscheck.witnesses.autodiff import ASSUMED, Autodiff, autodiff, output_shape
+from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
 from crosscheck.witnesses.further import look
+from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
 from crosscheck.witnesses.kinks import is_convention
 from crosscheck.witnesses.moving import moving_witnesses
 
@@ -70,6 +71,12 @@ class Setting:
         entries = self.output.size + sum(self.operation.inputs[k].size for k in self.operation.wrt)
         return entries * len(COMPARED)
 
+    def truth(self, inputs: Arrays, v: Array) -> Arrays:
+        """The reference's output and gradients anywhere, without a word about rounding."""
+        assert self.formula.reference is not None
+        y, gradients = plain_gradients(self.formula.reference, inputs, self.formula.wrt, v)
+        return {**gradients, OUTPUT: y}
+
     @property
     def t(self) -> float:
         """The quantile of the whole check (`rounding.allowance`)."""
@@ -85,7 +92,7 @@ def collect(
     audited = side_effects(setting, points)
     hand = setting.formula.gradients(setting.cotangent) if setting.single else audited.gradients
     right = {k: g for k, g in hand.items() if g.shape == operation.inputs[k].shape}
-    forward, estimates = as_formula(setting, right)
+    forward, estimates, said = as_formula(setting, right)
     forward_single = None
     if differences:
         add(estimates, moved(setting, right))
@@ -98,11 +105,18 @@ def collect(
     wrong_there: dict[str, Elsewhere] = {}
     visited = 0
     if differences or setting.auto is not None:
-        found, visited = look(setting.formula, setting.cotangent, seed)
+        found, visited = look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed)
         wrong_there = {e.name: e for e in found}
     auto = setting.auto
     gradients = {
-        k: GradientEvidence(operation.inputs[k].shape, hand[k].shape, estimates[k], elsewhere=wrong_there.get(k))
+        k: GradientEvidence(
+            operation.inputs[k].shape,
+            hand[k].shape,
+            estimates[k],
+            elsewhere=wrong_there.get(k),
+            how=said[k].how if k in said else "",
+            lost=said[k].lost if k in said else None,
+        )
         for k in operation.wrt
     }
     evidence = Evidence(
@@ -216,7 +230,7 @@ def answers_at_exact_point(setting: Setting, audited: Audit) -> tuple[Array, Arr
 # ---------------------------------------------------------------------- hand-derived and autodiff
 
 
-def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates]:
+def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, dict[str, Said]]:
     """Hand-derived and autodiff estimates of every gradient at float64, and the forwards compared."""
     estimates: Estimates = {name: {} for name in setting.operation.wrt}
     auto = setting.auto
@@ -224,11 +238,17 @@ def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates]:
         for name, gradient in hand.items():
             own = 4 * UNIT[DOUBLE] * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
             estimates[name][HAND] = Estimate(HAND, gradient.astype(np.float64), own)
-        return None, estimates
-    y = setting.formula.output() if setting.single else setting.output
-    pair, found = against_reference(setting, setting.formula, auto, y, hand, (HAND, AUTODIFF))
-    add(estimates, found)
-    return pair, estimates
+        return None, estimates, {}
+    formula, v = setting.formula, setting.cotangent
+    y = formula.output() if setting.single else setting.output
+    answers = {**hand, OUTPUT: y}
+    truths = {**{k: auto.gradients[k] for k in hand}, OUTPUT: auto.output}
+    own = None if formula.own_bounds is None else formula.own_bounds(formula.inputs, v)
+    asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed)
+    said = hand_estimates(HAND, answers, truths, own or {}, asked)
+    for name in hand:
+        estimates[name] = {AUTODIFF: truths[name], HAND: said[name].estimate}
+    return compare(said[OUTPUT].estimate, auto.output, setting.t), estimates, said
 
 
 def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair, Estimates]:
@@ -239,10 +259,15 @@ def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair,
     """
     assert setting.auto is not None
     single = {k: g for k, g in audited.gradients.items() if k in hand and g.shape == hand[k].shape}
-    names = (HAND_SINGLE, AUTODIFF_SINGLE)
 
     def compared(auto: Autodiff) -> tuple[Pair, Estimates]:
-        return against_reference(setting, setting.operation, auto, audited.output, single, names)
+        truths = {**{k: replace(auto.gradients[k], witness=AUTODIFF_SINGLE) for k in single}, OUTPUT: auto.output}
+        operation = setting.operation
+        own = None if operation.own_bounds is None else operation.own_bounds(operation.inputs, setting.cotangent)
+        answers = {**single, OUTPUT: audited.output}
+        mine = {k: assumed(HAND_SINGLE, a, truths[k], (own or {}).get(k)) for k, a in answers.items()}
+        forward = compare(mine[OUTPUT], truths[OUTPUT], setting.t)
+        return forward, {k: {HAND_SINGLE: mine[k], AUTODIFF_SINGLE: truths[k]} for k in single}
 
     forward, found = compared(scaled(setting.auto, UNIT[SINGLE] / UNIT[DOUBLE]))
     pairs = [compare(both[HAND_SINGLE], both[AUTODIFF_SINGLE], setting.t) for both in found.values()]
@@ -261,24 +286,6 @@ def scaled(auto: Autodiff, ratio: float) -> Autodiff:
         return replace(e, sigma=None if e.sigma is None else ratio * e.sigma)
 
     return auto._replace(output=larger(auto.output), gradients={k: larger(g) for k, g in auto.gradients.items()})
-
-
-def against_reference(
-    setting: Setting, operation: Operation, auto: Autodiff, y: Array, hand: Arrays, names: tuple[str, str]
-) -> tuple[Pair, Estimates]:
-    """The two estimates of every gradient, under these names, and the forwards' comparison."""
-    first, second = names
-    truths = {**{name: auto.gradients[name] for name in hand}, OUTPUT: auto.output}
-    own = None if operation.own_bounds is None else operation.own_bounds(operation.inputs, setting.cotangent)
-    compared = {}
-    for name, value in {**hand, OUTPUT: y}.items():
-        truth = replace(truths[name], witness=second)
-        assert truth.sigma is not None
-        bound = np.zeros(truth.sigma.shape) if own is None or name not in own else own[name]
-        compared[name] = Estimate(first, np.asarray(value, np.float64), bound, ASSUMED * truth.sigma), truth
-    mine, truth = compared.pop(OUTPUT)
-    forward = compare(mine, truth, setting.t)
-    return forward, {name: {first: mine, second: truth} for name, (mine, truth) in compared.items()}
 
 
 def of_reference(auto: Autodiff) -> Reference:

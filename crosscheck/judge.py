@@ -136,7 +136,7 @@ def wrong_here(gradient: GradientVerdict) -> bool:
 
 def wrong_in_float32(gradient: GradientVerdict) -> bool:
     pair = gradient.pairs.get((HAND_SINGLE, AUTODIFF_SINGLE))
-    return pair is not None and bool(pair.disagree.any())
+    return pair is not None and bool((pair.disagree & gradient.mismatched).any())
 
 
 def lost_digits(gradient: GradientVerdict) -> Diagnosis:

@@ -51,6 +51,8 @@ class GradientEvidence:
         conventions: how many entries lie on kinks where what the hand-derived code says is one of several legitimate
             conventions; 0 where it is not, and where nobody asked.
         elsewhere: a further point at which it is wrong; None where there is none.
+        how: how the rounding of the hand-derived code was had: assumed, longdouble, measured.
+        lost: how far its float64 answer is from its formula, where the formula was judged in longdouble.
     """
 
     shape: tuple[int, ...]
@@ -58,6 +60,8 @@ class GradientEvidence:
     estimates: Mapping[str, Estimate]
     conventions: int = 0
     elsewhere: Elsewhere | None = None
+    how: str = ""
+    lost: Array | None = None
 
     @property
     def right_shape(self) -> bool:

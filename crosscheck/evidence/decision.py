@@ -29,6 +29,7 @@ from crosscheck.evidence.pair import Pair, Pairs, compare, projected
 from crosscheck.evidence.power import power_of
 from crosscheck.evidence.remarks import remarks
 from crosscheck.evidence.verdict import Decision, GradientVerdict
+from crosscheck.floats import DOUBLE, SINGLE, UNIT
 
 Array = np.ndarray
 
@@ -139,8 +140,23 @@ def along_directions(case: Case, entries: Entries) -> Entries:
 def in_float32(case: Case, entries: Entries) -> Entries:
     if (HAND_SINGLE, AUTODIFF_SINGLE) not in case.pairs:
         return entries
-    disagree = case.pairs[HAND_SINGLE, AUTODIFF_SINGLE].disagree
+    pair = case.pairs[HAND_SINGLE, AUTODIFF_SINGLE]
+    disagree = pair.disagree & poor(pair.difference, case.heard[AUTODIFF_SINGLE].value, UNIT[SINGLE])
     return entries._replace(right=entries.right & ~disagree, wrong=entries.wrong | disagree)
+
+
+def in_float64(case: Case, entries: Entries) -> Entries:
+    lost = case.gradient.lost
+    if lost is None or (HAND, AUTODIFF) not in case.pairs:
+        return entries
+    bad = entries.right & poor(lost, case.heard[AUTODIFF].value, UNIT[DOUBLE]) & ~case.pairs[HAND, AUTODIFF].excused
+    return entries._replace(right=entries.right & ~bad, wrong=entries.wrong | bad)
+
+
+def poor(lost: Array, value: Array, unit: float) -> Array:
+    """Where fewer than a third of the digits of the array's own scale are left."""
+    size = float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value)))
+    return ~(lost <= unit ** (1 / 3) * size)
 
 
 def at_exact_points(case: Case, entries: Entries) -> Entries:
@@ -171,7 +187,8 @@ RULES = (
     Rule("where both are silent, as the finite difference says", first_to_speak(DIFFERENCE)),
     Rule("two that agree are wrong together where every difference of the forward contradicts both", shared_mistake),
     Rule("a direction does not say which entry: one that disagrees makes every open one suspect", along_directions),
-    Rule("what is wrong as float32 arithmetic is wrong, whatever the formula says", in_float32),
+    Rule("a float32 answer that keeps less than a third of its digits is wrong, whatever the formula says", in_float32),
+    Rule("so is a float64 answer that keeps less than a third of the digits of its formula", in_float64),
     Rule("what differs at a point where nothing rounds is wrong, if nothing shows at this one", at_exact_points),
     Rule("what is wrong at a further point is wrong, if nothing shows at this one", at_further_points),
     Rule("open or wrong entries that all lie on kinks are right, if they are a legitimate convention", by_convention),

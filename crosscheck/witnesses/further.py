@@ -18,10 +18,13 @@ import numpy as np
 
 from crosscheck.evidence.collected import Elsewhere
 from crosscheck.evidence.decision import RESOLUTION
+from crosscheck.evidence.estimate import HAND
+from crosscheck.evidence.pair import compare
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Array, Arrays, Operation
 from crosscheck.witnesses.autodiff import autodiff, plain_gradients
 from crosscheck.witnesses.differences import along_direction
+from crosscheck.witnesses.hand import Asked, hand_estimates
 
 Rng = np.random.Generator
 
@@ -59,7 +62,7 @@ def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operati
             yield name, formula.at(inputs)
 
 
-def look(formula: Operation, v: Array, seed: int) -> tuple[list[Elsewhere], int]:
+def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) -> tuple[list[Elsewhere], int]:
     """The points at which a gradient is wrong, one for each gradient at most; and how many points were compared."""
     found: dict[str, Elsewhere] = {}
     compared = 0
@@ -74,8 +77,11 @@ def look(formula: Operation, v: Array, seed: int) -> tuple[list[Elsewhere], int]
         if any(hand[k].shape != there.inputs[k].shape for k in there.wrt):
             continue
         compared += 1
-        judge = against_reference if there.reference is not None else along_one_direction
-        for k, (wrong, truth, allowed) in judge(there, y, hand, v, seed).items():
+        if there.reference is None:
+            judged = along_one_direction(there, hand, v, seed)
+        else:
+            judged = against_reference(there, y, hand, v, t, comparisons, seed)
+        for k, (wrong, truth, allowed) in judged.items():
             if wrong.any() and k not in found:
                 found[k] = Elsewhere(k, name, wrong, there.inputs, v, hand, truth, allowed)
     return list(found.values()), compared
@@ -84,7 +90,9 @@ def look(formula: Operation, v: Array, seed: int) -> tuple[list[Elsewhere], int]
 Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the truth, and how far off it may be
 
 
-def against_reference(there: Operation, y: Array, hand: Arrays, v: Array, seed: int) -> Judged:
+def against_reference(
+    there: Operation, y: Array, hand: Arrays, v: Array, t: float, comparisons: int, seed: int
+) -> Judged:
     """Where each gradient is wrong. Rounding is asked for only where something is off by more than the resolution."""
     assert there.reference is not None
     output, truth = plain_gradients(there.reference, there.inputs, there.wrt, v)
@@ -93,18 +101,24 @@ def against_reference(there: Operation, y: Array, hand: Arrays, v: Array, seed: 
     suspects = {k for k in there.wrt if gross(hand[k], truth[k], np.abs(truth[k])).any()}
     if not suspects:
         return {}
-    auto = autodiff(there.reference, there.inputs, there.wrt, v, DOUBLE, seed=seed)
+    reference = there.reference
+
+    def anywhere(inputs: Arrays, v: Array) -> Arrays:
+        return plain_gradients(reference, inputs, there.wrt, v)[1]
+
+    auto = autodiff(reference, there.inputs, there.wrt, v, DOUBLE, seed=seed)
+    truths = {k: auto.gradients[k] for k in suspects}
+    asked = Asked(there, v, anywhere, t, comparisons, seed)
+    said = hand_estimates(HAND, {k: hand[k] for k in suspects}, truths, {}, asked)
     judged: Judged = {}
-    for k in suspects:
-        estimate = auto.gradients[k]
-        size = np.abs(truth[k]) if estimate.terms is None else np.maximum(np.abs(truth[k]), estimate.terms)
-        allowed = auto.allowed(k) + (0.0 if estimate.excuse is None else estimate.excuse)
-        wrong = estimate.speaks() & gross(hand[k], truth[k], size) & ~(np.abs(hand[k] - truth[k]) <= allowed)
-        judged[k] = wrong, truth[k], allowed
+    for k, found in truths.items():
+        pair = compare(said[k].estimate, found, t)
+        size = np.abs(truth[k]) if found.terms is None else np.maximum(np.abs(truth[k]), found.terms)
+        judged[k] = pair.disagree & gross(hand[k], truth[k], size), truth[k], pair.bounds
     return judged
 
 
-def along_one_direction(there: Operation, y: Array, hand: Arrays, v: Array, seed: int) -> Judged:
+def along_one_direction(there: Operation, hand: Arrays, v: Array, seed: int) -> Judged:
     """Without a reference: ⟨g, d⟩ against the difference along a random direction, which does not say which entry."""
     judged: Judged = {}
     for k in there.wrt:
