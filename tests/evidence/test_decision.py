@@ -45,12 +45,12 @@ def says(
         decided = ~marked if decided is None else np.array(decided)
     spoken = None if decided is None else np.array(decided)
     excused = None if excuse is None else np.full(3, excuse)
-    return Estimate(witness, value, np.full(np.shape(value), bound), spoken, excused, notes)
+    return Estimate(witness, value, np.full(np.shape(value), bound), decided=spoken, excuse=excused, notes=notes)
 
 
 def along(values: Array, directions: list[Array]) -> Estimate:
     notes = {"directions": directions, "miss": 0.25, "kinks": 0}
-    return Estimate(DIRECTIONS, values, np.full(len(values), BOUND), np.ones(len(values), bool), notes=notes)
+    return Estimate(DIRECTIONS, values, np.full(len(values), BOUND), decided=np.ones(len(values), bool), notes=notes)
 
 
 def check(*estimates: Estimate, **more: Any) -> Decision:
@@ -214,7 +214,7 @@ def test_nobody_is_odd_where_no_third_can_tell() -> None:
 
 
 def test_without_a_reference_the_hand_derived_one_is_odd() -> None:
-    assert odd_one_out(Pairs({(HAND, DIFFERENCE): compare(says(HAND, OFF), says(DIFFERENCE, TRUE))})) == HAND
+    assert odd_one_out(Pairs({(HAND, DIFFERENCE): compare(says(HAND, OFF), says(DIFFERENCE, TRUE), 7.0)})) == HAND
 
 
 # ---------------------------------------------------------------------- the complex step
@@ -306,9 +306,9 @@ def test_one_wrong_gradient_makes_the_check_disagree_and_an_undecided_one_undeci
     [
         ({"effects": (Finding("written", "writes to x", True),)}, "written", True),
         ({"effects": (Finding("aliased", "shares memory", False),)}, "aliased", False),
-        ({"forward": compare(says(HAND, OFF), says(AUTODIFF, TRUE))}, "forward", True),
-        ({"forward_single": compare(says(HAND, OFF), says(AUTODIFF, TRUE))}, "forward", True),
-        ({"reference": Reference(2.0, frozenset())}, "reference", True),
+        ({"forward": compare(says(HAND, OFF), says(AUTODIFF, TRUE), 7.0)}, "forward", True),
+        ({"forward_single": compare(says(HAND, OFF), says(AUTODIFF, TRUE), 7.0)}, "forward", True),
+        ({"reference": Reference(compare(says(HAND, OFF), says(AUTODIFF, TRUE), 7.0))}, "reference", True),
         ({"reference": Reference(None, frozenset(["mystery"]))}, "weak-bound", False),
         ({"exact": dataclasses.replace(exact("equal", TRUE), forward="different")}, "forward", True),
         (
