@@ -10,12 +10,14 @@ Code may take longdouble and round to float64 all the same. An answer counts onl
 
 - longdouble is wider than double here, and the answer is longdouble, of the same shape, and finite where the float64
   run's is;
-- it *moves*: with each input alone, and with the cotangent, moved by 2^-60, a share of every entry that float64
-  cannot see. (Alone: x̄ = z̄ wᵀ moves with w although z̄ was cast.) What does not move may be constant. That is told
-  by a coarse move of 2^-20, which float32 sees, too: an entry which the coarse move changes by D changes by 2^-40 D
-  at the fine one, and where that is more than two units of its last place in longdouble, standing still means that it
-  was rounded on the way. An answer is silent when most of the entries that should move do not (single ones may: a
-  comparison can flip within 2^-20).
+- it is *finer*. Fourth differences show how coarsely the code rounds, whatever its derivative. At a point p beside
+  the judged one (so that nothing is exact by chance), inputs and cotangent moved by h = 2^-24 of themselves give
+
+      N = Σ_j (-1)^j binom(4, j) g₈₀(p + (j - 2) h) = O(h⁴) + rounding,      B = |g₆₄ - g₈₀| beside the point     (2)
+
+and N is about √70 · 2^-11 B if all is done in longdouble, √70 B if something is rounded to float64 on the way, and
+more if to float32, however ill-conditioned the code and however many the terms. The line is drawn between, by root
+mean squares over the gradient. A constant has no N, and counts.
 
 First the code runs as it is. What is silent then is tried once more with its buffers lifted (`lifting`). It runs on
 private copies; layers run as fresh copies of themselves, and what other code binds in its own objects meanwhile is
@@ -28,7 +30,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -39,10 +40,13 @@ from crosscheck.witnesses.nudges import nudged
 
 LONG = np.dtype(np.longdouble)
 DOUBLE = np.dtype(np.float64)
-FINE, COARSE = 2.0**-60, 2.0**-20
+STEP = 2.0**-24
+FOURTH = (1, -4, 6, -4, 1)
+FINER = 2.0**-2.5  # √70 · 2^-5.5, half of the way
 # Entries of inputs, output and gradients, times evaluations: longdouble has no fast matrix product (13 to 20 ns for
 # a multiplication and an addition).
 WORK = 2**19
+EVALUATIONS = 2 * 7  # at the point, beside it, and at five points for (2); as the code is, and lifted
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def long_run(operation: Operation, cotangent: Array) -> LongRun:
         with kept_apart(private.forward, private.backward):
             narrow = answers(private, cotangent, (OUTPUT, *operation.wrt))
         entries = sum(a.size for a in (*operation.inputs.values(), *narrow.values.values()))
-        if entries * evaluations(operation) > WORK:
+        if entries * EVALUATIONS > WORK:
             return silence(operation, f"{entries} entries are too many: longdouble has no fast matrix product")
         plain = attempt(private, cotangent, narrow, kept_apart)
         again = {k: r for k, r in plain.reasons.items() if k not in narrow.reasons}
@@ -110,15 +114,6 @@ def own_rounding(gradients: Mapping[str, Array], found: LongRun) -> Arrays:
             with np.errstate(all="ignore"):
                 out[name] = np.abs(gradients[name] - g).astype(np.float64)
     return out
-
-
-def evaluations(operation: Operation) -> int:
-    """At most: the run, and with each input and the cotangent moved finely and coarsely; as it is, and lifted."""
-    return 2 * (1 + 2 * (1 + len(floating(operation))))
-
-
-def floating(operation: Operation) -> list[str]:
-    return [k for k, a in operation.inputs.items() if a.dtype.kind == "f"]
 
 
 def silence(operation: Operation, reason: str) -> LongRun:
@@ -149,27 +144,24 @@ def attempt(
     operation: Operation, v: Array, narrow: Answers, manner: Callable[..., AbstractContextManager[None]]
 ) -> Answers:
     """What counts of a longdouble run in this manner: as the code is, or lifted."""
+    names = tuple(narrow.values)
+    beside, w = operation.at({k: nudged(a, STEP, 0) for k, a in operation.inputs.items()}), nudged(v, STEP, 0)
+    with kept_apart(operation.forward, operation.backward):
+        double = answers(beside, w, names)
     with manner(operation.forward, operation.backward):
         point = operation.at({k: in_long(a) for k, a in operation.inputs.items()})
-        v = v.astype(LONG)
-        found = answers(point, v, tuple(narrow.values))
+        found = answers(point, v.astype(LONG), names)
         found.reasons |= narrow.reasons
         for name, value in list(found.values.items()):
             reason = unfit(value, narrow.values[name])
             if reason:
                 found.drop(name, reason)
-        for name in floating(operation):
-            drop_unmoved(found, partial(with_input_moved, point, v, name))
-        drop_unmoved(found, lambda size: (point, nudged(v, size, 0)))
+        drop_coarse(beside, w, double, found)
     return found
 
 
 def in_long(a: Array) -> Array:
     return a.astype(LONG, order="K") if a.dtype.kind == "f" else a
-
-
-def with_input_moved(point: Operation, v: Array, name: str, size: float) -> tuple[Operation, Array]:
-    return point.at({**point.inputs, name: nudged(point.inputs[name], size, 0)}), v
 
 
 def answers(operation: Operation, v: Array, names: tuple[str, ...]) -> Answers:
@@ -203,28 +195,36 @@ def unfit(value: Array, narrow: Array) -> str:
     return ""
 
 
-# ---------------------------------------------------------------------- does it move?
+# ---------------------------------------------------------------------- is it finer?
 
 
-def drop_unmoved(found: Answers, moved: Callable[[float], tuple[Operation, Array]]) -> None:
-    """Drop the answers that a fine move leaves where they are although a coarse one does not."""
-    here = found.values
-    fine = answers(*moved(FINE), tuple(here))
-    doubtful = tuple(k for k in here if not moves_everywhere(here[k], fine.values.get(k)))
-    coarse = answers(*moved(COARSE), doubtful)
-    for name in doubtful:
-        a, b, c = here[name], fine.values.get(name), coarse.values.get(name)
-        if b is None or b.shape != a.shape:
-            found.drop(name, fine.reasons.get(name, "its shape changes when the last bits of longdouble do"))
-        elif c is not None and c.shape == a.shape and stands_still(a, b, c):
-            found.drop(name, "it rounds to a coarser precision inside: it does not move by 2^-60")
+def drop_coarse(operation: Operation, v: Array, double: Answers, found: Answers) -> None:
+    """Drop the answers that something coarser than longdouble rounded on the way."""
+    names = tuple(found.values)
+    inputs, w = {k: in_long(a) for k, a in operation.inputs.items()}, v.astype(LONG)
+    beside = answers(operation.at(inputs), w, names)
+    inputs, w = {k: nudged(a, STEP, 1) for k, a in inputs.items()}, nudged(w, STEP, 1)  # no longer float64's numbers
+    runs = []
+    for j in range(-2, 3):
+        at = operation.at({k: nudged(a, j * STEP, 2) for k, a in inputs.items()})
+        runs.append(answers(at, nudged(w, j * STEP, 2), names))
+    for name in names:
+        values = [run.values.get(name) for run in (double, beside, *runs)]
+        told = [a for a in values if a is not None and a.shape == found.values[name].shape]
+        if len(told) < len(values):
+            refused = [run.reasons[name] for run in (double, beside, *runs) if name in run.reasons]
+            found.drop(name, refused[0] if refused else "its shape changes beside the judged point")
+        elif not finer(told[0], told[1], told[2:]):
+            found.drop(name, "it rounds to a coarser precision inside")
 
 
-def moves_everywhere(here: Array, fine: Array | None) -> bool:
-    return fine is not None and fine.shape == here.shape and bool(((fine != here) | (here == 0)).all())
+def finer(double: Array, long: Array, near: list[Array]) -> bool:
+    """Whether (2) is longdouble's; B is at least the rounding of an answer to float64."""
+    difference = np.tensordot(np.array(FOURTH, LONG), np.stack(near), 1)
+    rounding = np.spacing(np.abs(long).astype(DOUBLE)) / np.sqrt(12)
+    return rms(difference) <= FINER * rms(np.maximum(np.abs(double - long), rounding))
 
 
-def stands_still(here: Array, fine: Array, coarse: Array) -> bool:
-    """Whether most entries that must show a fine move do not."""
-    due = np.abs(coarse - here) * (FINE / COARSE) > 2 * np.spacing(np.abs(here))
-    return 2 * int((due & (fine == here)).sum()) > int(due.sum())
+def rms(a: Array) -> float:
+    finite = a[np.isfinite(a)].astype(DOUBLE)
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0

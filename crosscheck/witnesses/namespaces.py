@@ -178,8 +178,8 @@ def of_object(thing: Any, found: Reached) -> list[Any]:
 @contextmanager
 def kept(found: Reached) -> Iterator[None]:
     """What the code binds in its objects, lists and dictionaries meanwhile is undone; arrays keep what is written."""
-    before = [(held, dict(held) if isinstance(held, dict) else list(held)) for held in found.containers]
     with ONE_AT_A_TIME:
+        before = [(held, dict(held) if isinstance(held, dict) else list(held)) for held in found.containers]
         try:
             yield
         finally:
