@@ -54,11 +54,22 @@ def entries(shape: tuple[int, ...]) -> Any:
     return mixed(lax.iota(jnp.uint32, math.prod(shape)).reshape(shape) * np.uint32(STRIDE))
 
 
+def strengths(copies: int) -> np.ndarray:
+    """How strongly each copy is perturbed, from half to all of the amplitude.
+
+    Copies of one strength would take two values where one rounding rules, and of a function that has turned round in
+    between (sin of a phase that is lost) both may lie beside the truth.
+    """
+    return np.linspace(0.5, 1.0, copies) if copies > 1 else np.ones(1)
+
+
 def signs(bits: Any, copies: int, dtype: Any) -> Any:
-    """±1/√3 from the lowest bits of every word, one for each copy, with the copies' axis first."""
-    places = lax.broadcasted_iota(jnp.uint32, (copies, *jnp.shape(bits)), 0)
-    set_ = lax.shift_left(lax.broadcast(bits, (copies,)), places) >= np.uint32(1 << 31)
-    return lax.select(set_, jnp.full(set_.shape, SPREAD, dtype), jnp.full(set_.shape, -SPREAD, dtype))
+    """± strength/√3 from the lowest bits of every word, one for each copy, with the copies' axis first."""
+    shape = (copies, *jnp.shape(bits))
+    places = lax.broadcasted_iota(jnp.uint32, shape, 0)
+    size = lax.broadcast_in_dim(jnp.asarray(SPREAD * strengths(copies), dtype), shape, (0,))
+    up = lax.shift_left(lax.broadcast(bits, (copies,)), places) >= np.uint32(1 << 31)
+    return lax.select(up, size, -size)
 
 
 def words_of_values(seed: Any, values: Any) -> Any:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crosscheck.rounding.copies import Plane
+from crosscheck.rounding.draws import strengths
 
 Array = np.ndarray
 
@@ -45,7 +46,7 @@ def scattered(plane: Plane) -> Plane:
 
 
 def spread(copies: Any, value: Any, xp: Any) -> Any:
-    """The root mean square over the copies of how far they are from the main run, by NumPy or by JAX.
+    """The root mean square over the copies of how far they are from the main run for their strength, by NumPy or JAX.
 
     0 where both are the same infinity or NaN, ∞ where only one is finite.
     """
@@ -59,7 +60,7 @@ def spread(copies: Any, value: Any, xp: Any) -> Any:
         return xp.where(same, 0.0, xp.where(xp.isnan(apart), xp.inf, apart))
 
     with np.errstate(invalid="ignore", over="ignore"):
-        return root_mean_square([distance(copies[k]) for k in range(len(copies))], xp)
+        return root_mean_square([distance(copies[k]) / a for k, a in enumerate(strengths(len(copies)).tolist())], xp)
 
 
 def root_mean_square(parts: list[Any], xp: Any) -> Any:

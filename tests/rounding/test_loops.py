@@ -22,11 +22,11 @@ def step(h: Any, x: Any, w: Any) -> Any:
 
 def test_a_scan_is_rounded_like_its_unrolled_self() -> None:
     def scanned(x: Any, w: Any) -> Any:
-        return lax.scan(lambda h, _: (step(h, x, w), None), jnp.zeros(2), None, 6)[0]
+        return lax.scan(lambda h, _: (step(h, x, w), None), jnp.zeros(2), None, 3)[0]
 
     def unrolled(x: Any, w: Any) -> Any:
         h = jnp.zeros(2)
-        for _ in range(6):
+        for _ in range(3):
             h = step(h, x, w)
         return h
 
