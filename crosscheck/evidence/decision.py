@@ -47,6 +47,10 @@ def decide(evidence: Evidence) -> Decision:
 RESOLUTION = 1e-3
 
 
+# Below the smallest normal number over u, what underflows on the way may be all of a number's digits.
+UNDERFLOW = float(np.finfo(np.float64).tiny) / UNIT[DOUBLE]
+
+
 class Case(NamedTuple):
     """One gradient, as the rules see it.
 
@@ -97,13 +101,14 @@ def tells(pair: Pair, truth: Estimate) -> Array:
     """Where an agreement excludes a mistake worth the name.
 
     The allowance is at most `RESOLUTION` of the entry; or the entry is what is left of terms that cancel, and the
-    allowance at most that share of their sum, which has to be known entry by entry.
+    allowance at most that share of their sum, which has to be known entry by entry. Where only
+    underflow is left of an allowance there is nothing to tell from zero.
     """
     with np.errstate(invalid="ignore"):
         size = np.abs(truth.value)
         if truth.terms is not None and truth.entrywise:
             size = np.maximum(size, truth.terms)
-        return pair.bounds <= RESOLUTION * size
+        return pair.bounds <= np.maximum(RESOLUTION * size, UNDERFLOW)
 
 
 def excused(pairs: Pairs) -> Array | bool:

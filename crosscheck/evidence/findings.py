@@ -92,7 +92,10 @@ def of_exact_points(exact: ExactRun, has_reference: bool) -> Iterator[Finding]:
 def of_arithmetic(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
     """A formula that is right, and an arithmetic that loses more than its operations cost."""
     for name, g in evidence.gradients.items():
-        if g.lost is not None and verdicts[name].pairs[HAND, AUTODIFF].agree.any():
+        if g.lost is None:
+            continue
+        pair = verdicts[name].pairs[HAND, AUTODIFF]
+        if ((g.lost > pair.bounds) & pair.agree).any():
             size = float(np.max(np.abs(g.estimates[HAND].value), initial=0.0))
             worst = float(np.max(g.lost, initial=0.0, where=np.isfinite(g.lost)))
             digits = max(0.0, -np.log10(worst / size)) if worst > 0 and size > 0 else np.inf

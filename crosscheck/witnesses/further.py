@@ -1,9 +1,9 @@
 """Further points: what a mistake hides at one point it shows at another.
 
 A pool that assigns where it must add is right wherever no entry wins two windows; code that takes its dtype from the
-first entry is right where that is negative. So a check visits points beside the caller's own: negated, permuted, larger
-and smaller values of what is differentiated; what is not differentiated is never changed, an array of one sign keeps
-it.
+first entry is right where that is negative. So a check visits points beside the caller's own: other values from the
+same ranges in other places, negated, larger, smaller. What is not differentiated is never changed, an array of one sign
+keeps it.
 
 Only gross mistakes are looked for here: entries that are off by more than rounding allows and by more than
 `RESOLUTION` of themselves and of the terms that were added up to them. A point that the code refuses, where something
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from crosscheck.draws import resampled
 from crosscheck.evidence.collected import Elsewhere
 from crosscheck.evidence.decision import RESOLUTION
 from crosscheck.evidence.estimate import HAND
@@ -26,38 +27,22 @@ from crosscheck.witnesses.autodiff import autodiff, plain_gradients
 from crosscheck.witnesses.differences import along_direction
 from crosscheck.witnesses.hand import Asked, hand_estimates
 
-Rng = np.random.Generator
-
-
-def permuted(a: Array, rng: Rng) -> Array:
-    return rng.permutation(a.ravel()).reshape(a.shape)
-
-
-def negated(a: Array, rng: Rng) -> Array:
-    return a if (a >= 0).all() or (a <= 0).all() else -a
-
-
-def larger(a: Array, rng: Rng) -> Array:
-    return 4 * a
-
-
-def smaller(a: Array, rng: Rng) -> Array:
-    return a / 4
-
-
-CHANGES: dict[str, Callable[[Array, Rng], Array]] = {
-    "permuted values": permuted,
-    "negated values": negated,
-    "values four times as large": larger,
-    "values a quarter as large": smaller,
+CHANGES: dict[str, Callable[[Array], Array]] = {
+    "other values in other places": lambda a: a,
+    "such values negated": lambda a: a if (a >= 0).all() or (a <= 0).all() else -a,
+    "such values four times as large": lambda a: 4 * a,
+    "such values a quarter as large": lambda a: a / 4,
 }
 
 
 def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operation]]:
-    """The points, with what was done to the caller's own."""
+    """The points, with what was done to the caller's own. None has a zero, or two equal numbers on purpose: at a kink a
+    derivative is a convention."""
     for number, (name, change) in enumerate(CHANGES.items()):
         rng = np.random.default_rng([seed, 5, number])
-        inputs = {k: np.asarray(change(a, rng)) if k in formula.wrt else a for k, a in formula.inputs.items()}
+        inputs = {
+            k: np.asarray(change(resampled(a, rng))) if k in formula.wrt else a for k, a in formula.inputs.items()
+        }
         if any((inputs[k] != formula.inputs[k]).any() for k in formula.wrt):
             yield name, formula.at(inputs)
 
