@@ -26,7 +26,7 @@ help:
 	@echo "make jax-versions test the judge on the oldest and the newest JAX that it supports"
 	@echo "make bench-judge  measure what a check costs"
 	@echo "make bench-roundings measure what random roundings cost in time and memory"
-	@echo "make bench        time everything beside its peers; writes docs/performance.md and its pictures"
+	@echo "make bench        time everything beside its peers (pytest-benchmark); writes docs/performance.md"
 	@echo "make peers        install PyTorch and autograd, to be timed and compared with"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
 	@echo "make clean        remove the environment and the caches"
@@ -52,18 +52,27 @@ lecture: $(BIN)/.notebook
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 examples/lecture.ipynb
 	@echo "the pictures and tables are in build/lecture/"
 
-# Without the extra peers (make peers) PyTorch's columns are empty.
+# Two threads for everyone, who read these when they are imported; and the matrix kernels that the processor has.
+# Without the extra peers (make peers) PyTorch's parameters are skipped. BENCH= selects, as in BENCH=benchmarks.
+THREADS ?= 2
+ROUNDS  ?= 7
+BENCH   ?= benchmarks benchmarks/around
+TIMED   := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=$(THREADS) OPENBLAS_NUM_THREADS=$(THREADS) \
+	MKL_NUM_THREADS=$(THREADS) MANUAL_NUM_THREADS=$(THREADS)
 bench: $(BIN)/.test
-	$(BIN)/python -m benchmarks
+	mkdir -p build
+	$(TIMED) $(BIN)/python -m pytest $(BENCH) --benchmark-only --benchmark-min-rounds=$(ROUNDS) --benchmark-max-time=0.3 \
+	  --benchmark-cprofile=tottime --benchmark-cprofile-loops=20 --benchmark-json=build/benchmarks.json
+	$(BIN)/python -m benchmarks.document build/benchmarks.json
 
 peers: $(BIN)/.test
 	$(INSTALL) --editable '.[peers]'
 
 bench-smoke: $(BIN)/.test
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m pytest benchmarks benchmarks/around --benchmark-disable
 
 clean:
-	rm -rf $(VENV) .hypothesis .pytest_cache .ruff_cache
+	rm -rf $(VENV) .benchmarks .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment's own pip may be too old to know --group or --build-constraint, hence the pinned one.
@@ -113,7 +122,7 @@ bench-roundings: $(BIN)/.test
 
 # The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
 JAX_VERSIONS ?= 0.8.0 0.10.2
-JUDGE_TESTS  := tests/test_judge.py tests/test_exact.py tests/test_switches.py tests/test_demo.py
+JUDGE_TESTS  := tests/test_judge.py tests/exact tests/traces tests/lecture/test_demo.py
 jax-versions: $(PINS)
 	mkdir -p build
 	grep -v '^jax' constraints.txt > build/constraints-without-jax.txt

@@ -1,24 +1,26 @@
 """How far each convolution engine is from the exact result, by itself and over the definition's distance.
 
-    python -m benchmarks.convolution_errors
+    python -m benchmarks.convolution_errors [PICTURE.png]
 
 prints the ratios to the definition on the same data, of the root mean squares and of the largest errors, for y and the
-two gradients that sum products, per number of channels and at worst over those that `engine="auto"` relies on. `growth`
-gives the error of y for 1 to 1024 input channels. "Exact" is the definition in the next wider format.
+two gradients that sum products, per number of channels and at worst over those that `engine="auto"` relies on. With a
+PICTURE it draws there how the error of y grows over 1 to 1024 input channels instead, for docs/performance.md. "Exact"
+is the definition in the next wider format. No clock is read here, so this is no benchmark of the suite.
 """
 
+import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from benchmarks.scaling import arrays
+from benchmarks import pictures
 from benchmarks.workloads import Workload
 from manual import kernels
 
 Array = np.ndarray
 
-WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+WIDER = {"float32": np.float64, "float64": np.longdouble}
 SQUARE = (16, 64, 256)  # channels on both sides
 WIDE = ((1, 16), (4, 16), (1024, 16), (16, 1024))
 KERNELS = (
@@ -34,164 +36,109 @@ KERNELS = (
 )
 SUMS = ("definition", "pointwise", "small")  # one sum per entry, in some order: nothing to compare
 SEEDS = range(2)
-RESULTS = ("y", "∂L/∂x", "∂L/∂W")
 MOST_PRODUCTS = 2_000_000_000  # of the exact definition, which has no BLAS in the wider format of float64
 
 
-# ---------------------------------------------------------------------- growth with the channels
+def draw(workload: Workload, seed: int) -> list[Array]:
+    """x, filters, biases and G; the filters scaled so that y is near 1."""
+    rng, inputs = np.random.default_rng(seed), workload.input_channels
+    filters = rng.standard_normal((workload.output_channels, inputs, workload.kernel, workload.kernel))
+    x = rng.standard_normal((workload.batch, inputs, workload.height, workload.width))
+    biases = rng.standard_normal(workload.output_channels)
+    g = rng.standard_normal((workload.batch, workload.output_channels, *workload.output_size))
+    return [x, filters / np.sqrt(inputs * workload.kernel**2), biases, g]
 
 
-class Error(NamedTuple):
-    """The error of y, over its root mean square."""
-
-    dtype: str
-    engine: str
-    kernel: int
-    channels: int
-    rms: float
-    largest: float
+def forward(engine: str, workload: Workload, data: list[Array]) -> tuple[Array, kernels.Saved]:
+    strides, side = (workload.stride, workload.stride), (workload.padding, workload.padding)
+    return kernels.forward(*data[:3], stride=strides, padding=(side, side), engine=engine)
 
 
-def growth() -> Iterator[Error]:
-    """Every engine at C_in = 1, 4, ..., 1024; filters scaled so that y is near 1."""
-    for dtype in WIDER:
-        for engine, kernel in KERNELS:
-            for channels in 4 ** np.arange(6):
-                found = of_channels(engine, kernel, int(channels), dtype)
-                if found is not None:
-                    yield found
-
-
-def of_channels(engine: str, kernel: int, channels: int, dtype: Any) -> Error | None:
-    """None if the engine refuses."""
-    rng, side, around = np.random.default_rng(channels), 12, (kernel - 1) // 2
-    filters = rng.standard_normal((8, channels, kernel, kernel)) / np.sqrt(channels * kernel**2)
-    x, biases = rng.standard_normal((1, channels, side, side)), rng.standard_normal(8)
-    data = [array.astype(dtype) for array in (x, filters, biases)]
-    try:
-        mine = output(engine, data, 1, around)
-    except ValueError:
-        return None
-    exact = output("definition", [array.astype(WIDER[dtype]) for array in data], 1, around)
-    return Error(np.dtype(dtype).name, engine, kernel, channels, *relative(mine, exact))
-
-
-def output(engine: str, data: list[Array], stride: int, around: int) -> Array:
-    sides = ((around, around), (around, around))
-    y, _ = kernels.forward(*data, stride=(stride, stride), padding=sides, engine=engine)
-    return y
-
-
-def relative(mine: Array, exact: Array) -> tuple[float, float]:
-    """(root mean square, largest) error over the root mean square of the exact result."""
+def relative(mine: Array, exact: Array) -> dict[str, float]:
+    """The root mean square and the largest error, over the root mean square of the exact result."""
     apart, size = np.abs(mine - exact).astype(np.float64), np.sqrt(np.mean(exact.astype(np.float64) ** 2))
-    return float(np.sqrt(np.mean(apart**2)) / size), float(apart.max() / size)
+    return {"rms": float(np.sqrt(np.mean(apart**2)) / size), "largest": float(apart.max() / size)}
 
 
-# ---------------------------------------------------------------------- on a workload
-
-
-def can(engine: str, workload: Workload) -> bool:
-    """Whether an engine does this workload (the definition's windows would be too many to wait for)."""
-    made = arrays(workload._replace(batch=1), np.float32)
-    try:
-        made.forward(engine)
-    except ValueError:
-        return False
-    return engine != "definition"
-
-
-def of_workload(engine: str, workload: Workload, dtype: Any) -> tuple[float, float]:
-    """`relative` on one image, and for float64, whose wider format has no BLAS, two output channels."""
-    made = arrays(workload._replace(batch=1), dtype)
-    mine, _ = made.forward(engine)
-    few = 2 if dtype == np.float64 else workload.output_channels  # longdouble has no fast product
-    exact, _ = kernels.forward(
-        made.x.astype(WIDER[dtype]),
-        made.filters[:few].astype(WIDER[dtype]),
-        made.biases[:few].astype(WIDER[dtype]),
-        **made.hyperparameters,
-        engine="gemm" if dtype == np.float32 else "definition",
-    )
+def of_workload(engine: str, workload: Workload, dtype: str) -> dict[str, float]:
+    """The error of y on one image, and for float64, whose wider format has no BLAS, of two output channels."""
+    data = [array.astype(dtype) for array in draw(workload._replace(batch=1), 0)]
+    mine, _ = forward(engine, workload, data)
+    few = 2 if dtype == "float64" else workload.output_channels
+    wide = [array.astype(WIDER[dtype]) for array in (data[0], data[1][:few], data[2][:few])]
+    exact, _ = forward("gemm" if dtype == "float32" else "definition", workload, wide)
     return relative(mine[:, :few], exact)
 
 
-# ---------------------------------------------------------------------- beside the definition
-
-
-class Ratios(NamedTuple):
-    dtype: str
-    engine: str
-    kernel: int
-    channels: tuple[int, int]
-    values: Array  # (results, 2): root mean square, largest
-
-
-def measure(engine: str, kernel: int, channels: tuple[int, int], dtype: Any) -> Ratios | None:
-    """The worst over the seeds; None if the engine refuses or the exact result would take too long."""
-    inputs, outputs = channels
-    size = 24 if max(channels) <= 64 else 16
-    batch = 2 if dtype == np.float32 else 1
-    size = size if dtype == np.float32 else 8
-    exact_products = batch * size**2 * inputs * outputs * kernel**2
-    if exact_products * (1 if dtype == np.float32 else 100) > MOST_PRODUCTS:
-        return None
-    side = (kernel - 1) // 2
-    found = []
-    for seed in SEEDS:
-        rng = np.random.default_rng(seed)
-        filters = rng.standard_normal((outputs, inputs, kernel, kernel)) / np.sqrt(inputs * kernel**2)
-        x, g, biases = (
-            rng.standard_normal(shape)
-            for shape in ((batch, inputs, size, size), (batch, outputs, size, size), (outputs,))
-        )
-        data = [array.astype(dtype) for array in (x, filters, biases, g)]
-        try:
-            mine = run(engine, data, side)
-        except ValueError:
-            return None
-        theirs = run("definition", data, side)
-        exact = run("definition", [array.astype(WIDER[dtype]) for array in data], side)
-        found.append([ratios(*three) for three in zip(mine, theirs, exact, strict=True)])
-    return Ratios(np.dtype(dtype).name, engine, kernel, channels, np.max(found, axis=0))
-
-
-def run(engine: str, data: list[Array], side: int) -> list[Array]:
-    x, filters, biases, g = data
-    y, saved = kernels.forward(x, filters, biases, padding=((side, side), (side, side)), engine=engine)
-    return [y, *kernels.backward(g, saved)[:2]]
-
-
-def ratios(mine: Array, theirs: Array, exact: Array) -> list[float]:
-    ours, definition = (np.abs(result - exact).astype(np.float64) for result in (mine, theirs))
-    return [float(np.sqrt((ours**2).mean() / (definition**2).mean())), float(ours.max() / definition.max())]
-
-
-def measurements() -> Iterator[Ratios]:
+def growth() -> Iterator[dict[str, Any]]:
+    """The error of y by every engine at C_in = 1, 4, ..., 1024, where it can."""
     for dtype in WIDER:
         for engine, kernel in KERNELS:
-            if engine in SUMS:
-                continue
-            for channels in (*((n, n) for n in SQUARE), *WIDE):
-                found = measure(engine, kernel, channels, dtype)
-                if found is not None:
-                    yield found
+            for channels in (4 ** np.arange(6)).tolist():
+                workload = Workload(1, channels, 8, 12, 12, kernel, padding=(kernel - 1) // 2)
+                data = [array.astype(dtype) for array in draw(workload, channels)]
+                try:
+                    mine, _ = forward(engine, workload, data)
+                except ValueError:
+                    continue
+                exact, _ = forward("definition", workload, [array.astype(WIDER[dtype]) for array in data])
+                found = {"dtype": dtype, "engine": engine, "kernel": kernel, "channels": channels}
+                yield found | relative(mine, exact)
 
 
-def main() -> None:
-    print(f"{'dtype':<9}{'engine':<13}{'kernel':<8}{'channels':<12}" + "".join(f"{name:>14}" for name in RESULTS))
+def over_the_definition(engine: str, kernel: int, channels: tuple[int, int], dtype: str) -> Array | None:
+    """(y and two gradients, (root mean square, largest)) over the definition's, the worst over the seeds.
+
+    None if the engine refuses or the exact result would take too long.
+    """
+    single = dtype == "float32"
+    size = (24 if max(channels) <= 64 else 16) if single else 8
+    workload = Workload(2 if single else 1, *channels, size, size, kernel, padding=(kernel - 1) // 2)
+    if workload.batch * size**2 * np.prod(channels) * kernel**2 * (1 if single else 100) > MOST_PRODUCTS:
+        return None
+
+    def results(by: str, data: list[Array]) -> list[Array]:
+        y, saved = forward(by, workload, data)
+        return [y, *kernels.backward(data[3], saved)[:2]]
+
+    found = []
+    for seed in SEEDS:
+        data = [array.astype(dtype) for array in draw(workload, seed)]
+        try:
+            mine = results(engine, data)
+        except ValueError:
+            return None
+        exact = results("definition", [array.astype(WIDER[dtype]) for array in data])
+        pairs = [
+            (relative(a, c), relative(b, c)) for a, b, c in zip(mine, results("definition", data), exact, strict=True)
+        ]
+        found.append([[one[key] / other[key] for key in one] for one, other in pairs])
+    return np.max(found, axis=0)
+
+
+def show_ratios() -> None:
     worst: dict[tuple[str, str], list[Array]] = {}
-    for found in measurements():
-        values = "".join(f"{rms:>8.2f}{largest:>6.2f}" for rms, largest in found.values)
-        channels = "{} → {}".format(*found.channels)
-        print(f"{found.dtype:<9}{found.engine:<13}{found.kernel:<8}{channels:<12}{values}", flush=True)
-        if found.channels[0] == found.channels[1]:
-            worst.setdefault((found.dtype, found.engine), []).append(found.values)
+    print(f"{'dtype':<9}{'engine':<13}{'kernel':<8}{'channels':<12}" + f"{'y':>14}{'∂L/∂x':>14}{'∂L/∂W':>14}")
+    for dtype in WIDER:
+        for engine, kernel in KERNELS:
+            for channels in (*((n, n) for n in SQUARE), *WIDE):
+                if engine not in SUMS and (values := over_the_definition(engine, kernel, channels, dtype)) is not None:
+                    print(
+                        f"{dtype:<9}{engine:<13}{kernel:<8}{'{} → {}'.format(*channels):<12}{cells(values)}", flush=True
+                    )
+                    if channels[0] == channels[1]:
+                        worst.setdefault((dtype, engine), []).append(values)
     print(f"\nat worst over {', '.join(map(str, SQUARE))} channels on both sides")
     for (dtype, engine), values in worst.items():
-        row = "".join(f"{rms:>8.2f}{largest:>6.2f}" for rms, largest in np.max(values, axis=0))
-        print(f"{dtype:<9}{engine:<13}{'':<20}{row}")
+        print(f"{dtype:<9}{engine:<13}{'':<20}{cells(np.max(values, axis=0))}")
+
+
+def cells(values: Array) -> str:
+    return "".join(f"{rms:>8.2f}{largest:>6.2f}" for rms, largest in values)
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        pictures.errors(list(growth())).savefig(sys.argv[1], dpi=110)
+    else:
+        show_ratios()

@@ -1,56 +1,37 @@
-"""docs/performance.md: the tables of what was measured, and whether it reaches the targets."""
+"""docs/performance.md and its pictures from pytest-benchmark's JSON: `python -m benchmarks.document FILE.json [TO]`.
 
+TO is the folder that gets performance.md and img/, docs/ if it is not named. A section of which the file has no group
+is left out.
+"""
+
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.report import (
+import numpy as np
+
+from benchmarks import pictures
+from benchmarks.measured import (
     CELLS,
     PEERS,
     POLICIES,
-    POOLING,
     SHARED,
     SHARES,
-    Row,
-    Rows,
+    Group,
+    core,
     geometric_mean,
-    milliseconds,
+    groups,
     misses,
-    ratio,
-    regret,
-    runs,
-    share,
-    title,
-    wanted,
+    reached,
+    read,
+    shared,
 )
 from benchmarks.tried import TRIED
 
-
-def table(heading: list[str], rows: Iterable[list[str]]) -> str:
-    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def document(measured: dict[str, dict[str, Any]]) -> str:
-    rows = {name: section["rows"] for name, section in measured.items()}
-    parts = [
-        INTRODUCTION,
-        facts(measured),
-        "## The convolution",
-        CONVOLUTION + "\n\n" + products(rows["convolution"]),
-        verdicts(rows["convolution"]),
-        *(f"### {dtype}\n\n{cells([r for r in rows['convolution'] if r['dtype'] == dtype])}" for dtype in SHARES),
-        PICTURES,
-        missed(rows["convolution"]),
-        "## The choice\n\n" + chosen(rows["choice"]),
-        "## Accuracy\n\n" + ACCURACY + "\n\n" + speeds(rows["speed"]),
-        "## Growth\n\n" + grown(rows["growth"]),
-        "## Memory and the first call\n\n" + spent(rows["costs"]),
-        "## Other layers\n\n" + others(rows["layers"]),
-        "## A training step\n\n" + trained(rows["training"]),
-    ]
-    return "\n\n".join(parts) + "\n"
-
+DOCS = Path(__file__).parents[1] / "docs"
+NAMED = 6  # functions of a profile
 
 INTRODUCTION = """\
 # Performance
@@ -60,7 +41,7 @@ same rounds, after everyone's result was compared with JAX's. A ratio is our tim
 rounds; below 1 we are faster. `benchmarks/README.md` says how it is measured."""
 
 CONVOLUTION = """\
-Eight workloads, forward and whole backward (the gradients of input, filters and biases). *Share* counts the flops of a
+Each workload forward and whole backward (the gradients of input, filters and biases). *Share* counts the flops of a
 direct convolution, over the rate of a 2048×2048 product in the same rounds; an engine that multiplies less can pass
 100 %. `engine="auto"` keeps to engines whose error is at most four times the definition's, `engine="fast"` takes any;
 where both choose the same engine, it was timed once. A **bold** figure misses its target."""
@@ -70,234 +51,256 @@ PICTURES = """\
 
 ![share of peak](img/share-of-peak.png)"""
 
-ACCURACY = """\
+SIDES = {
+    "engines": """\
+## Accuracy
+
 The error of y over the number of input channels, against the definition in the next wider format (float64, longdouble),
 root mean square over that of y, where y is near 1. The sums of an exact engine round with the length of its sums;
-Winograd's and the spectral engine's transforms add theirs, which does not fall for few channels.
+Winograd's and the spectral engine's transforms add theirs, which does not fall for few channels. (The picture is made
+by `python -m benchmarks.convolution_errors docs/img/error-growth.png`.)
 
 ![error growth](img/error-growth.png)
 
-Each engine on one 3×3 and one 11×11 workload, forward:
+Each engine on one 3×3 and one 11×11 workload, forward; ms, and the root mean square error:
 
-![error against speed](img/error-against-speed.png)"""
+![error against speed](img/error-against-speed.png)""",
+    "choice": """\
+## The choice
+
+The measurements behind the thresholds of `manual/kernels/choice.py`: the engines that `"auto"` may take, around each
+of them, forward and backward together in ms; **bold** the one that it takes, whose time over the best one's is the last
+column.""",
+    "growth": """\
+## Growth
+
+Forward and backward together in ms from 1 to 64 times the batch or the image's area; the exponent of a line through log
+time over log size, 1 being linear growth.
+
+![growth](img/growth.png)""",
+    "costs": """\
+## Memory and the first call
+
+Scratch is what a call has allocated at its peak beyond its results and what it keeps for the backward; it does not grow
+with the batch (a test says so), except by `definition`, which is there to be read and unfolds all of it. A run fails
+above 64 MiB. What a first call adds is making the views and, mostly, memory that is new; ms.""",
+    "layer": """\
+## Other layers
+
+Forward and backward together in ms. Pooling is to take at most JAX's time and 1.5 times PyTorch's. What an activation
+cannot avoid is to read and write its arrays once: such copies were timed beside it.""",
+    "training": """\
+## A training step
+
+Forward, backward and update (SGD with momentum and weight decay) of the lecture's CNN on digits; ms of a step.""",
+}
 
 
-def facts(measured: dict[str, dict[str, Any]]) -> str:
-    """The environment; where sections were measured in different ones, all of them."""
-    seen: dict[str, list[str]] = {}
-    for name, section in measured.items():
-        text = "\n".join(f"- {fact}: {value}" for fact, value in section["environment"].items())
-        seen.setdefault(text, []).append(f"{name} ({section['rounds']} rounds)")
-    if len(seen) == 1:
-        return next(iter(seen))
-    return "\n\n".join(f"For {', '.join(names)}:\n\n{text}" for text, names in seen.items())
-
-
-def products(rows: Rows) -> str:
-    rates = {
-        dtype: median(rate for row in rows if row["dtype"] == dtype for rate in row["product"]) / 1e9
-        for dtype in SHARES
-    }
-    return "The product ran at " + " and ".join(f"{rate:.0f} GF/s in {dtype}" for dtype, rate in rates.items()) + "."
-
-
-def verdicts(rows: Rows) -> str:
-    """The targets and what was reached."""
-    lines = []
-    for (peer, dtype), (each, mean) in CELLS.items():
-        some = [row for row in rows if dtype in (None, row["dtype"])]
-        if peer not in some[0]["seconds"]:
-            continue
-        what = f"{PEERS[peer]}{', ' + dtype if dtype else ''}"
-        reached_each, reached_mean = [], []
-        for number, policy in enumerate(POLICIES):
-            values = [ratio(row, policy, peer) or 0.0 for row in some]
-            good = sum(round(value, 2) <= wanted(row, policy, peer) for value, row in zip(values, some, strict=True))
-            reached_each.append(emphasis(f"{good} of {len(some)}, worst {max(values):.2f}", good == len(some)))
-            average = geometric_mean(values)
-            reached_mean.append(emphasis(f"{average:.2f}", average <= mean[number]))
-        lines.append([f"{what}, each of {len(some)}", f"≤ {each[0]}", reached_each[0], f"≤ {each[1]}", reached_each[1]])
-        lines.append([f"{what}, geometric mean", f"≤ {mean[0]}", reached_mean[0], f"≤ {mean[1]}", reached_mean[1]])
-    for dtype, least in SHARES.items():
-        some = [row for row in rows if row["dtype"] == dtype and row["workload"] in SHARED]
-        cells = []
-        for number, policy in enumerate(POLICIES):
-            values = [share(row, policy) for row in some]
-            good = sum(value >= least[number] for value in values)
-            cells.append(emphasis(f"{good} of {len(some)}, least {min(values):.0%}", good == len(some)))
-        names = ", ".join(SHARED)
-        lines.append([f"share of peak, {dtype}: {names}", f"≥ {least[0]:.0%}", cells[0], f"≥ {least[1]:.0%}", cells[1]])
-    return table(["our time over theirs", "target", 'reached, "auto"', "target", 'reached, "fast"'], lines)
+def table(heading: list[str], rows: Iterable[list[str]]) -> str:
+    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def emphasis(text: str, good: bool) -> str:
     return text if good else f"**{text}**"
 
 
-def cells(rows: Rows) -> str:
-    def figure(row: Row, policy: str, peer: str) -> str:
-        value = ratio(row, policy, peer)
-        return "" if value is None else emphasis(f"{value:.2f}", round(value, 2) <= wanted(row, policy, peer))
+def document(measured: dict[str, Any]) -> str:
+    parts = [INTRODUCTION, facts(measured)]
+    if found := core(measured):
+        parts += ["## The convolution", CONVOLUTION, products(found), verdicts(found)]
+        by_dtype = {dtype: [group for group in found if group.dtype == dtype] for dtype in SHARES}
+        parts += [f"### {dtype}\n\n{cells(some)}" for dtype, some in by_dtype.items() if some]
+        parts += [PICTURES, missed(found)]
+    parts += [f"{text}\n\n{side(some)}" for test, text in SIDES.items() if (some := groups(measured, test))]
+    return "\n\n".join(parts) + "\n"
 
-    def percent(row: Row, policy: str) -> str:
-        value, least = share(row, policy), SHARES[row["dtype"]][POLICIES.index(policy)]
-        return emphasis(f"{value:.0%}", row["workload"] not in SHARED or value >= least)
 
-    heading = ["", '"auto"', "ms", "share", *(f"/ {peer}" for peer in PEERS.values())]
-    heading += ['"fast"', "ms", "share", *(f"/ {peer}" for peer in PEERS.values()), "rounds"]
+def facts(measured: dict[str, Any]) -> str:
+    """What times depend on."""
+    machine = measured["machine_info"]
+    cpu = machine["cpu"]
+    family = f"(family {cpu.get('family', '?')}, model {cpu.get('model', '?')})"
+    wide = "AVX-512" if "avx512f" in cpu.get("flags", ()) else "no AVX-512"
+    lines = {
+        "measured": measured["datetime"][:10],
+        "machine": f"{cpu.get('brand_raw', machine['machine'])} {family}, {wide}, {machine['cores']} cores to run on",
+        "python": machine["python_version"],
+        "BLAS": machine["blas"],
+        "versions": ", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
+        "set by hand": ", ".join(f"{name}={value}" for name, value in machine["variables"].items()) or "nothing",
+    }
+    return "\n".join(f"- {name}: {value}" for name, value in lines.items())
+
+
+# ---------------------------------------------------------------------- the core
+
+
+def products(found: list[Group]) -> str:
+    rates = {}
+    for dtype in SHARES:
+        if some := [rate for group in found if group.dtype == dtype for rate in group.info("auto")["product"]]:
+            rates[dtype] = median(some) / 1e9
+    return "The product ran at " + " and ".join(f"{rate:.0f} GF/s in {dtype}" for dtype, rate in rates.items()) + "."
+
+
+def verdicts(found: list[Group]) -> str:
+    """The targets and what was reached."""
     lines = []
-    for row in rows:
-        cell = [title(row)]
+    for (peer, dtype), (each, mean) in CELLS.items():
+        some = [group for group in found if dtype in (None, group.dtype) and peer in group.records]
+        if not some:
+            continue
+        what = f"{PEERS[peer]}{', ' + dtype if dtype else ''}"
+        single, whole = [f"{what}, each of {len(some)}"], [f"{what}, geometric mean"]
+        for number, policy in enumerate(POLICIES):
+            values = [group.over(group.name(policy), peer) or 0.0 for group in some]
+            good = sum(reached(group, policy, peer) for group in some)
+            single += [f"≤ {each[number]}", emphasis(f"{good}, worst {max(values):.2f}", good == len(some))]
+            average = geometric_mean(values)
+            whole += [f"≤ {mean[number]}", emphasis(f"{average:.2f}", average <= mean[number])]
+        lines += [single, whole]
+    for dtype, least in SHARES.items():
+        some = [group for group in found if group.dtype == dtype and group.parameters["workload"] in SHARED]
+        if some:
+            line = [f"share of peak, {dtype}: {', '.join(SHARED)}"]
+            for number, policy in enumerate(POLICIES):
+                good = sum(shared(group, policy) for group in some)
+                lowest = min(group.share(group.name(policy)) for group in some)
+                text = f"{good} of {len(some)}, least {lowest:.0%}"
+                line += [f"≥ {least[number]:.0%}", emphasis(text, good == len(some))]
+            lines.append(line)
+    return table(["our time over theirs", "target", 'reached, "auto"', "target", 'reached, "fast"'], lines)
+
+
+def cells(found: list[Group]) -> str:
+    heading = [""]
+    for policy in POLICIES:
+        heading += [f'"{policy}"', "ms", "share", *(f"/ {peer}" for peer in PEERS.values())]
+    lines = []
+    for group in found:
+        line = [group.title]
         for policy in POLICIES:
-            same = policy == "fast" and runs(row, policy) != policy
-            ms = "" if same else f"{milliseconds(row, runs(row, policy)):.3g}"
-            cell += ["the same" if same else row["engines"][policy], ms, "" if same else percent(row, policy)]
-            cell += [figure(row, policy, peer) for peer in PEERS]
-        dropped = f" ({row['dropped']} dropped)" if row["dropped"] else ""
-        lines.append([*cell, f"{len(row['product'])}{dropped}"])
-    return table(heading, lines)
+            mine = group.name(policy)
+            if mine == policy:
+                share = emphasis(f"{group.share(mine):.0%}", shared(group, policy))
+                line += [group.info(mine)["engine"], f"{group.milliseconds(mine):.3g}", share]
+            else:
+                line += ["the same", "", ""]
+            for peer in PEERS:
+                value = group.over(mine, peer)
+                line.append("" if value is None else emphasis(f"{value:.2f}", reached(group, policy, peer)))
+        dropped = group.info("auto")["dropped"]
+        rounds = len(group.info("auto")["product"])
+        lines.append([*line, f"{rounds} ({dropped} dropped)" if dropped else f"{rounds}"])
+    return table([*heading, "rounds"], lines)
 
 
-def missed(rows: Rows) -> str:
-    found = [(row, words) for row in rows if (words := misses(row))]
-    if not found:
-        return "## Cells that miss\n\nNone in this run."
-    parts = ["## Cells that miss\n\nWhere the time goes: the share of each function's own time on one thread."]
-    for row, words in found:
-        text = f"### {title(row)}, {row['dtype']}\n\n{'; '.join(words)}."
-        if "profile" in row:
-            text += "\n\nTime: " + ", ".join(f"`{name}` {part:.0%}" for name, part in row["profile"].items()) + "."
-        tried = TRIED.get((row["workload"], row["direction"]))
-        parts.append(text + (f"\n\nTried: {tried}" if tried else ""))
-    return "\n\n".join(parts)
+def missed(found: list[Group]) -> str:
+    parts = []
+    for group in found:
+        if words := misses(group):
+            parts.append(f"### {group.title}, {group.dtype}\n\n{'; '.join(words)}.")
+            if spent := profile(group, "auto"):
+                parts.append(f"Time: {spent}.")
+            if tried := TRIED.get((group.parameters["workload"], group.parameters["direction"])):
+                parts.append(f"Tried: {tried}")
+    words = (
+        "Where the time goes: the share of each function's own time on one thread." if parts else "None in this run."
+    )
+    return "\n\n".join([f"## Cells that miss\n\n{words}", *parts])
 
 
-def chosen(rows: Rows) -> str:
-    engines = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
+def profile(group: Group, name: str) -> str:
+    """The functions that took most of the time themselves, of `--benchmark-cprofile=tottime`; "" without one."""
+    spent: dict[str, float] = {}
+    for one in group.records.get(name, {}).get("cprofile", ()):
+        path, _, function = one["function_name"].rpartition(":")
+        name = function.partition("(")[2].removesuffix(")")
+        short = f"{Path(path).stem}.{name}" if path.endswith(".py") else name or one["function_name"]
+        spent[short] = spent.get(short, 0.0) + one["tottime"]
+    whole = sum(spent.values())
+    parts = sorted(spent.items(), key=lambda part: -part[1])[:NAMED]
+    return ", ".join(f"`{short}` {part / whole:.0%}" for short, part in parts if whole)
+
+
+# ---------------------------------------------------------------------- what stands around it
+
+
+def side(found: list[Group]) -> str:
+    """A line per group, a column of milliseconds per contender, and what the section adds."""
+    names = list(dict.fromkeys(name for group in found for name in group.records))
+    columns = COLUMNS.get(found[0].test, {})
     lines = []
-    for row in rows:
-        times = [f"{milliseconds(row, name):.3g}" if name in row["seconds"] else "" for name in engines]
-        times = [emphasis(time, name != row["chosen"]) for time, name in zip(times, engines, strict=True)]
-        millions = f"{row['multiplications'] / 1e6:.2g}"
-        lines.append([row["threshold"], row["workload"], row["dtype"], millions, *times, f"{regret(row):.2f}"])
-    mean, worst = geometric_mean(map(regret, rows)), max(map(regret, rows))
-    text = (
-        'The measurements behind the thresholds of `manual/kernels/choice.py`: the engines that `"auto"` may take,\n'
-        "around each of them, forward and backward together in ms; **bold** the one that it takes. The last column is\n"
-        f"its time over the best one's, {mean:.2f} in the mean and {worst:.2f} at worst.\n\n"
-    )
-    heading = ["threshold", "batch×C_in→C_out, image, kernel", "dtype", "10⁶ products", *engines, "/ best"]
-    return text + table(heading, lines)
+    for group in found:
+        times = [time(group, name) for name in names]
+        lines.append([group.title, group.dtype, *times, *(column(group) for column in columns.values())])
+    return table(["", "dtype", *names, *columns], lines)
 
 
-def speeds(rows: Rows) -> str:
-    def number(row: Row) -> list[str]:
-        error = f"{row['rms']:.1e}", f"{row['largest']:.1e}"
-        return [f"{row['workload']}, {row['dtype']}", row["engine"], f"{row['seconds'] * 1e3:.3g}", *error]
-
-    return table(["workload", "engine", "ms", "error, rms", "error, largest"], map(number, rows))
-
-
-def grown(rows: Rows) -> str:
-    text = (
-        "Forward and backward together from 1 to 64 times the batch or the image's area, float32; the exponent of a\n"
-        "line through log time over log size, 1 being linear growth:\n\n"
-    )
-    by_engine: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        by_engine.setdefault(row["engine"], {})[row["along"]] = row
-    lines = []
-    for engine, both in by_engine.items():
-        line = [engine]
-        for along in ("batch", "area"):
-            first, last = (both[along]["seconds"][place] * 1e3 for place in (0, -1))
-            line += [f"{both[along]['exponent']:.2f}", f"{first:.3g} → {last:.4g} ms"]
-        lines.append(line)
-    text += table(["engine", "batch: exponent", "from 1 to 64", "area: exponent", "from 1 to 64"], lines)
-    return text + "\n\n![growth](img/growth.png)"
+def time(group: Group, name: str) -> str:
+    if name not in group.records:
+        return ""
+    info = group.info(name)
+    error = f"; {info['rms']:.1e}" if "rms" in info else ""
+    return emphasis(f"{group.milliseconds(name):.3g}{error}", info.get("chosen") != name)
 
 
-def spent(rows: Rows) -> str:
-    most = max(rows, key=lambda row: row["scratch"])
-    memory = rows[0]["new_memory"] * 1e3
-    dear = [row for row in rows if not row["first_is_cheap"]]
-    text = (
-        f"Scratch is what a call has allocated at its peak beyond its results and what it keeps for the backward;\n"
-        f"it does not grow with the batch (a test says so), except by `definition`, which is there to be read and\n"
-        f"unfolds all of it. The most is {most['scratch'] / 2**20:.0f} MiB "
-        f"({most['engine']}, {most['workload']} {most['direction']}, {most['dtype']}; the limit is 64).\n"
-        f"What a first call adds is making the views and, mostly, memory that is new: {memory:.2f} ms per MiB here.\n"
-        f"It may take 3 times a later one, or 1 ms more: "
-    )
-    text += (
-        "every one does."
-        if not dear
-        else f"**{len(dear)} of {len(rows)} take more**: "
-        + ", ".join(
-            f"{title(row)} by {row['engine']} in {row['dtype']} "
-            f"({row['first'] * 1e3:.2f} ms, later {row['later'] * 1e3:.2f})"
-            for row in dear
-        )
-        + "."
-    )
-    by_engine: dict[str, list[Row]] = {}
-    for row in rows:
-        by_engine.setdefault(row["engine"], []).append(row)
+def over(peer: str) -> Callable[[Group], str]:
+    def column(group: Group) -> str:
+        value = group.over("manual", peer)
+        return "" if value is None else f"{value:.2f}"
 
-    def largest(some: Rows, value: Callable[[Row], float], direction: str) -> float:
-        return max(value(row) for row in some if row["direction"] == direction)
-
-    lines = [
-        [
-            engine,
-            *(f"{largest(some, lambda r: r['scratch'], d) / 2**20:.1f}" for d in ("forward", "backward")),
-            *(f"{largest(some, lambda r: r['first'] / r['later'], d):.1f}" for d in ("forward", "backward")),
-        ]
-        for engine, some in by_engine.items()
-    ]
-    heading = ["engine", "scratch forward, MiB", "backward, MiB", "first call / later, forward", "backward"]
-    return text + "\n\n" + table(heading, lines)
+    return column
 
 
-def others(rows: Rows) -> str:
-    names = [peer for peer in PEERS if peer in rows[0]["seconds"]]
-    lines = []
-    for row in rows:
-        line = [row["layer"], row["dtype"], f"{milliseconds(row, 'manual'):.3g}"]
-        for peer in names:
-            value = median(a / b for a, b in zip(row["seconds"]["manual"], row["seconds"][peer], strict=True))
-            line.append(emphasis(f"{value:.2f}", "pooling" not in row["layer"] or round(value, 2) <= POOLING[peer]))
-        if row["flops"]:
-            rates = zip(row["seconds"]["manual"], row["product"], strict=True)
-            line.append(f"{median(row['flops'] / seconds / rate for seconds, rate in rates):.0%} of the 2048 product")
-        elif row["copies"]:
-            pairs = zip(row["seconds"]["manual"], row["seconds"]["copy"], strict=True)
-            copies = row["copies"] / 2  # a copy reads one array and writes one
-            line.append(f"{median(a / b for a, b in pairs) / copies:.1f} times the copies it cannot avoid")
-        else:
-            line.append("")
-        lines.append(line)
-    text = (
-        "Forward and backward together. Pooling is to take at most JAX's time and 1.5 times PyTorch's. What an\n"
-        "activation cannot avoid is to read and write its arrays once: such copies were timed beside it.\n\n"
-    )
-    return text + table(["layer", "dtype", "ms", *(f"/ {PEERS[peer]}" for peer in names), "beside the machine"], lines)
+def beside_the_machine(group: Group) -> str:
+    if "manual" not in group.records:
+        return ""
+    if "share" in group.info("manual"):
+        return f"{group.share('manual'):.0%} of the 2048 product"
+    copies, value = group.info("manual")["copies"] / 2, group.over("manual", "copy")  # a copy reads one and writes one
+    return f"{value / copies:.1f} times the copies it cannot avoid" if copies and value else ""
 
 
-def trained(rows: Rows) -> str:
-    names = [peer for peer in PEERS if peer in rows[0]["seconds"]]
-    lines = []
-    for row in rows:
-        rates = [f"{row['batch'] * 1e3 / milliseconds(row, name):,.0f}" for name in ("manual", *names)]
-        ratios = [
-            f"{median(a / b for a, b in zip(row['seconds']['manual'], row['seconds'][peer], strict=True)):.2f}"
-            for peer in names
-        ]
-        total = sum(row["parts"].values())
-        largest = sorted(row["parts"].items(), key=lambda part: -part[1])[:4]
-        spent = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in largest)
-        lines.append([str(row["batch"]), row["dtype"], *rates, *ratios, spent])
-    text = "Forward, backward and update (SGD with momentum and weight decay) of the lecture's CNN on digits.\n\n"
-    heading = ["batch", "dtype", "ours, images/s", *(f"{PEERS[peer]}" for peer in names)]
-    heading += [*(f"time / {PEERS[peer]}'s" for peer in names), "where our time goes"]
-    return text + table(heading, lines)
+def regret(group: Group) -> str:
+    """The chosen engine's time over the best one's."""
+    best = min(group.records, key=group.milliseconds)
+    chosen = group.info(best)["chosen"]
+    return f"{group.over(chosen, best) or 1.0:.2f}" if chosen in group.records else ""
+
+
+def exponent(group: Group) -> str:
+    return f"{slope(group):.2f}" if len(group.records) > 1 else ""
+
+
+def slope(group: Group) -> float:
+    sizes, times = zip(*((int(name), group.milliseconds(name)) for name in group.records), strict=True)
+    return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
+
+
+def fact(name: str, show: Callable[[Any], str] = str) -> Callable[[Group], str]:
+    return lambda group: show(next(iter(group.records.values()))["extra_info"][name])
+
+
+COLUMNS: dict[str, dict[str, Callable[[Group], str]]] = {
+    "choice": {"/ best": regret},
+    "growth": {"exponent": exponent},
+    "costs": {"engine": fact("engine"), "scratch, MiB": fact("scratch", lambda size: f"{size / 2**20:.1f}")},
+    "layer": {"/ JAX": over("jax"), "/ PyTorch": over("torch"), "beside the machine": beside_the_machine},
+    "training": {
+        "/ JAX": over("jax"),
+        "/ PyTorch": over("torch"),
+        "where our time goes": lambda group: profile(group, "manual"),
+    },
+}
+
+
+def main(source: str, to: str = str(DOCS)) -> None:
+    measured = read(Path(source))
+    pictures.draw(measured, Path(to) / "img")
+    (Path(to) / "performance.md").write_text(document(measured), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

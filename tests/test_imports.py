@@ -175,3 +175,36 @@ def test_the_judge_meets_a_foreign_layer_without_ours() -> None:
 def test_the_proof_can_fail() -> None:
     assert loads("import reference.relu", "jax")
     assert packages(ROOT / "reference" / "relu.py") & {"jax"}
+
+
+# What tests the judge alone, so that it can run where there is no layer of ours.
+ALONE = (
+    *("evidence", "traces", "rounding", "witnesses", "exact", "effects", "diagnosis", "report", "doors"),
+    *("test_judge.py", "test_collect.py", "test_operation.py", "test_cli.py", "test_public_names.py"),
+    *("conftest.py", "operations.py"),
+)
+
+
+def judges_own_tests() -> list[Path]:
+    places = [ROOT / "tests" / name for name in ALONE]
+    return [path for place in places for path in (place.rglob("*.py") if place.is_dir() else [place]) if path.exists()]
+
+
+def borrowed(path: Path) -> set[str]:
+    """What a test of the judge may not import: our layers, the room that knows them, and tests that do."""
+    shared = {"tests.operations", "tests.oracles", *(f"tests.{name}" for name in ALONE)}
+    layers = {name for name in imported(path) if name.split(".")[0] in ("manual", "reference", "benchmarks")}
+    lecture = {name for name in imported(path) if name.startswith("crosscheck.lecture")}
+    tests = {name for name in imported(path) if name.split(".")[0] == "tests"}
+    return layers | lecture | {name for name in tests if not any(name.startswith(s) for s in shared)}
+
+
+@pytest.mark.parametrize("path", judges_own_tests(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_judges_own_tests_need_no_layer_of_ours(path: Path) -> None:
+    assert not borrowed(path)
+
+
+def test_the_judges_tests_are_found_and_the_proof_can_fail() -> None:
+    assert len(judges_own_tests()) > 40
+    assert borrowed(ROOT / "tests" / "lecture" / "test_judge_layers.py") >= {"manual"}
+    assert borrowed(ROOT / "tests" / "reference" / "test_values.py") >= {"reference.convolution"}

@@ -14,7 +14,7 @@ WIDTH = 80
 
 
 def number(value: float) -> str:
-    """Three significant digits, short: 0, 1.2e-16, 0.5, nan as a dash."""
+    """Two significant digits, short: 0, 1.2e-16, 5.0e-01; NaN is a dash."""
     if math.isnan(value):
         return "-"
     if value == 0:
@@ -42,7 +42,15 @@ def pair_line(title: str, pair: Pair) -> str:
 
 def wrapped(sentence: str, indent: int = 2) -> str:
     pad = " " * indent
-    return textwrap.fill(sentence, WIDTH, initial_indent=pad, subsequent_indent=pad + "  ", break_long_words=False)
+    # A witness keeps its name in one piece ("hand-derived").
+    return textwrap.fill(
+        sentence,
+        WIDTH,
+        initial_indent=pad,
+        subsequent_indent=pad + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def gradient_lines(gradient: GradientResult) -> list[str]:

@@ -6,21 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
-import reference.convolution
-import reference.max_pooling
-import reference.relu
-import reference.soft_relu
-import reference.softmax_cross_entropy
+from crosscheck.traces.precision import double_precision
 from crosscheck.traces.tape import Tape, record
-from reference.precision import double_precision
 
 Array = np.ndarray
 
 
 def chain(x, filters, biases):
-    z = reference.convolution.forward(x, filters, biases, stride=(2, 1), padding=(1, 1))
-    return reference.max_pooling.forward(reference.relu.forward(z), pool_size=(2, 2), stride=(1, 1))
+    z = lax.conv_general_dilated(x, filters, (2, 1), [(1, 1), (1, 1)]) + biases[:, None, None]
+    return lax.reduce_window(jax.nn.relu(z), -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 1, 1), "VALID")
 
 
 def polynomial(x, w):
@@ -28,11 +24,11 @@ def polynomial(x, w):
 
 
 def loss(x):
-    return reference.softmax_cross_entropy.forward(x, target=np.array([0, 2, 1]))
+    return -jnp.mean(jax.nn.log_softmax(x)[np.arange(3), np.array([0, 2, 1])])
 
 
 def loop(x):
-    return jax.lax.scan(lambda carry, row: (carry * 0.5 + jnp.tanh(row), carry), x[0], x)[1]
+    return lax.scan(lambda carry, row: (carry * 0.5 + jnp.tanh(row), carry), x[0], x)[1]
 
 
 FORWARDS = {
@@ -40,7 +36,7 @@ FORWARDS = {
     "polynomial": (polynomial, {"x": (3, 4), "w": (3, 4)}),
     "loss": (loss, {"x": (3, 4)}),
     "scan": (loop, {"x": (4, 3)}),
-    "soft relu": (reference.soft_relu.forward, {"x": (5,)}),
+    "softplus": (jax.nn.softplus, {"x": (5,)}),
 }
 
 
@@ -69,7 +65,7 @@ def step_of(tape: Tape, name: str) -> int:
 
 def test_relu_is_one_step_with_its_own_rule_at_zero() -> None:
     x = np.array([-1.0, 0.0, 2.0])
-    tape = record(reference.relu.forward, {"x": x}, ("x",))
+    tape = record(jax.nn.relu, {"x": x}, ("x",))
     assert len(tape.steps) == 1
     np.testing.assert_array_equal(tape.pull(tape.run({"x": x}), np.ones(3)).gradients["x"], [0, 0, 1])
 
@@ -121,7 +117,7 @@ def test_the_same_trace_is_compiled_once(rng: np.random.Generator) -> None:
 def test_the_configuration_of_jax_is_left_alone(rng: np.random.Generator) -> None:
     before = jax.config.read("jax_enable_x64")
     inputs = inputs_of({"x": (5,)}, rng)
-    tape = record(reference.soft_relu.forward, inputs, ("x",))
+    tape = record(jax.nn.softplus, inputs, ("x",))
     gradient = tape.pull(tape.run(inputs), np.ones(5)).gradients["x"]
     assert gradient.dtype == np.float64
     assert jax.config.read("jax_enable_x64") == before

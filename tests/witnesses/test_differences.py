@@ -1,20 +1,18 @@
-"""Finite differences: the lecture's two functions, steps and kinks, grouped entries, and directions where nothing else
-will do."""
+"""Finite differences: the lecture's two functions, steps and kinks, noise, and what a group may share."""
 
 import numpy as np
 import pytest
 
 import crosscheck
-from crosscheck.doors.layers import from_layer
-from crosscheck.evidence.estimate import DIRECTIONS, HAND
-from crosscheck.operation import Operation
-from crosscheck.witnesses import moving as forward_witnesses
-from crosscheck.witnesses.differences import Differences, one_by_one
-from crosscheck.witnesses.groups import find_plan
-from crosscheck.witnesses.moving import moving_witnesses
-from manual import ConvolutionalLayer, FlattenLayer, MaxPoolingLayer
-
-Array = np.ndarray
+from crosscheck.witnesses.differences import (
+    Contaminated,
+    Differences,
+    Group,
+    along_direction,
+    measured_noise,
+    one_by_one,
+    regular,
+)
 
 
 def test_the_gradient_of_smooth_functions(rng: np.random.Generator) -> None:
@@ -72,56 +70,59 @@ def test_smooth_and_kinked_points_are_told_apart(distance: float) -> None:
         assert abs(estimate.value[0] - (1 + 1.5 * np.cos(5 * distance))) <= estimate.bound[0]
 
 
-@pytest.mark.parametrize("side", [8, 32, 64])
-def test_forwards_do_not_grow_with_the_image(side: int, rng: np.random.Generator) -> None:
-    operation = from_layer(ConvolutionalLayer(3, 4, 3, padding=1, rng=rng), rng.normal(size=(2, 3, side, side)))
-    v = rng.normal(size=operation.output().shape)
-    estimate = moving_witnesses(operation, "x", v, None)[0]
-    assert estimate.notes["groups"] == 27
-    assert estimate.notes["evaluations"] < 200
-    assert (np.abs(estimate.value - operation.gradients(v)["x"]) <= estimate.bound).all()
+def test_an_output_that_belongs_to_nobody_refuses_the_group() -> None:
+    differences = Differences(lambda z: np.append(z, z.sum()), np.ones(3), np.ones(4))
+    with pytest.raises(Contaminated):
+        differences.differentiate([Group(np.arange(3), np.array([0, 1, 2, -1]), 3)])
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape", "groups"),
-    [
-        (ConvolutionalLayer(2, 3, 3, stride=2, rng=0), (2, 2, 15, 11), 18),
-        (MaxPoolingLayer(3, 2), (2, 3, 9, 11), 9),
-        (FlattenLayer(), (4, 3, 5, 6), 1),
-    ],
-)
-def test_entries_that_share_no_output_share_an_evaluation(
-    layer: ConvolutionalLayer, shape: tuple[int, ...], groups: int, rng: np.random.Generator
-) -> None:
-    operation = from_layer(layer, rng.normal(size=shape))
-    plan = find_plan(lambda z: operation.moved({"x": z}), operation.inputs["x"], rng)
-    assert plan.evaluations <= groups
-    entries = np.concatenate([group.entries for group in plan.groups()])
-    assert sorted(entries) == list(range(operation.inputs["x"].size))
+def test_entries_of_a_group_are_told_apart_by_their_outputs() -> None:
+    rng = np.random.default_rng(2)
+    x, v = rng.normal(size=5), rng.normal(size=5)
+    together = Differences(np.sin, x, v)
+    alone = Differences(np.sin, x, v)
+    found = together.differentiate([Group(np.arange(5), np.arange(5), 5)])
+    assert (np.abs(found.value - v * np.cos(x)) <= found.bound).all()
+    alone.differentiate(one_by_one(5))
+    assert together.evaluations < alone.evaluations / 3
 
 
-def directed(wrong: bool, rng: np.random.Generator) -> Operation:
-    from dataclasses import replace
-
-    operation = from_layer(ConvolutionalLayer(2, 3, 3, rng=rng), rng.normal(size=(2, 2, 6, 5)))
-
-    def backward(g: Array, values: dict[str, Array]) -> dict[str, Array]:
-        found = {k: np.array(a) for k, a in operation.backward(g, values).items()}
-        if wrong:
-            found["filters"][1, 0, 2, 1] *= 1.01
-        return found
-
-    return replace(operation, backward=backward, reference=None)
+def test_the_derivative_along_a_direction() -> None:
+    rng = np.random.default_rng(3)
+    x, d, v = rng.normal(size=(3, 6))
+    found = along_direction(np.exp, x, d, v, None)
+    assert abs(found.value[0] - np.sum(v * np.exp(x) * d)) <= found.bound[0] < 1e-6
+    assert along_direction(np.abs, np.zeros(3), np.ones(3), np.ones(3), None).kink[0]
 
 
-@pytest.mark.parametrize("wrong", [False, True])
-def test_directions_stand_in_where_entries_take_too_long(
-    wrong: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forward_witnesses, "PATIENCE_S", 0.0)
-    from crosscheck.judge import judge
+def test_a_difference_lost_in_noise_does_not_decide() -> None:
+    x = np.full(3, 0.5)
+    noisy = Differences(lambda z: z + 1e8, x, np.ones(3)).differentiate(one_by_one(3))
+    assert (np.abs(noisy.value - 1) <= noisy.bound).all()
+    blind = Differences(lambda z: z, x, np.ones(3), noise=np.full(3, 1.0)).differentiate(one_by_one(3))
+    assert not blind.speaks().any()
+    assert blind.notes["undecided"] == 3
 
-    result = judge(directed(wrong, rng), exact=False, diagnose=False)
-    assert result.passed != wrong
-    assert (HAND, DIRECTIONS) in result.gradients["filters"].pairs
-    assert any("random directions" in remark and "probability" in remark for remark in result.gradients["x"].remarks)
+
+def test_noise_that_cancels_inside_is_seen_by_longdouble() -> None:
+    x = np.array([40.0])
+
+    def staircase(z: np.ndarray) -> np.ndarray:
+        return np.log(1 + np.exp(-z))
+
+    noise = measured_noise(staircase, x, staircase(x))
+    if np.finfo(np.longdouble).nmant > 52:
+        assert noise[0] > 1e-18  # far above u times the output, 5e-34
+    assert (noise >= 0).all()
+
+
+def test_a_cotangent_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"cotangent has 2 entries.*output has 3"):
+        Differences(np.sin, np.ones(3), np.ones(2))
+
+
+def test_the_second_difference_tells_a_kink() -> None:
+    jump = np.full(4, 8.0)
+    # Halved for a smooth function, an eighth where it is straight; as large as before, or gone, at a kink.
+    assert regular(jump, jump * [0.5, 0.125, 1.0, 0.0]).tolist() == [True, True, False, False]
+    assert regular(np.zeros(1), np.zeros(1)).all()

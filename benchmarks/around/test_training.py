@@ -2,19 +2,17 @@
 
 A step is a forward pass, a backward pass and an update by SGD with momentum and weight decay. Every contender holds its
 parameters and velocity and moves them at each call; the learning rate is so small that the numbers stay where they are.
-Before anything is timed, one step of each is compared with ours, within the bounds of cross-checked training.
+Before anything is timed, one step of each is compared with ours within the bounds of cross-checked training.
 """
 
-import time
-from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
-from statistics import median
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
+from benchmarks.contenders import DTYPES, TORCH, Array, Field, torch
 from crosscheck.evidence.estimate import HAND, Estimate
 from crosscheck.evidence.pair import compare
 from crosscheck.lecture.cases import lecture_network
@@ -24,25 +22,14 @@ from manual.data import load_digits
 from manual.optimizers import SGD
 from manual.training import Step, fit
 
-torch: Any = import_module("torch") if find_spec("torch") else None  # the extra `peers`
-
-Array = np.ndarray
-OURS = "manual"
 RATE, MOMENTUM, DECAY = 1e-7, 0.9, 1e-3
 
 
-class Contenders(NamedTuple):
-    steps: dict[str, Callable[[], Any]]  # each call is one complete step; ours first
-    network: LayeredNeuralNetwork  # ours, for where the time goes
-    x: Array
-    labels: Array
-
-
-def contenders(batch: int, dtype: type[np.floating[Any]]) -> Contenders:
-    """The contenders by name. Raises ValueError where one of them takes another step than ours."""
-    images, labels = load_digits(dtype=dtype)
+def contest(batch: int, dtype: str, names: Sequence[str]) -> Field:
+    """Ours ("manual"), "jax" and "torch". Raises ValueError where one of them takes another step than ours."""
+    images, labels = load_digits(dtype=np.dtype(dtype).type)
     x, target = images[:batch], labels[:batch]
-    network, loss, optimizer = lecture_network(0).astype(dtype), SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
+    network, loss, optimizer = lecture_network(0).astype(x.dtype), SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
     start = network.parameters
 
     def ours() -> Array:
@@ -51,22 +38,25 @@ def contenders(batch: int, dtype: type[np.floating[Any]]) -> Contenders:
         return network.parameters
 
     take_step = jax.jit(step_in_jax(network, loss, optimizer))
-    constants = {name: dtype(value) for name, value in optimizer.hyperparameters().items()}
+    constants = {name: x.dtype.type(value) for name, value in optimizer.hyperparameters().items()}
     held = [jax.device_put(start), {"velocity": jax.device_put(np.zeros_like(start))}]
     device_x, device_target = jax.device_put(x), jax.device_put(target)
 
     def theirs() -> Any:
-        _, held[0], held[1] = take_step(device_x, device_target, *held, dtype(1), constants)
+        _, held[0], held[1] = take_step(device_x, device_target, *held, x.dtype.type(1), constants)
         return jax.block_until_ready(held[0])
 
-    steps: dict[str, Callable[[], Any]] = {OURS: ours, "jax": theirs}
+    steps: dict[str, Any] = {"manual": ours, "jax": theirs}
     if torch is not None:
         steps["torch"] = torch_step(network, x, target)
     validate(network, x, target, steps)
-    return Contenders(steps, network, x, target)
+    found = Field(dtype, facts={"batch": batch})
+    for name in names:
+        found.enter(name, steps[name])
+    return found
 
 
-def torch_step(network: LayeredNeuralNetwork, x: Array, target: Array) -> Callable[[], Any]:
+def torch_step(network: LayeredNeuralNetwork, x: Array, target: Array) -> Callable[[], Array]:
     """The same network and optimizer in PyTorch, from the same parameters."""
     nn = torch.nn
     dtype = torch.float32 if x.dtype == np.float32 else torch.float64
@@ -92,7 +82,7 @@ def torch_step(network: LayeredNeuralNetwork, x: Array, target: Array) -> Callab
     return step
 
 
-def validate(network: LayeredNeuralNetwork, x: Array, target: Array, steps: dict[str, Callable[[], Any]]) -> None:
+def validate(network: LayeredNeuralNetwork, x: Array, target: Array, steps: dict[str, Callable[[], Array]]) -> None:
     """Compare everyone's first step with JAX's, which carries the bounds."""
     seen: list[Step] = []
     twin, loss, optimizer = network.astype(network.dtype), SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
@@ -117,24 +107,13 @@ def validate(network: LayeredNeuralNetwork, x: Array, target: Array, steps: dict
             )
 
 
-def where_the_time_goes(made: Contenders, repeats: int = 30) -> dict[str, float]:
-    """The median seconds of each part of our step, by name, in the order in which they run."""
-    loss, optimizer = SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
-    spent: dict[str, list[float]] = {}
+@pytest.fixture
+def field(validated, batch: str, dtype: str) -> Field:
+    return validated(lambda names: contest(int(batch), dtype, names))
 
-    def timed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        start = time.perf_counter()
-        result = function(*arguments)
-        spent.setdefault(name, []).append(time.perf_counter() - start)
-        return result
 
-    layers = list(enumerate(made.network.layers))
-    for _ in range(repeats):
-        y = made.x
-        for place, layer in layers:
-            y = timed(f"forward {place} {type(layer).__name__}", layer.forward, y)
-        g = timed("loss", loss.gradient, y, made.labels)
-        for place, layer in reversed(layers):
-            g = timed(f"backward {place} {type(layer).__name__}", layer.backward, g)
-        timed("update", optimizer.step, made.network)
-    return {name: median(seconds) for name, seconds in spent.items()}
+@pytest.mark.parametrize("contender", ["manual", "jax", TORCH])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", ["32", "256"])
+def test_training(field: Field, in_turns) -> None:
+    in_turns()

@@ -12,93 +12,13 @@ import pytest
 from jax import lax
 
 from crosscheck.doors.functions import from_functions
-from crosscheck.doors.layers import from_layer
 from crosscheck.evidence.exact_run import ExactRun
-from crosscheck.exact.lattice import NotPolynomial, grain
-from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
 from crosscheck.operation import Operation
-from manual import (
-    ConvolutionalLayer,
-    FlattenLayer,
-    LayeredNeuralNetwork,
-    LinearLayer,
-    MaxPoolingLayer,
-    ReLUActivation,
-    SigmoidActivation,
-)
+from tests.operations import APPLIES, SQUARE, one
 
 Array = np.ndarray
 Arrays = dict[str, Array]
-Rng = np.random.Generator
-
-
-def one(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    reference: Callable[..., Any] | None,
-    *shapes: tuple[int, ...],
-    dtype: type = np.float64,
-) -> Operation:
-    """An operation on x (and y, z): backward(g, x, ...) -> a tuple in order."""
-    rng = np.random.default_rng(0)
-    inputs = {k: rng.normal(size=s).astype(dtype) for k, s in zip("xyz", shapes, strict=False)}
-    return from_functions(
-        lambda **d: forward(*d.values()),
-        lambda grad_output, **d: dict(zip(d, backward(grad_output, *d.values()), strict=True)),
-        inputs,
-        None if reference is None else lambda **d: reference(*d.values()),
-    )
-
-
-def winners(g: Array, x: Array, last: bool = False) -> Array:
-    """The gradient of the maximum over axis 1."""
-    at = x.shape[1] - 1 - x[:, ::-1].argmax(1) if last else x.argmax(1)
-    return np.where(np.arange(x.shape[1]) == at[:, None], g[:, None], 0.0)
-
-
-def square_backward(g: Array, x: Array) -> tuple[Array]:
-    return (2 * g * x,)
-
-
-SQUARE = (lambda x: x * x, square_backward, lambda x: x * x, (4, 5))
-
-APPLIES: dict[str, Operation] = {
-    "square": one(*SQUARE),
-    "square, float32": one(*SQUARE, dtype=np.float32),
-    "cube": one(lambda x: x**3, lambda g, x: (3 * g * x**2,), lambda x: x**3, (4, 5)),
-    "a number": one(lambda x: x * x, square_backward, lambda x: x * x, ()),
-    "nothing": one(lambda x: x * x, square_backward, lambda x: x * x, (0, 3)),
-    "absolute": one(np.abs, lambda g, x: (g * np.sign(x),), jnp.abs, (4, 5)),
-    "halves": one(lambda x: x / 2 + 0.25, lambda g, x: (g / 2,), lambda x: x / 2 + 0.25, (4, 5)),
-    "maximum": one(lambda x: x.max(1), lambda g, x: (winners(g, x),), lambda x: jnp.max(x, 1), (4, 5)),
-    "sorted": one(
-        lambda x: np.sort(x, 1),
-        lambda g, x: (np.take_along_axis(g, np.argsort(np.argsort(x, 1), 1), 1),),
-        lambda x: jnp.sort(x, 1),
-        (4, 5),
-    ),
-    "sums": one(
-        lambda x: np.cumsum(x, 1),
-        lambda g, x: (np.cumsum(g[:, ::-1], 1)[:, ::-1],),
-        lambda x: jnp.cumsum(x, 1),
-        (4, 5),
-    ),
-    "mean square": one(
-        lambda x, y: np.mean((x - y) ** 2),
-        lambda g, x, y: (g * 2 * (x - y) / x.size, g * 2 * (y - x) / x.size),
-        lambda x, y: jnp.mean((x - y) ** 2),
-        (3, 7),
-        (3, 7),
-    ),
-    "product": one(lambda x, y: x @ y, lambda g, x, y: (g @ y.T, x.T @ g), lambda x, y: x @ y, (4, 7), (7, 3)),
-    "average pooling": one(
-        lambda x: (x[:, :-2] + x[:, 1:-1] + x[:, 2:]) / 3,
-        lambda g, x: (sum(np.pad(g / 3, ((0, 0), (i, 2 - i))) for i in range(3)),),
-        lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 3), (1, 1), "VALID") / 3,
-        (2, 6),
-    ),
-}
 
 
 @pytest.mark.parametrize("name", APPLIES)
@@ -240,70 +160,6 @@ def test_a_relu_at_zero_is_no_mistake() -> None:
     assert not run.different
 
 
-# ---------------------------------------------------------------------- layers and networks
-
-
-def small_network(rng: Rng) -> LayeredNeuralNetwork:
-    return LayeredNeuralNetwork(
-        [
-            ConvolutionalLayer(1, 3, 3, padding=1, activation=ReLUActivation(), rng=rng),
-            MaxPoolingLayer(2),
-            FlattenLayer(),
-            LinearLayer(27, 4, rng=rng),
-        ]
-    )
-
-
-def test_a_relu_network_is_exact_with_its_biases_low_too(rng: Rng) -> None:
-    operation = from_layer(small_network(rng), rng.normal(size=(2, 1, 6, 6)))
-    run = exact_run(operation, seed=0)
-    assert run.applies, run.reason
-    assert set(run.outcomes.values()) == {"equal"}
-    assert run.points == 3
-    assert all(d.agrees for d in run.difference.values())
-    assert run.difference["0.biases"].checked.all()
-    points = Points(operation, seed=0)
-    for _ in range(2):
-        points.next()
-    assert (points.drawn[0].inputs["0.biases"] > -9).all()
-    assert all((p.inputs["0.biases"] < 1).all() for p in points.drawn[1:])
-
-
-def test_a_missing_mask_shows_at_the_low_points(rng: Rng) -> None:
-    class NoMask(ReLUActivation):
-        def forward(self, x: Array) -> Array:
-            return np.maximum(x, 0)
-
-        def backward(self, grad_output: Array) -> Array:
-            self.keep_gradients()
-            return grad_output
-
-    network = small_network(rng)
-    convolution = ConvolutionalLayer(1, 3, 3, padding=1, rng=rng)
-    broken = LayeredNeuralNetwork([convolution, NoMask(), *network.layers[1:]])
-    whole = from_layer(
-        LayeredNeuralNetwork([convolution, ReLUActivation(), *network.layers[1:]]),
-        rng.normal(size=(2, 1, 6, 6)),
-    )
-    operation = from_layer(broken, whole.inputs["x"], whole.reference)
-    for seed in range(5):
-        assert set(exact_run(operation, seed=seed).different) == {"x", "0.filters", "0.biases"}
-
-
-def test_a_sigmoid_layer_steps_aside(rng: Rng) -> None:
-    run = exact_run(from_layer(SigmoidActivation(), rng.normal(size=(2, 3))), seed=0)
-    assert run.reason == "the reference is not polynomial: logistic is no polynomial"
-
-
-def test_a_large_convolution_is_one_point(rng: Rng) -> None:
-    layer = ConvolutionalLayer(8, 8, 3, padding=1, rng=rng)
-    run = exact_run(from_layer(layer, rng.normal(size=(4, 8, 48, 48))), seed=0)
-    assert run.points == 1
-    assert set(run.outcomes.values()) == {"equal"}
-    assert run.choices == 2**17
-    assert "1/131,072" in run.statement
-
-
 # ---------------------------------------------------------------------- what is not differentiated
 
 
@@ -317,7 +173,8 @@ def with_target(target: Array, factor: float = 1.0) -> Operation:
     )
 
 
-def test_a_target_is_kept_or_rounded_to_the_lattice(rng: Rng) -> None:
+def test_a_target_is_kept_or_rounded_to_the_lattice() -> None:
+    rng = np.random.default_rng(0)
     dyadic = rng.integers(-3, 4, (4, 4)) / 8
     run = exact_run(with_target(dyadic), seed=0)
     assert np.array_equal(run.inputs["t"], dyadic)
@@ -352,69 +209,6 @@ def test_code_that_refuses_the_point_is_left_alone() -> None:
     run = exact_run(one(forward, lambda g, x: (g,), lambda x: x, (3, 4)), seed=0)
     assert not run.applies
     assert "x must lie in [-1, 1]" in run.reason
-
-
-# ---------------------------------------------------------------------- without a reference
-
-EXTENDED = np.finfo(np.longdouble).nmant > 52
-
-
-@pytest.mark.skipif(not EXTENDED, reason="longdouble is double here")
-def test_without_a_reference_longdouble_shows_that_nothing_rounds() -> None:
-    forward, backward, _, shape = SQUARE
-    run = exact_run(one(forward, backward, None, shape), seed=0)
-    assert run.applies, run.reason
-    assert run.outcomes == {"x": "equal"}
-    assert run.difference["x"].checked.all()
-    wrong = exact_run(one(forward, lambda g, x: (3 * g * x,), None, shape), seed=0)
-    assert wrong.different == ["x"]
-    assert np.array_equal(wrong.gradients["x"], 2 * wrong.cotangent * wrong.inputs["x"])
-
-
-def test_without_a_reference_it_says_what_is_missing(rng: Rng) -> None:
-    run = exact_run(one(np.tanh, lambda g, x: (g * (1 - np.tanh(x) ** 2),), None, (3, 4)), seed=0)
-    assert not run.applies
-    assert run.reason.startswith("there is no reference")
-    double = one(lambda x: x.astype(np.float64), lambda g, x: (g,), None, (3, 4))
-    assert exact_run(double, seed=0).reason.startswith("there is no reference")
-
-
-# ---------------------------------------------------------------------- the parts
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (1.0, (0, 1)),
-        (6.0, (-1, 3)),
-        ([0.75, 1.5], (2, 3)),
-        (0.0, (-2000, 0)),
-        ([10.0, 15.0], (0, 5)),
-        (-(2.0**-30), (30, 1)),
-        (np.inf, (-2000, 0)),
-    ],
-)
-def test_the_grain_of_constants(value: Any, expected: tuple[int, int]) -> None:
-    assert grain(value) == expected
-
-
-@pytest.mark.parametrize("value", [0.1, 1 / 3, np.nan, [1.0, 0.3]])
-def test_constants_that_are_not_dyadic(value: Any) -> None:
-    with pytest.raises(NotPolynomial):
-        grain(value)
-
-
-def test_one_point_serves_two_purposes(rng: Rng) -> None:
-    operation = APPLIES["product"]
-    points = Points(operation, seed=3)
-    point = points.drawn[0]
-    there = operation.at(point.inputs)
-    hand = there.output(), there.gradients(point.cotangent)
-    run = exact_run(operation, seed=3, points=points, hand=hand)
-    assert run.inputs is point.inputs
-    assert run.hand_gradients is hand[1]
-    again = points.gradients_at(point.inputs, point.cotangent)
-    assert all(np.array_equal(again[k], point.gradients[k]) for k in again)
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

@@ -17,14 +17,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 REST = 0.06  # seconds; OpenBLAS's workers spin for about half of that after a call
-BURST = 0.04  # seconds, at least, of timed calls
 UNTIMED_CALLS = 2
 LEAST_CALLS = 3
 SIDE = 2048  # of the matrix product
 UNDISTURBED = 0.85
 TRIES = 3
 
-Contender = Callable[[], Any]
+
+class Contender(NamedTuple):
+    call: Callable[[], Any]  # returns what it computed, complete
+    setup: Callable[[], object] | None = None  # before every call, untimed; then no call goes untimed
 
 
 class Timed(NamedTuple):
@@ -34,12 +36,18 @@ class Timed(NamedTuple):
     product: list[float]  # flops per second of the matrix product around each round
     dropped: int  # rounds that did not count
 
-    def median(self, name: str) -> float:
-        return median(self.seconds[name])
+    def over(self, name: str, peer: str) -> dict[str, float]:
+        """The quartiles of the rounds' ratios, time of `name` over time of `peer`."""
+        return quartiles([mine / other for mine, other in zip(self.seconds[name], self.seconds[peer], strict=True)])
 
-    def ratio(self, name: str, peer: str) -> float:
-        """The median of the rounds' ratios, time of `name` over time of `peer`."""
-        return median(mine / other for mine, other in zip(self.seconds[name], self.seconds[peer], strict=True))
+    def share(self, name: str, flops: float) -> dict[str, float]:
+        """The quartiles of the rate over the product's in the same round."""
+        pairs = zip(self.seconds[name], self.product, strict=True)
+        return quartiles([flops / seconds / rate for seconds, rate in pairs])
+
+
+def quartiles(values: list[float]) -> dict[str, float]:
+    return dict(zip(("q1", "median", "q3"), np.quantile(values, (0.25, 0.5, 0.75)).tolist(), strict=True))
 
 
 class Product:
@@ -63,34 +71,50 @@ class Product:
         return rate
 
 
-def time_in_turns(contenders: Mapping[str, Contender], product: Product, *, rounds: int) -> Timed:
-    """Time every contender in `rounds` undisturbed rounds; in fewer if the machine has none."""
+def time_in_turns(contenders: Mapping[str, Contender], product: Product, *, rounds: int, seconds: float) -> Timed:
+    """Time every contender in `rounds` undisturbed rounds, in fewer if the machine has none; a turn takes `seconds`."""
     order = list(contenders)
     kept: list[tuple[float, dict[str, float]]] = []  # (slower product of the two, seconds by contender)
-    tried = 0
-    while tried < TRIES * rounds:
+    while len(kept) < TRIES * rounds:
         before = product.rate()
-        turns = {name: burst(contenders[name]) for name in order}
+        turns = {name: burst(contenders[name], seconds) for name in order}
         kept.append((min(before, product.rate()), turns))
         order.append(order.pop(0))
-        tried += 1
         if sum(rate >= UNDISTURBED * product.best for rate, _ in kept) == rounds:
             break
     counting = [one for one in kept if one[0] >= UNDISTURBED * product.best] or kept
-    seconds = {name: [turns[name] for _, turns in counting] for name in contenders}
-    return Timed(seconds, [rate for rate, _ in counting], len(kept) - len(counting))
+    by_name = {name: [turns[name] for _, turns in counting] for name in contenders}
+    return Timed(by_name, [rate for rate, _ in counting], len(kept) - len(counting))
 
 
-def burst(contender: Contender) -> float:
-    """The median seconds of a call, after a rest."""
+def burst(contender: Contender, seconds: float) -> float:
+    """The median time of a call, over at least so many seconds of calls, after a rest."""
     time.sleep(REST)
-    for _ in range(UNTIMED_CALLS):
-        contender()
-    seconds: list[float] = []
-    spent = 0.0
-    while len(seconds) < LEAST_CALLS or spent < BURST:
+    for _ in range(0 if contender.setup else UNTIMED_CALLS):
+        contender.call()
+    found: list[float] = []
+    while len(found) < LEAST_CALLS or sum(found) < seconds:
+        if contender.setup:
+            contender.setup()
         start = time.perf_counter()
-        contender()
-        seconds.append(time.perf_counter() - start)
-        spent += seconds[-1]
-    return median(seconds)
+        contender.call()
+        found.append(time.perf_counter() - start)
+    return median(found)
+
+
+class Clock:
+    """A clock for pytest-benchmark that goes by rounds already measured: the plugin reads it around each of its."""
+
+    __name__ = "rounds_in_turns"
+
+    def __init__(self) -> None:
+        self.readings: list[float] = []
+
+    def show(self, seconds: list[float]) -> None:
+        self.readings = [reading for round_ in seconds for reading in (0.0, round_)]
+
+    def __call__(self) -> float:
+        return self.readings.pop(0)
+
+
+CLOCK = Clock()

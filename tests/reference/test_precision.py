@@ -13,7 +13,7 @@ import pytest
 from reference import network
 from reference.precision import double_precision
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Example(NamedTuple):

@@ -1,0 +1,83 @@
+"""A pair with saved values: positional parameters are arrays, the rest goes by keyword."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from crosscheck.doors.modules import from_module, positional_names
+
+Array = np.ndarray
+
+
+class Scaled:
+    """y = factor · x · w + target, with what it saves in the open."""
+
+    @staticmethod
+    def forward(x: Array, w: Array, *, factor: float = 1.0, target: Any = 0.0) -> tuple[Array, Any]:
+        return factor * x * w + target, (x, w, factor)
+
+    @staticmethod
+    def backward(grad_output: Array, saved: Any) -> Any:
+        x, w, factor = saved
+        return factor * grad_output * w, factor * grad_output * x
+
+
+INPUTS = {"x": np.array([1.0, 2.0]), "w": np.array([3.0, 5.0])}
+
+
+def test_arrays_by_position_hyperparameters_by_keyword() -> None:
+    operation = from_module(Scaled, INPUTS, hyperparameters={"factor": 10.0})
+    assert operation.wrt == ("x", "w")
+    assert operation.output().tolist() == [30.0, 100.0]
+    gradients = operation.gradients(np.ones(2))
+    assert {k: g.tolist() for k, g in gradients.items()} == {"x": [30.0, 50.0], "w": [10.0, 20.0]}
+    assert positional_names(Scaled.forward) == ["x", "w"]
+
+
+def test_what_is_beyond_the_arrays_is_passed_on_and_not_differentiated() -> None:
+    operation = from_module(Scaled, {**INPUTS, "target": np.array([7.0, 7.0])})
+    assert operation.wrt == ("x", "w")
+    assert operation.output().tolist() == [10.0, 17.0]
+
+
+def test_the_reference_is_given_the_hyperparameters() -> None:
+    operation = from_module(
+        Scaled, INPUTS, lambda x, w, factor: factor * jnp.asarray(x) * w, hyperparameters={"factor": 10.0}
+    )
+    assert operation.reference is not None
+    assert np.asarray(operation.reference(**INPUTS)).tolist() == [30.0, 100.0]
+
+
+def test_the_name_is_the_modules_last() -> None:
+    named = SimpleNamespace(__name__="package.scaled", forward=Scaled.forward, backward=Scaled.backward)
+    assert from_module(named, INPUTS).name == "scaled"
+    assert from_module(Scaled(), INPUTS).name == "Scaled"
+
+
+def returning(gradients: Any) -> Any:
+    return SimpleNamespace(__name__="mine", forward=Scaled.forward, backward=lambda grad_output, saved: gradients)
+
+
+def test_gradients_may_be_a_tuple_a_list_or_named() -> None:
+    x, w = np.ones(2), np.zeros(2)
+    for given in ((x, w), [x, w], {"w": w, "x": x}):
+        gradients = from_module(returning(given), INPUTS).gradients(np.ones(2))
+        assert gradients["x"].tolist() == [1.0, 1.0]
+        assert gradients["w"].tolist() == [0.0, 0.0]
+
+
+def test_another_number_of_gradients_is_an_error_that_counts() -> None:
+    for given, count in ((np.ones(2), 1), ((np.ones(2),) * 3, 3)):
+        with pytest.raises(ValueError, match=rf"backward of mine.*{count} gradients.*2 arrays.*x, w"):
+            from_module(returning(given), INPUTS).gradients(np.ones(2))
+
+
+def test_a_forward_without_saved_values_is_an_error() -> None:
+    bare = SimpleNamespace(__name__="mine", forward=lambda x, w: x * w, backward=Scaled.backward)
+    with pytest.raises(TypeError, match=r"forward of mine.*\(y, saved\).*ndarray"):
+        from_module(bare, INPUTS).output()

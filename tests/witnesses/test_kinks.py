@@ -1,0 +1,79 @@
+"""Conventions at kinks: what lies between the one-sided slopes passes, along every direction; nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from crosscheck.operation import Operation
+from crosscheck.witnesses import kinks
+from crosscheck.witnesses.kinks import is_convention
+
+Array = np.ndarray
+
+
+def judged(forward: Callable[[Array], Array], x: Array, gradient: Array) -> bool:
+    operation = Operation("f", lambda d: forward(d["x"]), lambda g, d: {}, {"x": x}, ("x",), None)
+    y = forward(x)
+    v = np.linspace(1.0, 2.0, y.size).reshape(y.shape)
+    return is_convention(operation, "x", v, gradient * v if gradient.shape == v.shape else gradient, 1e-16 * np.abs(y))
+
+
+RELU = np.array([-1.0, 0.0, 2.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("slope", "legitimate"), [(0.0, True), (0.5, True), (1.0, True), (1.01, False), (-0.01, False)]
+)
+def test_any_slope_between_both_sides_is_a_convention(slope: float, legitimate: bool) -> None:
+    gradient = np.where(RELU > 0, 1.0, np.where(RELU == 0, slope, 0.0))
+    assert judged(lambda x: np.maximum(x, 0), RELU, gradient) == legitimate
+
+
+def test_a_mistake_beside_the_kink_is_none() -> None:
+    assert not judged(lambda x: np.maximum(x, 0), RELU, np.array([0.0, 0.0, 1.01, 0.0]))
+    assert not judged(lambda x: np.maximum(x, 0), RELU, np.array([0.01, 0.0, 1.0, 0.0]))
+
+
+TIED = np.array([3.0, 1.0, 3.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("share", "legitimate"),
+    [
+        ([1.0, 0.0, 0.0, 0.0], True),
+        ([0.0, 0.0, 0.0, 1.0], True),
+        ([1 / 3, 0.0, 1 / 3, 1 / 3], True),
+        ([1.0, 0.0, 1.0, 1.0], False),
+        ([1.0, 0.0, 1.0, 0.0], False),
+        ([0.0, 0.0, 0.0, 0.0], False),
+        ([0.0, 1.0, 0.0, 0.0], False),
+        ([2.0, 0.0, -1.0, 0.0], False),
+    ],
+)
+def test_tied_maxima_share_one_gradient(share: list[float], legitimate: bool) -> None:
+    assert judged(lambda x: np.max(x, keepdims=True), TIED, np.array(share)) == legitimate
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_scale_of_the_input_does_not_matter(scale: float) -> None:
+    for share, legitimate in (([0.0, 0.0, 1.0, 0.0], True), ([1.0, 0.0, 1.0, 0.0], False)):
+        assert judged(lambda x: np.max(x, keepdims=True), scale * TIED, np.array(share)) == legitimate
+    # Half of a slope is a convention at a kink only, however near the kink is in absolute terms.
+    for at_zero, beside, legitimate in ((0.5, 1.0, True), (0.0, 0.5, False)):
+        gradient = np.where(RELU > 0, beside, np.where(RELU == 0, at_zero, 0.0))
+        assert judged(lambda x: np.maximum(x, 0), scale * RELU, gradient) == legitimate
+
+
+def test_directions_shift_everything_slabs_and_blocks() -> None:
+    first, *others = kinks.test_directions((3, 4), np.random.default_rng(0))
+    assert (first == 1).all()
+    tried = {d.tobytes() for d in others}
+    for i, j in ((0, 0), (2, 3)):
+        rows, columns = np.zeros((3, 4)), np.zeros((3, 4))
+        rows[i], columns[:, j] = 1.0, 1.0
+        assert {rows.tobytes(), columns.tobytes()} <= tried
+    assert all(d.shape == (3, 4) for d in others)
+    assert any((d < 0).any() and (d > 0).any() for d in others)
