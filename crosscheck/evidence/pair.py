@@ -82,16 +82,20 @@ def shares(difference: Array, bound: Array) -> Array:
     return np.where(difference == 0, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
 
 
-def compare(first: Estimate, second: Estimate, t: float) -> Pair:
+def compare(first: Estimate, second: Estimate, t: float | None = None) -> Pair:
     """Compare two estimates of one quantity; both must have one shape.
 
-    They may differ by t √(σ₁² + σ₂²) + what both may be off beside rounding; t is the quantile of the whole check.
+    They may differ by t √(σ₁² + σ₂²) + what both may be off beside rounding; t is the quantile of the whole check, and
+    must be given where one of them has a σ.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(np.asarray(first.value, np.float64) - np.asarray(second.value, np.float64))
         both_same = (first.value == second.value) | (np.isnan(first.value) & np.isnan(second.value))
     difference = np.where(both_same, 0.0, np.where(np.isnan(difference), np.inf, difference))
-    allowed = allowance([e.sigma for e in (first, second) if e.sigma is not None], [first.bound, second.bound], t)
+    sigmas = [e.sigma for e in (first, second) if e.sigma is not None]
+    if sigmas and t is None:
+        raise TypeError("estimates with a standard deviation are compared at a quantile: give t")
+    allowed = allowance(sigmas, [first.bound, second.bound], t or 0.0)
     speaks = first.speaks() & second.speaks()
     excuse = sum((e.excuse for e in (first, second) if e.excuse is not None), np.zeros_like(allowed))
     within = difference <= allowed

@@ -14,8 +14,6 @@ from crosscheck.evidence.findings import findings
 from crosscheck.evidence.pair import Pair, Pairs, compare
 from crosscheck.evidence.verdict import GradientVerdict
 
-SOUND = Reference(adjoint=0.1, estimated=frozenset())
-
 
 def apart(distance: float) -> Pair:
     """Two outputs of shape (2, 3), the entry (1, 2) this far apart."""
@@ -27,7 +25,7 @@ def apart(distance: float) -> Pair:
 
 def healthy(**changed: Any) -> Evidence:
     gradients = {"x": GradientEvidence((3,), (3,), {}), "w": GradientEvidence((2, 2), (2, 2), {})}
-    sound = Evidence(np.zeros((2, 3)), np.ones((2, 3)), gradients, apart(0.0), reference=SOUND)
+    sound = Evidence(np.zeros((2, 3)), np.ones((2, 3)), gradients, apart(0.0), reference=Reference(apart(1e-4)))
     return replace(sound, **changed)
 
 
@@ -57,7 +55,7 @@ CALM = {
     "all is well": healthy(),
     "no reference": healthy(reference=None, forward=None),
     "no forward mode": healthy(reference=Reference(None, frozenset())),
-    "forward mode at its limit": healthy(reference=Reference(1.0, frozenset())),
+    "forward mode at its limit": healthy(reference=Reference(apart(1e-3))),
     "forwards within their bound": healthy(forward=apart(1e-3), forward_single=apart(-1e-3)),
     "exact and equal": healthy(exact=exact(difference={"x": off(True)})),
     "exact, rounded": healthy(exact=exact(forward="rounded", difference={"x": off(False)})),
@@ -88,7 +86,7 @@ FOUND: dict[str, tuple[Evidence, str, bool, tuple[str, ...]]] = {
         False,
         ("erf, sort",),
     ),
-    "no adjoint": (healthy(reference=Reference(1.01, frozenset())), "reference", True, ("adjoint",)),
+    "no adjoint": (healthy(reference=Reference(apart(1.01e-3))), "reference", True, ("adjoint",)),
     "another forward at an exact point": (healthy(exact=exact(forward="different")), "forward", True, ("rounds",)),
     "a reference that its own difference contradicts": (
         healthy(exact=exact(difference={"x": off(True), "w": off(False)})),
@@ -122,7 +120,7 @@ def test_a_reference_that_is_the_odd_one_out() -> None:
 
 def test_side_effects_pass_through_and_the_forward_comes_before_what_rests_on_it() -> None:
     noticed = Finding("mutation", "x was written to", True)
-    evidence = healthy(effects=(noticed,), forward=apart(0.5), reference=Reference(2.0, frozenset()))
+    evidence = healthy(effects=(noticed,), forward=apart(0.5), reference=Reference(apart(2e-3)))
     assert [f.kind for f in found(evidence)] == ["mutation", "forward", "reference"]
     assert found(evidence)[0] is noticed
 
