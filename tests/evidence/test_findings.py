@@ -14,6 +14,9 @@ from crosscheck.evidence.findings import findings
 from crosscheck.evidence.pair import Pair, Pairs, compare
 from crosscheck.evidence.verdict import GradientVerdict
 
+ONES = Estimate(HAND, np.ones(3), np.full(3, 1e-12))
+AGREED = Pairs({(HAND, AUTODIFF): compare(ONES, replace(ONES, witness=AUTODIFF))})
+
 
 def apart(distance: float) -> Pair:
     """Two outputs of shape (2, 3), the entry (1, 2) this far apart."""
@@ -31,7 +34,7 @@ def healthy(**changed: Any) -> Evidence:
 
 def verdict(odd: str | None = None) -> GradientVerdict:
     nothing = np.zeros(3, bool)
-    return GradientVerdict("agree", Pairs(), nothing, nothing, odd, (), None, AUTODIFF, None)
+    return GradientVerdict("agree", AGREED, nothing, nothing, odd, (), None, AUTODIFF, None)
 
 
 def found(evidence: Evidence, **odd: str) -> list[Finding]:
@@ -60,6 +63,10 @@ CALM = {
     "exact and equal": healthy(exact=exact(difference={"x": off(True)})),
     "exact, rounded": healthy(exact=exact(forward="rounded", difference={"x": off(False)})),
     "exact, not the reference's fault": healthy(reference=None, exact=exact(difference={"x": off(False)})),
+    "what its operations cost and no more": healthy(gradients=gradient(estimates={HAND: ONES}, lost=np.full(3, 1e-12))),
+    "another forward in float32, right to a third of its digits": healthy(
+        output=np.ones((2, 3)), forward_single=apart(0.9 * 2.0**-8)
+    ),
     "no exact point": healthy(exact=ExactRun(False, "it was not asked for", forward="different")),
 }
 
@@ -93,6 +100,12 @@ FOUND: dict[str, tuple[Evidence, str, bool, tuple[str, ...]]] = {
         "reference",
         True,
         ("gradient of w",),
+    ),
+    "poor arithmetic of a right formula": (
+        healthy(gradients=gradient(estimates={HAND: ONES}, lost=np.array([0.0, 1e-9, 1e-6]))),
+        "arithmetic",
+        False,
+        ("gradient of x", "right", "6 of 16 digits", "1e-06"),
     ),
     "a convention": (healthy(gradients=gradient(conventions=4)), "convention", False, ("4 entries", "x", "reference")),
     "a convention without a reference": (
