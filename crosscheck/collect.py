@@ -18,8 +18,8 @@ import numpy as np
 from crosscheck import draws
 from crosscheck.effects.audit import Audit, audit
 from crosscheck.effects.calls import Point
-from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
-from crosscheck.evidence.decision import decide
+from crosscheck.evidence.collected import Elsewhere, Evidence, GradientEvidence, Reference
+from crosscheck.evidence.decision import COMPARED, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
 from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.evidence.pair import Pair, compare
@@ -27,15 +27,17 @@ from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
-from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape
+from crosscheck.rounding import quantile
+from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
+from crosscheck.witnesses.further import look
+from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
 from crosscheck.witnesses.kinks import is_convention
-from crosscheck.witnesses.mixing import normwise, persists
 from crosscheck.witnesses.moving import moving_witnesses
 
 Estimates = dict[str, dict[str, Estimate]]  # by gradient and witness
 
-# An engine's own bound is taken this many times: it is probable (√n), as are the walk's, which are taken 4 times.
-SAFETY = 4.0
+# Without a reference nothing is a standard deviation; t is that of so many runs all the same.
+RUNS = 32
 # A float32 check runs the code at both precisions; with more entries than this it leaves the exact points out.
 LARGE_SINGLE = 2**20
 
@@ -49,7 +51,7 @@ class Setting:
         formula: the same on float64 copies; itself where it is float64 already.
         output: the operation's y.
         cotangent: float64; with float32's digits where the operation is float32.
-        auto: what the reference says, with bounds for the operation's own precision; None without a reference.
+        auto: what the reference says, with the rounding of float64; None without a reference.
     """
 
     operation: Operation
@@ -64,9 +66,21 @@ class Setting:
         return self.operation.dtype == SINGLE
 
     @property
-    def auto_double(self) -> Autodiff | None:
-        """The same with the bounds of float64 arithmetic."""
-        return self.auto.in_double() if self.auto is not None and self.single else self.auto
+    def comparisons(self) -> int:
+        """How many numbers the check compares at the most: every output and gradient, by every pair of witnesses."""
+        entries = self.output.size + sum(self.operation.inputs[k].size for k in self.operation.wrt)
+        return entries * len(COMPARED)
+
+    def truth(self, inputs: Arrays, v: Array) -> Arrays:
+        """The reference's output and gradients anywhere, without a word about rounding."""
+        assert self.formula.reference is not None
+        y, gradients = plain_gradients(self.formula.reference, inputs, self.formula.wrt, v)
+        return {**gradients, OUTPUT: y}
+
+    @property
+    def t(self) -> float:
+        """The quantile of the whole check (`rounding.allowance`)."""
+        return quantile(self.auto.roundings.copies if self.auto is not None else RUNS, self.comparisons)
 
 
 def collect(
@@ -78,26 +92,44 @@ def collect(
     audited = side_effects(setting, points)
     hand = setting.formula.gradients(setting.cotangent) if setting.single else audited.gradients
     right = {k: g for k, g in hand.items() if g.shape == operation.inputs[k].shape}
-    forward, estimates = as_formula(setting, right)
+    forward, estimates, said = as_formula(setting, right)
     forward_single = None
     if differences:
-        add(estimates, moved(setting, right, forward))
+        add(estimates, moved(setting, right))
     if setting.single and setting.auto is not None:
         forward_single, single = as_arithmetic(setting, audited, right)
         add(estimates, single)
     run = ExactRun(False, why_not)
     if points is not None and len(right) == len(operation.wrt):
         run = exact_run(setting.formula, seed=seed, points=points, hand=answers_at_exact_point(setting, audited))
-    auto = setting.auto_double
+    wrong_there: dict[str, Elsewhere] = {}
+    visited = 0
+    if differences or setting.auto is not None:
+        found, visited = look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed)
+        wrong_there = {e.name: e for e in found}
+    auto = setting.auto
+    gradients = {
+        k: GradientEvidence(
+            operation.inputs[k].shape,
+            hand[k].shape,
+            estimates[k],
+            elsewhere=wrong_there.get(k),
+            how=said[k].how if k in said else "",
+            lost=said[k].lost if k in said else None,
+        )
+        for k in operation.wrt
+    }
     evidence = Evidence(
         setting.output,
         setting.cotangent,
-        {k: GradientEvidence(operation.inputs[k].shape, hand[k].shape, estimates[k]) for k in operation.wrt},
+        gradients,
         forward,
         forward_single,
         tuple(audited.findings),
-        None if auto is None else Reference(adjoint_share(auto), auto.weak),
+        None if auto is None else of_reference(auto),
         run,
+        setting.t,
+        visited,
     )
     return with_conventions(setting, evidence)
 
@@ -120,7 +152,7 @@ def setting_of(operation: Operation, grad_output: Any, seed: int) -> Setting:
     auto = None
     if operation.reference is not None:
         check_reference_shape(operation, y)
-        auto = autodiff(operation.reference, formula.inputs, operation.wrt, v, SINGLE if single else DOUBLE)
+        auto = autodiff(operation.reference, formula.inputs, operation.wrt, v, DOUBLE, seed=seed)
     return Setting(operation, formula, seed, y, v, auto)
 
 
@@ -164,12 +196,12 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
         other = Point(first.inputs, first.cotangent, first.gradients)
     else:
         rng = np.random.default_rng([setting.seed, 1])
-        inputs = {k: elsewhere(a, rng) for k, a in operation.inputs.items()}
+        inputs = {k: elsewhere(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
         other = Point(inputs, (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype))
-    # A bound says how far one answer is from the truth: two answers at the dtype of the code, taken twice.
-    known = {} if setting.auto_double is None else setting.auto_double.gradients
     unit = UNIT[operation.dtype] / UNIT[DOUBLE]
-    allowed = {k: 4 * g.bound * unit for k, g in known.items()}
+    known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
+    # Two answers of one code, each as far from the truth as another's.
+    allowed = {k: 2 * a for k, a in known.items()}
     return audit(operation, v, other, allowed, partial(true_gradients, operation))
 
 
@@ -182,10 +214,10 @@ def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:
 
 
 def elsewhere(a: Array, rng: np.random.Generator) -> Array:
-    """Another array of the same kind and size: the values moved, none left where it was; integers stay."""
-    if a.dtype.kind != "f":
-        return a
-    return (a * np.exp(0.2 * rng.normal(size=a.shape)) + 1e-3 * rng.normal(size=a.shape)).astype(a.dtype)
+    """Another array of the same kind and size: every value moved, none across zero; zeros stay unless there are only
+    zeros."""
+    moved = a * np.exp(0.2 * rng.normal(size=a.shape))
+    return np.asarray(moved if a.any() else rng.normal(size=a.shape), a.dtype)
 
 
 def answers_at_exact_point(setting: Setting, audited: Audit) -> tuple[Array, Arrays] | None:
@@ -198,89 +230,75 @@ def answers_at_exact_point(setting: Setting, audited: Audit) -> tuple[Array, Arr
 # ---------------------------------------------------------------------- hand-derived and autodiff
 
 
-def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates]:
+def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, dict[str, Said]]:
     """Hand-derived and autodiff estimates of every gradient at float64, and the forwards compared."""
     estimates: Estimates = {name: {} for name in setting.operation.wrt}
-    auto = setting.auto_double
+    auto = setting.auto
     if auto is None:
         for name, gradient in hand.items():
             own = 4 * UNIT[DOUBLE] * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
             estimates[name][HAND] = Estimate(HAND, gradient.astype(np.float64), own)
-        return None, estimates
-    y = setting.formula.output() if setting.single else setting.output
-    pair, found = against_reference(setting.formula, setting.cotangent, auto, y, hand, (HAND, AUTODIFF), DOUBLE)
-    add(estimates, found)
-    return pair, estimates
+        return None, estimates, {}
+    formula, v = setting.formula, setting.cotangent
+    y = formula.output() if setting.single else setting.output
+    answers = {**hand, OUTPUT: y}
+    truths = {**{k: auto.gradients[k] for k in hand}, OUTPUT: auto.output}
+    own = None if formula.own_bounds is None else formula.own_bounds(formula.inputs, v)
+    asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed)
+    said = hand_estimates(HAND, answers, truths, own or {}, asked)
+    for name in hand:
+        estimates[name] = {AUTODIFF: truths[name], HAND: said[name].estimate}
+    return compare(said[OUTPUT].estimate, auto.output, setting.t), estimates, said
 
 
 def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair, Estimates]:
-    """The same of a float32 derivation's float32 answers, with bounds for float32."""
+    """The same of a float32 derivation's float32 answers, with the rounding of float32.
+
+    To first order that is the rounding of float64, 2^29 times as large. What is not of first order (a decision within
+    rounding, digits that cancel) is asked for only where this does not do.
+    """
     assert setting.auto is not None
     single = {k: g for k, g in audited.gradients.items() if k in hand and g.shape == hand[k].shape}
-    names = (HAND_SINGLE, AUTODIFF_SINGLE)
-    return against_reference(setting.operation, setting.cotangent, setting.auto, audited.output, single, names, SINGLE)
+
+    def compared(auto: Autodiff) -> tuple[Pair, Estimates]:
+        truths = {**{k: replace(auto.gradients[k], witness=AUTODIFF_SINGLE) for k in single}, OUTPUT: auto.output}
+        operation = setting.operation
+        own = None if operation.own_bounds is None else operation.own_bounds(operation.inputs, setting.cotangent)
+        answers = {**single, OUTPUT: audited.output}
+        mine = {k: assumed(HAND_SINGLE, a, truths[k], (own or {}).get(k)) for k, a in answers.items()}
+        forward = compare(mine[OUTPUT], truths[OUTPUT], setting.t)
+        return forward, {k: {HAND_SINGLE: mine[k], AUTODIFF_SINGLE: truths[k]} for k in single}
+
+    forward, found = compared(scaled(setting.auto, UNIT[SINGLE] / UNIT[DOUBLE]))
+    pairs = [compare(both[HAND_SINGLE], both[AUTODIFF_SINGLE], setting.t) for both in found.values()]
+    if not any(pair.disagree.any() for pair in [forward, *pairs]):
+        return forward, found
+    operation = setting.operation
+    assert operation.reference is not None
+    inputs, v = setting.formula.inputs, setting.cotangent
+    return compared(autodiff(operation.reference, inputs, operation.wrt, v, SINGLE, seed=setting.seed))
 
 
-def against_reference(
-    operation: Operation,
-    v: Array,
-    auto: Autodiff,
-    y: Array,
-    hand: Arrays,
-    names: tuple[str, str],
-    dtype: np.dtype,
-) -> tuple[Pair, Estimates]:
-    """The two estimates of every gradient, under these names, and the forwards' comparison.
+def scaled(auto: Autodiff, ratio: float) -> Autodiff:
+    """The same values with `ratio` times the rounding."""
 
-    Where the two differ by more than the entrywise bound, the difference is tested for being the rounding of an
-    algorithm that mixes entries (`witnesses.mixing`).
-    """
-    first, second = names
-    truths = {**{name: auto.gradients[name] for name in hand}, OUTPUT: auto.output}
-    compared = {
-        # The same computation done by another: both are backward stable, so one bound serves both.
-        name: (
-            Estimate(first, np.asarray(value, np.float64), truths[name].bound),
-            replace(truths[name], witness=second),
-        )
-        for name, value in {**hand, OUTPUT: y}.items()
-    }
-    own = None if operation.own_bounds is None else operation.own_bounds(operation.inputs, v)
-    for name, bound in (own or {}).items():
-        if name in compared:
-            mine, truth = compared[name]
-            compared[name] = replace(mine, bound=np.maximum(mine.bound, SAFETY * bound)), truth
-    differing = [name for name, pair in compared.items() if compare(*pair).disagree.any()]
-    if differing:
-        stays = persists(operation, v, dtype)
-        for name in differing:
-            if name in stays:
-                compared[name] = normwise(*compared[name], stays[name])
-    forward = compare(*compared.pop(OUTPUT))
-    return forward, {name: {first: mine, second: truth} for name, (mine, truth) in compared.items()}
+    def larger(e: Estimate) -> Estimate:
+        return replace(e, sigma=None if e.sigma is None else ratio * e.sigma)
+
+    return auto._replace(output=larger(auto.output), gradients={k: larger(g) for k, g in auto.gradients.items()})
 
 
-def adjoint_share(auto: Autodiff) -> float | None:
-    """How far reverse mode is from the adjoint of forward mode, as a share of what rounding allows."""
-    if auto.adjoint is None:
-        return None
-    values = {k: g.value for k, g in auto.gradients.items()}
-    bounds = {k: g.bound + (0.0 if g.excuse is None else g.excuse) for k, g in auto.gradients.items()}
-    return auto.adjoint.disagreement(values, bounds)
+def of_reference(auto: Autodiff) -> Reference:
+    found = auto.roundings
+    return Reference(auto.adjoint, found.estimated, found.equations, found.compiled, found.copies)
 
 
 # ---------------------------------------------------------------------- witnesses that move the inputs, and kinks
 
 
-def moved(setting: Setting, hand: Arrays, forward: Pair | None) -> Estimates:
+def moved(setting: Setting, hand: Arrays) -> Estimates:
     """The witnesses that move the inputs, on every gradient that the hand-derived code gave."""
-    noise = None
-    if setting.auto_double is not None:
-        noise = 2 * setting.auto_double.output.bound
-        if forward is not None:  # as far as they agree, the forwards' distance is rounding, too
-            apart = np.where(forward.disagree, 0.0, forward.difference)
-            noise = np.maximum(noise, np.where(np.isfinite(apart), 2 * apart, 0.0))
-    return {k: {e.witness: e for e in moving_witnesses(setting.formula, k, setting.cotangent, noise)} for k in hand}
+    return {k: {e.witness: e for e in moving_witnesses(setting.formula, k, setting.cotangent)} for k in hand}
 
 
 def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
@@ -291,7 +309,7 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         verdict = decided[name]
         open_entries = verdict.mismatched | verdict.undecided
         difference = gradient.estimates.get(DIFFERENCE)
-        if difference is None or not open_entries.any() or verdict.exact == "different":
+        if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
             continue
         if not (open_entries & ~difference.notes["kink"]).any() and legitimate(setting, name, gradient):
             settled[name] = replace(gradient, conventions=int(open_entries.sum()))
@@ -299,7 +317,8 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
 
 
 def legitimate(setting: Setting, name: str, gradient: GradientEvidence) -> bool:
-    auto, y = setting.auto_double, np.asarray(setting.output, np.float64)
-    noise = np.zeros(y.shape) if auto is None else 2 * auto.output.bound
-    noise = np.maximum(noise, UNIT[DOUBLE] * np.abs(y))
+    auto, y = setting.auto, np.asarray(setting.output, np.float64)
+    noise = UNIT[DOUBLE] * np.abs(y)
+    if auto is not None and auto.output.sigma is not None:
+        noise = np.maximum(noise, setting.t * auto.output.sigma)
     return is_convention(setting.formula, name, setting.cotangent, gradient.estimates[HAND].value, noise)

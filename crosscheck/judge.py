@@ -16,7 +16,7 @@ import numpy as np
 
 from crosscheck.collect import collect
 from crosscheck.diagnosis import diagnose_all
-from crosscheck.evidence.collected import Evidence
+from crosscheck.evidence.collected import Elsewhere, Evidence
 from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import (
     AUTODIFF,
@@ -28,6 +28,7 @@ from crosscheck.evidence.estimate import (
     Estimate,
 )
 from crosscheck.evidence.finding import Finding
+from crosscheck.evidence.pair import compare
 from crosscheck.evidence.reason import Diagnosis, Reasons
 from crosscheck.evidence.result import Result
 from crosscheck.evidence.verdict import Decision, GradientVerdict
@@ -67,12 +68,16 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
-    return (
+    reasons = (
         Reasons({k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)})
         | wrong_shapes(evidence, decision)
         | at_exact_point(formula, evidence, there, seed)
         | at_this_point(formula, evidence, verdicts, here, seed)
     )
+    for name, gradient in evidence.gradients.items():
+        if gradient.elsewhere and name not in here and name not in there:
+            reasons |= at_further_point(formula, gradient.elsewhere, seed)
+    return reasons
 
 
 def at_this_point(
@@ -81,7 +86,7 @@ def at_this_point(
     """Of what is wrong at the point of the check."""
     hand = {k: evidence.gradients[k].estimates[HAND] for k in names}
     truth = {k: evidence.gradients[k].estimates[verdicts[k].truth] for k in names}
-    bound = {k: truth[k].bound + hand[k].bound for k in names}
+    bound = {k: compare(hand[k], truth[k], evidence.t).bounds for k in names}
     return search(formula, evidence.cotangent, values(hand), values(truth), bound, seed)
 
 
@@ -96,6 +101,15 @@ def at_exact_point(formula: Operation, evidence: Evidence, names: list[str], see
     truth = {k: exact.gradients[k] for k in names}
     bound = {k: 4 * UNIT[DOUBLE] * np.abs(g) for k, g in truth.items()}
     return search(formula.at(exact.inputs), exact.cotangent, hand, truth, bound, seed)
+
+
+def at_further_point(formula: Operation, found: Elsewhere, seed: int) -> Reasons:
+    """Of what shows only at a further point, where the truth is known there."""
+    if found.truth is None or found.allowed is None:
+        return Reasons()
+    name, point = found.name, formula.at(dict(found.inputs))
+    hand = {name: found.hand[name]}
+    return search(point, found.cotangent, hand, {name: found.truth}, {name: found.allowed}, seed)
 
 
 def search(
@@ -122,7 +136,7 @@ def wrong_here(gradient: GradientVerdict) -> bool:
 
 def wrong_in_float32(gradient: GradientVerdict) -> bool:
     pair = gradient.pairs.get((HAND_SINGLE, AUTODIFF_SINGLE))
-    return pair is not None and bool(pair.disagree.any())
+    return pair is not None and bool((pair.disagree & gradient.mismatched).any())
 
 
 def lost_digits(gradient: GradientVerdict) -> Diagnosis:

@@ -12,9 +12,12 @@ import pytest
 from crosscheck import collect as module
 from crosscheck.collect import collect, cotangent, elsewhere
 from crosscheck.doors.functions import from_functions
+from crosscheck.evidence.decision import COMPARED, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE
+from crosscheck.evidence.pair import compare
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Operation
+from crosscheck.rounding import quantile
 
 Array = np.ndarray
 
@@ -52,7 +55,7 @@ def test_with_a_reference() -> None:
     assert evidence.forward_single is None
     assert evidence.reference is not None
     assert evidence.reference.adjoint is not None
-    assert evidence.reference.adjoint <= 1
+    assert evidence.reference.adjoint.agree.all()
     assert set(evidence.exact.outcomes.values()) == {"equal"}
     np.testing.assert_array_equal(evidence.output, operation().output())
 
@@ -87,6 +90,7 @@ def test_the_same_seed_collects_the_same() -> None:
             other = again.gradients[name].estimates[witness]
             assert (estimate.value == other.value).all()
             assert (estimate.bound == other.bound).all()
+            assert estimate.sigma is None or (estimate.sigma == other.sigma).all()
     assert (first.exact.cotangent == again.exact.cotangent).all()
 
 
@@ -109,13 +113,70 @@ def test_an_engines_own_bound_counts() -> None:
     own = {"w": np.full((3, 2), 1e-3), OUTPUT: np.full((4, 2), 1e-3)}
     evidence = collect(replace(subject, own_bounds=lambda inputs, v: own), exact=False)
     plain = collect(subject, exact=False)
-    assert (evidence.gradients["w"].estimates[HAND].bound == module.SAFETY * 1e-3).all()
-    assert (evidence.gradients["w"].estimates[AUTODIFF].bound < 1e-9).all()
-    np.testing.assert_array_equal(
-        evidence.gradients["x"].estimates[HAND].bound, plain.gradients["x"].estimates[HAND].bound
-    )
+    assert (evidence.gradients["w"].estimates[HAND].bound == 1e-3).all()
+    for name, witness in (("w", AUTODIFF), ("x", HAND), ("x", AUTODIFF)):
+        assert not evidence.gradients[name].estimates[witness].bound.any()
+    for name in ("x", "w"):  # beside its rounding, not instead
+        found, expected = (e.gradients[name].estimates[HAND].sigma for e in (evidence, plain))
+        np.testing.assert_array_equal(found, expected)
     assert evidence.forward is not None
-    assert (evidence.forward.bounds > 1e-3).all()
+    assert plain.forward is not None
+    np.testing.assert_allclose(evidence.forward.bounds, plain.forward.bounds + 1e-3, rtol=1e-14)
+
+
+def test_t_is_of_all_comparisons_of_the_check() -> None:
+    """Each of 8 outputs, 12 and 6 gradients may be compared by every pair of witnesses."""
+    evidence = collect(operation(), differences=False, exact=False)
+    assert evidence.reference is not None
+    assert evidence.t == quantile(evidence.reference.copies, (8 + 12 + 6) * len(COMPARED))
+    assert collect(operation(given=None), exact=False).t == quantile(module.RUNS, (8 + 12 + 6) * len(COMPARED))
+
+
+def test_how_the_rounding_of_the_hand_written_code_was_had() -> None:
+    def careless(grad_output: Array, x: Array, w: Array) -> dict[str, Array]:
+        found = backward(grad_output, x, w)
+        return {**found, "w": (found["w"] + 4096) - 4096}
+
+    evidence = collect(operation(back=careless), differences=False, exact=False)
+    x, w = evidence.gradients["x"], evidence.gradients["w"]
+    assert (x.how, x.lost) == ("assumed", None)
+    if np.finfo(np.longdouble).nmant > 52:
+        assert w.how == "longdouble"
+        assert w.lost is not None
+        assert 2.0**-44 < w.lost.max() <= 2.0**-41  # a number beside 4096 is rounded to multiples of 2^-40
+
+
+def test_further_points_are_visited_and_what_is_wrong_there_is_kept() -> None:
+    def positive(grad_output: Array, x: Array, w: Array) -> dict[str, Array]:
+        sign = np.sign(operation().inputs["x"])  # remembers which entries were negative
+        return backward(grad_output, sign * np.abs(x), w)
+
+    healthy = collect(operation(), exact=False)
+    assert healthy.further_points == 4
+    assert all(g.elsewhere is None for g in healthy.gradients.values())
+    wrong = collect(operation(back=positive), exact=False)
+    assert {k for k, g in wrong.gradients.items() if g.elsewhere is not None} == {"x", "w"}
+    decided = decide(wrong)
+    assert decided.verdict == "disagree"
+    pair = compare(wrong.gradients["x"].estimates[HAND], wrong.gradients["x"].estimates[AUTODIFF], wrong.t)
+    assert pair.agree.all()  # at the caller's own point nothing shows
+
+
+def test_what_is_not_differentiated_stays_at_the_second_point_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = []
+    original = module.audit
+
+    def spied(subject: Any, v: Any, other: Any, *more: Any) -> Any:
+        others.append(other.inputs)
+        return original(subject, v, other, *more)
+
+    monkeypatch.setattr(module, "audit", spied)
+    subject = operation()
+    subject = replace(subject, wrt=("x",))
+    for exact in (True, False):
+        collect(subject, exact=exact)
+        assert (others[-1]["w"] == subject.inputs["w"]).all() or exact
+        assert (others[-1]["x"] != subject.inputs["x"]).all()
 
 
 # ---------------------------------------------------------------------- frozen, and private
@@ -152,20 +213,30 @@ def test_nothing_that_the_caller_passed_is_written_to(dtype: type) -> None:
 # ---------------------------------------------------------------------- float32
 
 
-def test_float32_is_the_same_steps_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    original = module.against_reference
+def asked_of_autodiff(subject: Operation, monkeypatch: pytest.MonkeyPatch) -> list[np.dtype]:
+    """The precisions of whose rounding autodiff is asked in a check."""
+    asked = []
+    original = module.autodiff
 
-    def spied(subject: Operation, v: Array, auto: Any, y: Array, hand: Any, names: Any, dtype: Any) -> Any:
-        calls.append((names, dtype, y.dtype, {a.dtype for a in hand.values()}))
-        return original(subject, v, auto, y, hand, names, dtype)
+    def spied(reference: Any, inputs: Any, wrt: Any, v: Any, dtype: np.dtype, **more: Any) -> Any:
+        asked.append(dtype)
+        return original(reference, inputs, wrt, v, dtype, **more)
 
-    monkeypatch.setattr(module, "against_reference", spied)
-    collect(operation(np.float32))
-    assert calls == [
-        ((HAND, AUTODIFF), DOUBLE, DOUBLE, {DOUBLE}),
-        ((HAND_SINGLE, AUTODIFF_SINGLE), SINGLE, SINGLE, {SINGLE}),
-    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "autodiff", spied)
+        collect(subject, exact=False)
+    return asked
+
+
+def test_the_rounding_of_float32_is_asked_for_only_where_that_of_float64_scaled_does_not_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def careless(grad_output: Array, x: Array, w: Array) -> dict[str, Array]:
+        return {k: (a + np.float32(4096)) - np.float32(4096) for k, a in backward(grad_output, x, w).items()}
+
+    assert asked_of_autodiff(operation(np.float64), monkeypatch) == [DOUBLE]
+    assert asked_of_autodiff(operation(np.float32), monkeypatch) == [DOUBLE]
+    assert asked_of_autodiff(operation(np.float32, back=careless), monkeypatch) == [DOUBLE, SINGLE]
 
 
 def test_float32_is_judged_as_a_formula_and_as_arithmetic() -> None:
@@ -180,8 +251,10 @@ def test_float32_is_judged_as_a_formula_and_as_arithmetic() -> None:
         formula, arithmetic = gradient.estimates[HAND], gradient.estimates[HAND_SINGLE]
         np.testing.assert_array_equal(formula.value, subject.widened().gradients(v)[name])
         np.testing.assert_array_equal(arithmetic.value, subject.gradients(v.astype(np.float32))[name])
-        ratio = arithmetic.bound / formula.bound
-        assert (ratio > 0.5 * UNIT[SINGLE] / UNIT[DOUBLE]).all()
+        assert formula.sigma is not None
+        assert arithmetic.sigma is not None
+        assert (formula.sigma > 0).all()
+        np.testing.assert_allclose(arithmetic.sigma, formula.sigma * UNIT[SINGLE] / UNIT[DOUBLE], rtol=1e-12)
 
 
 def test_a_large_float32_operation_has_no_exact_points(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,17 +284,20 @@ def test_a_given_cotangent_must_fit() -> None:
             cotangent(y, bad, rng)
 
 
-def test_elsewhere_every_number_has_moved_and_integers_stay() -> None:
+def test_elsewhere_every_number_has_moved_and_none_across_zero() -> None:
     rng = np.random.default_rng(0)
     a = np.array([0.0, 1.0, -1e6, 1e-6], np.float32)
     moved = elsewhere(a, rng)
     assert moved.dtype == a.dtype
-    assert (moved != a).all()
-    whole = np.arange(3)
-    assert elsewhere(whole, rng) is whole
+    assert (np.sign(moved) == np.sign(a)).all()
+    assert (moved[1:] != a[1:]).all()
+    assert (np.abs(np.log(moved[1:] / a[1:])) < 1.5).all()
 
 
-# ---------------------------------------------------------------------- two answers that should be equal
+def test_an_array_of_zeros_moves_too() -> None:
+    moved = elsewhere(np.zeros((2, 3), np.float32), np.random.default_rng(0))
+    assert (moved.dtype, moved.shape) == (np.float32, (2, 3))
+    assert moved.all()
 
 
 # ---------------------------------------------------------------------- conventions

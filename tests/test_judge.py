@@ -228,15 +228,30 @@ def test_a_reason_is_given_for_what_is_wrong_only(inputs: dict[str, Array]) -> N
     assert result.gradients["w"].diagnoses
 
 
-def test_float32_code_that_loses_digits_is_told_so() -> None:
-    x = (1 + np.random.default_rng(0).random((4, 5)) * 1e-3).astype(np.float32)
+@pytest.mark.parametrize(("shift", "verdict"), [(2.0**12, "agree"), (2.0**20, "disagree")])
+def test_float32_code_that_keeps_less_than_a_third_of_its_digits_is_told_so(shift: float, verdict: str) -> None:
+    x = (1 + np.random.default_rng(0).random((4, 5))).astype(np.float32)
 
     def careless(grad_output: Array, x: Array) -> dict[str, Array]:
-        return {"x": grad_output * ((2 * x + 4096) - 4096)}  # 12 of 24 digits are gone
+        return {"x": grad_output * ((2 * x + np.float32(shift)) - np.float32(shift))}  # 11 or 19 of 24 digits are gone
 
     result = crosscheck.check(lambda x: x * x, careless, {"x": x}, lambda x: x * x)
-    assert result.verdict == "disagree"
-    assert [d.kind for d in result.gradients["x"].diagnoses] == ["precision"]
+    assert result.verdict == verdict
+    assert [d.kind for d in result.gradients["x"].diagnoses] == ["precision"] * (verdict == "disagree")
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(2.0**12, "agree"), (2.0**30, "agree"), (2.0**45, "disagree")])
+def test_float64_code_that_keeps_less_than_a_third_of_its_digits_is_told_so(shift: float, verdict: str) -> None:
+    """With more than a third it is a finding that does not fail: the formula is right."""
+    x = 1 + np.random.default_rng(0).random((4, 5))
+
+    def careless(grad_output: Array, x: Array) -> dict[str, Array]:
+        return {"x": grad_output * ((2 * x + shift) - shift)}
+
+    result = crosscheck.check(lambda x: x * x, careless, {"x": x}, lambda x: x * x)
+    assert result.verdict == verdict, str(result)
+    if verdict == "agree":
+        assert [(f.kind, f.fails) for f in result.findings] == [("arithmetic", False)]
 
 
 # ---------------------------------------------------------------------- what may be left out

@@ -171,7 +171,7 @@ def judged_at(
     truth = {k: auto.gradients[k].value for k in names}
     if not all(np.isfinite(a).all() for a in truth.values()):
         return None
-    bound = {k: 2 * auto.gradients[k].bound for k in names}
+    bound = {k: auto.allowed(k) for k in names}
     return Point(inputs, v, {k: np.asarray(wrong[k], np.float64) for k in names}, truth, bound, tape)
 
 

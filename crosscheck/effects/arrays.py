@@ -36,9 +36,11 @@ def locked(a: Array) -> Array:
 
 
 def strided(a: Array) -> Array:
-    """The same values as every second element of a larger array, with poison between."""
+    """The same values, in the same order of axes, as every second element of a larger array, with poison between."""
     if a.ndim == 0 or a.size == 0:
         return fresh(a)
+    if a.flags.f_contiguous and not a.flags.c_contiguous:
+        return strided(a.T).T
     larger = np.empty((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
     if a.dtype.kind == "f":
         larger[...] = np.finfo(a.dtype).max ** 0.25  # huge, and its square still a number

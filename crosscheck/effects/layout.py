@@ -1,4 +1,4 @@
-"""Variants of the backward call at A: read-only arrays, strided arrays, the cotangent times -2.
+"""Variants of the backward call at A: read-only, strided, Fortran-ordered arrays, the cotangent times -2.
 
 The answer must be the first one within rounding (-2 times it in the last). One call has all variants at once; only
 where it differs are they made one at a time, to name the cause; first nothing is changed, to see whether code with a
@@ -53,6 +53,7 @@ class Variant:
 VARIANTS = {
     "read-only arrays": Variant(locked),
     "strided arrays": Variant(strided),
+    "arrays in Fortran order": Variant(np.asfortranarray),
     "cotangent times -2": Variant(factor=-2.0, refusable=False),
 }
 
@@ -75,7 +76,7 @@ ISOLATED = tuple(
     Change(name, variant, when=lambda calls: calls.answer(EQUAL_CALLS) is not None and not calls.found(*STATE))
     for name, variant in VARIANTS.items()
 )
-READ_ONLY, STRIDED, DOUBLED = ISOLATED
+READ_ONLY, STRIDED, FORTRAN, DOUBLED = ISOLATED
 
 
 def differs(calls: Calls, change: Change[Arrays | Exception]) -> bool:
@@ -110,6 +111,11 @@ def strided_accepted(calls: Calls, answer: Arrays | Exception) -> Iterator[str]:
         yield f"non-contiguous arrays are refused: {describe(answer)}"
 
 
+def fortran_accepted(calls: Calls, answer: Arrays | Exception) -> Iterator[str]:
+    if isinstance(answer, Exception):
+        yield f"arrays in Fortran order are refused: {describe(answer)}"
+
+
 def same_as_first(otherwise: str) -> Expectation:
     """The gradient is the first one; `otherwise` continues "the gradient of x ..." where it is not."""
 
@@ -123,6 +129,7 @@ def same_as_first(otherwise: str) -> Expectation:
 
 same_read_only = same_as_first("is wrong for read-only arrays")
 same_strided = same_as_first("is wrong for non-contiguous arrays")
+same_fortran = same_as_first("is wrong for arrays in Fortran order, which a transpose gives")
 linear = same_as_first("is not linear in the cotangent: -2v does not give -2 times it")
 
 

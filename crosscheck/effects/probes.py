@@ -60,6 +60,8 @@ PROBES: tuple[Probe[Any], ...] = (
     Probe("read-only arrays misread",       layout.READ_ONLY,   layout.same_read_only,      "readonly",         FAILS),
     Probe("strided arrays refused",         layout.STRIDED,     layout.strided_accepted,    "noncontiguous",    TOLD),
     Probe("strided arrays misread",         layout.STRIDED,     layout.same_strided,        "noncontiguous",    FAILS),
+    Probe("Fortran order refused",          layout.FORTRAN,     layout.fortran_accepted,    "fortran-order",    TOLD),
+    Probe("Fortran order misread",          layout.FORTRAN,     layout.same_fortran,        "fortran-order",    FAILS),
     Probe("nonlinear in the cotangent",     layout.DOUBLED,     layout.linear,              "nonlinear",        FAILS),
     Probe("a difference without a cause",   layout.ALL_AT_ONCE, layout.explained,           "nondeterministic", FAILS),
     Probe("gradients overwritten later",    layout.ALL_AT_ONCE, memory.gradients_stay,      "aliased",          TOLD),

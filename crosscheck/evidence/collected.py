@@ -18,6 +18,29 @@ NOT_ASKED = ExactRun(False, "it was not asked for")
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """A further point at which a gradient is wrong.
+
+    Args:
+        name: of the input whose gradient it is.
+        point: what was done to the caller's point.
+        wrong: boolean, where.
+        inputs, cotangent, hand: the point, and the hand-derived gradients there.
+        truth: of this gradient; None where it is known along one direction only, and `wrong` is everywhere.
+        allowed: how far from it rounding may be.
+    """
+
+    name: str
+    point: str
+    wrong: Array
+    inputs: Mapping[str, Array]
+    cotangent: Array
+    hand: Mapping[str, Array]
+    truth: Array | None
+    allowed: Array | None
+
+
+@dataclass(frozen=True)
 class GradientEvidence:
     """What was said of one gradient.
 
@@ -27,12 +50,18 @@ class GradientEvidence:
         estimates: by witness; none of `HAND` where the shape is wrong.
         conventions: how many entries lie on kinks where what the hand-derived code says is one of several legitimate
             conventions; 0 where it is not, and where nobody asked.
+        elsewhere: a further point at which it is wrong; None where there is none.
+        how: how the rounding of the hand-derived code was had: assumed, longdouble, measured.
+        lost: how far its float64 answer is from its formula, where the formula was judged in longdouble.
     """
 
     shape: tuple[int, ...]
     returned: tuple[int, ...]
     estimates: Mapping[str, Estimate]
     conventions: int = 0
+    elsewhere: Elsewhere | None = None
+    how: str = ""
+    lost: Array | None = None
 
     @property
     def right_shape(self) -> bool:
@@ -44,13 +73,19 @@ class Reference:
     """What the reference says of itself.
 
     Args:
-        adjoint: how far its reverse mode is from being the adjoint of its forward mode, as a share of what rounding
-            allows; None where it has no forward mode.
-        estimated: the primitives whose rounding is estimated by their derivative, not derived.
+        adjoint: ⟨v, J u⟩ of its forward mode and ⟨Jᵀ v, u⟩ of its reverse mode, compared; None where it has no forward
+            mode, or where one of the two is not finite.
+        estimated: the primitives of whose rounding nothing is known: it is estimated.
+        equations: of its program, those in loops once.
+        compiled: whether the program was compiled as one, or evaluated equation by equation.
+        copies: K, the random roundings from which the standard deviations were estimated.
     """
 
-    adjoint: float | None
-    estimated: frozenset[str]
+    adjoint: Pair | None
+    estimated: frozenset[str] = frozenset()
+    equations: int = 0
+    compiled: bool = True
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +101,9 @@ class Evidence:
         effects: side effects, those that fail first.
         reference: None without one.
         exact: what the exact points say.
+        t: the quantile that standard deviations are taken times: of all comparisons of the check, none fails by chance
+            with a probability above δ.
+        further_points: how many points beside the caller's own were compared.
     """
 
     output: Array
@@ -76,3 +114,5 @@ class Evidence:
     effects: tuple[Finding, ...] = ()
     reference: Reference | None = None
     exact: ExactRun = NOT_ASKED
+    t: float = 0.0
+    further_points: int = 0

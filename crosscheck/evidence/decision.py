@@ -25,30 +25,41 @@ from crosscheck.evidence.estimate import (
 )
 from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.evidence.findings import findings
-from crosscheck.evidence.pair import Pairs, compare, projected
+from crosscheck.evidence.pair import Pair, Pairs, compare, projected
 from crosscheck.evidence.power import power_of
 from crosscheck.evidence.remarks import remarks
 from crosscheck.evidence.verdict import Decision, GradientVerdict
+from crosscheck.floats import DOUBLE, SINGLE, UNIT
 
 Array = np.ndarray
 
 
 def decide(evidence: Evidence) -> Decision:
     """The verdict on every gradient, and what is to be said of the check as a whole."""
-    verdicts = {name: decide_gradient(name, g, evidence.exact) for name, g in evidence.gradients.items()}
+    verdicts = {name: decide_gradient(name, g, evidence.exact, evidence.t) for name, g in evidence.gradients.items()}
     return Decision(verdicts, findings(evidence, verdicts))
 
 
 # ---------------------------------------------------------------------- the rules
 
 
+# The least mistake, as a share of an entry, that an agreement has to exclude.
+RESOLUTION = 1e-3
+
+
+# Below the smallest normal number over u, what underflows on the way may be all of a number's digits.
+UNDERFLOW = float(np.finfo(np.float64).tiny) / UNIT[DOUBLE]
+
+
 class Case(NamedTuple):
     """One gradient, as the rules see it.
 
-    `outcome` is what the exact points say of it, `off` where it is wrong there.
+    `heard` are the estimates that count, `outcome` is what the exact points say of the gradient, `off` where it is
+    wrong there.
     """
 
     gradient: GradientEvidence
+    heard: Mapping[str, Estimate]
     pairs: Pairs
     outcome: str | None
     off: Array
@@ -82,10 +93,46 @@ def first_to_speak(witness: str) -> Callable[[Case, Entries], Entries]:
         if (HAND, witness) not in case.pairs:
             return entries
         pair = case.pairs[HAND, witness]
-        right, wrong = entries.open & pair.agree, entries.open & pair.disagree
-        return entries._replace(right=entries.right | right, wrong=entries.wrong | wrong)
+        right = entries.open & pair.agree & tells(pair, case.heard[witness]) & ~np.asarray(excused(case.pairs))
+        return entries._replace(right=entries.right | right, wrong=entries.wrong | (entries.open & pair.disagree))
 
     return apply
+
+
+def tells(pair: Pair, truth: Estimate) -> Array:
+    """Where an agreement excludes a mistake worth the name.
+
+    The allowance is at most `RESOLUTION` of the entry; or the entry is what is left of terms that cancel, and the
+    allowance at most that share of their sum, which has to be known entry by entry. Where only
+    underflow is left of an allowance there is nothing to tell from zero.
+    """
+    with np.errstate(invalid="ignore"):
+        size = np.abs(truth.value)
+        if truth.terms is not None and truth.entrywise:
+            size = np.maximum(size, truth.terms)
+        return pair.bounds <= np.maximum(RESOLUTION * size, UNDERFLOW)
+
+
+def excused(pairs: Pairs) -> Array | bool:
+    """Where a comparison within rounding of a tie excuses a difference: nobody coarser can settle what it hides."""
+    pair = pairs.get((HAND, AUTODIFF))
+    return False if pair is None else pair.excused
+
+
+def shared_mistake(case: Case, entries: Entries) -> Entries:
+    if (HAND, AUTODIFF) not in case.pairs or (AUTODIFF, DIFFERENCE) not in case.pairs:
+        return entries
+    against = case.pairs[HAND, DIFFERENCE].disagree & case.pairs[AUTODIFF, DIFFERENCE].disagree
+    if (HAND, COMPLEX_STEP) in case.pairs:
+        against &= ~case.pairs[HAND, COMPLEX_STEP].agree
+    against &= entries.right & case.heard[DIFFERENCE].notes.get("confirmed", False)
+    if not against.any():
+        return entries
+    sentence = (
+        f"at {int(against.sum())} entries hand-derived and autodiff agree, and the differences of the forward "
+        "contradict both: a mistake that they share"
+    )
+    return Entries(entries.right & ~against, entries.wrong | against, (*entries.said, sentence))
 
 
 def along_directions(case: Case, entries: Entries) -> Entries:
@@ -100,8 +147,23 @@ def along_directions(case: Case, entries: Entries) -> Entries:
 def in_float32(case: Case, entries: Entries) -> Entries:
     if (HAND_SINGLE, AUTODIFF_SINGLE) not in case.pairs:
         return entries
-    disagree = case.pairs[HAND_SINGLE, AUTODIFF_SINGLE].disagree
+    pair = case.pairs[HAND_SINGLE, AUTODIFF_SINGLE]
+    disagree = pair.disagree & poor(pair.difference, case.heard[AUTODIFF_SINGLE].value, UNIT[SINGLE])
     return entries._replace(right=entries.right & ~disagree, wrong=entries.wrong | disagree)
+
+
+def in_float64(case: Case, entries: Entries) -> Entries:
+    lost = case.gradient.lost
+    if lost is None or (HAND, AUTODIFF) not in case.pairs:
+        return entries
+    bad = entries.right & poor(lost, case.heard[AUTODIFF].value, UNIT[DOUBLE]) & ~case.pairs[HAND, AUTODIFF].excused
+    return entries._replace(right=entries.right & ~bad, wrong=entries.wrong | bad)
+
+
+def poor(lost: Array, value: Array, unit: float) -> Array:
+    """Where fewer than a third of the digits of the array's own scale are left."""
+    size = float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value)))
+    return ~(lost <= unit ** (1 / 3) * size)
 
 
 def at_exact_points(case: Case, entries: Entries) -> Entries:
@@ -109,6 +171,14 @@ def at_exact_points(case: Case, entries: Entries) -> Entries:
         return entries
     sentence = f"right at this point, wrong at {int(case.off.sum())} entries at an exact one"
     return Entries(entries.right & ~case.off, case.off, (*entries.said, sentence))
+
+
+def at_further_points(case: Case, entries: Entries) -> Entries:
+    found = case.gradient.elsewhere
+    if found is None or entries.wrong.any():
+        return entries
+    sentence = f"right at this point, wrong at {int(found.wrong.sum())} entries at {found.point}"
+    return Entries(entries.right & ~found.wrong, found.wrong, (*entries.said, sentence))
 
 
 def by_convention(case: Case, entries: Entries) -> Entries:
@@ -122,9 +192,12 @@ RULES = (
     Rule("an entry is right or wrong as autodiff says, where it speaks", first_to_speak(AUTODIFF)),
     Rule("where it is silent, as the complex step says", first_to_speak(COMPLEX_STEP)),
     Rule("where both are silent, as the finite difference says", first_to_speak(DIFFERENCE)),
+    Rule("two that agree are wrong together where every difference of the forward contradicts both", shared_mistake),
     Rule("a direction does not say which entry: one that disagrees makes every open one suspect", along_directions),
-    Rule("what is wrong as float32 arithmetic is wrong, whatever the formula says", in_float32),
+    Rule("a float32 answer that keeps less than a third of its digits is wrong, whatever the formula says", in_float32),
+    Rule("so is a float64 answer that keeps less than a third of the digits of its formula", in_float64),
     Rule("what differs at a point where nothing rounds is wrong, if nothing shows at this one", at_exact_points),
+    Rule("what is wrong at a further point is wrong, if nothing shows at this one", at_further_points),
     Rule("open or wrong entries that all lie on kinks are right, if they are a legitimate convention", by_convention),
 )
 
@@ -132,18 +205,18 @@ RULES = (
 # ---------------------------------------------------------------------- one gradient
 
 
-def decide_gradient(name: str, gradient: GradientEvidence, exact: ExactRun) -> GradientVerdict:
+def decide_gradient(name: str, gradient: GradientEvidence, exact: ExactRun, t: float) -> GradientVerdict:
     """Apply the rules to one gradient."""
     nothing = np.zeros(gradient.shape, bool)
     if not gradient.right_shape:
-        entries = applied(Case(gradient, Pairs(), None, nothing))
+        entries = applied(Case(gradient, {}, Pairs(), None, nothing))
         return GradientVerdict("disagree", Pairs(), entries.wrong, entries.open, None, (), None, HAND, None)
-    heard, dropped = trust_complex_step(gradient.estimates)
-    pairs = compare_all(heard)
+    heard, dropped = trust_complex_step(gradient.estimates, t)
+    pairs = compare_all(heard, t)
     outcome = None if not exact.applies else exact.outcomes.get(name, "equal but for ties")
     different = outcome == "different"
     off = exact.hand_gradients[name] != exact.gradients[name] if different else nothing
-    entries = applied(Case(gradient, pairs, outcome, off))
+    entries = applied(Case(gradient, heard, pairs, outcome, off))
     wrong, undecided = bool(entries.wrong.any()), bool(entries.open.any())
     odd = odd_one_out(pairs) if wrong else None
     truth = next(witness for witness in (AUTODIFF, COMPLEX_STEP, DIFFERENCE, HAND) if witness in heard)
@@ -181,31 +254,31 @@ COMPARED = (
 )
 
 
-def compare_all(estimates: Mapping[str, Estimate]) -> Pairs:
+def compare_all(estimates: Mapping[str, Estimate], t: float) -> Pairs:
     """Every pair of witnesses that can be compared, in the order of reports."""
     pairs = Pairs()
     for first, second in COMPARED:
         if first in estimates and second in estimates:
-            pairs[first, second] = compare(estimates[first], estimates[second])
+            pairs[first, second] = compare(estimates[first], estimates[second], t)
     if DIRECTIONS in estimates:
         along = estimates[DIRECTIONS]
         for first in (HAND, AUTODIFF):
             if first in estimates:
-                pairs[first, DIRECTIONS] = compare(projected(estimates[first], along), along)
+                pairs[first, DIRECTIONS] = compare(projected(estimates[first], along), along, t)
     return pairs
 
 
 NOT_ANALYTIC = "the forward is not analytic in complex numbers: the complex step is left out"
 
 
-def trust_complex_step(estimates: Mapping[str, Estimate]) -> tuple[Mapping[str, Estimate], tuple[str, ...]]:
+def trust_complex_step(estimates: Mapping[str, Estimate], t: float) -> tuple[Mapping[str, Estimate], tuple[str, ...]]:
     """The complex step is silent at kinks; where the differences show that the forward's code is not analytic, it is
     not heard at all."""
     if COMPLEX_STEP not in estimates or DIFFERENCE not in estimates:
         return estimates, ()
     difference = estimates[DIFFERENCE]
     step = replace(estimates[COMPLEX_STEP], decided=~difference.notes["kink"])
-    if compare(step, difference).disagree.any():
+    if compare(step, difference, t).disagree.any():
         return {witness: e for witness, e in estimates.items() if witness != COMPLEX_STEP}, (NOT_ANALYTIC,)
     return {**estimates, COMPLEX_STEP: step}, ()
 

@@ -1,9 +1,10 @@
-"""An estimate: one witness's value of a gradient, with its own error bound at every entry.
+"""An estimate: one witness's value of a gradient, with what is known of its own error at every entry.
 
-Two estimates agree at an entry if they differ by no more than the sum of their bounds. There is no other tolerance
-in the project. An estimate may also say that it cannot speak at an entry (a kink inside its step), and it may carry
-an excuse: how far the truth could move if a comparison within rounding of a tie had gone the other way. An excuse never
-makes two estimates agree; it turns a disagreement into "undecided".
+Of rounding a standard deviation is known; of a truncation, or of an algorithm with a bound of its own, how large it can
+be. Two estimates agree at an entry if they differ by no more than the allowance that follows from both (`pair`). There
+is no other tolerance in the project. An estimate may also say that it cannot speak at an entry (a kink inside its
+step), and it may carry an excuse: how far the truth could move if a comparison within rounding of a tie had gone the
+other way. An excuse never makes two estimates agree; it turns a disagreement into "undecided".
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class Estimate:
     Args:
         witness: who says it (`HAND`, `AUTODIFF`, `DIFFERENCE`, ...).
         value: the gradient (or output), any shape.
-        bound: same shape; how far `value` may be from the truth.
+        bound: same shape; how far `value` may be from the truth, apart from the rounding that `sigma` describes.
+        sigma: same shape; the standard deviation of its rounding error. None: nothing beyond `bound`.
+        terms: same shape; the sum of the absolute terms that were added up into each entry. None: unknown.
+        entrywise: whether `sigma` is known entry by entry, and not by the size of the whole array only.
         decided: same shape, boolean; where the witness speaks at all. None means everywhere.
         excuse: same shape; how far the truth itself could move by a comparison within rounding of a tie.
         notes: counts and facts for the report.
@@ -43,6 +47,9 @@ class Estimate:
     witness: str
     value: Array
     bound: Array
+    sigma: Array | None = None
+    terms: Array | None = None
+    entrywise: bool = True
     decided: Array | None = None
     excuse: Array | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -51,4 +58,8 @@ class Estimate:
     def speaks(self) -> Array:
         """Where this estimate says anything, as a boolean array of the value's shape."""
         spoken = np.isfinite(self.bound)
+        if self.sigma is not None:
+            spoken &= np.isfinite(self.sigma)
+        if not self.witness.startswith(HAND):  # what is under check speaks whatever it says: NaN there is wrong
+            spoken &= np.isfinite(self.value)
         return spoken if self.decided is None else spoken & self.decided

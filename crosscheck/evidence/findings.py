@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from crosscheck.evidence.collected import Array, Evidence, Reference
-from crosscheck.evidence.estimate import AUTODIFF
+from crosscheck.evidence.estimate import AUTODIFF, HAND
 from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import Pair
 from crosscheck.evidence.verdict import GradientVerdict
+from crosscheck.floats import SINGLE, UNIT
 
 
 def findings(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tuple[Finding, ...]:
@@ -23,7 +25,8 @@ def findings(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tup
         *of_forwards(evidence.forward),
         *of_reference(evidence.reference),
         *of_exact_points(evidence.exact, evidence.reference is not None),
-        *of_forwards(evidence.forward_single),
+        *of_forwards(worse_than_a_third(evidence.forward_single, evidence.output)),
+        *of_arithmetic(evidence, verdicts),
         *of_conventions(evidence),
         *of_odd_ones(verdicts),
     )
@@ -53,14 +56,22 @@ def of_forwards(pair: Pair | None) -> Iterator[Finding]:
         )
 
 
+def worse_than_a_third(pair: Pair | None, y: Array) -> Pair | None:
+    """A float32 forward that differs by rounding alone is told by its digits: with a third of them it passes."""
+    if pair is None:
+        return None
+    size = float(np.max(np.abs(y), initial=0.0, where=np.isfinite(y)))
+    return replace(pair, disagree=pair.disagree & ~(pair.difference <= UNIT[SINGLE] ** (1 / 3) * size))
+
+
 def of_reference(reference: Reference | None) -> Iterator[Finding]:
     """What forward mode says of the reference's own reverse mode, and how the bounds were had."""
     if reference is None:
         return
     if reference.estimated:
         through = ", ".join(sorted(reference.estimated))
-        yield Finding("weak-bound", f"the bound is estimated, not derived, through {through}", False)
-    if reference.adjoint is not None and reference.adjoint > 1:
+        yield Finding("weak-bound", f"the size of the rounding of {through} is not known: it is estimated", False)
+    if reference.adjoint is not None and reference.adjoint.disagree.any():
         sentence = "the reference's reverse mode is not the adjoint of its forward mode: a derivative in it is wrong"
         yield Finding("reference", sentence, True)
 
@@ -76,6 +87,24 @@ def of_exact_points(exact: ExactRun, has_reference: bool) -> Iterator[Finding]:
         if wrong:
             sentence = f"the reference's gradient of {', '.join(wrong)} is not the exact difference of the forward"
             yield Finding("reference", sentence, True)
+
+
+def of_arithmetic(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
+    """A formula that is right, and an arithmetic that loses more than its operations cost."""
+    for name, g in evidence.gradients.items():
+        if g.lost is None:
+            continue
+        pair = verdicts[name].pairs[HAND, AUTODIFF]
+        if ((g.lost > pair.bounds) & pair.agree).any():
+            size = float(np.max(np.abs(g.estimates[HAND].value), initial=0.0))
+            worst = float(np.max(g.lost, initial=0.0, where=np.isfinite(g.lost)))
+            digits = max(0.0, -np.log10(worst / size)) if worst > 0 and size > 0 else np.inf
+            yield Finding(
+                "arithmetic",
+                f"the formula of the gradient of {name} is right; its arithmetic keeps {digits:.0f} of 16 digits of "
+                f"the largest entry (off by {worst:.1g})",
+                False,
+            )
 
 
 def of_conventions(evidence: Evidence) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ class Pair:
 
     `difference` and `bounds` are arrays: how far the two are apart, and how far they may be. `agree`, `disagree` and
     `silent` are boolean arrays that partition the entries; `silent` where one of the two does
-    not speak or where the difference is excused by a tie within rounding.
+    not speak or where the difference is excused by a tie within rounding (`excused`).
     """
 
     first: str
@@ -27,6 +28,7 @@ class Pair:
     agree: Array
     disagree: Array
     silent: Array
+    excused: Array
 
     @property
     def error(self) -> float:
@@ -80,36 +82,57 @@ def shares(difference: Array, bound: Array) -> Array:
     return np.where(difference == 0, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
 
 
-def compare(first: Estimate, second: Estimate) -> Pair:
-    """Compare two estimates of one quantity; both must have one shape."""
+def compare(first: Estimate, second: Estimate, t: float | None = None) -> Pair:
+    """Compare two estimates of one quantity; both must have one shape.
+
+    They may differ by t √(σ₁² + σ₂²) + what both may be off beside rounding; t is the quantile of the whole check, and
+    must be given where one of them has a σ.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(np.asarray(first.value, np.float64) - np.asarray(second.value, np.float64))
-        bound = first.bound + second.bound
         both_same = (first.value == second.value) | (np.isnan(first.value) & np.isnan(second.value))
     difference = np.where(both_same, 0.0, np.where(np.isnan(difference), np.inf, difference))
+    sigmas = [e.sigma for e in (first, second) if e.sigma is not None]
+    if sigmas and t is None:
+        raise TypeError("estimates with a standard deviation are compared at a quantile: give t")
+    allowed = allowance(sigmas, [first.bound, second.bound], t or 0.0)
     speaks = first.speaks() & second.speaks()
-    excuse = sum((e.excuse for e in (first, second) if e.excuse is not None), np.zeros_like(bound))
-    within = difference <= bound
-    excused = ~within & (difference <= bound + excuse)
+    excuse = sum((e.excuse for e in (first, second) if e.excuse is not None), np.zeros_like(allowed))
+    within = difference <= allowed
+    excused = ~within & (difference <= allowed + excuse)
     return Pair(
         first.witness,
         second.witness,
         difference,
-        bound,
+        allowed,
         agree=speaks & within,
         disagree=speaks & ~within & ~excused,
         silent=~speaks | excused,
+        excused=speaks & excused,
     )
+
+
+def allowance(sigmas: Sequence[Array], bounds: Sequence[Array], t: float) -> Array:
+    """t √(Σ σ²) + Σ bounds, entry by entry; the squares are scaled so that none overflows."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = np.asarray(sum(bounds), np.float64)
+        if not sigmas:
+            return total
+        largest = np.asarray(np.maximum.reduce(list(sigmas)))
+        scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+        return total + t * scale * np.sqrt(sum(np.square(s / scale) for s in sigmas))
 
 
 def projected(estimate: Estimate, along: Estimate) -> Estimate:
     """An estimate of every entry, as seen along the directions of another."""
-    values, bounds = [], []
+    values, bounds, sigmas = [], [], []
     for d in along.notes["directions"]:
         terms = np.abs(estimate.value * d)
         values.append(float(np.sum(estimate.value * d)))
         bounds.append(float(np.sum(estimate.bound * np.abs(d))) + terms.size**0.5 * UNIT[DOUBLE] * float(terms.sum()))
-    return Estimate(estimate.witness, np.array(values), np.array(bounds))
+        # Whether the errors of the entries are independent nobody knows: at worst they add up.
+        sigmas.append(0.0 if estimate.sigma is None else float(np.sum(estimate.sigma * np.abs(d))))
+    return Estimate(estimate.witness, np.array(values), np.array(bounds), np.array(sigmas))
 
 
 class Pairs(dict[tuple[str, str], Pair]):

@@ -10,10 +10,10 @@ import numpy as np
 
 from crosscheck.evidence.exact_run import ExactDifference, ExactRun, Outcome
 from crosscheck.exact.differences import DIRECTION, LONG, Exactly
-from crosscheck.exact.points import LADDER, LARGEST_SCALE, all_finite, on_lattice
+from crosscheck.exact.points import LADDER, LARGEST_SCALE, all_finite
 from crosscheck.exact.words import describe, statement
 from crosscheck.floats import DOUBLE
-from crosscheck.operation import Operation
+from crosscheck.operation import Operation, wide
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -87,7 +87,7 @@ def agreeing_point(formula: Operation, rng: np.random.Generator) -> Any:
     # Means divide by axis lengths, or by windows of 3 or 5.
     for scale in sorted({1, 225, odd if odd <= LARGEST_SCALE else 1}):
         for rung in LADDER:
-            inputs = {k: on_lattice(a) for k, a in formula.inputs.items()}
+            inputs = {k: wide(a) for k, a in formula.inputs.items()}
             q = {}
             for k in formula.wrt:
                 shape, size = inputs[k].shape, inputs[k].size
@@ -104,11 +104,11 @@ def agreeing_point(formula: Operation, rng: np.random.Generator) -> Any:
                 v = np.asarray(rng.integers(1, 2**rung.cotangent + 1, y.shape) * scale)
                 v = v * rng.choice([-1.0, 1.0], y.shape)
                 gradients = here.gradients(v)
-                wide = {"": long.output(), **long.gradients(v.astype(LONG))}
+                in_longdouble = {"": long.output(), **long.gradients(v.astype(LONG))}
             narrow = {"": y, **gradients}
-            if any(a.dtype != LONG for a in wide.values()):
+            if any(a.dtype != LONG for a in in_longdouble.values()):
                 raise TypeError("it returns another dtype for longdouble inputs")
-            same = all(np.array_equal(narrow[k], wide[k]) for k in narrow)
+            same = all(np.array_equal(narrow[k], in_longdouble[k]) for k in narrow)
             # A function that saturates is exact where it is constant, which says nothing.
             telling = all(g.any() for g in gradients.values() if g.size)
             if same and telling and all_finite(*narrow.values()):

@@ -27,7 +27,7 @@ from crosscheck.exact.lattice import (
     traced_sums,
 )
 from crosscheck.floats import DOUBLE
-from crosscheck.operation import Operation
+from crosscheck.operation import Operation, wide
 from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
@@ -142,7 +142,7 @@ class Polynomial:
         self.first = formula.wrt[0]
         self.shapes = {k: formula.inputs[k].shape for k in self.names}
         rest = sorted(set(formula.inputs) - set(self.names))
-        self.rest = {k: on_lattice(formula.inputs[k]) for k in rest}
+        self.rest = {k: wide(formula.inputs[k]) for k in rest}
 
         def forward_and_vjp(values: Arrays, constants: Arrays, v: Any) -> Any:
             y, pull = jax.vjp(lambda d: reference(**d, **constants), values)
@@ -168,28 +168,18 @@ class Polynomial:
     def common_divisor(self) -> int:
         """The odd number that inputs and cotangent must be multiples of for every division to be exact.
 
-        Inputs that are not differentiated are left alone if possible, and else (a target that is subtracted before a
-        mean) scaled with the others.
+        Inputs that are not differentiated are what they are: where a division needs them scaled, there is no point.
         """
-        for scale_rest in (False, True):
-            self.scale = 1
-            while True:
-                try:
-                    self.examine(dict.fromkeys(self.names, 0))
-                except Indivisible as lacking:
-                    self.scale *= lacking.missing
-                    if self.scale > LARGEST_SCALE:
-                        if scale_rest or not self.rest:
-                            raise
-                        break
-                    if scale_rest:
-                        self.rescale(lacking.missing)
-                else:
-                    return self.scale
-        raise AssertionError("unreachable: the second round raises or returns")
-
-    def rescale(self, factor: int) -> None:
-        self.rest = {k: a * factor if a.dtype.kind == "f" else a for k, a in self.rest.items()}
+        self.scale = 1
+        while True:
+            try:
+                self.examine(dict.fromkeys(self.names, 0))
+            except Indivisible as lacking:
+                self.scale *= lacking.missing
+                if self.scale > LARGEST_SCALE:
+                    raise
+            else:
+                return self.scale
 
     def examine(self, q: dict[str, int]) -> tuple[Lattice, list[Note]]:
         """The walk without numbers, for inputs that are multiples of scale·2^-q."""
@@ -288,18 +278,6 @@ class Polynomial:
         """Where each gradient would be the same if ties were broken the other way; elsewhere it is a convention."""
         _, gradients, _ = self.evaluate(point.inputs, point.cotangent, other_ties=True)
         return {k: gradients[k] == point.gradients[k] for k in self.names}
-
-
-def on_lattice(a: Array) -> Array:
-    """An input that is not differentiated: kept where it is dyadic already, else rounded to eight digits."""
-    if a.dtype.kind != "f":
-        return a
-    try:
-        grain(a)
-    except NotPolynomial:
-        step = 2.0 ** (math.ceil(math.log2(float(np.max(np.abs(a))))) - GRID)
-        return np.rint(a / step) * step
-    return a.astype(np.float64)
 
 
 def all_finite(*arrays: Array) -> bool:

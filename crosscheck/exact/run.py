@@ -33,7 +33,7 @@ from crosscheck.exact.differences import exact_differences
 from crosscheck.exact.points import ExactPoint, Points, Polynomial, at_float64
 from crosscheck.exact.words import describe, statement
 from crosscheck.floats import DOUBLE
-from crosscheck.operation import Operation
+from crosscheck.operation import OUTPUT, Operation
 from crosscheck.witnesses.autodiff import autodiff
 
 Array = np.ndarray
@@ -42,10 +42,6 @@ Arrays = dict[str, Array]
 # Forward evaluations that the difference may take.
 EVALUATIONS = 256
 WORK = 2**20  # ... and entries times evaluations
-# How far a point of an algorithm that mixes entries (FFT, Winograd) may be off, in units of the agreement bound of
-# the array's largest entry: 32u·max E where entry by entry 8u·E is allowed
-# (see `persistence`).
-NORMWISE = 4.0
 
 
 def exact_run(
@@ -131,25 +127,21 @@ def compare_at(formula: Operation, point: ExactPoint, hand: tuple[Array, Arrays]
     }
     if forward == "different" or "different" in outcomes.values():
         assert formula.reference is not None
-        bounds = autodiff(formula.reference, point.inputs, formula.wrt, point.cotangent, DOUBLE)
-        if forward == "different" and rounds(output, point.output, bounds.output.bound):
+        truth = autodiff(formula.reference, point.inputs, formula.wrt, point.cotangent, DOUBLE)
+        if forward == "different" and rounds(output, point.output, truth.allowed(OUTPUT)):
             forward = "rounded"
         for k, outcome in outcomes.items():
-            bound = bounds.gradients[k].bound
-            if outcome == "different" and rounds(gradients[k], point.gradients[k], bound):
+            if outcome == "different" and rounds(gradients[k], point.gradients[k], truth.allowed(k)):
                 outcomes[k] = "rounded"
     return Compared(point, output, gradients, forward, outcomes)
 
 
-def rounds(value: Array, truth: Array, bound: Array) -> bool:
-    """Whether `value` is the truth but for rounding: entrywise, or in an algorithm that mixes entries, normwise.
-
-    The truth is exact, so that all of the difference is the hand-derived side's: twice its half of the bound.
-    """
+def rounds(value: Array, truth: Array, allowed: Array) -> bool:
+    """Whether `value` is the truth but for rounding: entrywise, or in an algorithm that mixes entries, normwise."""
     if value.shape != truth.shape or not np.isfinite(value).all():
         return False
     gap = np.abs(value - truth)
-    return bool((gap <= 2 * bound).all() or (gap <= NORMWISE * 2 * np.max(bound, initial=0.0)).all())
+    return bool((gap <= allowed).all() or (gap <= np.max(allowed, initial=0.0)).all())
 
 
 def conventions(found: Compared, untied: Arrays) -> list[str]:

@@ -21,18 +21,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate
+from crosscheck.evidence.estimate import AUTODIFF, HAND
 from crosscheck.evidence.pair import Pair, compare
 from crosscheck.evidence.result import plain
 from crosscheck.evidence.verdict import Verdict
 from crosscheck.floats import UNIT
 from crosscheck.lecture.adapters import twin
 from crosscheck.operation import wide
-from crosscheck.rounding.algebra import AGREEMENT, AGREEMENT_WEAK, Rounding
-from crosscheck.rounding.planes import EXACT, Note
-from crosscheck.traces.fingerprint import key_with_constants
-from crosscheck.traces.programs import Programs
-from crosscheck.traces.walk import walk
+from crosscheck.rounding import roundings
+from crosscheck.witnesses.autodiff import estimate
+from crosscheck.witnesses.hand import assumed
 from manual import Layer
 from manual.optimizers import Optimizer
 from manual.training import History, Step, fit
@@ -114,7 +112,7 @@ class CheckedTraining:
         if self.undecided:
             lines.append(f"  {self.undecided} numbers hang on a comparison within rounding of a tie")
         if self.weak:
-            lines.append(f"  the bounds are estimated, not derived, through {', '.join(sorted(self.weak))}")
+            lines.append(f"  the rounding is estimated, not derived, through {', '.join(sorted(self.weak))}")
         if self.first_wrong is not None:
             for name, pair in self.first_wrong.pairs.items():
                 if pair.disagree.any():
@@ -187,25 +185,23 @@ class Judge:
         self.take_step = step_in_jax(network, loss, optimizer, reference, rule)
         self.optimizer, self.dtype = optimizer, network.dtype
         self.places = places(network)
-        self.programs: dict[Any, Program] = {}
+        self.traces: dict[Any, core.ClosedJaxpr] = {}
         self.weak: set[str] = set()
 
     def step(self, step: Step) -> Checked:
         ours = {"gradients": step.gradients, "parameters": step.updated, **step.updated_state}
         arguments = jax.tree.map(wide, arguments_of(self.optimizer, step))
         with double_precision():
-            compiled, weak = self.program(arguments)
-            values, errors, flips = compiled(*jax.tree.leaves(arguments))
-        self.weak |= weak  # known once the program has run
-        share = (AGREEMENT_WEAK if self.weak else AGREEMENT) / 2 * UNIT[self.dtype]
+            closed = self.trace(arguments)
+            found = roundings(
+                closed, jax.tree.leaves(arguments), unit=UNIT[self.dtype], copies=COPIES, seed=step.number
+            )
+        self.weak |= found.estimated
         pairs = {}
         # JAX's come in the order of a flattened (gradients, parameters, state by sorted name).
-        for name, value, error, flip in zip(
-            ["gradients", "parameters", *sorted(step.updated_state)], values, errors, flips, strict=True
-        ):
-            bound = share * np.asarray(error)
-            theirs = Estimate(AUTODIFF, np.asarray(value), bound, excuse=2 * share * np.asarray(flip))
-            pairs[name] = compare(Estimate(HAND, ours[name].astype(np.float64), bound), theirs)
+        for name, out in zip(["gradients", "parameters", *sorted(step.updated_state)], found.outputs, strict=True):
+            theirs = estimate(AUTODIFF, out)
+            pairs[name] = compare(assumed(HAND, ours[name], theirs, None), theirs, found.t)
         verdict: Verdict = "agree"
         if any(pair.disagree.any() for pair in pairs.values()):
             verdict = "disagree"
@@ -213,64 +209,16 @@ class Judge:
             verdict = "undecided"
         return Checked(step.number, verdict, pairs)
 
-    def program(self, arguments: Any) -> Program:
-        """The compiled step for arrays of these shapes; beside each value its error and its flip."""
+    def trace(self, arguments: Any) -> core.ClosedJaxpr:
+        """The step for arrays of these shapes."""
         key = tuple(np.shape(a) for a in jax.tree.leaves(arguments))
-        if key not in self.programs:
-            self.programs[key] = program(jax.make_jaxpr(self.take_step)(*arguments), self.dtype)
-        return self.programs[key]
+        if key not in self.traces:
+            self.traces[key] = jax.make_jaxpr(self.take_step)(*arguments)
+        return self.traces[key]
 
 
-class Program(NamedTuple):
-    """A compiled training step with its bounds, and the primitives whose bound is only estimated."""
-
-    compiled: Callable[..., Any]
-    weak: set[str]
-
-
-PROGRAMS: Programs[Program] = Programs(64)
-
-
-def program(closed: core.ClosedJaxpr, dtype: np.dtype) -> Program:
-    """The compiled walk of `closed`, the same one for the same trace."""
-
-    def make() -> Program:
-        weak: set[str] = set()
-        return Program(jax.jit(bounded(closed, dtype, weak)), weak)
-
-    return PROGRAMS.get((key_with_constants(closed), dtype), make)
-
-
-class StepRounding(Rounding):
-    """Running error analysis that also bounds a square root at and near 0, where its slope has no bound.
-
-    |√(x + δ) - √x| ≤ √|δ| for every x: with |δ| ≤ u·E that is u·√(E/u).
-    """
-
-    def equation(self, eqn: core.JaxprEqn, values: list[Any], notes: list[Note]) -> tuple[list[Any], list[Note]]:
-        outs, out_notes = super().equation(eqn, values, notes)
-        given, found = notes[0].error, out_notes[0].error
-        if eqn.primitive.name != "sqrt" or given is None or found is None:
-            return outs, out_notes
-        capped = jnp.minimum(found, jnp.sqrt(given / self.unit) + 2 * jnp.abs(outs[0]))
-        # A slope of infinity times an error of 0 is no bound either.
-        capped = jnp.where(jnp.isnan(found), jnp.sqrt(given / self.unit), capped)
-        return outs, [out_notes[0]._replace(error=capped)]
-
-
-def bounded(closed: core.ClosedJaxpr, dtype: np.dtype, weak: set[str]) -> Callable[..., Any]:
-    """`closed` as a function that also gives every result's error and flip, in units of roundoff of `dtype`."""
-
-    def run(*flat: Any) -> Any:
-        algebra = StepRounding(UNIT[dtype], float(np.finfo(dtype).tiny))
-        values, notes = walk(closed.jaxpr, closed.consts, flat, [EXACT] * len(flat), algebra)
-        weak.update(algebra.weak)
-        zeros = [jnp.zeros_like(v) for v in values]
-        errors = [z if n.error is None else n.error for z, n in zip(zeros, notes, strict=True)]
-        flips = [z if n.flip is None else n.flip for z, n in zip(zeros, notes, strict=True)]
-        return values, errors, flips
-
-    return run
+# Every step is a check of its own, and there are hundreds: fewer random roundings each, and a larger quantile.
+COPIES = 8
 
 
 # ---------------------------------------------------------------------- the step in JAX

@@ -20,7 +20,7 @@ more if to float32, however ill-conditioned the code and however many the terms.
 mean squares over the gradient. A constant has no N, and counts.
 
 First the code runs as it is. What is silent then is tried once more with its buffers lifted (`lifting`). It runs on
-private copies; layers run as fresh copies of themselves, and what other code binds in its own objects meanwhile is
+private copies; what the code binds in its own objects meanwhile is
 put back.
 """
 
@@ -86,18 +86,14 @@ def long_run(operation: Operation, cotangent: Array) -> LongRun:
         return silence(operation, "longdouble is no wider than double here")
     cotangent = wide(cotangent)
     with quiet():
-        try:
-            private = operation.widened()  # a layer's is a copy of the layer, whose state is its own
-        except Exception as error:
-            return silence(operation, refusal(error))
-        with kept_apart(private.forward, private.backward):
-            narrow = answers(private, cotangent, (OUTPUT, *operation.wrt))
+        with kept_apart(operation.forward, operation.backward):
+            narrow = answers(operation, cotangent, (OUTPUT, *operation.wrt))
         entries = sum(a.size for a in (*operation.inputs.values(), *narrow.values.values()))
         if entries * EVALUATIONS > WORK:
             return silence(operation, f"{entries} entries are too many: longdouble has no fast matrix product")
-        plain = attempt(private, cotangent, narrow, kept_apart)
+        plain = attempt(operation, cotangent, narrow, kept_apart)
         again = {k: r for k, r in plain.reasons.items() if k not in narrow.reasons}
-        more = attempt(private, cotangent, narrow, lifted) if again else plain
+        more = attempt(operation, cotangent, narrow, lifted) if again else plain
     values = {**more.values, **plain.values}
     reasons = {k: r for k, r in plain.reasons.items() if k not in values}
     gradients = {k: values.get(k) for k in operation.wrt}

@@ -89,8 +89,18 @@ def reads_the_buffer(m: Memory, g: Array, x: Array, w: Array, b: Array) -> Array
 
 
 def wants_contiguous(m: Memory, g: Array, x: Array, w: Array, b: Array) -> Arrays:
-    if not x.flags.c_contiguous:
+    if not x.flags.forc:
         raise TypeError("x must be contiguous")
+    return dense_backward(g, x, w, b)
+
+
+def reads_in_memory_order(m: Memory, g: Array, x: Array, w: Array, b: Array) -> Arrays:
+    return {**dense_backward(g, x, w, b), "w": x.ravel("K").reshape(x.shape).T @ g}
+
+
+def wants_c_strides(m: Memory, g: Array, x: Array, w: Array, b: Array) -> Arrays:
+    if x.strides[0] < x.strides[1]:
+        raise TypeError("x must be in C order")
     return dense_backward(g, x, w, b)
 
 
@@ -215,11 +225,13 @@ FAILING = [
     (squared_cotangent, "nonlinear"),
     (reads_the_buffer, "noncontiguous"),
     (wrong_for_read_only, "readonly"),
+    (reads_in_memory_order, "fortran-order"),
     (one_more_for_nothing, "zero-size"),
 ]
 TOLD = [
     (wants_contiguous, "noncontiguous"),
     (wants_writeable, "readonly"),
+    (wants_c_strides, "fortran-order"),
     (single_precision, "dtype"),
 ]
 
@@ -244,6 +256,8 @@ BY_PROBE = {
     "read-only arrays misread": (wrong_for_read_only, plain),
     "strided arrays refused": (wants_contiguous, plain),
     "strided arrays misread": (reads_the_buffer, plain),
+    "Fortran order refused": (wants_c_strides, plain),
+    "Fortran order misread": (reads_in_memory_order, plain),
     "nonlinear in the cotangent": (squared_cotangent, plain),
     "a difference without a cause": (another_once, plain),
     "gradients overwritten later": (reuses_a_buffer, plain),

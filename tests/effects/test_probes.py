@@ -10,8 +10,8 @@ import pytest
 from crosscheck.effects.audit import look
 from crosscheck.effects.calls import Calls
 from crosscheck.effects.probes import PROBES
-from tests.effects.healthy import Rng
-from tests.effects.planted import BY_PROBE, FAILING, TOLD, Effect, calls, healthy, planted
+from tests.effects.healthy import Array, Arrays, Rng, dense_backward
+from tests.effects.planted import BY_PROBE, FAILING, TOLD, Effect, Memory, calls, healthy, planted
 
 
 @pytest.mark.parametrize(("effect", "kind"), FAILING, ids=lambda p: getattr(p, "__name__", p))
@@ -28,6 +28,16 @@ def test_harmless_effects_are_told_and_do_not_fail(effect: Effect, kind: str, rn
         findings = planted(effect, rng).findings
         assert {f.kind for f in findings} == {kind}
         assert not any(f.fails for f in findings)
+
+
+def test_what_wants_c_contiguous_arrays_refuses_two_layouts(rng: Rng) -> None:
+    def both(m: Memory, g: Array, x: Array, w: Array, b: Array) -> Arrays:
+        if not x.flags.c_contiguous:
+            raise TypeError("x must be C-contiguous")
+        return dense_backward(g, x, w, b)
+
+    findings = planted(both, rng).findings
+    assert [(f.kind, f.fails) for f in findings] == [("noncontiguous", False), ("fortran-order", False)]
 
 
 def speaking(given: Calls) -> set[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crosscheck.evidence import decision
-from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
+from crosscheck.evidence.collected import Elsewhere, Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import RULES, decide, odd_one_out
 from crosscheck.evidence.estimate import (
     AUTODIFF,
@@ -35,29 +35,38 @@ BOUND = 1e-9
 
 
 def says(
-    witness: str, value: Array, *, bound: float = BOUND, decided: Any = None, kink: Any = None, excuse: Any = None
+    witness: str,
+    value: Array,
+    *,
+    bound: float = BOUND,
+    decided: Any = None,
+    kink: Any = None,
+    excuse: Any = None,
+    confirmed: bool = False,
+    **more: Any,
 ) -> Estimate:
-    """A made-up estimate; a finite difference has the notes that the real one has."""
+    """A made-up estimate; a finite difference has the notes that the real one has, with `confirmed` a second step's."""
     notes: dict[str, Any] = {}
     if witness == DIFFERENCE:
         marked = np.zeros(3, bool) if kink is None else np.array(kink)
         notes = {"kink": marked, "kinks": int(marked.sum()), "crossed": 0, "undecided": 0}
+        notes |= {"confirmed": np.ones(3, bool)} if confirmed else {}
         decided = ~marked if decided is None else np.array(decided)
     spoken = None if decided is None else np.array(decided)
     excused = None if excuse is None else np.full(3, excuse)
-    return Estimate(witness, value, np.full(np.shape(value), bound), spoken, excused, notes)
+    bounds = np.full(np.shape(value), bound)
+    return Estimate(witness, value, bounds, decided=spoken, excuse=excused, notes=notes, **more)
 
 
 def along(values: Array, directions: list[Array]) -> Estimate:
     notes = {"directions": directions, "miss": 0.25, "kinks": 0}
-    return Estimate(DIRECTIONS, values, np.full(len(values), BOUND), np.ones(len(values), bool), notes=notes)
+    return Estimate(DIRECTIONS, values, np.full(len(values), BOUND), decided=np.ones(len(values), bool), notes=notes)
 
 
 def check(*estimates: Estimate, **more: Any) -> Decision:
     """The decision on one gradient, x, of which these estimates were made."""
-    gradient = GradientEvidence(
-        (3,), more.pop("returned", (3,)), {e.witness: e for e in estimates}, more.pop("conventions", 0)
-    )
+    own = {k: more.pop(k) for k in ("conventions", "elsewhere", "how", "lost") if k in more}
+    gradient = GradientEvidence((3,), more.pop("returned", (3,)), {e.witness: e for e in estimates}, **own)
     return decide(Evidence(np.ones(2), np.ones(2), {"x": gradient}, **more))
 
 
@@ -143,6 +152,117 @@ def test_what_is_wrong_in_float32_is_wrong_whatever_the_formula_says() -> None:
     assert found.mismatched.tolist() == LAST.tolist()
 
 
+def lost(size: float) -> Array:
+    """So much of the last entry."""
+    return size * LAST
+
+
+@pytest.mark.parametrize(("share", "wrong"), [(0.9, False), (1.1, True)])
+def test_an_arithmetic_fails_below_a_third_of_the_digits_only(share: float, wrong: bool) -> None:
+    """Of the largest entry, 3: 2^-8 of it in float32, 2^-17.7 in float64."""
+    formula = says(HAND, TRUE), says(AUTODIFF, TRUE)
+    off = TRUE + lost(share * 3 * 2.0**-8)
+    single = verdict(*formula, says(HAND_SINGLE, off), says(AUTODIFF_SINGLE, TRUE))
+    double = verdict(*formula, lost=lost(share * 3 * 2.0 ** (-53 / 3)))
+    for found in (single, double):
+        assert found.verdict == ("disagree" if wrong else "agree")
+        assert found.mismatched.tolist() == (LAST & wrong).tolist()
+
+
+def test_poor_arithmetic_says_nothing_of_an_entry_that_nobody_judged() -> None:
+    found = verdict(says(HAND, TRUE), says(AUTODIFF, TRUE, decided=~LAST), lost=lost(1.0))
+    assert found.verdict == "undecided"
+    assert found.undecided.tolist() == LAST.tolist()
+
+
+# ---------------------------------------------------------------------- what an agreement tells
+
+
+def test_an_agreement_that_excludes_no_mistake_tells_nothing() -> None:
+    """`RESOLUTION` of the entry is the most that may be allowed: 1e-3 of 1, 2 and 3."""
+    assert verdict(says(HAND, TRUE), says(AUTODIFF, TRUE, bound=0.9e-3)).verdict == "agree"
+    found = verdict(says(HAND, TRUE), says(AUTODIFF, TRUE, bound=1.5e-3))
+    assert found.verdict == "undecided"
+    assert found.undecided.tolist() == [True, False, False]
+    assert verdict(says(HAND, TRUE), says(AUTODIFF, TRUE, bound=0.1)).undecided.all()
+    # What differs by more than is allowed is wrong all the same.
+    assert verdict(says(HAND, OFF), says(AUTODIFF, TRUE, bound=0.1)).mismatched.tolist() == LAST.tolist()
+
+
+def test_whom_an_agreement_tells_nothing_the_next_witness_decides() -> None:
+    vague = says(AUTODIFF, TRUE, bound=1.0)
+    assert verdict(says(HAND, TRUE), vague, says(DIFFERENCE, TRUE)).verdict == "agree"
+    assert verdict(says(HAND, OFF), vague, says(DIFFERENCE, TRUE)).mismatched.tolist() == LAST.tolist()
+
+
+def test_what_is_left_of_terms_that_cancel_is_measured_by_them() -> None:
+    left = np.array([0.0, 1e-12, 3.0])
+    terms = np.full(3, 5.0)
+    assert verdict(says(HAND, left), says(AUTODIFF, left)).undecided.tolist() == [True, True, False]
+    assert verdict(says(HAND, left), says(AUTODIFF, left, terms=terms)).verdict == "agree"
+    # A Fourier transform knows the rounding of its whole array: its terms are not an entry's.
+    mixed = verdict(says(HAND, left), says(AUTODIFF, left, terms=terms, entrywise=False))
+    assert mixed.undecided.tolist() == [True, True, False]
+    assert verdict(says(HAND, left), says(AUTODIFF, left, terms=1e-7 * terms)).undecided.tolist() == [True, True, False]
+
+
+def test_there_is_nothing_to_tell_from_an_underflow() -> None:
+    nothing = np.zeros(3)
+    assert verdict(says(HAND, nothing, bound=0.0), says(AUTODIFF, nothing, bound=1e-300)).verdict == "agree"
+    assert verdict(says(HAND, nothing, bound=0.0), says(AUTODIFF, nothing, bound=1e-280)).undecided.all()
+
+
+def test_deviations_are_allowed_at_the_quantile_of_the_check() -> None:
+    auto = says(AUTODIFF, TRUE, sigma=np.full(3, 0.1))
+    assert verdict(says(HAND, OFF), auto, t=4.9).mismatched.tolist() == LAST.tolist()
+    assert verdict(says(HAND, OFF), auto, t=5.1).undecided.all()  # a tenth of an entry tells nothing
+
+
+def test_what_a_tie_excuses_no_coarser_witness_settles() -> None:
+    """A difference that a decision within rounding explains may hide a mistake that the next one cannot see."""
+    tied = says(AUTODIFF, TRUE, excuse=1.0)
+    assert verdict(says(HAND, OFF), tied, says(DIFFERENCE, OFF)).undecided.tolist() == LAST.tolist()
+    assert verdict(says(HAND, TRUE), tied, says(DIFFERENCE, TRUE)).verdict == "agree"
+    assert verdict(says(HAND, OFF), tied, says(DIFFERENCE, TRUE)).mismatched.tolist() == LAST.tolist()
+
+
+# ---------------------------------------------------------------------- a mistake that two share
+
+
+def test_two_that_share_a_mistake_are_wrong_where_the_differences_are_sure() -> None:
+    shared = says(HAND, OFF), says(AUTODIFF, OFF)
+    found = verdict(*shared, says(DIFFERENCE, TRUE, confirmed=True))
+    assert found.verdict == "disagree"
+    assert found.mismatched.tolist() == LAST.tolist()
+    assert any("1 entries" in remark and "share" in remark for remark in found.remarks)
+    # One difference that is off is not enough, nor is one against the complex step.
+    assert verdict(*shared, says(DIFFERENCE, TRUE)).verdict == "agree"
+    step = says(COMPLEX_STEP, OFF, bound=1.0), says(DIFFERENCE, TRUE, confirmed=True)
+    assert verdict(*shared, *step).verdict == "agree"
+
+
+def test_a_sure_difference_accuses_nobody_whom_it_agrees_with() -> None:
+    assert verdict(says(HAND, TRUE), says(AUTODIFF, TRUE), says(DIFFERENCE, TRUE, confirmed=True)).verdict == "agree"
+
+
+# ---------------------------------------------------------------------- other points
+
+
+def at_further_point() -> Elsewhere:
+    return Elsewhere("x", "such values negated", LAST, {"x": -TRUE}, np.ones(3), {"x": OFF}, TRUE, np.full(3, BOUND))
+
+
+def test_what_is_wrong_at_a_further_point_is_wrong_though_nothing_shows_here() -> None:
+    found = verdict(says(HAND, TRUE), says(AUTODIFF, TRUE), elsewhere=at_further_point())
+    assert found.verdict == "disagree"
+    assert found.mismatched.tolist() == LAST.tolist()
+    assert found.odd_one_out == HAND
+    assert any("such values negated" in remark for remark in found.remarks)
+    first = np.array([True, False, False])
+    here = verdict(says(HAND, np.where(first, 9.0, TRUE)), says(AUTODIFF, TRUE), elsewhere=at_further_point())
+    assert here.mismatched.tolist() == first.tolist()
+
+
 def test_a_difference_at_an_exact_point_is_wrong_though_nothing_shows_here() -> None:
     here = says(HAND, TRUE), says(AUTODIFF, TRUE)
     assert verdict(*here, exact=exact("equal", TRUE)).verdict == "agree"
@@ -177,16 +297,24 @@ def one_of_each_rule() -> list[GradientVerdict]:
     """A verdict per rule that would be another without it, in the order of the table."""
     d = [np.array([1.0, -1.0, 1.0])]
     right = says(HAND, TRUE), says(AUTODIFF, TRUE)
+    shared = says(HAND, OFF), says(AUTODIFF, OFF)
     return [
         verdict(says(AUTODIFF, TRUE), returned=(3, 1)),
         verdict(says(HAND, TRUE), says(AUTODIFF, TRUE)),
         verdict(says(HAND, TRUE), says(COMPLEX_STEP, TRUE)),
         verdict(says(HAND, TRUE), says(DIFFERENCE, TRUE)),
+        verdict(*shared, says(DIFFERENCE, TRUE, confirmed=True)),
         verdict(says(HAND, TRUE), along(np.array([float(TRUE @ d[0])]), d)),
         verdict(*right, says(HAND_SINGLE, OFF), says(AUTODIFF_SINGLE, TRUE)),
+        verdict(*right, lost=lost(1.0)),
         verdict(*right, exact=exact("different")),
+        verdict(*right, elsewhere=at_further_point()),
         verdict(says(HAND, OFF), says(AUTODIFF, TRUE), conventions=1),
     ]
+
+
+def test_there_is_one_verdict_for_each_rule() -> None:
+    assert len(one_of_each_rule()) == len(RULES)
 
 
 @pytest.mark.parametrize("place", range(len(RULES)), ids=[rule.sentence for rule in RULES])
@@ -214,7 +342,7 @@ def test_nobody_is_odd_where_no_third_can_tell() -> None:
 
 
 def test_without_a_reference_the_hand_derived_one_is_odd() -> None:
-    assert odd_one_out(Pairs({(HAND, DIFFERENCE): compare(says(HAND, OFF), says(DIFFERENCE, TRUE))})) == HAND
+    assert odd_one_out(Pairs({(HAND, DIFFERENCE): compare(says(HAND, OFF), says(DIFFERENCE, TRUE), 7.0)})) == HAND
 
 
 # ---------------------------------------------------------------------- the complex step
@@ -306,9 +434,9 @@ def test_one_wrong_gradient_makes_the_check_disagree_and_an_undecided_one_undeci
     [
         ({"effects": (Finding("written", "writes to x", True),)}, "written", True),
         ({"effects": (Finding("aliased", "shares memory", False),)}, "aliased", False),
-        ({"forward": compare(says(HAND, OFF), says(AUTODIFF, TRUE))}, "forward", True),
-        ({"forward_single": compare(says(HAND, OFF), says(AUTODIFF, TRUE))}, "forward", True),
-        ({"reference": Reference(2.0, frozenset())}, "reference", True),
+        ({"forward": compare(says(HAND, OFF), says(AUTODIFF, TRUE), 7.0)}, "forward", True),
+        ({"forward_single": compare(says(HAND, OFF), says(AUTODIFF, TRUE), 7.0)}, "forward", True),
+        ({"reference": Reference(compare(says(HAND, OFF), says(AUTODIFF, TRUE), 7.0))}, "reference", True),
         ({"reference": Reference(None, frozenset(["mystery"]))}, "weak-bound", False),
         ({"exact": dataclasses.replace(exact("equal", TRUE), forward="different")}, "forward", True),
         (

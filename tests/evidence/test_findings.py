@@ -14,7 +14,8 @@ from crosscheck.evidence.findings import findings
 from crosscheck.evidence.pair import Pair, Pairs, compare
 from crosscheck.evidence.verdict import GradientVerdict
 
-SOUND = Reference(adjoint=0.1, estimated=frozenset())
+ONES = Estimate(HAND, np.ones(3), np.full(3, 1e-12))
+AGREED = Pairs({(HAND, AUTODIFF): compare(ONES, replace(ONES, witness=AUTODIFF))})
 
 
 def apart(distance: float) -> Pair:
@@ -27,13 +28,13 @@ def apart(distance: float) -> Pair:
 
 def healthy(**changed: Any) -> Evidence:
     gradients = {"x": GradientEvidence((3,), (3,), {}), "w": GradientEvidence((2, 2), (2, 2), {})}
-    sound = Evidence(np.zeros((2, 3)), np.ones((2, 3)), gradients, apart(0.0), reference=SOUND)
+    sound = Evidence(np.zeros((2, 3)), np.ones((2, 3)), gradients, apart(0.0), reference=Reference(apart(1e-4)))
     return replace(sound, **changed)
 
 
 def verdict(odd: str | None = None) -> GradientVerdict:
     nothing = np.zeros(3, bool)
-    return GradientVerdict("agree", Pairs(), nothing, nothing, odd, (), None, AUTODIFF, None)
+    return GradientVerdict("agree", AGREED, nothing, nothing, odd, (), None, AUTODIFF, None)
 
 
 def found(evidence: Evidence, **odd: str) -> list[Finding]:
@@ -57,11 +58,15 @@ CALM = {
     "all is well": healthy(),
     "no reference": healthy(reference=None, forward=None),
     "no forward mode": healthy(reference=Reference(None, frozenset())),
-    "forward mode at its limit": healthy(reference=Reference(1.0, frozenset())),
+    "forward mode at its limit": healthy(reference=Reference(apart(1e-3))),
     "forwards within their bound": healthy(forward=apart(1e-3), forward_single=apart(-1e-3)),
     "exact and equal": healthy(exact=exact(difference={"x": off(True)})),
     "exact, rounded": healthy(exact=exact(forward="rounded", difference={"x": off(False)})),
     "exact, not the reference's fault": healthy(reference=None, exact=exact(difference={"x": off(False)})),
+    "what its operations cost and no more": healthy(gradients=gradient(estimates={HAND: ONES}, lost=np.full(3, 1e-12))),
+    "another forward in float32, right to a third of its digits": healthy(
+        output=np.ones((2, 3)), forward_single=apart(0.9 * 2.0**-8)
+    ),
     "no exact point": healthy(exact=ExactRun(False, "it was not asked for", forward="different")),
 }
 
@@ -88,13 +93,19 @@ FOUND: dict[str, tuple[Evidence, str, bool, tuple[str, ...]]] = {
         False,
         ("erf, sort",),
     ),
-    "no adjoint": (healthy(reference=Reference(1.01, frozenset())), "reference", True, ("adjoint",)),
+    "no adjoint": (healthy(reference=Reference(apart(1.01e-3))), "reference", True, ("adjoint",)),
     "another forward at an exact point": (healthy(exact=exact(forward="different")), "forward", True, ("rounds",)),
     "a reference that its own difference contradicts": (
         healthy(exact=exact(difference={"x": off(True), "w": off(False)})),
         "reference",
         True,
         ("gradient of w",),
+    ),
+    "poor arithmetic of a right formula": (
+        healthy(gradients=gradient(estimates={HAND: ONES}, lost=np.array([0.0, 1e-9, 1e-6]))),
+        "arithmetic",
+        False,
+        ("gradient of x", "right", "6 of 16 digits", "1e-06"),
     ),
     "a convention": (healthy(gradients=gradient(conventions=4)), "convention", False, ("4 entries", "x", "reference")),
     "a convention without a reference": (
@@ -122,7 +133,7 @@ def test_a_reference_that_is_the_odd_one_out() -> None:
 
 def test_side_effects_pass_through_and_the_forward_comes_before_what_rests_on_it() -> None:
     noticed = Finding("mutation", "x was written to", True)
-    evidence = healthy(effects=(noticed,), forward=apart(0.5), reference=Reference(2.0, frozenset()))
+    evidence = healthy(effects=(noticed,), forward=apart(0.5), reference=Reference(apart(2e-3)))
     assert [f.kind for f in found(evidence)] == ["mutation", "forward", "reference"]
     assert found(evidence)[0] is noticed
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, DIRECTIONS, HAND, Estimate
-from crosscheck.evidence.pair import Pair, Pairs, compare, projected, shares
+from crosscheck.evidence.pair import Pair, Pairs, allowance, compare, projected, shares
 from crosscheck.floats import DOUBLE, UNIT
 
 
@@ -37,21 +37,47 @@ def test_without_bounds_only_equal_numbers_agree() -> None:
     assert outcome(pair) == ["agree", "agree", "disagree"]
 
 
+def test_deviations_add_up_in_squares_and_bounds_beside_them() -> None:
+    first = says([0.0] * 3, 1.0, HAND, sigma=np.full(3, 3.0))
+    second = says([53.0, -53.0, 53.1], 2.0, sigma=np.full(3, 4.0))
+    pair = compare(first, second, 10.0)
+    assert pair.bounds.tolist() == [53.0] * 3
+    assert outcome(pair) == ["agree", "agree", "disagree"]
+    alone = compare(first, says([31.0, 34.0, 34.1], 3.0), 10.0)
+    assert alone.bounds.tolist() == [34.0] * 3
+    assert outcome(alone) == ["agree", "agree", "disagree"]
+
+
+def test_a_deviation_without_a_quantile_is_refused() -> None:
+    with pytest.raises(TypeError, match="quantile"):
+        compare(says([0.0], sigma=np.ones(1)), says([0.0]))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1.0, 1e200])
+def test_squares_neither_overflow_nor_vanish(size: float) -> None:
+    found = allowance([np.array([3 * size, 0.0]), np.array([4 * size, 0.0])], [np.zeros(2)], 10.0)
+    np.testing.assert_allclose(found, [50 * size, 0.0], rtol=1e-14)
+
+
 @pytest.mark.parametrize(
-    ("first", "second", "word"),
+    ("hand", "truth", "word"),
     [
-        (np.nan, np.nan, "agree"),
-        (np.inf, np.inf, "agree"),
         (np.nan, 1.0, "disagree"),
         (np.inf, 1.0, "disagree"),
-        (np.inf, -np.inf, "disagree"),
-        (np.nan, np.inf, "disagree"),
+        (1.0, np.nan, "silent"),
+        (1.0, np.inf, "silent"),
+        (np.nan, np.nan, "silent"),
+        (np.inf, np.inf, "silent"),
+        (np.inf, -np.inf, "silent"),
     ],
 )
-def test_numbers_that_are_not_finite(first: float, second: float, word: str) -> None:
-    for pair in (compare(says([first], 1.0), says([second], 1.0)), compare(says([second], 1.0), says([first], 1.0))):
+def test_numbers_that_are_not_finite(hand: float, truth: float, word: str) -> None:
+    """They are wrong in what is under check; a witness that gives them knows nothing, not even that they are right."""
+    first, second = says([hand], 1.0, HAND), says([truth], 1.0)
+    for pair in (compare(first, second), compare(second, first)):
         assert outcome(pair) == [word]
-        assert pair.error == (0.0 if word == "agree" else np.inf)
+        assert pair.error == (np.inf if word == "disagree" else 0.0)
+        assert not pair.excused.any()
 
 
 def test_a_witness_that_does_not_speak_is_silent_even_where_it_would_agree() -> None:
@@ -63,6 +89,7 @@ def test_a_witness_that_does_not_speak_is_silent_even_where_it_would_agree() -> 
 def test_an_excuse_turns_a_disagreement_into_silence_and_never_into_agreement() -> None:
     excused = says([0.0] * 4, 1.0, excuse=np.full(4, 10.0))
     assert outcome(compare(excused, says([1.0, 1.5, 11.0, 11.5]))) == ["agree", "silent", "silent", "disagree"]
+    assert compare(excused, says([1.0, 1.5, 11.0, 11.5])).excused.tolist() == [False, True, True, False]
     # Both sides' excuses count.
     other = says([21.0, 22.0], excuse=np.full(2, 10.0))
     assert outcome(compare(says([0.0] * 2, 1.0, excuse=np.full(2, 10.0)), other)) == ["silent", "disagree"]
@@ -135,6 +162,17 @@ def test_an_estimate_projected_on_directions_keeps_its_bound() -> None:
     for i, e in enumerate(d):
         most = np.sum((g + slack * np.sign(e)) * e)
         assert most - seen.value[i] <= seen.bound[i] <= (most - seen.value[i]) * (1 + 1e-12)
+
+
+def test_deviations_add_up_along_a_direction() -> None:
+    """Nobody knows whether the errors of entries are independent: one sum read by all of them moves them all."""
+    d = [np.array([2.0, -1.0, 1.0])]
+    along = says(np.zeros(1), witness=DIRECTIONS, notes={"directions": d})
+    seen = projected(says([1.0, 1.0, 1.0], sigma=np.array([1.0, 2.0, 3.0])), along)
+    assert seen.sigma is not None
+    assert seen.sigma.tolist() == [7.0]
+    # A sum of three terms of 4 in all, rounded: no more than √3 units of it.
+    assert seen.bound.tolist() == [3**0.5 * UNIT[DOUBLE] * 4]
 
 
 # ---------------------------------------------------------------------- several pairs

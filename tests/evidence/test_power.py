@@ -14,7 +14,7 @@ Array = np.ndarray
 
 def compared(hand: Array, truth: Array, bound: Array | float, decided: Array | None = None) -> Pair:
     half = np.broadcast_to(np.asarray(bound) / 2, truth.shape)
-    return compare(Estimate(HAND, hand, half), Estimate(AUTODIFF, truth, half, decided))
+    return compare(Estimate(HAND, hand, half), Estimate(AUTODIFF, truth, half, decided=decided))
 
 
 def test_a_mistake_above_the_promise_is_caught_and_one_below_it_is_not() -> None:

@@ -14,8 +14,7 @@ import pytest
 from jax import lax
 
 from crosscheck.doors.functions import from_functions
-from crosscheck.exact.lattice import grain
-from crosscheck.exact.points import Points, on_lattice
+from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
 from tests.operations import APPLIES, SQUARE, one
 
@@ -134,15 +133,20 @@ def test_where_the_other_way_of_a_tie_would_change_a_gradient() -> None:
     assert untied[1:].all()
 
 
-@pytest.mark.parametrize("value", [[0.5, -3.0], [0.1, 7.3], [0.0, 0.0]])
-def test_a_target_is_kept_where_it_is_dyadic_and_else_rounded_to_eight_digits(value: list[float]) -> None:
-    a = np.array(value)
-    found = on_lattice(a)
-    grain(found)  # it does not raise
-    assert (np.abs(found - a) <= np.abs(a).max() * 2.0**-8).all()
-    assert np.array_equal(found, a) == (value != [0.1, 7.3])
-    whole = np.arange(3)
-    assert on_lattice(whole) is whole
+@pytest.mark.parametrize(("target", "applies"), [([0.5, -3.0], True), ([0.1, 7.3], False)])
+def test_what_is_not_differentiated_is_never_changed(target: list[float], applies: bool) -> None:
+    """Where it has too many digits for exact arithmetic there is no point, not another target."""
+    inputs = {"x": np.array([1.0, 2.0]), "target": np.array(target)}
+    operation = from_functions(
+        lambda x, target: (x - target) ** 2,
+        lambda g, x, target: {"x": 2 * g * (x - target)},
+        inputs,
+        lambda x, target: (x - target) ** 2,
+        wrt=("x",),
+    )
+    points = Points(operation, seed=0)
+    assert bool(points.drawn) == applies
+    assert all((point.inputs["target"] == inputs["target"]).all() for point in points.drawn)
 
 
 def test_one_point_serves_two_purposes() -> None:

@@ -1,0 +1,124 @@
+"""Further points: what a mistake hides at one point it shows at another.
+
+A pool that assigns where it must add is right wherever no entry wins two windows; code that takes its dtype from the
+first entry is right where that is negative. So a check visits points beside the caller's own: other values from the
+same ranges in other places, negated, larger, smaller. What is not differentiated is never changed, an array of one sign
+keeps it.
+
+Only gross mistakes are looked for here: entries that are off by more than rounding allows and by more than
+`RESOLUTION` of themselves and of the terms that were added up to them. A point that the code refuses, where something
+is not finite, or where the two forwards are not the same function, is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from crosscheck.draws import resampled
+from crosscheck.evidence.collected import Elsewhere
+from crosscheck.evidence.decision import RESOLUTION
+from crosscheck.evidence.estimate import HAND
+from crosscheck.evidence.pair import compare
+from crosscheck.floats import DOUBLE
+from crosscheck.operation import Array, Arrays, Operation
+from crosscheck.witnesses.autodiff import autodiff, plain_gradients
+from crosscheck.witnesses.differences import along_direction
+from crosscheck.witnesses.hand import Asked, hand_estimates
+
+CHANGES: dict[str, Callable[[Array], Array]] = {
+    "other values in other places": lambda a: a,
+    "such values negated": lambda a: a if (a >= 0).all() or (a <= 0).all() else -a,
+    "such values four times as large": lambda a: 4 * a,
+    "such values a quarter as large": lambda a: a / 4,
+}
+
+
+def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operation]]:
+    """The points, with what was done to the caller's own. None has a zero, or two equal numbers on purpose: at a kink a
+    derivative is a convention."""
+    for number, (name, change) in enumerate(CHANGES.items()):
+        rng = np.random.default_rng([seed, 5, number])
+        inputs = {
+            k: np.asarray(change(resampled(a, rng))) if k in formula.wrt else a for k, a in formula.inputs.items()
+        }
+        if any((inputs[k] != formula.inputs[k]).any() for k in formula.wrt):
+            yield name, formula.at(inputs)
+
+
+def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) -> tuple[list[Elsewhere], int]:
+    """The points at which a gradient is wrong, one for each gradient at most; and how many points were compared."""
+    found: dict[str, Elsewhere] = {}
+    compared = 0
+    for name, there in further_points(formula, seed):
+        try:
+            with np.errstate(all="ignore"):
+                y, hand = there.output(), there.gradients(v)
+        except Exception:  # the point is ours: that the code refuses it is no fault
+            continue
+        if y.shape != v.shape or not np.isfinite(y).all():
+            continue
+        if any(hand[k].shape != there.inputs[k].shape for k in there.wrt):
+            continue
+        compared += 1
+        if there.reference is None:
+            judged = along_one_direction(there, hand, v, seed)
+        else:
+            judged = against_reference(there, y, hand, v, t, comparisons, seed)
+        for k, (wrong, truth, allowed) in judged.items():
+            if wrong.any() and k not in found:
+                found[k] = Elsewhere(k, name, wrong, there.inputs, v, hand, truth, allowed)
+    return list(found.values()), compared
+
+
+Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the truth, and how far off it may be
+
+
+def against_reference(
+    there: Operation, y: Array, hand: Arrays, v: Array, t: float, comparisons: int, seed: int
+) -> Judged:
+    """Where each gradient is wrong. Rounding is asked for only where something is off by more than the resolution."""
+    assert there.reference is not None
+    output, truth = plain_gradients(there.reference, there.inputs, there.wrt, v)
+    if not np.isfinite(output).all() or gross(y, output, np.abs(output)).any():
+        return {}
+    suspects = {k for k in there.wrt if gross(hand[k], truth[k], np.abs(truth[k])).any()}
+    if not suspects:
+        return {}
+    reference = there.reference
+
+    def anywhere(inputs: Arrays, v: Array) -> Arrays:
+        return plain_gradients(reference, inputs, there.wrt, v)[1]
+
+    auto = autodiff(reference, there.inputs, there.wrt, v, DOUBLE, seed=seed)
+    truths = {k: auto.gradients[k] for k in suspects}
+    asked = Asked(there, v, anywhere, t, comparisons, seed)
+    said = hand_estimates(HAND, {k: hand[k] for k in suspects}, truths, {}, asked)
+    judged: Judged = {}
+    for k, found in truths.items():
+        pair = compare(said[k].estimate, found, t)
+        size = np.abs(truth[k]) if found.terms is None else np.maximum(np.abs(truth[k]), found.terms)
+        judged[k] = pair.disagree & gross(hand[k], truth[k], size), truth[k], pair.bounds
+    return judged
+
+
+def along_one_direction(there: Operation, hand: Arrays, v: Array, seed: int) -> Judged:
+    """Without a reference: ⟨g, d⟩ against the difference along a random direction, which does not say which entry."""
+    judged: Judged = {}
+    for k in there.wrt:
+        x = there.inputs[k]
+        d = np.random.default_rng([seed, 6]).choice([-1.0, 1.0], x.shape) * np.maximum(np.abs(x), 2.0**-20)
+        along = along_direction(lambda z, k=k: there.moved({k: z}), x, d, v, None)
+        terms = hand[k] * d
+        if not along.kink[0] and np.isfinite(terms).all():
+            off = abs(float(along.value[0]) - float(terms.sum()))
+            wrong = off > float(along.bound[0]) + RESOLUTION * float(np.abs(terms).sum())
+            judged[k] = np.full(x.shape, wrong), None, None
+    return judged
+
+
+def gross(value: Array, truth: Array, size: Array) -> Array:
+    """Where `value` is off by more than the resolution."""
+    with np.errstate(invalid="ignore"):
+        return ~(np.abs(value - truth) <= RESOLUTION * size)

@@ -1,0 +1,135 @@
+"""What the hand-derived code says, and how it rounds: a formula and its arithmetic are two questions.
+
+Nobody knows how a hand-written code rounds. First it is taken to round like the reference, a few times as coarsely
+(`autodiff.ASSUMED`); where that is enough to agree, nothing more is asked. Where it is not, a difference is either a
+mistake or rounding, and the code is asked itself:
+
+    longdouble      The code run in longdouble at the judged point (`longdouble`) is the formula, all but without
+                    rounding. It is compared instead of the float64 answer, and how far the two are apart is the code's
+                    own rounding there: `lost`.
+    measured        Where that is silent, the spread of the residuals at points a few units of the last place away
+                    (`measured`): a mistake stays where it is, rounding scatters.
+    assumed         Where both are: the first answer stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crosscheck.evidence.estimate import Estimate
+from crosscheck.evidence.pair import compare
+from crosscheck.floats import DOUBLE, UNIT
+from crosscheck.operation import OUTPUT, Array, Arrays, Operation
+from crosscheck.rounding import quantile
+from crosscheck.witnesses.autodiff import ASSUMED
+from crosscheck.witnesses.longdouble import LongRun, long_run
+from crosscheck.witnesses.measured import measured_rounding
+
+Truth = Callable[[Arrays, Array], Arrays]  # (inputs, cotangent) -> the output, under `OUTPUT`, and the gradients
+
+
+@dataclass(frozen=True)
+class Said:
+    """The hand-derived estimate of one gradient (or of the output), how its rounding was had, and how far the float64
+    answer is from the formula where that is known."""
+
+    estimate: Estimate
+    how: str = "assumed"
+    lost: Array | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom to ask about an operation at a point.
+
+    Args:
+        operation: at float64.
+        cotangent: of its output.
+        truth: the reference's output and gradients anywhere.
+        t, comparisons: of the whole check.
+        seed: of the points of the measurement.
+    """
+
+    operation: Operation
+    cotangent: Array
+    truth: Truth
+    t: float
+    comparisons: int
+    seed: int
+
+
+def hand_estimates(
+    witness: str,
+    answers: Mapping[str, Array],
+    truths: Mapping[str, Estimate],
+    bounds: Mapping[str, Array],
+    asked: Asked,
+) -> dict[str, Said]:
+    """The hand-derived estimate beside each of `truths`, named `witness`.
+
+    Args:
+        answers: the float64 answers, by name; the output's under `OUTPUT`.
+        bounds: by name, how far the algorithm of the code may be off where it says so itself.
+    """
+    said = {k: Said(assumed(witness, a, truths[k], bounds.get(k))) for k, a in answers.items()}
+    differing = [k for k, s in said.items() if compare(s.estimate, truths[k], asked.t).disagree.any()]
+    if not differing:
+        return said
+    found = long_run(asked.operation, asked.cotangent)
+    for k in differing:
+        wide = in_longdouble(found, k)
+        if wide is not None and wide.shape == answers[k].shape:
+            said[k] = Said(
+                of_formula(witness, wide, truths[k]), "longdouble", np.asarray(np.abs(wide - answers[k]), float)
+            )
+    silent = [k for k in differing if said[k].how == "assumed"]
+    for k, sigma in measured(silent, truths, asked).items():
+        old = said[k].estimate
+        assert old.sigma is not None
+        said[k] = Said(replace(old, sigma=np.maximum(old.sigma, sigma)), "measured")
+    return said
+
+
+def assumed(witness: str, answer: Array, truth: Estimate, bound: Array | None) -> Estimate:
+    assert truth.sigma is not None
+    nothing = np.zeros(truth.sigma.shape)
+    return Estimate(witness, np.asarray(answer, np.float64), nothing if bound is None else bound, ASSUMED * truth.sigma)
+
+
+def in_longdouble(found: LongRun, name: str) -> Array | None:
+    return found.output if name == OUTPUT else found.gradients.get(name)
+
+
+def of_formula(witness: str, wide: Array, truth: Estimate) -> Estimate:
+    """The longdouble answer as an estimate: rounded once to float64, and 2^-11 of a float64 code's own rounding."""
+    assert truth.sigma is not None
+    value = np.asarray(wide, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        once = np.where(np.isfinite(value), UNIT[DOUBLE] * np.abs(value), 0.0)
+    narrower = float(np.finfo(np.longdouble).eps / np.finfo(np.float64).eps)
+    return Estimate(witness, value, once, ASSUMED * narrower * truth.sigma)
+
+
+def measured(names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Array]:
+    """The measured standard deviations, as if they had as many degrees of freedom as the quantile of the check."""
+    if not names:
+        return {}
+    operation = asked.operation
+
+    def answers(grad_output: Array, inputs: Arrays) -> Arrays:
+        here = operation.at(inputs)
+        found = here.gradients(grad_output) if any(k != OUTPUT for k in names) else {}
+        return {**found, OUTPUT: here.output()} if OUTPUT in names else found
+
+    everything = replace(operation, backward=answers, wrt=tuple(names))
+    sigmas = {k: sigma for k in names if (sigma := truths[k].sigma) is not None}
+    found = measured_rounding(everything, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
+    out = {}
+    for k, spread in found.items():
+        quantiles = {f: quantile(f, asked.comparisons) for f in np.unique(spread.freedom)}
+        wider = np.vectorize(quantiles.get, otypes=[float])(spread.freedom) if spread.freedom.size else spread.freedom
+        out[k] = spread.sigma * wider / asked.t
+    return out
