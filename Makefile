@@ -120,6 +120,7 @@ judge-alone: $(BIN)/.test
 # Environments of their own, in build/versions: ONLY=oldest makes those whose name contains it, TESTS= names the tests.
 versions: $(BIN)/.test
 	$(BIN)/python tools/versions.py $(if $(ONLY),--only $(ONLY)) -q $(TESTS)
+
 # The laws of random roundings: what may differ is wide enough, and not too wide.
 laws: $(BIN)/.test
 	$(BIN)/python -m tests.rounding.laws
@@ -128,20 +129,6 @@ laws: $(BIN)/.test
 # What random roundings cost.
 bench-roundings: $(BIN)/.test
 	$(BIN)/python -m benchmarks.roundings
-
-# The judge on the oldest and the newest JAX that it supports, each in an environment of its own.
-JAX_VERSIONS ?= 0.8.0 0.10.2
-JUDGE_TESTS  := tests/test_judge.py tests/test_exact.py tests/test_switches.py tests/test_demo.py
-jax-versions: $(PINS)
-	mkdir -p build
-	grep -v '^jax' constraints.txt > build/constraints-without-jax.txt
-	for version in $(JAX_VERSIONS); do \
-	  test -x build/jax-$$version/bin/python || $(PYTHON) -m venv build/jax-$$version || exit 1; \
-	  build/jax-$$version/bin/python -m pip install --quiet --constraint build/constraints-without-jax.txt \
-	    "jax==$$version" "jaxlib==$$version" click rich platformdirs threadpoolctl numpy pytest || exit 1; \
-	  echo "== JAX $$version"; \
-	  build/jax-$$version/bin/python -m pytest -q $(JUDGE_TESTS) || exit 1; \
-	done
 
 # The planted mistakes through other gradient checkers too; writes docs/checkers.md. Needs torch and autograd.
 checkers: peers
