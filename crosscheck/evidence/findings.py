@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from crosscheck.evidence.collected import Array, Evidence, Reference
-from crosscheck.evidence.estimate import AUTODIFF, HAND
+from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, HAND, HAND_SINGLE
 from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import Pair
@@ -92,19 +92,26 @@ def of_exact_points(exact: ExactRun, has_reference: bool) -> Iterator[Finding]:
 def of_arithmetic(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
     """A formula that is right, and an arithmetic that loses more than its operations cost."""
     for name, g in evidence.gradients.items():
-        if g.lost is None:
-            continue
-        pair = verdicts[name].pairs[HAND, AUTODIFF]
-        if ((g.lost > pair.bounds) & pair.agree).any():
-            size = float(np.max(np.abs(g.estimates[HAND].value), initial=0.0))
-            worst = float(np.max(g.lost, initial=0.0, where=np.isfinite(g.lost)))
-            digits = max(0.0, -np.log10(worst / size)) if worst > 0 and size > 0 else np.inf
-            yield Finding(
-                "arithmetic",
-                f"the formula of the gradient of {name} is right; its arithmetic keeps {digits:.0f} of 16 digits of "
-                f"the largest entry (off by {worst:.1g})",
-                False,
-            )
+        pairs = verdicts[name].pairs
+        if g.lost is not None:
+            pair = pairs[HAND, AUTODIFF]
+            if ((g.lost > pair.bounds) & pair.agree).any():
+                yield loses(name, g.lost, g.estimates[HAND].value, 16)
+        single = pairs.get((HAND_SINGLE, AUTODIFF_SINGLE))
+        if single is not None and (single.disagree & ~verdicts[name].mismatched).any():
+            yield loses(name, single.difference, g.estimates[AUTODIFF_SINGLE].value, 7)
+
+
+def loses(name: str, lost: Array, value: Array, digits: int) -> Finding:
+    """Said, and no more: what keeps a third of its digits passes."""
+    size = float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value)))
+    worst = float(np.max(lost, initial=0.0, where=np.isfinite(lost)))
+    kept = max(0.0, -np.log10(worst / size)) if worst > 0 and size > 0 else float(digits)
+    sentence = (
+        f"the formula of the gradient of {name} is right; its arithmetic keeps {kept:.0f} of {digits} digits of the "
+        f"largest entry (off by {worst:.1g})"
+    )
+    return Finding("arithmetic", sentence, False)
 
 
 def of_conventions(evidence: Evidence) -> Iterator[Finding]:
