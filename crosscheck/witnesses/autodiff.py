@@ -143,8 +143,10 @@ def trace(
         return y, pull(jnp.asarray(v).astype(y.dtype).reshape(y.shape))[0]
 
     def with_adjoint(values: Any, constants: Any, v: Any, u: Any) -> Any:
-        y, gradients = forward_and_vjp(values, constants, v)
-        _, moved = jax.jvp(lambda d: reference(**d, **constants), (values,), (u,))
+        # One linear map for both modes: traced apart, everything before it would stand there twice.
+        y, push = jax.linearize(lambda d: reference(**d, **constants), values)
+        moved = push(u)
+        (gradients,) = jax.linear_transpose(push, values)(jnp.asarray(v).astype(y.dtype).reshape(y.shape))
         along = jnp.sum(jnp.asarray(v).astype(y.dtype).reshape(y.shape) * moved)
         against = sum(jnp.sum(gradients[k] * u[k]) for k in values)
         return y, gradients, along, against
