@@ -298,7 +298,27 @@ def of_reference(auto: Autodiff) -> Reference:
 
 def moved(setting: Setting, hand: Arrays) -> Estimates:
     """The witnesses that move the inputs, on every gradient that the hand-derived code gave."""
-    return {k: {e.witness: e for e in moving_witnesses(setting.formula, k, setting.cotangent)} for k in hand}
+    found = {k: {e.witness: e for e in moving_witnesses(setting.formula, k, setting.cotangent)} for k in hand}
+    for k, estimates in found.items():
+        if DIFFERENCE in estimates:
+            flat = estimates[DIFFERENCE]
+            confirmed = flat.notes["confirmed"] & ((flat.value != 0) | visible(setting, k))
+            estimates[DIFFERENCE] = replace(flat, notes={**flat.notes, "confirmed": confirmed})
+    return found
+
+
+def visible(setting: Setting, name: str) -> Array:
+    """Where autodiff's gradient times the entry itself is more than the rounding of the outputs.
+
+    Where it is not, an output that does not move says nothing against it: of a function that has turned flat far out
+    (x / (1 + |x|) at 10⁻⁶⁴ beside entries of 10¹²⁹) no step sees the slope.
+    """
+    auto, x = setting.auto, setting.formula.inputs[name]
+    if auto is None or auto.output.sigma is None:
+        return np.ones(x.shape, bool)
+    with np.errstate(over="ignore", invalid="ignore"):
+        noise = float(np.sum(np.abs(setting.cotangent) * setting.t * auto.output.sigma))
+        return np.abs(auto.gradients[name].value) * np.where(x == 0, 1.0, np.abs(x)) > noise
 
 
 def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:

@@ -24,6 +24,11 @@ def unchanged(a: Array) -> Array:
     return a
 
 
+def in_fortran_order(a: Array) -> Array:
+    """`np.asfortranarray`, but that a number without axes stays one."""
+    return np.asarray(a, order="F")
+
+
 @dataclass(frozen=True)
 class Variant:
     """A backward call at A in other arrays of the same values.
@@ -53,7 +58,7 @@ class Variant:
 VARIANTS = {
     "read-only arrays": Variant(locked),
     "strided arrays": Variant(strided),
-    "arrays in Fortran order": Variant(np.asfortranarray),
+    "arrays in Fortran order": Variant(in_fortran_order),
     "cotangent times -2": Variant(factor=-2.0, refusable=False),
 }
 

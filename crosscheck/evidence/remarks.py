@@ -15,6 +15,12 @@ def remarks(estimates: Mapping[str, Estimate], pairs: Pairs) -> list[str]:
     normwise = max((e.notes.get("normwise", 0) for e in estimates.values()), default=0)
     if normwise:
         said.append(f"{normwise} entries agree normwise only: rounding spread over the array, as by an FFT or Winograd")
+    untaken = estimates[AUTODIFF].notes.get("untaken", 0) if AUTODIFF in estimates else 0
+    if untaken:
+        said.append(
+            f"the reference's gradient is NaN at {untaken} entries, by 0 · NaN from a branch that is not taken: "
+            "read as 0"
+        )
     if DIFFERENCE in estimates:
         notes = estimates[DIFFERENCE].notes
         size = math.prod(estimates[DIFFERENCE].value.shape)

@@ -20,7 +20,9 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from crosscheck.rounding import draws, sizes, terms
+from crosscheck.rounding import draws, numeric, sizes, terms
+from crosscheck.rounding.arrays import xp
+from crosscheck.rounding.programs import compiled, parameters
 from crosscheck.rounding.sizes import evaluate, inexact, unit_of
 from crosscheck.traces.primitives import Kind, primitive
 
@@ -46,10 +48,20 @@ class Run:
         seed: a word; traced or not.
         amplitude: how many times its size each rounding is; traced or not. Negative: all signs turned.
         step: inside a loop, the number of the step.
+        interpreted: whether the numbers are NumPy's and computed at once; else JAX's, and traced.
     """
 
-    def __init__(self, unit: float, copies: int, free: bool, seed: Any, amplitude: Any, step: Any = None) -> None:
-        self.unit, self.copies, self.free = unit, copies, free
+    def __init__(
+        self,
+        unit: float,
+        copies: int,
+        free: bool,
+        seed: Any,
+        amplitude: Any,
+        step: Any = None,
+        interpreted: bool = False,
+    ) -> None:
+        self.unit, self.copies, self.free, self.interpreted = unit, copies, free, interpreted
         self.seed, self.amplitude, self.step = seed, amplitude, step
         self.number: Any = 0  # of the equation
         self.flips: list[Any] = []
@@ -57,22 +69,22 @@ class Run:
 
     def inside(self, step: Any) -> Run:
         """The run in the body of a loop: the equations there keep their numbers in every step."""
-        inner = Run(self.unit, self.copies, self.free, self.seed, self.amplitude, step)
+        inner = Run(self.unit, self.copies, self.free, self.seed, self.amplitude, step, self.interpreted)
         inner.number = self.number
         return inner
 
     def flipped(self) -> Any:
         """Whether any decision so far fell otherwise in a copy."""
-        flip = jnp.zeros((), bool)
+        flip = np.zeros((), bool)
         for other in self.flips:
             flip = flip | other
         return flip
 
     def drawn(self, like: Any, part: int) -> Any:
         """Random signs for every copy of every entry; in a loop, one draw for all steps plus one for each."""
-        shape, dtype = jnp.shape(like), jnp.abs(like).dtype
+        shape, dtype = xp.shape(like), xp.abs(like).dtype
         if shape not in self.entries:
-            self.entries[shape] = draws.entries(shape)
+            self.entries[shape] = draws.entries(shape, self.interpreted)
         key = draws.sum_of(self.seed, draws.keyed(self.number, part))
         keys = [key] if self.step is None else [key, draws.sum_of(draws.keyed(self.step, 1), key)]
         return sum(draws.signs(draws.mixed(self.entries[shape] + k), self.copies, dtype) for k in keys)
@@ -81,33 +93,40 @@ class Run:
         """`copies`, each entry moved by amplitude · size, up or down."""
         if size is None:
             return copies
-        dtype = jnp.abs(value).dtype
-        scaled = jnp.where(size < jnp.inf, jnp.asarray(self.amplitude).astype(dtype) * size.astype(dtype), 0.0)
+        dtype = xp.abs(value).dtype
+        scaled = xp.where(size < jnp.inf, xp.asarray(self.amplitude).astype(dtype) * size.astype(dtype), 0.0)
         noise = scaled * self.drawn(value, part)
         if jnp.iscomplexobj(value):
-            noise = lax.complex(noise, scaled * self.drawn(value, part + 100))
+            noise = joined(noise, scaled * self.drawn(value, part + 100))
         return (value if copies is None else copies) + noise
 
     def shape(self, value: Any) -> tuple[int, ...]:
         """Of the copies of `value`."""
-        return (self.copies, *jnp.shape(value))
+        return (self.copies, *xp.shape(value))
 
     def constant(self, value: Any) -> Plane:
         """A constant of the program: rounded once, alike wherever it is read, unless it has few digits."""
         if jnp.iscomplexobj(value):
-            parts = [self.constant(part(value)) for part in (jnp.real, jnp.imag)]
-            whole = [jnp.broadcast_to(p.value if p.copies is None else p.copies, self.shape(value)) for p in parts]
-            return Plane(value) if all(p.copies is None for p in parts) else Plane(value, lax.complex(*whole))
+            parts = [self.constant(part(value)) for part in (xp.real, xp.imag)]
+            whole = [xp.broadcast_to(p.value if p.copies is None else p.copies, self.shape(value)) for p in parts]
+            return Plane(value) if all(p.copies is None for p in parts) else Plane(value, joined(*whole))
         if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or few_digits(value):
             return Plane(value)
         if isinstance(value, (np.ndarray, np.generic, float)):
             value = np.asarray(value)
-        value = jnp.asarray(value)
+        value = value if self.interpreted else jnp.asarray(value)
         short = sizes.few_digits([value], DIGITS)
-        size = jnp.where(short | ~jnp.isfinite(value), 0.0, unit_of(value.dtype, self.unit) * value)
-        bits = draws.words_of_values(jnp.asarray(self.seed, jnp.uint32), value)
-        amplitude = jnp.asarray(self.amplitude).astype(value.dtype)
+        size = xp.where(short | ~xp.isfinite(value), 0.0, unit_of(value.dtype, self.unit) * value)
+        bits = draws.words_of_values(xp.asarray(self.seed, np.uint32), value)
+        amplitude = xp.asarray(self.amplitude).astype(value.dtype)
         return Plane(value, value + amplitude * size * draws.signs(bits, self.copies, value.dtype))
+
+
+def joined(real: Any, imaginary: Any) -> Any:
+    """The complex number of two parts."""
+    if isinstance(real, jax.Array) or isinstance(imaginary, jax.Array):
+        return lax.complex(real, imaginary)
+    return real + 1j * imaginary
 
 
 def few_digits(value: Any) -> bool:
@@ -157,6 +176,8 @@ def disturbed(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Any]:
 def each(eqn: core.JaxprEqn, x: list[Any], copies: list[Any]) -> list[Any]:
     """The equation at every copy's operands."""
     operands = [v if c is None else c for v, c in zip(x, copies, strict=True)]
+    if numeric.interpreted(operands):
+        return numeric.each(eqn, x, copies)
     axes = [None if c is None else 0 for c in copies]
     apart = eqn.primitive.name == "conv_general_dilated" and None not in axes  # batched filters are slow
     if not apart:
@@ -177,11 +198,15 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
     """The copies' results on the main run's side of every jump."""
     count = next(len(c) for c in copies if c is not None)
     if lock == "step":
-        return [jnp.broadcast_to(out, (count, *jnp.shape(out))) for out in y]
+        return [xp.broadcast_to(out, (count, *xp.shape(out))) for out in y]
+    if numeric.interpreted(x):
+        key = ("held", parameters(eqn), numeric.shapes(x), tuple(c is None for c in copies), lock)
+        out = compiled(key, lambda: jax.jit(lambda *a: held(eqn, *a, lock)))(x, copies, y)
+        return [np.asarray(a) for a in out]
 
     def along(*moved: Any) -> list[Any]:
         tangents = [
-            np.zeros(jnp.shape(v), jax.dtypes.float0) if not inexact(v) else t if lock == "linear" else t - v
+            np.zeros(xp.shape(v), jax.dtypes.float0) if not inexact(v) else t if lock == "linear" else t - v
             for v, t in zip(x, moved, strict=True)
         ]
         out = jax.jvp(lambda *a: evaluate(eqn, a), tuple(jnp.asarray(v) for v in x), tuple(tangents))[1]
@@ -197,17 +222,17 @@ def turned_back(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: Any, mov
     """Where a copy fell over the edge of a function's domain, it is moved as far to the other side."""
     mirrored = [None if c is None else 2 * v - c for v, c in zip(x, copies, strict=True)]
     back = each(eqn, x, mirrored)[0]
-    return jnp.where(jnp.isnan(moved) & ~jnp.isnan(y), back, moved)
+    return xp.where(xp.isnan(moved) & ~xp.isnan(y), back, moved)
 
 
 def fell_otherwise(y: list[Any], otherwise: list[Any], moved: list[Any], lock: str | None) -> Any:
     """Whether any copy, left free, gives another integer or step, or a number far from its copy that is held."""
-    flip = jnp.zeros((), bool)
+    flip = np.zeros((), bool)
     for out, other, kept in zip(y, otherwise, moved, strict=True):
         if lock == "step" or not inexact(out):
-            flip = flip | jnp.any(other != out)
+            flip = flip | xp.any(other != out)
         else:  # 2^-20: what is the same but for the order of its own roundings
-            flip = flip | jnp.any(jnp.abs(other - kept) > jnp.abs(kept - out) + 2.0**-20 * jnp.abs(out))
+            flip = flip | xp.any(xp.abs(other - kept) > xp.abs(kept - out) + 2.0**-20 * xp.abs(out))
     return flip
 
 

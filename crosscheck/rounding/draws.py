@@ -14,9 +14,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from crosscheck.rounding.arrays import xp
 
 COPIES = 32  # that one hash has bits for
 SPREAD = 1 / math.sqrt(3)  # the standard deviation of a number uniform in (-1, 1)
@@ -49,9 +52,10 @@ def sum_of(*words: Any) -> Any:
     return sum(traced[1:], traced[0]) + np.uint32(static) if traced else static
 
 
-def entries(shape: tuple[int, ...]) -> Any:
+def entries(shape: tuple[int, ...], interpreted: bool = False) -> Any:
     """One word an entry, for all that has this shape."""
-    return mixed(lax.iota(jnp.uint32, math.prod(shape)).reshape(shape) * np.uint32(STRIDE))
+    numbers = np.arange(math.prod(shape), dtype=np.uint32) if interpreted else lax.iota(jnp.uint32, math.prod(shape))
+    return mixed(numbers.reshape(shape) * np.uint32(STRIDE))
 
 
 def strengths(copies: int) -> np.ndarray:
@@ -66,6 +70,10 @@ def strengths(copies: int) -> np.ndarray:
 def signs(bits: Any, copies: int, dtype: Any) -> Any:
     """± strength/√3 from the lowest bits of every word, one for each copy, with the copies' axis first."""
     shape = (copies, *jnp.shape(bits))
+    if not isinstance(bits, jax.Array):
+        ahead = (copies, *(1,) * np.ndim(bits))
+        size = (SPREAD * strengths(copies)).astype(dtype).reshape(ahead)
+        return np.where((bits << np.arange(copies, dtype=np.uint32).reshape(ahead)) >> 31 == 1, size, -size)
     places = lax.broadcasted_iota(jnp.uint32, shape, 0)
     size = lax.broadcast_in_dim(jnp.asarray(SPREAD * strengths(copies), dtype), shape, (0,))
     up = lax.shift_left(lax.broadcast(bits, (copies,)), places) >= np.uint32(1 << 31)
@@ -74,5 +82,9 @@ def signs(bits: Any, copies: int, dtype: Any) -> Any:
 
 def words_of_values(seed: Any, values: Any) -> Any:
     """One word an entry that depends on the seed and the number's absolute value alone."""
-    halves = lax.bitcast_convert_type(jnp.abs(values).astype(jnp.float64), jnp.uint32)
+    wide = xp.abs(values).astype(np.float64)
+    if isinstance(seed, jax.Array) or isinstance(wide, jax.Array):
+        halves = lax.bitcast_convert_type(jnp.asarray(wide), jnp.uint32)
+    else:
+        halves = np.asarray(wide)[..., None].view(np.uint32)
     return mixed(mixed(halves[..., 0] + seed) + halves[..., 1])

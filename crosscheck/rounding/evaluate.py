@@ -1,6 +1,7 @@
 """A whole program, in its main run and its perturbed copies.
 
-A short program is compiled as one. A long straight one (an unrolled loop) would be compiled for minutes: it is
+Of few numbers every equation is interpreted by NumPy (`numeric`): that costs less than compiling them. Of more, a short
+program is compiled as one. A long straight one (an unrolled loop) would be compiled for minutes: it is
 evaluated equation by equation, each compiled once for its shapes, and a value is freed after it was last read.
 """
 
@@ -20,7 +21,7 @@ from crosscheck.rounding.copies import Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
 from crosscheck.rounding.programs import compiled, parameters, structure
-from crosscheck.rounding.reading import call, entrywise_outputs, estimated, live
+from crosscheck.rounding.reading import call, entrywise_outputs, estimated, live, numbers_alone, turns
 from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
 
 Array = np.ndarray
@@ -28,6 +29,11 @@ Step = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
 
 # Equations up to which a program is compiled as one.
 LONG = 100
+# A program is interpreted whose values take at most so many bytes at once. NumPy goes some sixty times over all copies
+# of an equation, at 1 ns a byte: that takes at most 100 ms, which XLA takes to compile it.
+SMALL = 2**16
+# And in which at most so many equations are computed, each turn of a loop anew.
+TURNS = 2**14
 # Bytes that the copies of all values alive at once may take; more are evaluated in blocks of copies.
 MEMORY = 2**30
 # Bytes alive from which on the copies are summed up inside the compiled program.
@@ -76,6 +82,7 @@ def roundings(
     copies: int | None = None,
     comparisons: int | None = None,
     seed: int = 0,
+    values: Sequence[Any] = (),
 ) -> Roundings:
     """The outputs of `closed` at `arguments`, which are exact, and how far rounding may have moved them.
 
@@ -84,17 +91,20 @@ def roundings(
         copies: K; by `copies_for` unless given.
         comparisons: N, of the whole check; the entries of all outputs unless given.
         seed: of the random signs.
+        values: of the first outputs, where the program alone has been run already.
     """
     jaxpr = closed.jaxpr
     with jax.enable_x64(True):
-        flat = [jnp.asarray(a, v.aval.dtype) for a, v in zip(arguments, jaxpr.invars, strict=True)]
-        consts = [jnp.asarray(c) for c in closed.consts]
         alive = live(jaxpr)
+        small = alive <= SMALL and turns(jaxpr) <= TURNS and numbers_alone(jaxpr)
+        asarray = np.asarray if small else jnp.asarray
+        flat = [asarray(a, v.aval.dtype) for a, v in zip(arguments, jaxpr.invars, strict=True)]
+        consts = [asarray(c) for c in closed.consts]
         k = copies or copies_for(alive // 8)
         block = max(1, min(k, COPIES, MEMORY // max(1, alive)))
         t = quantile(k, comparisons or sum(v.aval.size for v in jaxpr.outvars))
         short = count(jaxpr) <= LONG
-        runner = whole if short else by_equations
+        runner = interpreted if small else whole if short else by_equations
 
         def run(number: int, amplitude: float, *, free: bool = False, summed: bool = False) -> tuple[list[Plane], bool]:
             word = np.uint32((seed * 1_000_003 + number) % 2**32)
@@ -102,14 +112,16 @@ def roundings(
 
         blocks = -(-k // block)
         found = gathered(run, blocks, t, summed=alive > LARGE)
-        values = plain(closed, consts, flat) if short else [out.value for out in found]
+        if not values and (small or short):
+            values = plain(closed, consts, flat, short)
+        values = [*values, *(out.value for out in found[len(values) :])]
     flags = entrywise_outputs(jaxpr, [True] * len(jaxpr.invars))
     outputs = tuple(
         Rounded(np.asarray(v), out.sigma(t), out.terms, flag, out.excuse if out.flipped else None)
         for v, out, flag in zip(values, found, flags, strict=True)
     )
     flipped = any(out.flipped for out in found)
-    return Roundings(outputs, t, block * blocks, count(jaxpr), short, flipped, estimated(jaxpr))
+    return Roundings(outputs, t, block * blocks, count(jaxpr), short and not small, flipped, estimated(jaxpr))
 
 
 def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float, *, summed: bool) -> list[Gathered]:
@@ -180,6 +192,16 @@ def at_once(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
     return equation(eqn, planes, run) if loop is None else loop(eqn, planes, run, walk)
 
 
+def interpreted(
+    closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], settings: Settings, seed: Any, amplitude: float
+) -> tuple[list[Plane], bool]:
+    """The program by NumPy."""
+    run = Run(settings.unit, settings.copies, settings.free, seed, amplitude, interpreted=True)
+    with np.errstate(all="ignore"):
+        planes = walk(closed.jaxpr, consts, [Plane(a) for a in flat], run)
+        return [scattered(p) for p in planes] if settings.summed else planes, bool(run.flipped())
+
+
 def whole(
     closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], settings: Settings, seed: Any, amplitude: float
 ) -> tuple[list[Plane], bool]:
@@ -229,9 +251,11 @@ def by_equations(
     return [scattered(p) for p in planes] if settings.summed else planes, any(bool(f) for f in run.flips)
 
 
-def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
-    """The outputs as the program alone computes them."""
+def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], short: bool) -> list[Any]:
+    """The outputs as the program alone computes them: as one, or a long one primitive by primitive."""
     jaxpr = closed.jaxpr
+    if not short:
+        return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat)
 
     def make() -> Callable[..., Any]:
         return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))

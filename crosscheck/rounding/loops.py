@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.extend import core
 
+from crosscheck.rounding.arrays import xp
 from crosscheck.rounding.copies import Plane, Run
 from crosscheck.rounding.draws import keyed
 from crosscheck.rounding.sizes import inexact
@@ -27,13 +29,13 @@ Walk = Callable[[core.Jaxpr, list[Any], list[Plane], Run], list[Plane]]
 
 def dense(plane: Plane, run: Run) -> Plane:
     """The plane with every array in place, so that all turns of a loop and all branches look alike."""
-    value = jnp.asarray(plane.value)
+    value = plane.value if run.interpreted else jnp.asarray(plane.value)
     if not (run.free or inexact(value)):
         return Plane(value)
-    copies = jnp.broadcast_to(value, run.shape(value)) if plane.copies is None else plane.copies
+    copies = xp.broadcast_to(value, run.shape(value)) if plane.copies is None else plane.copies
     if run.free or not inexact(value):
         return Plane(value, copies)
-    return Plane(value, copies, jnp.abs(value) if plane.terms is None else plane.terms)
+    return Plane(value, copies, xp.abs(value) if plane.terms is None else plane.terms)
 
 
 def step_of(run: Run, turn: Any) -> Any:
@@ -59,6 +61,8 @@ def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[
         state = outs[:carried], flip | inner.flipped(), number + jnp.uint32(1)
         return state, outs[carried:]
 
+    if run.interpreted:
+        return turned(eqn, planes, run, walk)
     start = [dense(plane, run) for plane in planes[first:second]], jnp.zeros((), bool), jnp.uint32(0)
     (carry, flip, _), ys = lax.scan(
         turn, start, [slices(plane) for plane in planes[second:]], length=p["length"], reverse=p["reverse"]
@@ -66,6 +70,35 @@ def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[
     run.flips.append(flip)
     run.number = run.number + count(body.jaxpr)
     return [*carry, *(slices(plane) for plane in ys)]
+
+
+def turned(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
+    """A scan that is interpreted, turn by turn."""
+    p = eqn.params
+    first, carried = scan_sizes(p)
+    body, fixed = p["jaxpr"], planes[:first]
+    carry = [dense(plane, run) for plane in planes[first : first + carried]]
+    along = planes[first + carried :]
+    rows: list[list[Plane]] = []
+    order = range(p["length"])
+    for number, i in enumerate(reversed(order) if p["reverse"] else order):
+        inner = run.inside(step_of(run, np.uint32(number)))
+        xs = [Plane(*(None if a is None else a[:, i] if k == 1 else a[i] for k, a in enumerate(x))) for x in along]
+        outs = [dense(out, run) for out in walk(body.jaxpr, body.consts, [*fixed, *carry, *xs], inner)]
+        carry = outs[:carried]
+        rows.append(outs[carried:])
+        run.flips.append(inner.flipped())
+    run.number = run.number + count(body.jaxpr)
+    if p["reverse"]:
+        rows.reverse()
+    if not rows:
+        return [*carry, *(Plane(np.zeros(v.aval.shape, v.aval.dtype)) for v in eqn.outvars[carried:])]
+    return [*carry, *(stacked(column) for column in zip(*rows, strict=True))]
+
+
+def stacked(rows: tuple[Plane, ...]) -> Plane:
+    parts = zip(*rows, strict=True)
+    return Plane(*(None if part[0] is None else np.stack(part, axis=k == 1) for k, part in enumerate(parts)))
 
 
 def while_loop(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
@@ -108,7 +141,7 @@ def stopped(new: Plane, old: Plane, go: Plane) -> Plane:
     """In a free run, the old plane of whoever has finished."""
     if go.copies is None:
         return new
-    each = go.copies.reshape(-1, *(1,) * jnp.ndim(new.value))
+    each = go.copies.reshape(-1, *(1,) * np.ndim(new.value))
     return Plane(jnp.where(go.value, new.value, old.value), jnp.where(each, new.copies, old.copies))
 
 
@@ -125,10 +158,14 @@ def cond(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[
 
     number = run.number
     if index.copies is None:
-        outs, flip = lax.switch(jnp.asarray(index.value, jnp.int32), [branch(closed) for closed in branches], operands)
+        taken = [branch(closed) for closed in branches]
+        if run.interpreted:
+            outs, flip = taken[min(max(int(index.value), 0), len(taken) - 1)](operands)
+        else:
+            outs, flip = lax.switch(jnp.asarray(index.value, jnp.int32), taken, operands)
     else:
         results = [branch(closed)(operands)[0] for closed in branches]
-        outs, flip = results[0], jnp.zeros((), bool)
+        outs, flip = results[0], np.zeros((), bool)
         for i, result in enumerate(results[1:], 1):
             outs = [chosen(index, i, new, old) for new, old in zip(result, outs, strict=True)]
     run.flips.append(flip)
@@ -138,8 +175,8 @@ def cond(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[
 
 def chosen(index: Plane, i: int, new: Plane, old: Plane) -> Plane:
     """Branch i for whoever takes it."""
-    each = (index.copies == i).reshape(-1, *(1,) * jnp.ndim(new.value))
-    return Plane(jnp.where(index.value == i, new.value, old.value), jnp.where(each, new.copies, old.copies))
+    each = (index.copies == i).reshape(-1, *(1,) * np.ndim(new.value))
+    return Plane(xp.where(index.value == i, new.value, old.value), xp.where(each, new.copies, old.copies))
 
 
 def count(jaxpr: core.Jaxpr) -> int:

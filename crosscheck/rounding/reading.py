@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 from jax.extend import core
 
 from crosscheck.rounding.copies import entrywise
@@ -43,6 +45,25 @@ def live(jaxpr: core.Jaxpr) -> int:
         gone = [v for v in touched if v in alive and last.get(v, i) <= i]
         now -= sum(alive.pop(v) for v in gone)
     return most
+
+
+def turns(jaxpr: core.Jaxpr) -> float:
+    """How many equations are computed, those in a loop once for every turn; ∞ where nobody knows beforehand."""
+    total = 0.0
+    for eqn in jaxpr.eqns:
+        times = eqn.params["length"] if eqn.primitive.name == "scan" else 1
+        total += 1 + times * sum(turns(j) for j in inside(eqn))
+        if eqn.primitive.name == "while":
+            return math.inf
+    return total
+
+
+def numbers_alone(jaxpr: core.Jaxpr) -> bool:
+    """Whether NumPy knows the type of every value: no random keys, no formats of its own."""
+    values = [*jaxpr.invars, *jaxpr.constvars, *(v for eqn in jaxpr.eqns for v in eqn.outvars)]
+    types = [getattr(v.aval, "dtype", None) for v in values]
+    plain = all(isinstance(t, np.dtype) and t.kind in "biufc" for t in types)
+    return plain and all(numbers_alone(j) for eqn in jaxpr.eqns for j in inside(eqn))
 
 
 def size(v: Any) -> int:

@@ -28,6 +28,8 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from crosscheck.rounding import numeric
+from crosscheck.rounding.arrays import xp
 from crosscheck.traces.primitives import Kind, Primitive, primitive
 
 # A backward stable algorithm on n × n matrices is off by a small multiple of √n u, the n of the proofs being a worst
@@ -47,8 +49,17 @@ def unit_of(dtype: Any, unit: float) -> float:
 
 def evaluate(eqn: core.JaxprEqn, values: Any) -> list[Any]:
     """The outputs of one equation at `values`, always as a list."""
+    if numeric.interpreted(values):
+        return numeric.evaluate(eqn, values)
     out = eqn.primitive.bind(*values, **eqn.params)
     return list(out) if eqn.primitive.multiple_results else [out]
+
+
+def pushed(eqn: core.JaxprEqn, x: list[Any], tangents: list[Any]) -> Any:
+    """The derivative of the first output along `tangents`."""
+    if numeric.interpreted([*x, *tangents]):
+        return numeric.pushed(eqn, x, tangents)
+    return jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(tangents))[1]
 
 
 # ---------------------------------------------------------------------- its own rounding
@@ -64,7 +75,7 @@ def own(eqn: core.JaxprEqn, x: list[Any], y: list[Any], unit: float) -> list[Any
     for out in y:
         u = unit_of(out.dtype, unit) if inexact(out) else unit
         size = rule(row, eqn, x, out, u) if inexact(out) else None
-        sizes.append(None if size is None else jnp.maximum(size, floor(out, u)))
+        sizes.append(None if size is None else xp.maximum(size, floor(out, u)))
     return sizes
 
 
@@ -75,7 +86,7 @@ def floor(y: Any, u: float) -> Any:
     """
     own_format = float(jnp.finfo(y.dtype).eps) / 2 >= u
     below = smallest(y, u) / u if own_format else smallest(y, u)
-    return jnp.where((y != 0) & (jnp.abs(y) < below), smallest(y, u), 0.0)
+    return xp.where((y != 0) & (xp.abs(y) < below), smallest(y, u), 0.0)
 
 
 def smallest(y: Any, u: float) -> float:
@@ -86,11 +97,11 @@ def smallest(y: Any, u: float) -> float:
 
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     if row.kind is Kind.ADDS:
-        return unless(on_grid(x, u, 1) & (jnp.abs(y) < 2.0 ** half(u)), u * jnp.abs(y))
+        return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), u * xp.abs(y))
     factors = [v for v in (x if row.kind is Kind.MULTIPLIES else x[:1]) if isinstance(v, jax.Array) or not np.all(v)]
-    size = jnp.where(jnp.abs(y) < smallest(y, u), smallest(y, u), u * jnp.abs(y))
+    size = xp.where(xp.abs(y) < smallest(y, u), smallest(y, u), u * xp.abs(y))
     for factor in factors:  # 0 · b is 0
-        size = jnp.where(factor == 0, 0.0, size)
+        size = xp.where(factor == 0, 0.0, size)
     return unless(few_digits(x, half(u)), size) if row.kind is Kind.MULTIPLIES else size
 
 
@@ -99,24 +110,22 @@ def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float)
     here = float(jnp.finfo(y.dtype).eps) / 2
     evaluated, judged = (row.single if v >= 2.0**-24 else row.double for v in (here, u))
     value, slope = (max(here * e, u * j) for e, j in zip(evaluated, judged, strict=True))
-    size = value * jnp.abs(y)
+    size = value * xp.abs(y)
     if slope:
-        moved = jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(slope * v for v in x))[1]
-        size = size + jnp.where(jnp.isfinite(moved), jnp.abs(moved), 0.0)
+        moved = pushed(eqn, x, [slope * v for v in x])
+        size = size + xp.where(xp.isfinite(moved), xp.abs(moved), 0.0)
     return size
 
 
 def summed(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     name, p = eqn.primitive.name, eqn.params
     if name == "cumlogsumexp":
-        return u * math.sqrt(x[0].shape[p["axis"]]) * (1 + jnp.abs(y))
+        return u * math.sqrt(x[0].shape[p["axis"]]) * (1 + xp.abs(y))
     absolute = absolute_sum(eqn, x)
     if name in ("scatter-add", "scatter_add"):
-        ones = jnp.ones(jnp.shape(x[2]), absolute.dtype)
-        return u * evaluate(eqn, [jnp.zeros_like(absolute), x[1], ones])[0] * absolute
-    return unless(
-        jnp.all(on_grid(x[:1], u, 1)) & (absolute < 2.0 ** half(u)), u * math.sqrt(addends(eqn, x)) * absolute
-    )
+        ones = xp.ones(xp.shape(x[2]), absolute.dtype)
+        return u * evaluate(eqn, [xp.zeros_like(absolute), x[1], ones])[0] * absolute
+    return unless(xp.all(on_grid(x[:1], u, 1)) & (absolute < 2.0 ** half(u)), u * math.sqrt(addends(eqn, x)) * absolute)
 
 
 def addends(eqn: core.JaxprEqn, x: list[Any]) -> int:
@@ -130,12 +139,12 @@ def addends(eqn: core.JaxprEqn, x: list[Any]) -> int:
         return max(1, math.prod(p["window_dimensions"]))
     if "axes" in p:
         return max(1, math.prod(x[0].shape[i] for i in p["axes"] if isinstance(i, int)))
-    return max(1, x[0].shape[p["axis"]] if "axis" in p else jnp.size(x[0]))
+    return max(1, x[0].shape[p["axis"]] if "axis" in p else xp.size(x[0]))
 
 
 def absolute_sum(eqn: core.JaxprEqn, x: list[Any]) -> Any:
     """Σ|terms| of an equation that adds: the same equation of absolute values."""
-    return jnp.abs(evaluate(eqn, [jnp.abs(v) if counts(eqn, i, v) else v for i, v in enumerate(x)])[0])
+    return xp.abs(evaluate(eqn, [xp.abs(v) if counts(eqn, i, v) else v for i, v in enumerate(x)])[0])
 
 
 def counts(eqn: core.JaxprEqn, place: int, value: Any) -> bool:
@@ -144,21 +153,21 @@ def counts(eqn: core.JaxprEqn, place: int, value: Any) -> bool:
 
 
 def contracted(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
-    absolute = absolute_sum(eqn, x).astype(jnp.abs(y).dtype)
+    absolute = absolute_sum(eqn, x).astype(xp.abs(y).dtype)
     k = addends(eqn, x)
-    exact = jnp.all(on_grid(x[:1], u, 2)) & jnp.all(on_grid(x[1:], u, 2)) & (absolute < 2.0 ** half(u))
+    exact = xp.all(on_grid(x[:1], u, 2)) & xp.all(on_grid(x[1:], u, 2)) & (absolute < 2.0 ** half(u))
     return unless(exact, u * math.sqrt(k) * absolute + k * smallest(y, u))
 
 
 def multiplied(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
-    return u * math.sqrt(addends(eqn, x)) * jnp.abs(y)
+    return u * math.sqrt(addends(eqn, x)) * xp.abs(y)
 
 
 def cast(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     if eqn.primitive.name == "reduce_precision":
-        return 2.0 ** -(eqn.params["mantissa_bits"] + 1) * jnp.abs(y)
+        return 2.0 ** -(eqn.params["mantissa_bits"] + 1) * xp.abs(y)
     if inexact(x[0]) and jnp.finfo(y.dtype).eps > jnp.finfo(x[0].dtype).eps:
-        return float(jnp.finfo(y.dtype).eps) / 2 * jnp.abs(y)
+        return float(jnp.finfo(y.dtype).eps) / 2 * xp.abs(y)
     return None
 
 
@@ -166,7 +175,7 @@ def normwise(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float)
     if row.stable in ("columns", "diagonal"):
         return None  # the backward error is all
     if row.stable == "entries":
-        return u * jnp.abs(y)
+        return u * xp.abs(y)
     return u * BACKWARD * depth(eqn, x) * largest(eqn, y)
 
 
@@ -199,27 +208,31 @@ def on_grid(x: list[Any], u: float, factors: int) -> Any:
     Counts, masks and small integers are; and what is exact in every order of evaluation must not be disturbed.
     """
     grain = 2.0 ** (half(u) // factors)
-    return functools.reduce(jnp.logical_and, [whole(v * grain) for v in x])
+    return functools.reduce(xp.logical_and, [whole(v * grain) for v in x])
 
 
 def whole(v: Any) -> Any:
     if jnp.iscomplexobj(v):
-        return whole(jnp.real(v)) & whole(jnp.imag(v))
-    return lax.floor(jnp.asarray(v)) == v
+        return whole(xp.real(v)) & whole(xp.imag(v))
+    return xp.floor(v) == v
 
 
 def few_digits(x: list[Any], digits: int) -> Any:
     """Whether all operands have so few binary digits."""
     checks = []
     for v in x:
-        for part in (jnp.real(v), jnp.imag(v)) if jnp.iscomplexobj(v) else (jnp.asarray(v),):
-            info = jnp.finfo(part.dtype)
-            checks.append(lax.reduce_precision(part, info.nexp, min(digits - 1, info.nmant)) == part)
-    return functools.reduce(jnp.logical_and, checks)
+        for part in (xp.real(v), xp.imag(v)) if jnp.iscomplexobj(v) else (v,):
+            if isinstance(part, jax.Array):
+                info = jnp.finfo(part.dtype)
+                checks.append(lax.reduce_precision(part, info.nexp, min(digits - 1, info.nmant)) == part)
+            else:
+                fraction = np.frexp(part)[0] * 2.0**digits
+                checks.append(fraction == np.rint(fraction))
+    return functools.reduce(xp.logical_and, checks)
 
 
 def unless(exact: Any, size: Any) -> Any:
-    return jnp.where(exact, 0.0, size)
+    return xp.where(exact, 0.0, size)
 
 
 # ---------------------------------------------------------------------- backward errors
@@ -242,13 +255,13 @@ def backward(eqn: core.JaxprEqn, x: list[Any], unit: float) -> list[Any]:
 
 def scale(row: Primitive, eqn: core.JaxprEqn, v: Any) -> Any:
     """What the backward error of each entry is relative to."""
-    a = jnp.abs(v)
-    if row.stable == "entries" or jnp.ndim(v) < 2:
+    a = xp.abs(v)
+    if row.stable == "entries" or xp.ndim(v) < 2:
         return a
     if row.stable == "columns":
-        return jnp.broadcast_to(jnp.max(a, axis=-2, keepdims=True, initial=0.0), a.shape)
+        return xp.broadcast_to(xp.max(a, axis=-2, keepdims=True, initial=0.0), a.shape)
     if row.stable == "diagonal":
-        root = jnp.sqrt(jnp.diagonal(a, axis1=-2, axis2=-1))
+        root = xp.sqrt(xp.diagonal(a, axis1=-2, axis2=-1))
         return root[..., :, None] * root[..., None, :]
     return largest(eqn, v)
 
@@ -257,12 +270,12 @@ def depth(eqn: core.JaxprEqn, x: list[Any]) -> float:
     """√n for matrices of n rows or columns; √(log₂ n) for a Fourier transform of n numbers."""
     if eqn.primitive.name == "fft":
         return math.sqrt(max(1.0, math.log2(max(1, math.prod(eqn.params["fft_lengths"])))))
-    return math.sqrt(max([1, *(n for v in x if inexact(v) for n in jnp.shape(v)[-2:])]))
+    return math.sqrt(max([1, *(n for v in x if inexact(v) for n in xp.shape(v)[-2:])]))
 
 
 def largest(eqn: core.JaxprEqn, v: Any) -> Any:
     """The largest absolute entry of each matrix, or of each transform, where every entry stands."""
     axes = len(eqn.params["fft_lengths"]) if eqn.primitive.name == "fft" else 2
-    axes = tuple(range(max(0, jnp.ndim(v) - axes), jnp.ndim(v)))
-    top = jnp.max(jnp.abs(v), axis=axes, keepdims=True, initial=0.0)
-    return jnp.broadcast_to(top, jnp.shape(v))
+    axes = tuple(range(max(0, xp.ndim(v) - axes), xp.ndim(v)))
+    top = xp.max(xp.abs(v), axis=axes, keepdims=True, initial=0.0)
+    return xp.broadcast_to(top, xp.shape(v))

@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from jax.extend import core
 
-from crosscheck.rounding.sizes import absolute_sum, counts, evaluate, inexact, unit_of
+from crosscheck.rounding.arrays import xp
+from crosscheck.rounding.sizes import absolute_sum, counts, evaluate, inexact, pushed, unit_of
 from crosscheck.traces.primitives import Kind, primitive
 
 # An entry is judged by itself where its rounding is below this share of it (rule 1 of a verdict).
@@ -35,10 +34,10 @@ def standing(value: Any, terms: Any, unit: float, amplitude: Any) -> Any:
     """
     if terms is None:
         return None
-    size = jnp.abs(value)
-    rounding = jnp.abs(amplitude) * unit_of(size.dtype, unit) * terms
+    size = xp.abs(value)
+    rounding = xp.abs(amplitude) * unit_of(size.dtype, unit) * terms
     lost = KNOWN * size < rounding
-    return jnp.where(lost, terms, size)
+    return xp.where(lost, terms, size)
 
 
 def carried(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
@@ -49,10 +48,10 @@ def carried(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> 
     if row.kind in (Kind.SUMS, Kind.CONTRACTS) and eqn.primitive.name != "cumlogsumexp":
         return [added(eqn, x, sums)]
     if row.kind is Kind.ADDS:
-        a, b = (jnp.abs(v) if s is None else s for v, s in zip(x, sums, strict=True))
+        a, b = (xp.abs(v) if s is None else s for v, s in zip(x, sums, strict=True))
         return [a + b]
     if eqn.primitive.name in ("real", "imag"):
-        return [jnp.abs(x[0]) if sums[0] is None else sums[0]]
+        return [xp.abs(x[0]) if sums[0] is None else sums[0]]
     if all(s is None for s in sums):
         return [None] * len(y)
     rule = RULES.get(row.kind)
@@ -67,7 +66,7 @@ def added(eqn: core.JaxprEqn, x: list[Any], sums: list[Any]) -> Any:
 def moved(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
     name = eqn.primitive.name
     operands = [
-        v if not inexact(v) else jnp.abs(v) if s is None else s.astype(jnp.abs(v).dtype)
+        v if not inexact(v) else xp.abs(v) if s is None else s.astype(xp.abs(v).dtype)
         for v, s in zip(x, sums, strict=True)
     ]
     if name in ("neg", "conj", "abs"):
@@ -75,7 +74,7 @@ def moved(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> li
     if name == "complex":
         return [operands[0] + operands[1]]
     if name in ("convert_element_type", "reduce_precision"):
-        return [operands[0].astype(jnp.abs(y[0]).dtype) if inexact(y[0]) and inexact(x[0]) else None]
+        return [operands[0].astype(xp.abs(y[0]).dtype) if inexact(y[0]) and inexact(x[0]) else None]
     return [out if inexact(out) else None for out in evaluate(eqn, operands)]
 
 
@@ -86,33 +85,33 @@ def selected(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) ->
         return moved(eqn, x, y, sums)
     if name not in ("max", "min", "clamp"):
         return [None] * len(y)
-    chosen = jnp.abs(y[0])
+    chosen = xp.abs(y[0])
     for v, s in zip(x, sums, strict=True):
         if s is not None:
-            chosen = jnp.where(v == y[0], jnp.maximum(chosen, s), chosen)
+            chosen = xp.where(v == y[0], xp.maximum(chosen, s), chosen)
     return [chosen]
 
 
 def multiplied(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
-    a, b = (jnp.abs(v) if s is None else s for v, s in zip(x, sums, strict=True))
+    a, b = (xp.abs(v) if s is None else s for v, s in zip(x, sums, strict=True))
     return [a * b]
 
 
 def divided(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
-    above = jnp.abs(y[0]) if sums[0] is None else sums[0] / jnp.abs(x[1])
-    out = above if sums[1] is None else above * (sums[1] / jnp.abs(x[1]))
-    return [jnp.where(jnp.isnan(out), jnp.abs(y[0]), out)]
+    above = xp.abs(y[0]) if sums[0] is None else sums[0] / xp.abs(x[1])
+    out = above if sums[1] is None else above * (sums[1] / xp.abs(x[1]))
+    return [xp.where(xp.isnan(out), xp.abs(y[0]), out)]
 
 
 def through(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
     """A function: its slope times S."""
-    out = jnp.abs(y[0])
-    tangents = tuple(jnp.zeros_like(v) if s is None else s.astype(v.dtype) for v, s in zip(x, sums, strict=True))
+    out = xp.abs(y[0])
+    tangents = [xp.zeros_like(v) if s is None else s.astype(v.dtype) for v, s in zip(x, sums, strict=True)]
     try:
-        slope = jnp.abs(jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tangents)[1])
+        slope = xp.abs(pushed(eqn, x, tangents))
     except (NotImplementedError, TypeError, ValueError):  # no derivative in some operand
         return [out]
-    return [jnp.where(jnp.isfinite(slope), jnp.maximum(out, slope), out)]
+    return [xp.where(xp.isfinite(slope), xp.maximum(out, slope), out)]
 
 
 RULES = {

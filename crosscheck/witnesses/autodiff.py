@@ -8,7 +8,8 @@ where there is a forward mode, both sides of
 
 for one random direction u: forward mode on the left, reverse mode on the right. If they differ by more than rounding
 allows, a derivative in the reference is wrong. Values are those of the plain jitted program, bit for bit; how far they
-may be from the truth is what random roundings make of it (`crosscheck.rounding`).
+may be from the truth is what random roundings make of it (`crosscheck.rounding`). Where a gradient is NaN, a branch
+that was not taken is looked for (`untaken`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import inner_jaxpr
+from crosscheck.witnesses.untaken import read_as_zero
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -81,15 +83,21 @@ def autodiff(
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         v = cotangent.astype(np.float64)
         values, constants = split(inputs, wrt)
-        closed, both = trace(reference, values, constants, v)
+        plain, both = trace(reference, values, constants, v)
         flat = [*jax.tree.leaves(values), *jax.tree.leaves(constants), v]
-        if both:
+        known = run(plain, flat)
+        lost = [int(np.isnan(g).sum()) for g in known[1:]]
+        if any(lost):
+            plain, both = read_as_zero(reference, values, constants, v), None
+            known = run(plain, flat)
+            lost = [n - int(np.isnan(g).sum()) for n, g in zip(lost, known[1:], strict=True)]
+        if both is not None:
             rng = np.random.default_rng([seed, 4])
             flat += [rng.normal(size=values[k].shape) * typical(values[k]) for k in sorted(values)]
-        found = roundings(closed, flat, unit=UNIT[dtype], seed=seed)
-    outputs = [estimate(AUTODIFF, out) for out in found.outputs]
+        found = roundings(both or plain, flat, unit=UNIT[dtype], seed=seed, values=known)
+    outputs = [estimate(AUTODIFF, out, n) for out, n in zip(found.outputs, [0, *lost, 0, 0], strict=False)]
     adjoint = None
-    if both:
+    if both is not None:
         *outputs, along, against = outputs
         if along.speaks() and against.speaks():
             adjoint = compare(named(along, FORWARD), named(against, REVERSE), found.t)
@@ -102,23 +110,28 @@ def plain_gradients(reference: Reference, inputs: Arrays, wrt: tuple[str, ...], 
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         values, constants = split(inputs, wrt)
         closed, _ = trace(reference, values, constants, v, forward_mode=False)
-        run = PLAIN.get(key_of(closed), lambda: jitted(closed.jaxpr))
-        out = run(list(closed.consts), [*jax.tree.leaves(values), *jax.tree.leaves(constants), v])
-        y, *gradients = [np.asarray(a) for a in out]
+        y, *gradients = run(closed, [*jax.tree.leaves(values), *jax.tree.leaves(constants), v])
     return y, dict(zip(sorted(wrt), gradients, strict=True))
 
 
 PLAIN: Programs[Callable[..., Any]] = Programs(64)
 
 
+def run(closed: core.ClosedJaxpr, flat: list[Any]) -> list[Array]:
+    """The outputs of a program as it is, compiled as one and once."""
+    made = PLAIN.get(key_of(closed), lambda: jitted(closed.jaxpr))
+    return [np.asarray(a) for a in made(list(closed.consts), flat)]
+
+
 def jitted(jaxpr: core.Jaxpr) -> Callable[..., Any]:
     return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
 
 
-def estimate(witness: str, out: Rounded) -> Estimate:
+def estimate(witness: str, out: Rounded, untaken: int = 0) -> Estimate:
     value = np.asarray(out.value)
     nothing = np.zeros(value.shape)
-    return Estimate(witness, value, nothing, out.sigma, out.terms, out.entrywise, excuse=out.excuse)
+    notes = {"untaken": untaken}
+    return Estimate(witness, value, nothing, out.sigma, out.terms, out.entrywise, excuse=out.excuse, notes=notes)
 
 
 def named(found: Estimate, witness: str) -> Estimate:
@@ -135,28 +148,31 @@ def split(inputs: Arrays, wrt: tuple[str, ...]) -> tuple[Arrays, Arrays]:
 
 def trace(
     reference: Reference, values: Arrays, constants: Arrays, v: Array, *, forward_mode: bool = True
-) -> tuple[core.ClosedJaxpr, bool]:
-    """The jaxpr of `(values, constants, v[, u]) -> (y, gradients[, both sides of (1)])`, and whether it has (1)."""
+) -> tuple[core.ClosedJaxpr, core.ClosedJaxpr | None]:
+    """The jaxpr of `(values, constants, v) -> (y, gradients)`, and where it can be had that of
+    `(values, constants, v, u) -> (y, gradients, both sides of (1))`."""
 
     def forward_and_vjp(values: Any, constants: Any, v: Any) -> Any:
         y, pull = jax.vjp(lambda d: reference(**d, **constants), values)
         return y, pull(jnp.asarray(v).astype(y.dtype).reshape(y.shape))[0]
 
     def with_adjoint(values: Any, constants: Any, v: Any, u: Any) -> Any:
-        y, gradients = forward_and_vjp(values, constants, v)
-        _, moved = jax.jvp(lambda d: reference(**d, **constants), (values,), (u,))
+        # One linear map for both modes: traced apart, everything before it would stand there twice.
+        y, push = jax.linearize(lambda d: reference(**d, **constants), values)
+        moved = push(u)
+        (gradients,) = jax.linear_transpose(push, values)(jnp.asarray(v).astype(y.dtype).reshape(y.shape))
         along = jnp.sum(jnp.asarray(v).astype(y.dtype).reshape(y.shape) * moved)
         against = sum(jnp.sum(gradients[k] * u[k]) for k in values)
         return y, gradients, along, against
 
     plain = jax.make_jaxpr(forward_and_vjp)(values, constants, v)
     if not forward_mode or sum(a.size for a in values.values()) > ADJOINT_ENTRIES:
-        return plain, False
+        return plain, None
     try:
         traced = jax.make_jaxpr(with_adjoint)(values, constants, v, values)
     except TypeError:  # a custom_vjp has no forward mode
-        return plain, False
-    return (plain, False) if meets(traced.jaxpr, REVERSE_ONLY) else (traced, True)
+        return plain, None
+    return plain, None if meets(traced.jaxpr, REVERSE_ONLY) else traced
 
 
 # What JAX leaves in the trace of a forward derivative that goes through a custom_vjp: it fails when it is run.

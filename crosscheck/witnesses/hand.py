@@ -6,7 +6,8 @@ mistake or rounding, and the code is asked itself:
 
     longdouble      The code run in longdouble at the judged point (`longdouble`) is the formula, all but without
                     rounding. It is compared instead of the float64 answer, and how far the two are apart is the code's
-                    own rounding there: `lost`.
+                    own rounding there: `lost`. It has a rounding of its own, which is the code's and not the
+                    reference's: what it lost in float64, 2^-11 times (`of_formula`).
     measured        Where that is silent, the spread of the residuals at points a few units of the last place away
                     (`measured`): a mistake stays where it is, rounding scatters.
     assumed         Where both are: the first answer stands.
@@ -25,8 +26,8 @@ from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import ASSUMED
-from crosscheck.witnesses.longdouble import LongRun, long_run
-from crosscheck.witnesses.measured import measured_rounding
+from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
+from crosscheck.witnesses.measured import Spread, known_mean, measured_rounding
 
 Truth = Callable[[Arrays, Array], Arrays]  # (inputs, cotangent) -> the output, under `OUTPUT`, and the gradients
 
@@ -82,9 +83,9 @@ def hand_estimates(
     for k in differing:
         wide = in_longdouble(found, k)
         if wide is not None and wide.shape == answers[k].shape:
-            said[k] = Said(
-                of_formula(witness, wide, truths[k]), "longdouble", np.asarray(np.abs(wide - answers[k]), float)
-            )
+            formula = of_formula(witness, wide, truths[k], found.seen[k], asked)
+            with np.errstate(invalid="ignore", over="ignore"):
+                said[k] = Said(formula, "longdouble", np.asarray(np.abs(wide - answers[k]), np.float64))
     silent = [k for k in differing if said[k].how == "assumed"]
     for k, sigma in measured(silent, truths, asked).items():
         old = said[k].estimate
@@ -103,18 +104,31 @@ def in_longdouble(found: LongRun, name: str) -> Array | None:
     return found.output if name == OUTPUT else found.gradients.get(name)
 
 
-def of_formula(witness: str, wide: Array, truth: Estimate) -> Estimate:
-    """The longdouble answer as an estimate: rounded once to float64, and 2^-11 of a float64 code's own rounding."""
+def of_formula(witness: str, wide: Array, truth: Estimate, seen: Array, asked: Asked) -> Estimate:
+    """The longdouble answer as an estimate: rounded once to float64, and what longdouble itself loses.
+
+    As long as the code loses no more than the reference, that is 2^-11 of what is assumed of a float64 code. Arithmetic
+    that is poorer has been `seen` to be, a few times, and is pooled over the entries that are alike (`measured`):
+
+        σ² = (2^-11 · ASSUMED σ_reference)² + S² (t of its degrees of freedom / t of the check)²
+    """
     assert truth.sigma is not None
     value = np.asarray(wide, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         once = np.where(np.isfinite(value), UNIT[DOUBLE] * np.abs(value), 0.0)
-    narrower = float(np.finfo(np.longdouble).eps / np.finfo(np.float64).eps)
-    return Estimate(witness, value, once, ASSUMED * narrower * truth.sigma)
+        lost = at_the_quantile(known_mean(seen, value, truth.sigma), asked)
+        return Estimate(witness, value, once, np.hypot(ASSUMED * RATIO * truth.sigma, lost))
+
+
+def at_the_quantile(spread: Spread, asked: Asked) -> Array:
+    """A measured standard deviation as if it had as many degrees of freedom as the quantile of the check."""
+    quantiles = {f: quantile(f, asked.comparisons) for f in np.unique(spread.freedom)}
+    wider = np.vectorize(quantiles.get, otypes=[float])(spread.freedom) if spread.freedom.size else spread.freedom
+    return spread.sigma * wider / asked.t
 
 
 def measured(names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Array]:
-    """The measured standard deviations, as if they had as many degrees of freedom as the quantile of the check."""
+    """The standard deviations that the points beside show."""
     if not names:
         return {}
     operation = asked.operation
@@ -127,9 +141,4 @@ def measured(names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> 
     everything = replace(operation, backward=answers, wrt=tuple(names))
     sigmas = {k: sigma for k in names if (sigma := truths[k].sigma) is not None}
     found = measured_rounding(everything, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
-    out = {}
-    for k, spread in found.items():
-        quantiles = {f: quantile(f, asked.comparisons) for f in np.unique(spread.freedom)}
-        wider = np.vectorize(quantiles.get, otypes=[float])(spread.freedom) if spread.freedom.size else spread.freedom
-        out[k] = spread.sigma * wider / asked.t
-    return out
+    return {k: at_the_quantile(spread, asked) for k, spread in found.items()}

@@ -19,6 +19,9 @@ and N is about √70 · 2^-11 B if all is done in longdouble, √70 B if somethi
 more if to float32, however ill-conditioned the code and however many the terms. The line is drawn between, by root
 mean squares over the gradient. A constant has no N, and counts.
 
+How far g₈₀ itself may be from the formula has been seen three times by then, in units of e₈₀ (`seen`): 2^-11 e₆₄ at the
+point and beside it, and N / √70.
+
 First the code runs as it is. What is silent then is tried once more with its buffers lifted (`lifting`). It runs on
 private copies; what the code binds in its own objects meanwhile is
 put back.
@@ -42,7 +45,9 @@ LONG = np.dtype(np.longdouble)
 DOUBLE = np.dtype(np.float64)
 STEP = 2.0**-24
 FOURTH = (1, -4, 6, -4, 1)
+NOISE = float(np.linalg.norm(FOURTH))  # √70: of N in units of one rounding
 FINER = 2.0**-2.5  # √70 · 2^-5.5, half of the way
+RATIO = float(np.finfo(LONG).eps / np.finfo(DOUBLE).eps)  # of a longdouble rounding to a float64 one: 2^-11
 # Entries of inputs, output and gradients, times evaluations: longdouble has no fast matrix product (13 to 20 ns for
 # a multiplication and an addition).
 WORK = 2**19
@@ -59,6 +64,7 @@ class LongRun:
         silent: why no gradient speaks, in a sentence; "" if one does.
         reasons: why each is silent that is; the output's under `OUTPUT`.
         lifted: the names that speak only with lifted buffers.
+        seen: by name, how the longdouble answer rounds at every entry: draws (several, *shape) of its error.
     """
 
     output: Array | None
@@ -66,6 +72,7 @@ class LongRun:
     silent: str = ""
     reasons: Mapping[str, str] = field(default_factory=dict)
     lifted: tuple[str, ...] = ()
+    seen: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass
@@ -74,6 +81,7 @@ class Answers:
 
     values: Arrays
     reasons: dict[str, str]
+    seen: Arrays = field(default_factory=dict)
 
     def drop(self, name: str, reason: str) -> None:
         self.reasons[name] = reason
@@ -99,7 +107,8 @@ def long_run(operation: Operation, cotangent: Array) -> LongRun:
     gradients = {k: values.get(k) for k in operation.wrt}
     spoken = any(g is not None for g in gradients.values())
     silent = "" if spoken else next(reasons[k] for k in operation.wrt)
-    return LongRun(values.get(OUTPUT), gradients, silent, reasons, tuple(k for k in values if k not in plain.values))
+    lifted_only = tuple(k for k in values if k not in plain.values)
+    return LongRun(values.get(OUTPUT), gradients, silent, reasons, lifted_only, {**more.seen, **plain.seen})
 
 
 def own_rounding(gradients: Mapping[str, Array], found: LongRun) -> Arrays:
@@ -108,7 +117,7 @@ def own_rounding(gradients: Mapping[str, Array], found: LongRun) -> Arrays:
     for name, g in found.gradients.items():
         if g is not None and gradients[name].shape == g.shape:
             with np.errstate(all="ignore"):
-                out[name] = np.abs(gradients[name] - g).astype(np.float64)
+                out[name] = np.abs(apart(gradients[name], g))
     return out
 
 
@@ -152,7 +161,7 @@ def attempt(
             reason = unfit(value, narrow.values[name])
             if reason:
                 found.drop(name, reason)
-        drop_coarse(beside, w, double, found)
+        drop_coarse(beside, w, narrow, double, found)
     return found
 
 
@@ -194,8 +203,11 @@ def unfit(value: Array, narrow: Array) -> str:
 # ---------------------------------------------------------------------- is it finer?
 
 
-def drop_coarse(operation: Operation, v: Array, double: Answers, found: Answers) -> None:
-    """Drop the answers that something coarser than longdouble rounded on the way."""
+def drop_coarse(operation: Operation, v: Array, narrow: Answers, double: Answers, found: Answers) -> None:
+    """Drop the answers that something coarser than longdouble rounded on the way; of the others, how they round.
+
+    `narrow` are the float64 answers at the judged point, `double` those at the operation's, which is beside it.
+    """
     names = tuple(found.values)
     inputs, w = {k: in_long(a) for k, a in operation.inputs.items()}, v.astype(LONG)
     beside = answers(operation.at(inputs), w, names)
@@ -210,15 +222,23 @@ def drop_coarse(operation: Operation, v: Array, double: Answers, found: Answers)
         if len(told) < len(values):
             refused = [run.reasons[name] for run in (double, beside, *runs) if name in run.reasons]
             found.drop(name, refused[0] if refused else "its shape changes beside the judged point")
-        elif not finer(told[0], told[1], told[2:]):
+            continue
+        noise = np.tensordot(np.array(FOURTH, LONG), np.stack(told[2:]), 1).astype(DOUBLE)
+        if not finer(told[0], told[1], noise):
             found.drop(name, "it rounds to a coarser precision inside")
+            continue
+        lost = [apart(narrow.values[name], found.values[name]), apart(told[0], told[1])]
+        found.seen[name] = np.stack([RATIO * lost[0], RATIO * lost[1], noise / NOISE])
 
 
-def finer(double: Array, long: Array, near: list[Array]) -> bool:
+def finer(double: Array, long: Array, noise: Array) -> bool:
     """Whether (2) is longdouble's; B is at least the rounding of an answer to float64."""
-    difference = np.tensordot(np.array(FOURTH, LONG), np.stack(near), 1)
     rounding = np.spacing(np.abs(long).astype(DOUBLE)) / np.sqrt(12)
-    return rms(difference) <= FINER * rms(np.maximum(np.abs(double - long), rounding))
+    return rms(noise) <= FINER * rms(np.maximum(np.abs(apart(double, long)), rounding))
+
+
+def apart(double: Array, long: Array) -> Array:
+    return (double - long).astype(DOUBLE)
 
 
 def rms(a: Array) -> float:

@@ -110,12 +110,22 @@ def residuals_near(operation: Operation, cotangent: Array, truth: Truth, units: 
 
 def spread(residuals: Array, hand: Array, sigma: Array) -> Spread:
     """(2) to (5) of one gradient: residuals (m, *shape). Entries that are not finite have no allowance."""
-    shape, k = hand.shape, len(residuals) - 1
-    finite = np.isfinite(hand).ravel() & np.isfinite(sigma).ravel()
-    r = residuals.reshape(k + 1, -1)[:, finite]
+    return pooled(residuals - residuals.mean(0), len(residuals) - 1, hand, sigma)
+
+
+def known_mean(errors: Array, hand: Array, sigma: Array) -> Spread:
+    """The same of draws (k, *shape) of the rounding error itself, whose mean is 0."""
+    return pooled(errors, len(errors), hand, sigma)
+
+
+def pooled(errors: Array, k: int, hand: Array, sigma: Array) -> Spread:
+    """(2) to (5) of errors about their mean, with k degrees of freedom."""
+    shape = hand.shape
+    finite = (np.isfinite(hand) & np.isfinite(sigma) & np.isfinite(errors).all(0)).ravel()
+    r = errors.reshape(len(errors), -1)[:, finite]
     rounding = np.spacing(np.abs(hand.ravel()[finite]).astype(np.float64)) / math.sqrt(12)
     c = scales(sigma.ravel()[finite], rounding)
-    z = (r - r.mean(0)) / c
+    z = r / c
     squares = (z**2).sum(0) / k + (rounding / c) ** 2
     out, freedom = np.zeros(hand.size), np.full(hand.size, float(k))
     places = np.flatnonzero(finite)
@@ -123,7 +133,7 @@ def spread(residuals: Array, hand: Array, sigma: Array) -> Spread:
     for block in blocks(c):
         for alike in pools(squares, block, x, k):
             out[places[alike]] = np.sqrt(np.maximum(squares[alike].mean(), squares[alike])) * c[alike]
-            freedom[places[alike]] = degrees(z[:, alike])
+            freedom[places[alike]] = degrees(z[:, alike], k)
     return Spread(out.reshape(shape), freedom.reshape(shape))
 
 
@@ -160,9 +170,9 @@ def pools(squares: Array, block: Array, x: float, k: int) -> Iterator[Array]:
             yield block
 
 
-def degrees(z: Array) -> float:
-    """ν of (4) for centred residuals (m, g) in units of c."""
-    k, g = len(z) - 1, z.shape[1]
+def degrees(z: Array, k: int | None = None) -> float:
+    """ν of (4) for residuals (m, g) about their mean in units of c; k is m - 1 where that mean is their own."""
+    k, g = len(z) - 1 if k is None else k, z.shape[1]
     trace = float((z**2).sum()) / k
     if trace == 0:
         return float(k * g)

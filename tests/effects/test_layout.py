@@ -34,6 +34,11 @@ def test_one_array_has_all_layouts_at_once(dtype: type, rng: Rng) -> None:
     assert not found.flags.f_contiguous
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_number_without_axes_stays_one(name: str) -> None:
+    assert VARIANTS[name].layout(np.array(4.0)).shape == ()
+
+
 def test_the_answer_to_all_at_once_is_divided_by_all_factors(rng: Rng) -> None:
     given = calls(healthy, rng)
     given.answer(FORWARD)
