@@ -218,7 +218,7 @@ class Judge:
 
 
 # Every step is a check of its own, and there are hundreds: fewer random roundings each, and a larger quantile.
-COPIES = 8
+COPIES = 16
 
 
 # ---------------------------------------------------------------------- the step in JAX

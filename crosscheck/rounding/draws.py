@@ -67,17 +67,37 @@ def strengths(copies: int) -> np.ndarray:
     return np.linspace(0.5, 1.0, copies) if copies > 1 else np.ones(1)
 
 
+def levels(bits: int) -> np.ndarray:
+    """2^bits signed strengths with mean square 1: so many random bits say which."""
+    half = 2 ** (bits - 1)
+    sizes = 0.5 + np.arange(half) / (half - 1) if half > 1 else np.ones(1)
+    sizes = sizes / np.sqrt(np.mean(sizes**2))
+    return np.concatenate([-sizes, sizes])
+
+
 def signs(bits: Any, copies: int, dtype: Any) -> Any:
-    """± strength/√3 from the lowest bits of every word, one for each copy, with the copies' axis first."""
+    """± strength/√3 from the bits of every word, one for each copy, with the copies' axis first.
+
+    Two roundings of one size cancel in every copy where their draws are alike or opposite in every copy: then σ says 0
+    of a sum that is not. With fewer copies each therefore takes more of the word's bits, for a size beside the sign,
+    and the probability stays 2⁻³¹.
+    """
     shape = (copies, *jnp.shape(bits))
-    if not isinstance(bits, jax.Array):
+    each = min(COPIES // copies, 4)
+    if isinstance(bits, jax.Array):
+        places = lax.broadcasted_iota(jnp.uint32, shape, 0)
+        size = lax.broadcast_in_dim(jnp.asarray(SPREAD * strengths(copies), dtype), shape, (0,))
+        word = lax.shift_left(lax.broadcast(bits, (copies,)), places * np.uint32(each))
+    else:
         ahead = (copies, *(1,) * np.ndim(bits))
         size = (SPREAD * strengths(copies)).astype(dtype).reshape(ahead)
-        return np.where((bits << np.arange(copies, dtype=np.uint32).reshape(ahead)) >> 31 == 1, size, -size)
-    places = lax.broadcasted_iota(jnp.uint32, shape, 0)
-    size = lax.broadcast_in_dim(jnp.asarray(SPREAD * strengths(copies), dtype), shape, (0,))
-    up = lax.shift_left(lax.broadcast(bits, (copies,)), places) >= np.uint32(1 << 31)
-    return lax.select(up, size, -size)
+        word = np.asarray(bits) << np.arange(0, each * copies, each, dtype=np.uint32).reshape(ahead)
+    table = levels(each)[2 ** (each - 1) :].astype(dtype)
+    if each > 1:  # the sizes are evenly spaced: no table is read
+        level = (word << np.uint32(1)) >> np.uint32(COPIES - each + 1)
+        size = size * (table[0] + (table[1] - table[0]) * level.astype(dtype))
+    up = word >= np.uint32(1 << 31)
+    return lax.select(up, size, -size) if isinstance(bits, jax.Array) else np.where(up, size, -size)
 
 
 def words_of_values(seed: Any, values: Any) -> Any:

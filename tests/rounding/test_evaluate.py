@@ -14,7 +14,7 @@ from jax.extend import core
 from jax.interpreters import mlir
 
 from crosscheck.rounding import allowance, copies_for, evaluate, programs, quantile, roundings
-from crosscheck.rounding.draws import entries, mixed, signs, strengths
+from crosscheck.rounding.draws import entries, levels, mixed, signs, strengths
 from tests.rounding.common import NEAR, rounded, zero
 
 X = np.array(NEAR)
@@ -47,18 +47,33 @@ def test_copies_follow_the_size() -> None:
 # ---------------------------------------------------------------------- draws
 
 
-def test_signs_are_fair_and_independent() -> None:
+@pytest.mark.parametrize("xp", [np, jnp], ids=["NumPy", "JAX"])
+@pytest.mark.parametrize("copies", [32, 16, 8, 1])
+def test_signs_are_fair_and_independent(xp: Any, copies: int) -> None:
 
     def draw(key: int) -> np.ndarray:
-        drawn = np.asarray(signs(mixed(entries((4096,)) + np.uint32(key)), 32, jnp.float32))
-        return np.sqrt(3) * drawn / strengths(32)[:, None]
+        words = mixed(entries((4096,), xp is np) + np.uint32(key))
+        return np.asarray(np.sqrt(3) * np.asarray(signs(words, copies, np.float32)) / strengths(copies)[:, None])
 
     drawn, other = draw(7), draw(8)
-    assert set(np.unique(np.round(drawn, 5))) == {-1.0, 1.0}
+    known = levels(min(32 // copies, 4))
+    assert np.mean(known**2) == pytest.approx(1.0)
+    assert np.allclose(np.unique(np.round(drawn, 5)), np.sort(known), atol=1e-4)
     limit = 5 / math.sqrt(4096)
     assert np.all(np.abs(drawn.mean(1)) < limit)
-    assert np.all(np.abs(drawn @ drawn.T / 4096 - np.eye(32)) < limit)
+    assert np.all(np.abs(drawn @ drawn.T / 4096 - np.eye(copies)) < limit)
     assert np.all(np.abs((drawn * other).mean(1)) < limit)
+
+
+@pytest.mark.parametrize("copies", [8, 16, 32])
+def test_two_roundings_of_one_size_do_not_cancel(copies: int) -> None:
+    """Of 2²⁰ sums of two equal roundings none comes out without an error in all copies: with signs alone 2^(20 - K)
+    would."""
+    one, two = (mixed(entries((2**20,), True) + np.uint32(key)) for key in (1, 2))
+    shares = strengths(copies).reshape(-1, 1)
+    total, apart = ((signs(one, copies, float) + s * signs(two, copies, float)) / shares for s in (1.0, -1.0))
+    for both in (total, apart):
+        assert np.sqrt(np.mean(both**2, 0)).min() > 0.05
 
 
 # ---------------------------------------------------------------------- values
