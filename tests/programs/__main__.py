@@ -49,8 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         found.append(outcome)
         if options.all or outcome.fault:
             print(f"{outcome}  [{outcome.seconds:.1f} s]", flush=True)
-    print(table(found, time.perf_counter() - started))
-    return 0 if met(found) else 1
+    print(table(found, time.perf_counter() - started, with_reference))
+    return 0 if met(found, with_reference) else 1
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ What is lost in truth is told apart afterwards, from fifty digits:
 from __future__ import annotations
 
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Generator
@@ -77,6 +78,7 @@ class Outcome:
     outcome: str
     said: str  # the judge's reason, or the exception's last line
     seconds: float
+    memory: int = 0  # the most bytes that the process had by then
 
     @property
     def fault(self) -> bool:
@@ -159,6 +161,16 @@ def undecided(program: Program, known: Truth, seed: int) -> str:
     return "ill-conditioned" if rounding(program, known, seed).worst > SHARE else "undecided"
 
 
+def most_memory() -> int:
+    """The most bytes that this process had in memory at once; 0 where the platform does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
 def one(seed: int, index: int, with_reference: bool = True, limit: float | None = None) -> Outcome:
     """Program `index`: right where it is even, with a mistake where it is odd and one can be planted."""
     drawn = generate(seed, index)
@@ -167,7 +179,8 @@ def one(seed: int, index: int, with_reference: bool = True, limit: float | None 
 
     def outcome(kind: str, size: float, name: str, words: str, seconds: float) -> Outcome:
         dtype = str(program.grad_output.dtype)
-        return Outcome(seed, index, drawn.regime, dtype, ops, program.depth, kind, size, name, words, seconds)
+        regime, depth = drawn.regime, program.depth
+        return Outcome(seed, index, regime, dtype, ops, depth, kind, size, name, words, seconds, most_memory())
 
     try:
         known = truth(program)
