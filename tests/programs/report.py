@@ -88,8 +88,8 @@ def table(outcomes: list[Outcome], wall: float, with_reference: bool = True) -> 
         f"in {wall:.0f} s ({len(outcomes) / wall:.2f} a second)"
     )
     lines.append(
-        f"one check computes {np.median(seconds):.2f} s (median), {seconds.mean():.2f} s (mean), the slowest of a hundred "
-        f"{np.quantile(seconds, 0.99):.1f} s, of all {slowest.seconds:.0f} s (--show {slowest.index}); "
+        f"one check computes {np.median(seconds):.2f} s (median), {seconds.mean():.2f} s (mean), the slowest of a "
+        f"hundred {np.quantile(seconds, 0.99):.1f} s, of all {slowest.seconds:.0f} s (--show {slowest.index}); "
         f"memory at the most {max(o.memory for o in outcomes) / 2**20:.0f} MiB"
     )
     lines.append("promises kept" if met(outcomes, with_reference) else "promises NOT kept")
