@@ -29,6 +29,7 @@ from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
+from crosscheck.witnesses.contradiction import standing
 from crosscheck.witnesses.further import look
 from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
 from crosscheck.witnesses.kinks import is_convention
@@ -96,6 +97,7 @@ def collect(
     forward_single = None
     if differences:
         add(estimates, moved(setting, right))
+        confirm(setting, estimates)
     if setting.single and setting.auto is not None:
         forward_single, single = as_arithmetic(setting, audited, right)
         add(estimates, single)
@@ -209,8 +211,7 @@ def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:
     """The reference's gradients anywhere; the hand-derived ones' own where there is no reference."""
     if operation.reference is None:
         return operation.at(inputs).gradients(v)
-    found = autodiff(operation.reference, inputs, operation.wrt, v, DOUBLE)
-    return {k: g.value for k, g in found.gradients.items()}
+    return plain_gradients(operation.reference, inputs, operation.wrt, v)[1]
 
 
 def elsewhere(a: Array, rng: np.random.Generator) -> Array:
@@ -276,7 +277,9 @@ def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair,
     operation = setting.operation
     assert operation.reference is not None
     inputs, v = setting.formula.inputs, setting.cotangent
-    return compared(autodiff(operation.reference, inputs, operation.wrt, v, SINGLE, seed=setting.seed))
+    return compared(
+        autodiff(operation.reference, inputs, operation.wrt, v, SINGLE, seed=setting.seed, both_modes=False)
+    )
 
 
 def scaled(auto: Autodiff, ratio: float) -> Autodiff:
@@ -298,27 +301,29 @@ def of_reference(auto: Autodiff) -> Reference:
 
 def moved(setting: Setting, hand: Arrays) -> Estimates:
     """The witnesses that move the inputs, on every gradient that the hand-derived code gave."""
-    found = {k: {e.witness: e for e in moving_witnesses(setting.formula, k, setting.cotangent)} for k in hand}
-    for k, estimates in found.items():
-        if DIFFERENCE in estimates:
-            flat = estimates[DIFFERENCE]
-            confirmed = flat.notes["confirmed"] & ((flat.value != 0) | visible(setting, k))
-            estimates[DIFFERENCE] = replace(flat, notes={**flat.notes, "confirmed": confirmed})
-    return found
+    return {k: {e.witness: e for e in moving_witnesses(setting.formula, k, setting.cotangent)} for k in hand}
 
 
-def visible(setting: Setting, name: str) -> Array:
-    """Where autodiff's gradient times the entry itself is more than the rounding of the outputs.
-
-    Where it is not, an output that does not move says nothing against it: of a function that has turned flat far out
-    (x / (1 + |x|) at 10⁻⁶⁴ beside entries of 10¹²⁹) no step sees the slope.
-    """
-    auto, x = setting.auto, setting.formula.inputs[name]
+def confirm(setting: Setting, estimates: Estimates) -> None:
+    """Where a difference contradicts two that agree, it is confirmed only if it does so at the finest step too."""
+    auto = setting.auto
     if auto is None or auto.output.sigma is None:
-        return np.ones(x.shape, bool)
-    with np.errstate(over="ignore", invalid="ignore"):
-        noise = float(np.sum(np.abs(setting.cotangent) * setting.t * auto.output.sigma))
-        return np.abs(auto.gradients[name].value) * np.where(x == 0, 1.0, np.abs(x)) > noise
+        return
+    with np.errstate(invalid="ignore"):
+        noise = setting.t * auto.output.sigma + UNIT[DOUBLE] * np.abs(auto.output.value)
+    for name, found in estimates.items():
+        difference = found.get(DIFFERENCE)
+        if difference is None or HAND not in found:
+            continue
+        agree = compare(found[HAND], found[AUTODIFF], setting.t).agree
+        against = agree & compare(found[AUTODIFF], difference, setting.t).disagree & difference.notes["confirmed"]
+        if against.any():
+            differing = np.where(against, difference.value, np.nan)
+            stands = standing(
+                setting.formula, name, setting.cotangent, found[AUTODIFF].value, differing, np.nan_to_num(noise)
+            )
+            notes = {**difference.notes, "confirmed": difference.notes["confirmed"] & (stands | ~against)}
+            found[DIFFERENCE] = replace(difference, notes=notes)
 
 
 def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:

@@ -43,7 +43,8 @@ def evaluate(eqn: core.JaxprEqn, values: Sequence[Array]) -> list[Array]:
         elif name in WHOLE:
             found = WHOLE[name](eqn.params, values)
         else:
-            return alone(eqn, values)
+            # Constants of a program that is being traced come here, too.
+            return [out if isinstance(out, jax.core.Tracer) else np.asarray(out) for out in bound(eqn, values)]
     outs = list(found) if eqn.primitive.multiple_results else [found]
     return [np.asarray(out, v.aval.dtype) for out, v in zip(outs, eqn.outvars, strict=True)]
 
@@ -92,17 +93,14 @@ def pushed(eqn: core.JaxprEqn, values: Sequence[Array], tangents: Sequence[Array
 # ---------------------------------------------------------------------- one primitive compiled alone
 
 
-def alone(eqn: core.JaxprEqn, values: Sequence[Any], copies: Sequence[Any] | None = None) -> list[Array]:
-    """The outputs by XLA; with `copies`, of all copies at once."""
-    axes = None if copies is None else tuple(None if c is None else 0 for c in copies)
+def alone(eqn: core.JaxprEqn, values: Sequence[Any], copies: Sequence[Any]) -> list[Array]:
+    """The outputs of all copies at once, by XLA."""
+    axes = tuple(None if c is None else 0 for c in copies)
 
     def make() -> Callable[..., Any]:
-        if axes is None:
-            return jax.jit(lambda v: bound(eqn, v))
         return jax.jit(lambda v: jax.vmap(lambda *a: bound(eqn, a), in_axes=axes)(*v))
 
     def one_by_one() -> Callable[..., Any]:
-        assert axes is not None
         fixed = [a is None for a in axes]
 
         def run(v: list[Any]) -> Any:
@@ -298,7 +296,7 @@ def broadcast(params: dict[str, Any], x: Sequence[Array]) -> Array:
     middle = [1] * len(shape)
     for axis, place in enumerate(places):
         middle[place] = x[0].shape[axis]
-    return np.broadcast_to(x[0].reshape(middle), shape)
+    return np.broadcast_to(np.transpose(x[0], np.argsort(places)).reshape(middle), shape)
 
 
 def reshaped(params: dict[str, Any], x: Sequence[Array]) -> Array:
@@ -363,7 +361,6 @@ WHOLE: dict[str, Rule] = {
     "broadcast_in_dim": broadcast,
     "reshape": reshaped,
     "squeeze": lambda params, x: np.squeeze(x[0], tuple(params["dimensions"])),
-    "expand_dims": lambda params, x: np.expand_dims(x[0], tuple(params["dimensions"])),
     "transpose": lambda params, x: np.transpose(x[0], params["permutation"]),
     "rev": lambda params, x: np.flip(x[0], params["dimensions"]),
     "slice": sliced,

@@ -347,7 +347,7 @@ row("convert_element_type", Kind.CASTS, "the conversion", rewrites=True, double=
 row("reduce_precision", Kind.CASTS, "the rounding to fewer digits", rewrites=True, double=ONCE, single=ONCE)
 row("bitcast_convert_type", Kind.CREATES, "the reading of bits", lattice=None)
 
-rows(Kind.CREATES, "iota create_token after_all axis_index empty")
+rows(Kind.CREATES, "iota create_token after_all axis_index platform_index empty")
 RANDOM = "random_bits random_seed random_wrap random_unwrap random_split random_fold_in random_clone threefry2x32"
 rows(Kind.CREATES, f"{RANDOM} rng_bit_generator rng_uniform", lattice=None)
 function("random_gamma", "the gamma-distributed number", Ulps(4), Ulps(4), lock="first order")

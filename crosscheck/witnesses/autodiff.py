@@ -77,13 +77,14 @@ def autodiff(
     dtype: np.dtype,
     *,
     seed: int = 0,
+    both_modes: bool = True,
 ) -> Autodiff:
-    """Value and VJP of `reference` in float64, with σ for code that computes in `dtype`."""
+    """Value and VJP of `reference` in float64, with σ for code that computes in `dtype`; and (1), if `both_modes`."""
     with double_precision():
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         v = cotangent.astype(np.float64)
         values, constants = split(inputs, wrt)
-        plain, both = trace(reference, values, constants, v)
+        plain, both = trace(reference, values, constants, v, forward_mode=both_modes)
         flat = [*jax.tree.leaves(values), *jax.tree.leaves(constants), v]
         known = run(plain, flat)
         lost = [int(np.isnan(g).sum()) for g in known[1:]]

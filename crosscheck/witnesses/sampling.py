@@ -91,8 +91,12 @@ class Forward:
         return self.func(x)
 
     def evaluate(self, x: Array) -> Array:
+        """y elsewhere; NaN where the code refuses a point (a matrix that is no longer positive definite)."""
         with np.errstate(all="ignore"):
-            return np.asarray(self.call(x), np.float64).ravel()
+            try:
+                return np.asarray(self.call(x), np.float64).ravel()
+            except Exception:
+                return np.full(self.y.shape, np.nan)
 
     def moved(self, entries: Array, step: Array | float) -> tuple[Array, Array]:
         """y at x + step on the entries, and the step as stored."""

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0, help="names the sequence (0)")
     p.add_argument("--first", type=int, default=0, help="the index of the first (0)")
     p.add_argument("--without-reference", action="store_true", help="differences and complex steps judge alone")
+    p.add_argument("--verdicts", action="store_true", help="no search for the reasons of what is wrong")
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (all cores)")
     p.add_argument("--limit", type=float, default=120.0, help="seconds after which a check is given up (120)")
     p.add_argument("--all", action="store_true", help="print every program's outcome, not the faults alone")
@@ -45,12 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     found: list[Outcome] = []
     indices = range(options.first, options.first + options.count)
-    for outcome in sweep(options.seed, indices, options.jobs, with_reference, options.limit):
+    for outcome in sweep(options.seed, indices, options.jobs, with_reference, options.limit, not options.verdicts):
         found.append(outcome)
         if options.all or outcome.fault:
             print(f"{outcome}  [{outcome.seconds:.1f} s]", flush=True)
-    print(table(found, time.perf_counter() - started))
-    return 0 if met(found) else 1
+    print(table(found, time.perf_counter() - started, with_reference))
+    return 0 if met(found, with_reference) else 1
 
 
 if __name__ == "__main__":

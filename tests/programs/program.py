@@ -171,18 +171,14 @@ def functions(program: Program, change: Change | None = None) -> tuple[Callable[
     return forward, backward, reference
 
 
-def check(program: Program, change: Change | None = None, *, with_reference: bool = True) -> Any:
+def check(program: Program, change: Change | None = None, *, with_reference: bool = True, diagnose: bool = True) -> Any:
     """What the judge says of it."""
-    import crosscheck
+    from crosscheck.doors.functions import from_functions
+    from crosscheck.judge import judge
 
     forward, backward, reference = functions(program, change)
-    return crosscheck.check(
-        forward,
-        backward,
-        program.inputs,
-        reference if with_reference else None,
-        grad_output=program.grad_output,
-    )
+    operation = from_functions(forward, backward, program.inputs, reference if with_reference else None)
+    return judge(operation, grad_output=program.grad_output, diagnose=diagnose)
 
 
 def exact_inputs(program: Program) -> dict[str, Any]:

@@ -31,10 +31,11 @@ MEANING = {
 }
 
 
-def met(outcomes: list[Outcome]) -> bool:
-    """Whether the judge kept its promises."""
+def met(outcomes: list[Outcome], with_reference: bool = True) -> bool:
+    """Whether the judge kept its promises. How many it decides without a reference is none of them."""
     counts = Counter(o.outcome for o in outcomes)
-    return not any(counts[k] for k in NEVER) and counts["undecided"] <= UNDECIDED * len(outcomes)
+    decided = counts["undecided"] <= UNDECIDED * len(outcomes)
+    return not any(counts[k] for k in NEVER) and (decided or not with_reference)
 
 
 def rows(title: str, outcomes: list[Outcome], names: list[str]) -> list[str]:
@@ -69,7 +70,7 @@ def faults(outcomes: list[Outcome], shown: int = 3) -> list[str]:
     return lines
 
 
-def table(outcomes: list[Outcome], wall: float) -> str:
+def table(outcomes: list[Outcome], wall: float, with_reference: bool = True) -> str:
     right = [o for o in outcomes if not o.kind]
     planted = [o for o in outcomes if o.kind]
     seconds = np.asarray([o.seconds for o in outcomes])
@@ -84,8 +85,12 @@ def table(outcomes: list[Outcome], wall: float) -> str:
         lines += ["faults, by what was said:", *faults(outcomes)]
     lines.append(
         f"{len(outcomes)} programs of {len(ops)} operations, 1 to {max(o.depth for o in outcomes)} deep, "
-        f"in {wall:.0f} s ({len(outcomes) / wall:.2f} a second); one check: median {np.median(seconds):.1f} s, "
-        f"mean {seconds.mean():.1f} s, slowest {slowest.seconds:.0f} s (--show {slowest.index})"
+        f"in {wall:.0f} s ({len(outcomes) / wall:.2f} a second)"
     )
-    lines.append("promises kept" if met(outcomes) else "promises NOT kept")
+    lines.append(
+        f"one check computes {np.median(seconds):.2f} s (median), {seconds.mean():.2f} s (mean), the slowest of a "
+        f"hundred {np.quantile(seconds, 0.99):.1f} s, of all {slowest.seconds:.0f} s (--show {slowest.index}); "
+        f"memory at the most {max(o.memory for o in outcomes) / 2**20:.0f} MiB"
+    )
+    lines.append("promises kept" if met(outcomes, with_reference) else "promises NOT kept")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ What is lost in truth is told apart afterwards, from fifty digits:
 from __future__ import annotations
 
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Generator
@@ -76,7 +77,8 @@ class Outcome:
     size: float  # of the plant
     outcome: str
     said: str  # the judge's reason, or the exception's last line
-    seconds: float
+    seconds: float  # of computing, on all cores
+    memory: int = 0  # the most bytes that the process had by then
 
     @property
     def fault(self) -> bool:
@@ -87,11 +89,13 @@ class Outcome:
         return f"{self.index:>6} {self.outcome:<20} {what:<26} {self.regime:<10} {self.dtype:<8} {self.said}"
 
 
-def judged(program: Program, change: Change | None, with_reference: bool, limit: float | None) -> tuple[str, str, Any]:
+def judged(
+    program: Program, change: Change | None, with_reference: bool, limit: float | None, diagnose: bool = True
+) -> tuple[str, str, Any]:
     """The verdict or "crashed" or "too long"; what was said; the result."""
     try:
         with at_most(limit):
-            result = check(program, change, with_reference=with_reference)
+            result = check(program, change, with_reference=with_reference, diagnose=diagnose)
             return result.verdict, said(result), result
     except TooLong:
         return "too long", f"more than {limit:g} s", None
@@ -159,7 +163,19 @@ def undecided(program: Program, known: Truth, seed: int) -> str:
     return "ill-conditioned" if rounding(program, known, seed).worst > SHARE else "undecided"
 
 
-def one(seed: int, index: int, with_reference: bool = True, limit: float | None = None) -> Outcome:
+def most_memory() -> int:
+    """The most bytes that this process had in memory at once; 0 where the platform does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+def one(
+    seed: int, index: int, with_reference: bool = True, limit: float | None = None, diagnose: bool = True
+) -> Outcome:
     """Program `index`: right where it is even, with a mistake where it is odd and one can be planted."""
     drawn = generate(seed, index)
     program = drawn.program
@@ -167,17 +183,18 @@ def one(seed: int, index: int, with_reference: bool = True, limit: float | None 
 
     def outcome(kind: str, size: float, name: str, words: str, seconds: float) -> Outcome:
         dtype = str(program.grad_output.dtype)
-        return Outcome(seed, index, drawn.regime, dtype, ops, program.depth, kind, size, name, words, seconds)
+        regime, depth = drawn.regime, program.depth
+        return Outcome(seed, index, regime, dtype, ops, depth, kind, size, name, words, seconds, most_memory())
 
     try:
         known = truth(program)
     except NoTruth as error:
         return outcome("", 0.0, "no truth", str(error), 0.0)
     found = planted(program, known, (seed, index, 1)) if index % 2 else None
-    started = time.perf_counter()
+    started = time.process_time()  # others may have the cores meanwhile
     change = None if found is None else found.plant.change(program)
-    verdict, words, result = judged(program, change, with_reference, limit)
-    seconds = time.perf_counter() - started
+    verdict, words, result = judged(program, change, with_reference, limit, diagnose)
+    seconds = time.process_time() - started
     if found is None:
         return outcome("", 0.0, of_right(program, known, verdict, seed), words, seconds)
     return outcome(

@@ -13,22 +13,24 @@ from tests.programs.run import Outcome, one
 PROGRAMS_PER_WORKER = 100
 
 
-def quietly(seed: int, index: int, with_reference: bool, limit: float | None) -> Outcome:
+def quietly(seed: int, index: int, with_reference: bool, limit: float | None, diagnose: bool = True) -> Outcome:
     """Without the warnings of the code under check; only its numbers are judged here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return one(seed, index, with_reference, limit)
+        return one(seed, index, with_reference, limit, diagnose)
 
 
-def sweep(seed: int, indices: range, jobs: int, with_reference: bool, limit: float | None) -> Iterator[Outcome]:
+def sweep(
+    seed: int, indices: range, jobs: int, with_reference: bool, limit: float | None, diagnose: bool = True
+) -> Iterator[Outcome]:
     if jobs == 1:
         for index in indices:
-            yield quietly(seed, index, with_reference, limit)
+            yield quietly(seed, index, with_reference, limit, diagnose)
         return
     # Spawned, not forked: JAX's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, max_tasks_per_child=PROGRAMS_PER_WORKER) as pool:
-        futures = [pool.submit(quietly, seed, index, with_reference, limit) for index in indices]
+        futures = [pool.submit(quietly, seed, index, with_reference, limit, diagnose) for index in indices]
         try:
             for future in futures:
                 yield future.result()

@@ -149,7 +149,10 @@ def rounding(program: Program, known: Truth, seed: int = 0) -> Rounding:
     unit = float(np.finfo(program.grad_output.dtype).eps)
     with mpmath.workdps(known.digits):
         for _ in range(DRAWS):
-            moved = once_more(program, known, computed, unit, rng)
+            try:
+                moved = once_more(program, known, computed, unit, rng)
+            except (TypeError, ValueError, ZeroDivisionError):  # rounding leads out of the program's domain
+                return Rounding(found, of_largest, {k: np.full(g.shape, np.inf) for k, g in found.items()})
             for name, g in moved.items():
                 difference = relative(g - known.gradients[name], known.gradients[name])
                 spread[name] = np.maximum(spread[name], difference)

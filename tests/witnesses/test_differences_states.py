@@ -284,3 +284,31 @@ def test_only_a_kink_that_was_shown_is_called_crossed() -> None:
     near = differenced(lambda z: np.abs(z - 1 - 1e-6), np.array([1.0, 2.0]))
     assert near.notes["crossed"] == 1
     assert near.notes["kinks"] == 0
+
+
+# ---------------------------------------------------------------------- points that the code refuses
+
+
+@pytest.mark.parametrize("room", [2.0**-40, 2.0**-4])
+def test_a_point_that_the_code_refuses_says_nothing(room: float) -> None:
+    x = np.array([1.0, 2.0])
+
+    def only_near(z: Array) -> Array:
+        if (np.abs(z - x) > room * x).any():
+            raise np.linalg.LinAlgError("not positive definite")
+        return z * z
+
+    estimate = differenced(only_near, x)
+    assert holds(estimate, 2 * x)
+    assert estimate.speaks().all() == (room > 2.0**-26)
+
+
+def test_a_point_that_the_code_refuses_when_noise_is_measured() -> None:
+    x = np.array([1.0, 2.0])
+
+    def only_there(z: Array) -> Array:
+        if (z != x).any():
+            raise ValueError("nowhere else")
+        return z * z
+
+    assert not differenced(only_there, x).speaks().any()
