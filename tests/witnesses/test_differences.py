@@ -130,6 +130,14 @@ def test_noise_is_an_ulp_of_the_output_at_least_and_what_the_last_bits_of_the_in
     assert len(calls) == 1 + DRAWS  # float32 is not asked against longdouble
 
 
+def test_the_last_bits_of_the_input_are_moved_where_longdouble_is_refused() -> None:
+    def fast(z: np.ndarray) -> np.ndarray:
+        return np.sin(2.0**20 * z).astype(np.float64)
+
+    x = np.linspace(0.3, 0.9, 40)
+    assert np.median(measured_noise(fast, x, fast(x), 2.0**-53) / x) > 2.0**-33
+
+
 def test_the_coarser_of_input_and_output_rounds() -> None:
     assert unit_of(np.ones(2), np.ones(2)) == 2.0**-53
     assert unit_of(np.ones(2), np.ones(2, np.float32)) == 2.0**-24
