@@ -7,8 +7,9 @@ mistake or rounding, and the code is asked itself:
     longdouble      The code run in longdouble at the judged point (`longdouble`) is the formula, all but without
                     rounding. It is compared instead of the float64 answer, and how far the two are apart is the code's
                     own rounding there: `lost`.
-    measured        Where that is silent, the spread of the residuals at points a few units of the last place away
-                    (`measured`): a mistake stays where it is, rounding scatters.
+    measured        Where that is silent, the spread of the residuals at points near
+                    (`measured`): a mistake stays where it is, rounding scatters. What does not agree even so is
+                    asked once more from further away.
     assumed         Where both are: the first answer stands.
 """
 
@@ -26,7 +27,7 @@ from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import ASSUMED
 from crosscheck.witnesses.longdouble import LongRun, long_run
-from crosscheck.witnesses.measured import measured_rounding
+from crosscheck.witnesses.measured import Spread, far_rounding, measured_rounding
 
 Truth = Callable[[Arrays, Array], Arrays]  # (inputs, cotangent) -> the output, under `OUTPUT`, and the gradients
 
@@ -86,10 +87,12 @@ def hand_estimates(
                 of_formula(witness, wide, truths[k]), "longdouble", np.asarray(np.abs(wide - answers[k]), float)
             )
     silent = [k for k in differing if said[k].how == "assumed"]
-    for k, sigma in measured(silent, truths, asked).items():
-        old = said[k].estimate
-        assert old.sigma is not None
-        said[k] = Said(replace(old, sigma=np.maximum(old.sigma, sigma)), "measured")
+    for measure in (near, afar):
+        silent = [k for k in silent if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
+        for k, sigma in measured(measure, silent, truths, asked).items():
+            old = said[k].estimate
+            assert old.sigma is not None
+            said[k] = Said(replace(old, sigma=np.maximum(old.sigma, sigma)), "measured")
     return said
 
 
@@ -113,7 +116,18 @@ def of_formula(witness: str, wide: Array, truth: Estimate) -> Estimate:
     return Estimate(witness, value, once, ASSUMED * narrower * truth.sigma)
 
 
-def measured(names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Array]:
+Measure = Callable[[Operation, Asked, Mapping[str, Array]], dict[str, Spread]]
+
+
+def near(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dict[str, Spread]:
+    return measured_rounding(operation, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
+
+
+def afar(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dict[str, Spread]:
+    return far_rounding(operation, asked.cotangent, asked.truth, tuple(sigmas), seed=asked.seed)
+
+
+def measured(measure: Measure, names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Array]:
     """The measured standard deviations, as if they had as many degrees of freedom as the quantile of the check."""
     if not names:
         return {}
@@ -126,7 +140,7 @@ def measured(names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> 
 
     everything = replace(operation, backward=answers, wrt=tuple(names))
     sigmas = {k: sigma for k in names if (sigma := truths[k].sigma) is not None}
-    found = measured_rounding(everything, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
+    found = measure(everything, asked, sigmas)
     out = {}
     for k, spread in found.items():
         quantiles = {f: quantile(f, asked.comparisons) for f in np.unique(spread.freedom)}

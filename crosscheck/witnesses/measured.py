@@ -8,10 +8,11 @@ A mistake hardly changes on so short a way; rounding is drawn anew at every poin
 
     S² = Σ_i (r_i - r̄)² / k,     k = m - 1,                                                                      (2)
 
-knows nothing of a constant offset, of a factor only as much as the truth moves, and estimates the variance of ε, which is that of the hand-written code and the truth together; the truth's is
-not subtracted, since a difference of estimates has no degrees of freedom and can be negative. An answer is a float64
-number, whose last rounding may repeat: its variance, ulp²/12, is added. The judged point is not among the x_i: what
-is wrong there alone must not widen its own allowance.
+knows nothing of a constant offset, of a factor only as much as the truth moves, and estimates the variance of ε, which
+is that of the hand-written code and the truth together; the truth's is not subtracted, since a difference of estimates
+has no degrees of freedom and can be negative. An answer is a float64 number, whose last rounding may repeat: its
+variance, ulp²/12, is added. The judged point is not among the x_i: what is wrong there alone must not widen its own
+allowance.
 
 How far is near? Rounding is drawn anew only by what moves the numbers that are rounded. (2x + 4096) - 4096 gives
 multiples of 2^-40, and an x that moves by a few of its own 2^-53 gives the same one at every point: no spread, and an
@@ -20,6 +21,16 @@ u^⅓ of every number, since what is coarser than that keeps less than a third o
 arithmetic any more; and nearer where on that way the truth is no longer itself (`MOVED`: it is ill-conditioned) or the
 code refuses. A mistake then adds no more than `MOVED` of itself to S, whatever its size: less than itself still at the
 quantile of k = 5 degrees of freedom.
+
+One kind of rounding is not stirred by that: an entry that is small because something cancelled is coarse by itself
+while others are not (x/2 · (1 + erf(x/√2)) at -8 is a few units of 2^-53, the same few within u^⅓ of x). From afar,
+at points `AFAR` of every number away (`far_rounding`), a mistake is not the same any more, but it is still one: it
+pulls all residuals to its side. Rounding does not. So there S counts where
+
+    |r̄| ≤ t_k S / √m                                                                                            (6)
+
+cannot tell the mean from zero, and where the truth keeps its sign and its size: to half of itself. Otherwise nothing
+is said. A mistake that moves like the truth is within the first, and so outside of (6), at m = 12.
 
 S² of one entry has k degrees of freedom, too few for a far quantile. Entries are pooled whose S/c is alike, c being
 the truth's σ or the answer's last rounding. Which they are must not be read off the S that are to be averaged, or the
@@ -50,10 +61,11 @@ both unbiased for normal errors, with C the empirical covariance; tr C² is had 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from crosscheck.operation import Array, Arrays, Operation
 from crosscheck.witnesses.longdouble import quiet, rms
@@ -66,6 +78,9 @@ STRAY = 1e-6  # δ of (3)
 SIZES = tuple(2.0**-n for n in (18, 26, 34, 42, 50))  # what an input moves by, of itself: from u^⅓ to four eps
 MOVED = 2.0**-10  # the truth may move by this share of its root mean square: a third of t_5 at 10⁶ comparisons is 2^9
 FEWEST = 3  # runs: (5) divides by k - 1
+AFAR = 2.0**-7
+FAR_RUNS = 12
+FAR_STRAY = 1e-4  # of the entries that are asked from afar, rounding may look like a mistake by chance
 
 
 @dataclass(frozen=True)
@@ -130,14 +145,45 @@ def residuals_within(
     return residuals
 
 
+def far_rounding(
+    operation: Operation, cotangent: Array, truth: Truth, names: Sequence[str], *, seed: int = 0
+) -> dict[str, Spread]:
+    """The standard deviation by (2), with (6): zero where nothing is said."""
+    sides: dict[str, list[tuple[Array, Array]]] = {k: [] for k in names}
+    with quiet():
+        for draw in range(FAR_RUNS * seed, FAR_RUNS * (seed + 1)):
+            found = both_near(operation, cotangent, truth, AFAR, draw)
+            for k in sides.keys() & found.keys():
+                sides[k].append(found[k])
+        return {k: from_afar(*(np.stack(a) for a in zip(*s, strict=True))) for k, s in sides.items() if len(s) > FEWEST}
+
+
+def from_afar(hand: Array, true: Array) -> Spread:
+    """(6) of one gradient: both (m, *shape)."""
+    m = len(hand)
+    r, freedom = hand - true, np.full(hand.shape[1:], m - 1.0)
+    deviation = r.std(0, ddof=1)
+    certain = np.abs(r.mean(0)) > float(-stdtrit(m - 1, FAR_STRAY / 2)) * deviation / math.sqrt(m)
+    itself = true.std(0) <= np.abs(true.mean(0)) / 2
+    return Spread(np.where(itself & ~certain & np.isfinite(deviation), deviation, 0.0), freedom)
+
+
 def residuals_near(operation: Operation, cotangent: Array, truth: Truth, size: float, draw: int) -> Arrays:
     """(1) at one point."""
+    sides = both_near(operation, cotangent, truth, size, draw)
+    return {k: np.asarray(hand - true, np.float64) for k, (hand, true) in sides.items()}
+
+
+def both_near(
+    operation: Operation, cotangent: Array, truth: Truth, size: float, draw: int
+) -> dict[str, tuple[Array, Array]]:
+    """The hand-written gradients and the true ones at one point; those whose shape is right."""
     inputs, v = beside(operation, cotangent, size, draw)
     try:
         hand, true = operation.at(inputs).gradients(v), truth(inputs, v)
     except Exception:  # the code may refuse a point that is not its own
         return {}
-    return {k: np.asarray(hand[k] - true[k], np.float64) for k in hand if hand[k].shape == np.shape(true[k])}
+    return {k: (hand[k], true[k]) for k in hand if hand[k].shape == np.shape(true[k])}
 
 
 def beside(operation: Operation, cotangent: Array, size: float, draw: int) -> tuple[Arrays, Array]:
