@@ -30,7 +30,9 @@ pulls all residuals to its side. Rounding does not. So there S counts where
     |r̄| ≤ t_k S / √m                                                                                            (6)
 
 cannot tell the mean from zero, and where the truth keeps its sign and its size: to half of itself. Otherwise nothing
-is said. A mistake that moves like the truth is within the first, and so outside of (6), at m = 12.
+is said. A mistake that moves like the truth has twelve residuals of one sign and is outside of (6). And of an entry
+smaller than u of the largest in its array nothing is known: code that adds and subtracts at that scale in float64
+rounds it away altogether (1 + erf(x/√2) is 0 below -8.3), and then every residual is minus the truth.
 
 S² of one entry has k degrees of freedom, too few for a far quantile. Entries are pooled whose S/c is alike, c being
 the truth's σ or the answer's last rounding. Which they are must not be read off the S that are to be averaged, or the
@@ -67,6 +69,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Array, Arrays, Operation
 from crosscheck.witnesses.longdouble import quiet, rms
 from crosscheck.witnesses.nudges import nudged
@@ -164,8 +167,11 @@ def from_afar(hand: Array, true: Array) -> Spread:
     r, freedom = hand - true, np.full(hand.shape[1:], m - 1.0)
     deviation = r.std(0, ddof=1)
     certain = np.abs(r.mean(0)) > float(-stdtrit(m - 1, FAR_STRAY / 2)) * deviation / math.sqrt(m)
-    itself = true.std(0) <= np.abs(true.mean(0)) / 2
-    return Spread(np.where(itself & ~certain & np.isfinite(deviation), deviation, 0.0), freedom)
+    size = np.abs(true.mean(0))
+    itself = true.std(0) <= size / 2
+    sigma = np.where(itself & ~certain & np.isfinite(deviation), deviation, 0.0)
+    least = UNIT[DOUBLE] * np.max(size, initial=0.0, where=np.isfinite(size))
+    return Spread(np.where(size < least, np.maximum(sigma, least), sigma), freedom)
 
 
 def residuals_near(operation: Operation, cotangent: Array, truth: Truth, size: float, draw: int) -> Arrays:

@@ -345,3 +345,25 @@ def test_what_code_binds_meanwhile_is_put_back() -> None:
     assert layer.seen == []
     assert layer.cache == {}
     assert not hasattr(layer, "last")
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e2, 1e4, 1e6])
+@pytest.mark.parametrize("coarser", ["<f8", "<f4"])
+def test_ill_conditioned_code_is_told_from_coarse_code(mean: float, coarser: str) -> None:
+    """h⁴ is large beside its rounding, and falls; what is rounded on the way does not, or all at once."""
+
+    def normed(x):
+        return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+
+    def batch_norm(g, x):
+        y = normed(x)
+        return {"x": (g - g.mean(0) - y * (g * y).mean(0)) / np.sqrt(x.var(0) + 1e-5)}
+
+    def coarse(g, x):
+        return batch_norm(g, x.astype(coarser).astype(x.dtype))
+
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        inputs, v = {"x": mean + rng.normal(size=(16, 4))}, rng.normal(size=(16, 4))
+        assert not long_run(operation(batch_norm, inputs, normed), v).reasons
+        assert "coarser" in long_run(operation(coarse, inputs, normed), v).reasons["x"]
