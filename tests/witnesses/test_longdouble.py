@@ -367,3 +367,20 @@ def test_ill_conditioned_code_is_told_from_coarse_code(mean: float, coarser: str
         inputs, v = {"x": mean + rng.normal(size=(16, 4))}, rng.normal(size=(16, 4))
         assert not long_run(operation(batch_norm, inputs, normed), v).reasons
         assert "coarser" in long_run(operation(coarse, inputs, normed), v).reasons["x"]
+
+
+def test_a_step_too_small_to_stir_float32_is_not_taken_for_fine() -> None:
+    """At 2^-27 nothing inside moves any more: what is left of N is longdouble's own."""
+
+    def softmax(x):
+        e = np.exp(x - x.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    def by_float32(g, x):
+        p = softmax(x.astype("<f4"))
+        return {"x": p * (g - (g * p).sum(-1, keepdims=True))}
+
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        inputs, v = {"x": 3 * rng.normal(size=(4, 6))}, rng.normal(size=(4, 6))
+        assert "coarser" in long_run(operation(by_float32, inputs, softmax), v).reasons["x"]
