@@ -336,14 +336,15 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         difference = gradient.estimates.get(DIFFERENCE)
         if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
             continue
-        if not (open_entries & ~difference.notes["kink"]).any() and legitimate(setting, name, gradient):
+        if not (open_entries & ~difference.notes["kink"]).any() and legitimate(setting, name, gradient, open_entries):
             settled[name] = replace(gradient, conventions=int(open_entries.sum()))
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
 
 
-def legitimate(setting: Setting, name: str, gradient: GradientEvidence) -> bool:
+def legitimate(setting: Setting, name: str, gradient: GradientEvidence, where: Array) -> bool:
     auto, y = setting.auto, np.asarray(setting.output, np.float64)
     noise = UNIT[DOUBLE] * np.abs(y)
     if auto is not None and auto.output.sigma is not None:
         noise = np.maximum(noise, setting.t * auto.output.sigma)
-    return is_convention(setting.formula, name, setting.cotangent, gradient.estimates[HAND].value, noise)
+    value = gradient.estimates[HAND].value
+    return bool(is_convention(setting.formula, name, setting.cotangent, value, noise, where))

@@ -41,7 +41,6 @@ class Estimate:
         decided: same shape, boolean; where the witness speaks at all. None means everywhere.
         excuse: same shape; how far the truth itself could move by a comparison within rounding of a tie.
         notes: counts and facts for the report.
-        terms: same shape; the sum of the absolute terms that were added up into each entry, where the witness knows it.
     """
 
     witness: str
@@ -53,7 +52,6 @@ class Estimate:
     decided: Array | None = None
     excuse: Array | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
-    terms: Array | None = None
 
     def speaks(self) -> Array:
         """Where this estimate says anything, as a boolean array of the value's shape."""

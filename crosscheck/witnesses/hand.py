@@ -8,8 +8,8 @@ mistake or rounding, and the code is asked itself:
                     rounding. It is compared instead of the float64 answer, and how far the two are apart is the code's
                     own rounding there: `lost`. It has a rounding of its own, which is the code's and not the
                     reference's: what it lost in float64, 2^-11 times (`of_formula`).
-    measured        Where that is silent, the spread of the residuals at points a few units of the last place away
-                    (`measured`): a mistake stays where it is, rounding scatters.
+    measured        Where that is silent, the spread of the residuals at points near (`measured`): a mistake stays
+                    where it is, rounding scatters. What does not agree even so is asked once more from further away.
     assumed         Where both are: the first answer stands.
 """
 
@@ -27,7 +27,7 @@ from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import ASSUMED
 from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
-from crosscheck.witnesses.measured import Spread, known_mean, measured_rounding
+from crosscheck.witnesses.measured import Spread, far_rounding, known_mean, measured_rounding
 
 Truth = Callable[[Arrays, Array], Arrays]  # (inputs, cotangent) -> the output, under `OUTPUT`, and the gradients
 
@@ -87,10 +87,12 @@ def hand_estimates(
             with np.errstate(invalid="ignore", over="ignore"):
                 said[k] = Said(formula, "longdouble", np.asarray(np.abs(wide - answers[k]), np.float64))
     silent = [k for k in differing if said[k].how == "assumed"]
-    for k, sigma in measured(silent, truths, asked).items():
-        old = said[k].estimate
-        assert old.sigma is not None
-        said[k] = Said(replace(old, sigma=np.maximum(old.sigma, sigma)), "measured")
+    for measure in (near, afar):
+        silent = [k for k in silent if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
+        for k, sigma in measured(measure, silent, truths, asked).items():
+            old = said[k].estimate
+            assert old.sigma is not None
+            said[k] = Said(replace(old, sigma=np.maximum(old.sigma, sigma)), "measured")
     return said
 
 
@@ -127,7 +129,18 @@ def at_the_quantile(spread: Spread, asked: Asked) -> Array:
     return spread.sigma * wider / asked.t
 
 
-def measured(names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Array]:
+Measure = Callable[[Operation, Asked, Mapping[str, Array]], dict[str, Spread]]
+
+
+def near(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dict[str, Spread]:
+    return measured_rounding(operation, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
+
+
+def afar(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dict[str, Spread]:
+    return far_rounding(operation, asked.cotangent, asked.truth, tuple(sigmas), seed=asked.seed)
+
+
+def measured(measure: Measure, names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Array]:
     """The standard deviations that the points beside show."""
     if not names:
         return {}
@@ -140,5 +153,4 @@ def measured(names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> 
 
     everything = replace(operation, backward=answers, wrt=tuple(names))
     sigmas = {k: sigma for k in names if (sigma := truths[k].sigma) is not None}
-    found = measured_rounding(everything, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
-    return {k: at_the_quantile(spread, asked) for k, spread in found.items()}
+    return {k: at_the_quantile(spread, asked) for k, spread in measure(everything, asked, sigmas).items()}

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from crosscheck.witnesses.namespaces import reached, replaced
+from crosscheck.witnesses.namespaces import CACHED, reached, replaced
 
 WIDER = {np.float64: np.longdouble, np.complex128: np.clongdouble}
 # Names for these as types: Python's own, and NumPy's, which are subclasses of them.
@@ -41,7 +41,7 @@ SPELLINGS = {np.float64: ("float64", "double"), np.complex128: ("complex128", "c
 
 
 @contextmanager
-def lifted(*roots: Callable[..., Any]) -> Iterator[None]:
+def lifted(*roots: Callable[..., Any]) -> Generator[None]:
     """While inside, the code of these functions makes longdouble where it made float64, on this thread."""
     lift = Lift()
     built_in = {kind.__name__: lift.scalars[kind] for kind in PYTHON}
@@ -73,7 +73,7 @@ class Lift:
             return self.array(value)
         if isinstance(value, np.dtype):  # that a layer computes in
             return np.dtype(WIDER.get(value.type, value))
-        if isinstance(value, functools._lru_cache_wrapper):
+        if isinstance(value, CACHED):
             return value.__wrapped__
         if type(value) is tuple:
             others = tuple(map(self.stand_in, value))

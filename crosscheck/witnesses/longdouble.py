@@ -16,8 +16,10 @@ Code may take longdouble and round to float64 all the same. An answer counts onl
       N = Σ_j (-1)^j binom(4, j) g₈₀(p + (j - 2) h) = O(h⁴) + rounding,      B = |g₆₄ - g₈₀| beside the point     (2)
 
 and N is about √70 · 2^-11 B if all is done in longdouble, √70 B if something is rounded to float64 on the way, and
-more if to float32, however ill-conditioned the code and however many the terms. The line is drawn between, by root
-mean squares over the gradient. A constant has no N, and counts.
+more if to float32, however many the terms. The line is drawn between, by root mean squares over the gradient. A
+constant has no N, and counts. Where the code is ill-conditioned (a batch norm of numbers around 10⁴ whose deviation is
+1), h⁴ is large beside the rounding; then N falls as h⁴ does, and smaller steps are asked as long as it does. Rounding
+does not fall, or at once altogether, where a step is too small to stir it (float32, at 2^-27).
 
 How far g₈₀ itself may be from the formula has been seen three times by then, in units of e₈₀ (`seen`): 2^-11 e₆₄ at the
 point and beside it, and N / √70.
@@ -30,7 +32,7 @@ put back.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
@@ -43,7 +45,8 @@ from crosscheck.witnesses.nudges import nudged
 
 LONG = np.dtype(np.longdouble)
 DOUBLE = np.dtype(np.float64)
-STEP = 2.0**-24
+STEPS = tuple(2.0**-n for n in (24, 27, 30, 33))
+FALL = 2.0**-15, 2.0**-9  # from one step to the next: truncation by 2^-12, to the rounding at the most
 FOURTH = (1, -4, 6, -4, 1)
 NOISE = float(np.linalg.norm(FOURTH))  # √70: of N in units of one rounding
 FINER = 2.0**-2.5  # √70 · 2^-5.5, half of the way
@@ -51,7 +54,8 @@ RATIO = float(np.finfo(LONG).eps / np.finfo(DOUBLE).eps)  # of a longdouble roun
 # Entries of inputs, output and gradients, times evaluations: longdouble has no fast matrix product (13 to 20 ns for
 # a multiplication and an addition).
 WORK = 2**19
-EVALUATIONS = 2 * 7  # at the point, beside it, and at five points for (2); as the code is, and lifted
+# At the point, beside it, and at five points for (2), as a rule at one step; as the code is, and lifted.
+EVALUATIONS = 2 * 7
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def refusal(error: Exception) -> str:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
@@ -150,7 +154,7 @@ def attempt(
 ) -> Answers:
     """What counts of a longdouble run in this manner: as the code is, or lifted."""
     names = tuple(narrow.values)
-    beside, w = operation.at({k: nudged(a, STEP, 0) for k, a in operation.inputs.items()}), nudged(v, STEP, 0)
+    beside, w = operation.at({k: nudged(a, STEPS[0], 0) for k, a in operation.inputs.items()}), nudged(v, STEPS[0], 0)
     with kept_apart(operation.forward, operation.backward):
         double = answers(beside, w, names)
     with manner(operation.forward, operation.backward):
@@ -211,30 +215,45 @@ def drop_coarse(operation: Operation, v: Array, narrow: Answers, double: Answers
     names = tuple(found.values)
     inputs, w = {k: in_long(a) for k, a in operation.inputs.items()}, v.astype(LONG)
     beside = answers(operation.at(inputs), w, names)
-    inputs, w = {k: nudged(a, STEP, 1) for k, a in inputs.items()}, nudged(w, STEP, 1)  # no longer float64's numbers
-    runs = []
-    for j in range(-2, 3):
-        at = operation.at({k: nudged(a, j * STEP, 2) for k, a in inputs.items()})
-        runs.append(answers(at, nudged(w, j * STEP, 2), names))
-    for name in names:
-        values = [run.values.get(name) for run in (double, beside, *runs)]
-        told = [a for a in values if a is not None and a.shape == found.values[name].shape]
-        if len(told) < len(values):
-            refused = [run.reasons[name] for run in (double, beside, *runs) if name in run.reasons]
-            found.drop(name, refused[0] if refused else "its shape changes beside the judged point")
-            continue
-        noise = np.tensordot(np.array(FOURTH, LONG), np.stack(told[2:]), 1).astype(DOUBLE)
-        if not finer(told[0], told[1], noise):
-            found.drop(name, "it rounds to a coarser precision inside")
-            continue
-        lost = [apart(narrow.values[name], found.values[name]), apart(told[0], told[1])]
-        found.seen[name] = np.stack([RATIO * lost[0], RATIO * lost[1], noise / NOISE])
+    inputs, w = {k: nudged(a, STEPS[0], 1) for k, a in inputs.items()}, nudged(w, STEPS[0], 1)  # no float64 numbers
+    last: dict[str, float] = dict.fromkeys(names, np.inf)
+    for step in STEPS:
+        runs = [double, beside]
+        for j in range(-2, 3):
+            at = operation.at({k: nudged(a, j * step, 2) for k, a in inputs.items()})
+            runs.append(answers(at, nudged(w, j * step, 2), tuple(last)))
+        for name in tuple(last):
+            values = [run.values.get(name) for run in runs]
+            told = [a for a in values if a is not None and a.shape == found.values[name].shape]
+            if len(told) < len(values):
+                refused = [run.reasons[name] for run in runs if name in run.reasons]
+                found.drop(name, refused[0] if refused else "its shape changes beside the judged point")
+                del last[name]
+                continue
+            noise, most = rms(fourth(told[2:])), FINER * own(told[0], told[1])
+            least, largest = (share * last[name] for share in FALL)
+            first = step == STEPS[0]
+            if noise <= most and (first or noise >= least):
+                lost = apart(narrow.values[name], found.values[name]), apart(told[0], told[1])
+                found.seen[name] = np.stack([*(RATIO * a for a in lost), fourth(told[2:]) / NOISE])
+                del last[name]
+            elif step != STEPS[-1] and (first or least <= noise <= largest):
+                last[name] = noise
+            else:
+                found.drop(name, "it rounds to a coarser precision inside")
+                del last[name]
+        if not last:
+            return
 
 
-def finer(double: Array, long: Array, noise: Array) -> bool:
-    """Whether (2) is longdouble's; B is at least the rounding of an answer to float64."""
-    rounding = np.spacing(np.abs(long).astype(DOUBLE)) / np.sqrt(12)
-    return rms(noise) <= FINER * rms(np.maximum(np.abs(apart(double, long)), rounding))
+def fourth(near: list[Array]) -> Array:
+    """N of (2)."""
+    return np.tensordot(np.array(FOURTH, LONG), np.stack(near), 1).astype(DOUBLE)
+
+
+def own(double: Array, long: Array) -> float:
+    """B of (2): at least the rounding of an answer to float64."""
+    return rms(np.maximum(np.abs(apart(double, long)), np.spacing(np.abs(long).astype(DOUBLE)) / np.sqrt(12)))
 
 
 def apart(double: Array, long: Array) -> Array:

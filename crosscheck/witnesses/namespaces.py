@@ -23,7 +23,7 @@ import functools
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +38,8 @@ MOST_OBJECTS = 20_000
 LONGEST = 1_000
 
 Put = Callable[[Any], None]
+
+CACHED = type(functools.lru_cache(str))  # the type of what stands for a cached function
 
 # Two checks on two threads must not replace, and then restore, each other's replacements.
 ONE_AT_A_TIME = threading.RLock()
@@ -93,7 +95,7 @@ def neighbours(thing: Any, found: Reached) -> list[Any]:
         return [thing.__func__, thing.__self__]
     if isinstance(thing, (functools.partial, functools.partialmethod)):
         return [thing.func, *thing.args, *thing.keywords.values()]
-    if isinstance(thing, functools._lru_cache_wrapper):
+    if isinstance(thing, CACHED):
         return [thing.__wrapped__]
     if isinstance(thing, (staticmethod, classmethod)):
         return [thing.__func__]
@@ -176,7 +178,7 @@ def of_object(thing: Any, found: Reached) -> list[Any]:
 
 
 @contextmanager
-def kept(found: Reached) -> Iterator[None]:
+def kept(found: Reached) -> Generator[None]:
     """What the code binds in its objects, lists and dictionaries meanwhile is undone; arrays keep what is written."""
     with ONE_AT_A_TIME:
         before = [(held, dict(held) if isinstance(held, dict) else list(held)) for held in found.containers]
@@ -199,7 +201,7 @@ def restore(held: Any, was: Any) -> None:
 
 
 @contextmanager
-def replaced(found: Reached, stand_in: Callable[[Any], Any], builtins: dict[str, Any]) -> Iterator[None]:
+def replaced(found: Reached, stand_in: Callable[[Any], Any], builtins: dict[str, Any]) -> Generator[None]:
     """`stand_in(value)` in the place of every value reached, and these names of built-ins where the code mentions
     them; all is put back whatever happens."""
     undo: list[Callable[[], Any]] = []

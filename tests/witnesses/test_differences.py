@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 
 import crosscheck
-from crosscheck.witnesses.differences import (
-    Contaminated,
-    Differences,
-    Group,
-    along_direction,
-    measured_noise,
-    one_by_one,
-    regular,
-)
+from crosscheck.witnesses.differences import Contaminated, Differences, Group, along_direction, one_by_one
+from crosscheck.witnesses.extrapolation import STEPS, Samples, of_a_curve
+from crosscheck.witnesses.noise import DRAWS, EVALUATIONS, measured_noise, unit_of
 
 
 def test_the_gradient_of_smooth_functions(rng: np.random.Generator) -> None:
@@ -110,10 +104,44 @@ def test_noise_that_cancels_inside_is_seen_by_longdouble() -> None:
     def staircase(z: np.ndarray) -> np.ndarray:
         return np.log(1 + np.exp(-z))
 
-    noise = measured_noise(staircase, x, staircase(x))
+    noise = measured_noise(staircase, x, staircase(x), 2.0**-53)
     if np.finfo(np.longdouble).nmant > 52:
         assert noise[0] > 1e-18  # far above u times the output, 5e-34
     assert (noise >= 0).all()
+
+
+def test_noise_is_an_ulp_of_the_output_at_least_and_what_the_last_bits_of_the_input_do_at_most() -> None:
+    calls = []
+
+    def absorbed(z: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        return np.append(z + 0.0, (z + 2.0**20) - 2.0**20)
+
+    x = np.linspace(0.3, 0.9, 40)
+    noise = measured_noise(absorbed, x, absorbed(x), 2.0**-53)
+    assert (noise[:40] >= 2.0**-52 * x).all()
+    assert (noise[:40] <= 2.0**-51 * x).all()
+    staircase = noise[40:]  # its steps are 2^-32 wide
+    assert np.median(staircase) > 2.0**-34
+    assert staircase.max() <= 2.0**-31
+    assert len(calls) <= 1 + EVALUATIONS
+    calls.clear()
+    assert (measured_noise(absorbed, x.astype(np.float32), absorbed(x), 2.0**-24)[:40] >= 2.0**-23 * x).all()
+    assert len(calls) == 1 + DRAWS  # float32 is not asked against longdouble
+
+
+def test_the_last_bits_of_the_input_are_moved_where_longdouble_is_refused() -> None:
+    def fast(z: np.ndarray) -> np.ndarray:
+        return np.sin(2.0**20 * z).astype(np.float64)
+
+    x = np.linspace(0.3, 0.9, 40)
+    assert np.median(measured_noise(fast, x, fast(x), 2.0**-53) / x) > 2.0**-33
+
+
+def test_the_coarser_of_input_and_output_rounds() -> None:
+    assert unit_of(np.ones(2), np.ones(2)) == 2.0**-53
+    assert unit_of(np.ones(2), np.ones(2, np.float32)) == 2.0**-24
+    assert unit_of(np.ones(2, np.float32), np.ones(2)) == 2.0**-24
 
 
 def test_a_cotangent_of_another_size_is_refused() -> None:
@@ -121,8 +149,22 @@ def test_a_cotangent_of_another_size_is_refused() -> None:
         Differences(np.sin, np.ones(3), np.ones(2))
 
 
-def test_the_second_difference_tells_a_kink() -> None:
-    jump = np.full(4, 8.0)
-    # Halved for a smooth function, an eighth where it is straight; as large as before, or gone, at a kink.
-    assert regular(jump, jump * [0.5, 0.125, 1.0, 0.0]).tolist() == [True, True, False, False]
-    assert regular(np.zeros(1), np.zeros(1)).all()
+@pytest.mark.parametrize(("power", "kink"), [(0.0, True), (-0.2, True), (0.4, True), (0.6, False), (1.0, False)])
+def test_the_second_difference_tells_a_kink(power: float, kink: bool) -> None:
+    """Σ|v s| ~ hᵖ: 0 at a kink, 1 where f is smooth; the limits lie at ½ and at -¼."""
+    samples = [Samples(np.ones(1), np.array([8.0 * h**power]), np.full(1, 1e-9)) for h in STEPS]
+    said = of_a_curve(samples, np.zeros(1), np.zeros(1))
+    assert said.seen.all()
+    assert said.stays.tolist() == [kink]
+
+
+def test_a_jump_within_noise_is_not_seen() -> None:
+    samples = [Samples(np.ones(1), np.array([8.0]), np.full(1, 1.0)) for _ in STEPS]
+    said = of_a_curve(samples, np.zeros(1), np.zeros(1))
+    assert not said.seen.any()
+    assert not said.stays.any()
+
+
+def test_growing_as_the_inverse_of_the_step_it_is_not_resolved() -> None:
+    samples = [Samples(np.ones(1), np.array([8.0 / h]), np.full(1, 1e-9)) for h in STEPS]
+    assert not of_a_curve(samples, np.zeros(1), np.zeros(1)).stays.any()

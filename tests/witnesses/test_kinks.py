@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from crosscheck.operation import Operation
-from crosscheck.witnesses import kinks
-from crosscheck.witnesses.kinks import is_convention
+from crosscheck.witnesses.kinks import directions, is_convention
 
 Array = np.ndarray
 
@@ -18,7 +17,8 @@ def judged(forward: Callable[[Array], Array], x: Array, gradient: Array) -> bool
     operation = Operation("f", lambda d: forward(d["x"]), lambda g, d: {}, {"x": x}, ("x",), None)
     y = forward(x)
     v = np.linspace(1.0, 2.0, y.size).reshape(y.shape)
-    return is_convention(operation, "x", v, gradient * v if gradient.shape == v.shape else gradient, 1e-16 * np.abs(y))
+    value = gradient * v if gradient.shape == v.shape else gradient
+    return bool(is_convention(operation, "x", v, value, 1e-16 * np.abs(y)))
 
 
 RELU = np.array([-1.0, 0.0, 2.0, 0.0])
@@ -68,7 +68,7 @@ def test_the_scale_of_the_input_does_not_matter(scale: float) -> None:
 
 
 def test_directions_shift_everything_slabs_and_blocks() -> None:
-    first, *others = kinks.test_directions((3, 4), np.random.default_rng(0))
+    first, *others = directions(np.ones((3, 4), bool), np.random.default_rng(0))
     assert (first == 1).all()
     tried = {d.tobytes() for d in others}
     for i, j in ((0, 0), (2, 3)):
@@ -77,3 +77,14 @@ def test_directions_shift_everything_slabs_and_blocks() -> None:
         assert {rows.tobytes(), columns.tobytes()} <= tried
     assert all(d.shape == (3, 4) for d in others)
     assert any((d < 0).any() and (d > 0).any() for d in others)
+
+
+def test_directions_ask_every_entry_in_question_alone_and_no_other() -> None:
+    where = np.random.default_rng(0).random((5, 6)) < 0.5
+    alone = [d for d in directions(where, np.random.default_rng(0)) if np.count_nonzero(d) == 1]
+    assert {tuple(d) for d in map(np.ndarray.tolist, np.argwhere(sum(alone)))} == set(
+        map(tuple, np.argwhere(where).tolist())
+    )
+    signed = [d for d in directions(where, np.random.default_rng(0)) if (d < 0).any()]
+    assert signed
+    assert not any(d[~where].any() for d in signed)

@@ -345,3 +345,42 @@ def test_what_code_binds_meanwhile_is_put_back() -> None:
     assert layer.seen == []
     assert layer.cache == {}
     assert not hasattr(layer, "last")
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e2, 1e4, 1e6])
+@pytest.mark.parametrize("coarser", ["<f8", "<f4"])
+def test_ill_conditioned_code_is_told_from_coarse_code(mean: float, coarser: str) -> None:
+    """h⁴ is large beside its rounding, and falls; what is rounded on the way does not, or all at once."""
+
+    def normed(x):
+        return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+
+    def batch_norm(g, x):
+        y = normed(x)
+        return {"x": (g - g.mean(0) - y * (g * y).mean(0)) / np.sqrt(x.var(0) + 1e-5)}
+
+    def coarse(g, x):
+        return batch_norm(g, x.astype(coarser).astype(x.dtype))
+
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        inputs, v = {"x": mean + rng.normal(size=(16, 4))}, rng.normal(size=(16, 4))
+        assert not long_run(operation(batch_norm, inputs, normed), v).reasons
+        assert "coarser" in long_run(operation(coarse, inputs, normed), v).reasons["x"]
+
+
+def test_a_step_too_small_to_stir_float32_is_not_taken_for_fine() -> None:
+    """At 2^-27 nothing inside moves any more: what is left of N is longdouble's own."""
+
+    def softmax(x):
+        e = np.exp(x - x.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    def by_float32(g, x):
+        p = softmax(x.astype("<f4"))
+        return {"x": p * (g - (g * p).sum(-1, keepdims=True))}
+
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        inputs, v = {"x": 3 * rng.normal(size=(4, 6))}, rng.normal(size=(4, 6))
+        assert "coarser" in long_run(operation(by_float32, inputs, softmax), v).reasons["x"]
