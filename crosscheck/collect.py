@@ -17,7 +17,7 @@ import numpy as np
 
 from crosscheck import draws
 from crosscheck.effects.audit import Audit, audit
-from crosscheck.effects.calls import Point
+from crosscheck.effects.calls import Site
 from crosscheck.evidence.collected import Elsewhere, Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import COMPARED, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
@@ -195,11 +195,11 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
     v = setting.cotangent.astype(operation.dtype)
     first = points.drawn[0] if points is not None and points.drawn and not setting.single else None
     if first is not None:
-        other = Point(first.inputs, first.cotangent, first.gradients)
+        other = Site(first.inputs, first.cotangent, first.gradients)
     else:
         rng = np.random.default_rng([setting.seed, 1])
         inputs = {k: elsewhere(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
-        other = Point(inputs, (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype))
+        other = Site(inputs, (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype))
     unit = UNIT[operation.dtype] / UNIT[DOUBLE]
     known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
     # Two answers of one code, each as far from the truth as another's.

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscheck.effects.arrays import Array, Arrays
-from crosscheck.effects.calls import Calls, Point, Truth
+from crosscheck.effects.calls import Calls, Site, Truth
 from crosscheck.effects.probes import PROBES, Probe
 from crosscheck.effects.visits import BACKWARD, BACKWARD_B, FORWARD, FORWARD_B, OUTPUT, visited
 from crosscheck.evidence.finding import Finding
@@ -50,7 +50,7 @@ class Audit:
 
 
 def audit(
-    operation: Operation, v: Array, other: Point, allowed: Mapping[str, Array | float], truth: Truth | None = None
+    operation: Operation, v: Array, other: Site, allowed: Mapping[str, Array | float], truth: Truth | None = None
 ) -> Audit:
     """Call the operation at two points in ways that show its side effects.
 

@@ -25,7 +25,7 @@ STATE = ("stale", "accumulates", "nondeterministic")
 
 
 @dataclass(frozen=True)
-class Point:
+class Site:
     """Where the code is called.
 
     Args:
@@ -64,10 +64,10 @@ class Calls:
         allowed, truth: as `audit` has them.
     """
 
-    def __init__(self, operation: Operation, v: Array, other: Point, allowed: Allowed, truth: Truth | None) -> None:
+    def __init__(self, operation: Operation, v: Array, other: Site, allowed: Allowed, truth: Truth | None) -> None:
         self.operation = operation
-        self.a = Point({k: fresh(x) for k, x in operation.inputs.items()}, fresh(v))
-        self.b = Point({k: fresh(other.inputs[k]) for k in self.a.inputs}, fresh(other.cotangent), other.gradients)
+        self.a = Site({k: fresh(x) for k, x in operation.inputs.items()}, fresh(v))
+        self.b = Site({k: fresh(other.inputs[k]) for k in self.a.inputs}, fresh(other.cotangent), other.gradients)
         self.buffers = {k: fresh(x) for k, x in self.a.inputs.items()}  # hold A, later B
         self.allowed, self.truth = allowed, truth
         self.unit = float(np.finfo(operation.dtype).eps) / 2
@@ -111,7 +111,7 @@ class Calls:
             real(returned[k], f"gradient {k} of {self.operation.name}", "an array")
         return {k: returned[k] for k in names}
 
-    def plain(self, at: Point) -> Arrays:
+    def plain(self, at: Site) -> Arrays:
         """One backward in arrays made for it, copied."""
         return copied(self.backward(fresh(at.cotangent), {k: fresh(x) for k, x in at.inputs.items()}))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crosscheck.effects.arrays import Arrays, copied, fresh, refill
-from crosscheck.effects.calls import Calls, Change, Point
+from crosscheck.effects.calls import Calls, Change, Site
 
 OUTPUT = COTANGENT = ""  # their place beside the names of the inputs
 
@@ -31,20 +31,20 @@ class Visit:
     values: Arrays
 
 
-def forward(calls: Calls, at: Point) -> Visit:
+def forward(calls: Calls, at: Site) -> Visit:
     refill(calls.buffers, at.inputs)
     returned = {OUTPUT: calls.forward(calls.buffers)}
     return Visit("forward", calls.buffers, at.inputs, returned, copied(returned))
 
 
-def backward(calls: Calls, at: Point) -> Visit:
+def backward(calls: Calls, at: Site) -> Visit:
     refill(calls.buffers, at.inputs)
     given = {**calls.buffers, COTANGENT: fresh(at.cotangent)}
     returned = calls.backward(given[COTANGENT], calls.buffers)
     return Visit("backward", given, {**at.inputs, COTANGENT: at.cotangent}, returned, copied(returned))
 
 
-def unless_refused(calls: Calls, visit: Callable[[Calls, Point], Visit]) -> Visit | None:
+def unless_refused(calls: Calls, visit: Callable[[Calls, Site], Visit]) -> Visit | None:
     """A visit to B, which is the judge's choice: the code may refuse it. What it refuses at A, too, passes through."""
     try:
         return visit(calls, calls.b)

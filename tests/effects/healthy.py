@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from crosscheck.doors.functions import from_functions
 from crosscheck.effects.audit import Audit, audit
-from crosscheck.effects.calls import Point
+from crosscheck.effects.calls import Site
 from crosscheck.operation import Operation
 
 Array = np.ndarray
@@ -35,7 +35,7 @@ def watched(subject: Operation, rng: Rng) -> Audit:
         for k, a in subject.inputs.items()
     }
     v, w = (np.asarray(rng.normal(size=shape), subject.dtype) for _ in range(2))
-    return audit(subject, v, Point(other, w), {})
+    return audit(subject, v, Site(other, w), {})
 
 
 def windows(x: Array, size: int, stride: int) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.effects.audit import Audit, audit
-from crosscheck.effects.calls import Calls, Point
+from crosscheck.effects.calls import Calls, Site
 from tests.effects.healthy import Array, Arrays, Rng, dense, dense_backward, operation
 
 Effect = Callable[..., Arrays]
@@ -276,7 +276,7 @@ def calls(effect: Effect, rng: Rng, dtype: type = np.float64, forward: Callable[
     a, b = ({k: rng.normal(size=s).astype(dtype) for k, s in shapes.items()} for _ in range(2))
     v, w = (rng.normal(size=(5, 4)).astype(dtype) for _ in range(2))
     subject = operation(lambda *values: forward(memory, *values), lambda g, *values: effect(memory, g, *values), a)
-    return Calls(subject, v, Point(b, w, dense_backward(w, **b)), {}, lambda d, v: dense_backward(v, **d))
+    return Calls(subject, v, Site(b, w, dense_backward(w, **b)), {}, lambda d, v: dense_backward(v, **d))
 
 
 def planted(effect: Effect, rng: Rng, dtype: type = np.float64, forward: Callable[..., Array] = plain) -> Audit:

@@ -11,7 +11,7 @@ import pytest
 
 from crosscheck.doors.layers import from_layer
 from crosscheck.effects.audit import audit
-from crosscheck.effects.calls import Point
+from crosscheck.effects.calls import Site
 from tests.effects.healthy import HEALTHY, Array, Arrays, Rng, dense_backward, operation, watched
 from tests.effects.planted import Memory, calls, healthy, plain, planted, single_precision
 
@@ -48,7 +48,7 @@ def test_one_look_costs_two_forwards_and_three_backwards(rng: Rng) -> None:
     v, w = rng.normal(size=(4, 4)), rng.normal(size=(4, 4))
     subject = operation(forward, lambda grad_output, x: backward(grad_output, x), {"x": x})
     truth = {"x": (w + w.T) @ other}
-    found = audit(subject, v, Point({"x": other}, w, truth), {})
+    found = audit(subject, v, Site({"x": other}, w, truth), {})
     assert not found.findings
     assert calls == {"forward": 3, "backward": 3}  # the third forward: is axis 0 a batch? it is not
     assert np.array_equal(found.gradients["x"], (v + v.T) @ x)
@@ -80,9 +80,7 @@ def test_without_the_truth_at_b_there_is_one_backward_more(rng: Rng) -> None:
         return {"x": (g + g.T) @ x}
 
     x, v = rng.normal(size=4), rng.normal(size=(4, 4))
-    assert not audit(
-        operation(lambda x: np.outer(x, x), backward, {"x": x}), v, Point({"x": x + 1}, v + 1), {}
-    ).findings
+    assert not audit(operation(lambda x: np.outer(x, x), backward, {"x": x}), v, Site({"x": x + 1}, v + 1), {}).findings
     assert backwards == 4
 
 
@@ -112,7 +110,7 @@ def test_the_first_answer_is_copied_before_it_can_change(rng: Rng) -> None:
         return {"x": memory.kept["x"]}
 
     subject = operation(lambda x: x * x, backward, {"x": x})
-    found = audit(subject, v, Point({"x": x + 1}, v + 1), {})
+    found = audit(subject, v, Site({"x": x + 1}, v + 1), {})
     assert np.array_equal(found.gradients["x"], 2 * v * x)
     assert "overwritten" in found.findings[0].explanation
 
@@ -123,7 +121,7 @@ def test_an_exception_on_plain_arrays_passes_through() -> None:
 
     subject = operation(lambda x: x, backward, {"x": np.ones(3)})
     with pytest.raises(ZeroDivisionError, match="mine"):
-        audit(subject, np.ones(3), Point({"x": np.zeros(3)}, np.ones(3)), {})
+        audit(subject, np.ones(3), Site({"x": np.zeros(3)}, np.ones(3)), {})
 
 
 def test_an_exception_at_the_second_call_passes_through() -> None:
@@ -137,7 +135,7 @@ def test_an_exception_at_the_second_call_passes_through() -> None:
 
     subject = operation(lambda x: x.copy(), backward, {"x": np.ones(3)})
     with pytest.raises(RuntimeError, match="only once"):
-        audit(subject, np.ones(3), Point({"x": np.zeros(3)}, np.ones(3)), {})
+        audit(subject, np.ones(3), Site({"x": np.zeros(3)}, np.ones(3)), {})
 
 
 def test_a_refused_second_point_is_left_out(rng: Rng) -> None:
@@ -151,7 +149,7 @@ def test_a_refused_second_point_is_left_out(rng: Rng) -> None:
 
     subject = operation(root, backward, {"x": rng.uniform(1, 2, (3, 4))})
     v = rng.normal(size=(3, 4))
-    found = audit(subject, v, Point({"x": -np.ones((3, 4))}, v), {})
+    found = audit(subject, v, Site({"x": -np.ones((3, 4))}, v), {})
     assert found.output_at_other is None
     assert not found.findings
 

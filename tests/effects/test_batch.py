@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crosscheck.effects.batch import NO_SAMPLES, Batch, batched
-from crosscheck.effects.calls import Calls, Point
+from crosscheck.effects.calls import Calls, Site
 from crosscheck.effects.visits import FORWARD, OUTPUT
 from tests.effects.healthy import (
     Array,
@@ -28,7 +28,7 @@ from tests.effects.planted import Effect, accumulates, calls, healthy, planted, 
 def given(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Arrays) -> Calls:
     subject = operation(forward, backward, inputs)
     v = np.ones(np.shape(subject.output()))
-    return Calls(subject, v, Point(inputs, v), {}, None)
+    return Calls(subject, v, Site(inputs, v), {}, None)
 
 
 def backwards(g: Array, *arrays: Array) -> Arrays:
@@ -52,7 +52,7 @@ def test_labels_are_resized_with_the_samples(rng: Rng) -> None:
         lambda g, x, labels: {"x": g[:, None] * (labels[:, None] == np.arange(3))},
         inputs,
     )
-    found = Calls(chosen, np.ones(4), Point(inputs, np.ones(4)), {}, None)
+    found = Calls(chosen, np.ones(4), Site(inputs, np.ones(4)), {}, None)
     assert batched(found) == {"x", "labels"}
     assert not watched(chosen, rng).findings
 

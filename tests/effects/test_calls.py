@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosscheck.effects.calls import Calls, Change, Point, describe
+from crosscheck.effects.calls import Calls, Change, Site, describe
 from tests.effects.healthy import Array, Rng, operation
 from tests.effects.planted import calls, healthy
 
 
 def given(forward: Any, backward: Any) -> Calls:
     x = np.arange(3.0)
-    return Calls(operation(forward, backward, {"x": x}), x, Point({"x": x + 1}, x), {}, None)
+    return Calls(operation(forward, backward, {"x": x}), x, Site({"x": x + 1}, x), {}, None)
 
 
 def test_a_change_is_made_once(rng: Rng) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.effects.audit import audit
-from crosscheck.effects.calls import Point
+from crosscheck.effects.calls import Site
 from tests.effects.healthy import (
     Array,
     Arrays,
@@ -58,7 +58,7 @@ def test_an_output_that_changes_later_is_told(rng: Rng) -> None:
 
     subject = operation(forward, lambda grad_output, x: {"x": 2 * grad_output * x}, {"x": rng.normal(size=(3, 4))})
     v = rng.normal(size=(3, 4))
-    found = audit(subject, v, Point({"x": rng.normal(size=(3, 4))}, v + 1), {})
+    found = audit(subject, v, Site({"x": rng.normal(size=(3, 4))}, v + 1), {})
     assert next(f.kind for f in found.findings if not f.fails) == "aliased"
     assert "forward" in found.findings[0].explanation
 
