@@ -118,7 +118,7 @@ def spread(a: Array, axes: tuple[int, ...]) -> Array:
     return np.broadcast_to(a.sum(axes, keepdims=True), a.shape)
 
 
-Part = tuple[int | None, int | None]  # where a slice starts and stops
+Stretch = tuple[int | None, int | None]  # where a slice starts and stops
 
 
 def cuts(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
@@ -137,7 +137,7 @@ def cuts(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
                 yield Transform("border", f"without its {text} {' and '.join(words)}", kept, (axes, part))
 
 
-def kept(a: Array, axes: Sequence[int], part: Part) -> Array:
+def kept(a: Array, axes: Sequence[int], part: Stretch) -> Array:
     """Zero outside a part of these axes."""
     out = np.zeros_like(a)
     where = [slice(None)] * a.ndim

@@ -142,7 +142,7 @@ def back(canonical: Array, order: tuple[int, ...]) -> Array:
 # ---------------------------------------------------------------------- mistakes in the indices
 
 
-class Variant(NamedTuple):
+class Misreading(NamedTuple):
     """A mistaken (1): a sentence, and how the rows and columns are read."""
 
     kind: str
@@ -151,10 +151,10 @@ class Variant(NamedTuple):
     columns: Axis
 
 
-def index_mistakes(rows: Axis, columns: Axis) -> Iterator[Variant]:
+def index_mistakes(rows: Axis, columns: Axis) -> Iterator[Misreading]:
     """The common mistakes in (1), for the rows, the columns, or both."""
 
-    def both(kind: str, text: str, changed_rows: Axis, changed_columns: Axis) -> Iterator[Variant]:
+    def both(kind: str, text: str, changed_rows: Axis, changed_columns: Axis) -> Iterator[Misreading]:
         for r, c, where in (
             (changed_rows, changed_columns, ""),
             (changed_rows, columns, ", along the rows"),
@@ -162,9 +162,9 @@ def index_mistakes(rows: Axis, columns: Axis) -> Iterator[Variant]:
         ):
             pairs = ((r, rows), (c, columns))
             if not all(np.array_equal(a.matrix(), b.matrix()) for a, b in pairs):
-                yield Variant(kind, text + where, r, c)
+                yield Misreading(kind, text + where, r, c)
 
-    def moved(text: str, **fields: int) -> Iterator[Variant]:
+    def moved(text: str, **fields: int) -> Iterator[Misreading]:
         return both("shifted", text, rows._replace(**fields), columns._replace(**fields))
 
     turned = rows._replace(flipped=True), columns._replace(flipped=True)
@@ -185,14 +185,14 @@ def index_mistakes(rows: Axis, columns: Axis) -> Iterator[Variant]:
     yield from both("shifted", "with the window's size in place of the stride", *kernel)
 
 
-def overwriting(rows: Axis, columns: Axis) -> Iterator[Variant]:
+def overwriting(rows: Axis, columns: Axis) -> Iterator[Misreading]:
     """Of the windows that cover an entry, only the last or the first along each axis."""
     if not (rows.overlaps or columns.overlaps):
         return
     text = "with overlapping windows overwriting one another instead of adding up"
     for row, column in product(("last", "first"), repeat=2):
         kept = f"the {row} window is" if row == column else "one window along each axis is"
-        yield Variant(
+        yield Misreading(
             "overwritten", f"{text} (only {kept} kept)", rows._replace(only=row), columns._replace(only=column)
         )
 
