@@ -198,7 +198,7 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
         other = Site(first.inputs, first.cotangent, first.gradients)
     else:
         rng = np.random.default_rng([setting.seed, 1])
-        inputs = {k: elsewhere(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
+        inputs = {k: another(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
         other = Site(inputs, (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype))
     unit = UNIT[operation.dtype] / UNIT[DOUBLE]
     known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
@@ -214,7 +214,7 @@ def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:
     return plain_gradients(operation.reference, inputs, operation.wrt, v)[1]
 
 
-def elsewhere(a: Array, rng: np.random.Generator) -> Array:
+def another(a: Array, rng: np.random.Generator) -> Array:
     """Another array of the same kind and size: every value moved, none across zero; zeros stay unless there are only
     zeros."""
     moved = a * np.exp(0.2 * rng.normal(size=a.shape))
@@ -270,7 +270,7 @@ def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair,
         forward = compare(mine[OUTPUT], truths[OUTPUT], setting.t)
         return forward, {k: {HAND_SINGLE: mine[k], AUTODIFF_SINGLE: truths[k]} for k in single}
 
-    forward, found = compared(scaled(setting.auto, UNIT[SINGLE] / UNIT[DOUBLE]))
+    forward, found = compared(with_roundings_times(setting.auto, UNIT[SINGLE] / UNIT[DOUBLE]))
     pairs = [compare(both[HAND_SINGLE], both[AUTODIFF_SINGLE], setting.t) for both in found.values()]
     if not any(pair.disagree.any() for pair in [forward, *pairs]):
         return forward, found
@@ -282,7 +282,7 @@ def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair,
     )
 
 
-def scaled(auto: Autodiff, ratio: float) -> Autodiff:
+def with_roundings_times(auto: Autodiff, ratio: float) -> Autodiff:
     """The same values with `ratio` times the rounding."""
 
     def larger(e: Estimate) -> Estimate:

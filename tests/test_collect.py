@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crosscheck import collect as module
-from crosscheck.collect import collect, cotangent, elsewhere
+from crosscheck.collect import another, collect, cotangent
 from crosscheck.doors.functions import from_functions
 from crosscheck.evidence.decision import COMPARED, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE
@@ -287,7 +287,7 @@ def test_a_given_cotangent_must_fit() -> None:
 def test_elsewhere_every_number_has_moved_and_none_across_zero() -> None:
     rng = np.random.default_rng(0)
     a = np.array([0.0, 1.0, -1e6, 1e-6], np.float32)
-    moved = elsewhere(a, rng)
+    moved = another(a, rng)
     assert moved.dtype == a.dtype
     assert (np.sign(moved) == np.sign(a)).all()
     assert (moved[1:] != a[1:]).all()
@@ -295,7 +295,7 @@ def test_elsewhere_every_number_has_moved_and_none_across_zero() -> None:
 
 
 def test_an_array_of_zeros_moves_too() -> None:
-    moved = elsewhere(np.zeros((2, 3), np.float32), np.random.default_rng(0))
+    moved = another(np.zeros((2, 3), np.float32), np.random.default_rng(0))
     assert (moved.dtype, moved.shape) == (np.float32, (2, 3))
     assert moved.all()
 
