@@ -146,7 +146,7 @@ def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> Non
 
 def setting_of(operation: Operation, grad_output: Any, seed: int) -> Setting:
     y = operation.output()
-    v = cotangent(y, grad_output, np.random.default_rng(seed))
+    v = arriving(y, grad_output, np.random.default_rng(seed))
     single = operation.dtype == SINGLE
     if single:
         v = v.astype(SINGLE).astype(DOUBLE)
@@ -158,7 +158,7 @@ def setting_of(operation: Operation, grad_output: Any, seed: int) -> Setting:
     return Setting(operation, formula, seed, y, v, auto)
 
 
-def cotangent(y: Array, given: Any, rng: np.random.Generator) -> Array:
+def arriving(y: Array, given: Any, rng: np.random.Generator) -> Array:
     """The gradient that arrives: given, or random with both signs, no zeros, and never ones."""
     if given is None:
         return draws.cotangent(y.shape, rng)

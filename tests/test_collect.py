@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crosscheck import collect as module
-from crosscheck.collect import another, collect, cotangent
+from crosscheck.collect import another, arriving, collect
 from crosscheck.doors.functions import from_functions
 from crosscheck.evidence.decision import COMPARED, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE
@@ -267,7 +267,7 @@ def test_a_large_float32_operation_has_no_exact_points(monkeypatch: pytest.Monke
 
 
 def test_a_cotangent_has_both_signs_and_neither_zeros_nor_ones() -> None:
-    v = cotangent(np.zeros((20, 20)), None, np.random.default_rng(0))
+    v = arriving(np.zeros((20, 20)), None, np.random.default_rng(0))
     assert (np.abs(v) >= 0.5).all()
     assert (np.abs(v) <= 2).all()
     assert 0.4 < (v > 0).mean() < 0.6
@@ -276,12 +276,12 @@ def test_a_cotangent_has_both_signs_and_neither_zeros_nor_ones() -> None:
 
 def test_a_given_cotangent_must_fit() -> None:
     y, rng = np.zeros((2, 3)), np.random.default_rng(0)
-    assert cotangent(y, np.arange(6).reshape(2, 3), rng).dtype == np.float64
+    assert arriving(y, np.arange(6).reshape(2, 3), rng).dtype == np.float64
     with pytest.raises(ValueError, match=r"grad_output.*\(3,\).*\(2, 3\)"):
-        cotangent(y, np.ones(3), rng)
+        arriving(y, np.ones(3), rng)
     for bad in (np.full((2, 3), np.nan), np.ones((2, 3), complex), np.full((2, 3), "a")):
         with pytest.raises(ValueError, match=r"grad_output.*finite real"):
-            cotangent(y, bad, rng)
+            arriving(y, bad, rng)
 
 
 def test_elsewhere_every_number_has_moved_and_none_across_zero() -> None:
