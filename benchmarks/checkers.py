@@ -23,7 +23,7 @@ import numpy as np
 
 from crosscheck.doors.layers import from_layer
 from crosscheck.judge import judge
-from crosscheck.lecture.planted import Mutant, table
+from crosscheck.lecture.planted import Mutant, all_mutants
 from crosscheck.operation import Arrays, Operation
 from manual import ConvolutionalLayer
 from reference.precision import double_precision
@@ -178,7 +178,7 @@ ORDINARY: dict[str, tuple[Callable[[], Operation], bool]] = {
 
 def healthy_operations() -> list[tuple[str, Operation]]:
     """The operations behind the mutants, several draws of each."""
-    makers = {mutant.healthy: mutant.name.split(":")[0] for mutant in table()}
+    makers = {mutant.healthy: mutant.name.split(":")[0] for mutant in all_mutants()}
     return [(name, make(np.random.default_rng(seed))) for make, name in makers.items() for seed in (1, 2, 3)]
 
 
@@ -195,7 +195,7 @@ def passes(check: Check, operation: Operation) -> bool:
 def measure(tool: str) -> dict[str, Any]:
     """One tool on everything, in this process."""
     _, check = TOOLS[tool]
-    mutants: list[Mutant] = table()
+    mutants: list[Mutant] = all_mutants()
     started = time.perf_counter()
     missed = [m.name for m in mutants if passes(check, m.operation(0)) and not reported(tool, m)]
     healthy = healthy_operations()
@@ -233,7 +233,7 @@ def installed(package: str) -> bool:
 
 def page(found: dict[str, dict[str, Any] | None]) -> str:
     """The tables as Markdown."""
-    mutants = table()
+    mutants = all_mutants()
     lines = [
         "# Gradient checkers side by side",
         "",

@@ -19,6 +19,7 @@ from crosscheck.doors.layers import from_layer
 from crosscheck.draws import cotangent
 from crosscheck.lecture import spaces
 from crosscheck.lecture.losses import with_loss
+from crosscheck.lecture.nonzero import nonzero
 from crosscheck.lecture.spaces import Space
 from crosscheck.operation import Operation
 from manual import (
@@ -81,14 +82,6 @@ class Case:
         return masked
 
 
-def drawn(layer: Layer, rng: Rng) -> Layer:
-    """The layer with every parameter nonzero: a bias of zero hides mistakes."""
-    if layer.parameters.size:
-        size = layer.parameters.size
-        layer.parameters = layer.parameters + rng.choice([-1.0, 1.0], size) * rng.uniform(0.05, 0.3, size)
-    return layer
-
-
 def layer_case(
     layer: str,
     configuration: str,
@@ -101,7 +94,7 @@ def layer_case(
     """A layer on normal inputs of `shape`, in the layer's own dtype."""
 
     def build(rng: Rng) -> Operation:
-        made = drawn(make(rng), rng)
+        made = nonzero(make(rng), rng)
         return from_layer(made, (rng.normal(size=shape) + offset).astype(made.dtype))
 
     return Case(f"{layer} {configuration}", kind, layer, configuration, build)
@@ -341,7 +334,7 @@ def digits_parted(rng: Rng) -> Operation:
     pixels = images[chosen]
     steps = rng.permutation(pixels.size).reshape(pixels.shape) + 1
     pixels = pixels + steps * (OFFSET / 2.0 ** np.ceil(np.log2(pixels.size + 1)))
-    network = from_layer(drawn(lecture_network(rng), rng), pixels)
+    network = from_layer(nonzero(lecture_network(rng), rng), pixels)
     return with_loss(network, SoftmaxCrossEntropy(), labels[chosen])
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from crosscheck.doors.layers import from_layer
 from crosscheck.lecture.losses import from_loss
+from crosscheck.lecture.nonzero import nonzero
 from crosscheck.operation import Operation
 from manual import (
     ConvolutionalLayer,
@@ -179,9 +180,7 @@ def drawn(kind: str, shape: tuple[int, ...], rng: Rng) -> Array:
 
 def layer_operation(layer: Layer, shape: tuple[int, ...], values: str, rng: Rng) -> Operation:
     """The layer with all parameters nonzero, at inputs of one kind."""
-    if layer.parameters.size:
-        noise = rng.choice([-1.0, 1.0], layer.parameters.size) * rng.uniform(0.05, 0.3, layer.parameters.size)
-        layer.parameters = layer.parameters + noise
+    layer = nonzero(layer, rng)
     return from_layer(layer, drawn(values, shape, rng).astype(layer.dtype))
 
 

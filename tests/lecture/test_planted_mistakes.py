@@ -2,10 +2,10 @@
 
 import pytest
 
-from crosscheck.lecture.planted import Mutant, table
+from crosscheck.lecture.planted import Mutant, all_mutants
 from crosscheck.lecture.proof import EVERY_KIND, outcome
 
-TABLE = table()
+TABLE = all_mutants()
 # One of every kind and operation is enough here: the others differ in detail.
 QUICK = list({(m.kind, m.name.split(":")[0]): m for m in TABLE}.values())
 
