@@ -76,6 +76,12 @@ class Operation:
             return self.output(changed)
         return np.asarray(self.moving_forward({**self.inputs, **changed}))
 
+    def continued(self, changed: Arrays) -> Array:
+        """The forward at complex numbers, and whatever array it makes of them."""
+        if self.moving_forward is not None:
+            return np.asarray(self.moving_forward({**self.inputs, **changed}))
+        return np.asarray(self.forward({k: np.array(a, copy=True) for k, a in {**self.inputs, **changed}.items()}))
+
     def gradients(self, grad_output: Array) -> Arrays:
         """The hand-derived gradients at the point, copied at once, one per name in `wrt`."""
         returned = self.backward(

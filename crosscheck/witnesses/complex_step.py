@@ -22,10 +22,12 @@ import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from scipy.special import stdtrit
 
 from crosscheck.evidence.estimate import COMPLEX_STEP, Estimate
+from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Operation
+from crosscheck.rounding import quantile
+from crosscheck.witnesses.analytic import is_analytic
 from crosscheck.witnesses.noise import like, nudged
 from crosscheck.witnesses.sampling import Group
 
@@ -33,19 +35,20 @@ Array = np.ndarray
 
 STEP = 2.0**-300
 MOVES = 3
-# The probability that a healthy check is accused.
-DELTA = 1e-6
-UNIT = 2.0**-53
 # An imaginary part below the smallest normal number has lost digits, if not everything.
 UNDERFLOW = 2.0**-1022 / STEP
 
 
 def complex_step(operation: Operation, name: str, v: Array, groups: Callable[[], Iterable[Group]]) -> Estimate | None:
-    """The derivative by (1) and (2); None where the code does not take complex numbers or drops the imaginary part.
+    """The derivative by (1) and (2); None where the code does not take complex numbers or is not analytic.
 
-    1 + MOVES evaluations for a group.
+    1 + MOVES evaluations for a group; and those of `analytic`, once, where the forward is a plain function.
     """
     x = operation.inputs[name]
+    if operation.moving_forward is None:  # a function that nobody said was written for complex numbers
+        y = np.asarray(operation.output(), np.float64)
+        if not is_analytic(lambda z: complex_output(operation, {name: z}), x, y, STEP):
+            return None
     found = slopes(operation, name, x, v, groups(), STEP)
     if found is None:
         return None
@@ -65,16 +68,12 @@ def complex_step(operation: Operation, name: str, v: Array, groups: Callable[[],
 def rounding(sigma: Array, terms: Array) -> Array:
     """(2)."""
     with np.errstate(all="ignore"):
-        share = sigma / (UNIT * terms)
+        share = sigma / (UNIT[DOUBLE] * terms)
         common = max(1.0, float(np.sqrt(np.mean(share[np.isfinite(share)] ** 2)))) if np.isfinite(share).any() else 1.0
         own = quantile(MOVES, sigma.size) * sigma
-        shared = quantile(MOVES * sigma.size, sigma.size) * common * UNIT * terms
+        shared = quantile(max(1, MOVES * sigma.size), sigma.size) * common * UNIT[DOUBLE] * terms
     bound = np.maximum(own, shared)
     return np.where(np.isfinite(bound), bound, np.inf)
-
-
-def quantile(freedom: int, comparisons: int) -> float:
-    return float(-stdtrit(max(1, freedom), DELTA / (2 * max(1, comparisons))))
 
 
 def slopes(
@@ -94,11 +93,12 @@ def slopes(
 
 
 def complex_output(operation: Operation, changed: dict[str, Array]) -> Array | None:
-    """The forward at complex inputs, or None where the user's code refuses them or returns a real array."""
+    """The forward at complex inputs, or None where the user's code refuses them or returns a real
+    array, or one of few digits."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            y = np.asarray(operation.moved(changed))
+            y = operation.continued(changed)
     except Exception:  # any refusal means: this witness cannot be called
         return None
-    return y if y.dtype.kind == "c" and np.isfinite(y).all() else None
+    return y if y.dtype == np.complex128 and np.isfinite(y).all() else None

@@ -15,6 +15,7 @@ import numpy as np
 
 from crosscheck.evidence.estimate import DIRECTIONS, Estimate
 from crosscheck.operation import Operation
+from crosscheck.witnesses.analytic import CHECK_EVALUATIONS
 from crosscheck.witnesses.complex_step import MOVES, complex_step
 from crosscheck.witnesses.differences import (
     MOST,
@@ -58,7 +59,8 @@ def evaluations_planned(operation: Operation, name: str, outputs: int, groups: i
     line = SETUP + MOST
     if count > affordable(operation, name, outputs):
         return once + DIRECTION_COUNT * (SETUP + TYPICAL), once + DIRECTION_COUNT * line
-    complex_steps = (1 + MOVES) * count if count <= COMPLEX_GROUPS else 0
+    complex_steps = (1 + MOVES) * count + (CHECK_EVALUATIONS if operation.moving_forward is None else 0)
+    complex_steps = complex_steps if count <= COMPLEX_GROUPS else 0
     return once + count * TYPICAL + SETUP + TYPICAL + complex_steps, once + count * MOST + line + complex_steps
 
 
