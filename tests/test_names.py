@@ -113,5 +113,5 @@ def test_the_checks_can_fail() -> None:
     assert clashes({A: half, B: twice}) == []
     assert clashes({A: half, B: twice, C: "from crosscheck.exact.a import half"}) != []
     assert clashes({A: half, C: twice + "\nfrom crosscheck.exact.a import half"}) == []
-    assert copies({A: half, C: "def halved(x):\n    \"\"\"Half.\"\"\"\n    return x / 2"}) != []
+    assert copies({A: half, C: 'def halved(x):\n    """Half."""\n    return x / 2'}) != []
     assert copies({A: half, C: twice}) == []

@@ -10,13 +10,14 @@ from jax.extend import core
 
 from crosscheck.rounding.copies import entrywise
 from crosscheck.rounding.loops import inside
+from crosscheck.traces.opening import opened
 from crosscheck.traces.primitives import primitive
 
 
 def call(eqn: core.JaxprEqn, ins: list[Any]) -> tuple[core.Jaxpr, list[Any], list[Any]] | None:
     """The jaxpr that a call calls, its constants and its operands; None for any other equation."""
     row = primitive(eqn.primitive.name)
-    inner = eqn.params.get(row.inside) if row.inside else None
+    inner = opened(eqn) if row.opens else eqn.params.get(row.inside) if row.inside else None
     if inner is None:
         return None
     if row.name == "custom_linear_solve":  # (matvec, vecmat, solve, transpose_solve), each with constants of its own
@@ -75,8 +76,15 @@ def size(v: Any) -> int:
 
 def estimated(jaxpr: core.Jaxpr) -> frozenset[str]:
     """The primitives without a row."""
-    names = {eqn.primitive.name for eqn in jaxpr.eqns if not primitive(eqn.primitive.name).known}
-    return frozenset(names).union(*(estimated(j) for eqn in jaxpr.eqns for j in inside(eqn)))
+    found: set[str] = set()
+    for eqn in jaxpr.eqns:
+        row = primitive(eqn.primitive.name)
+        called = call(eqn, list(eqn.invars)) if row.opens else None
+        if called is not None:
+            found |= estimated(called[0])
+        elif row.opens or not row.known:
+            found.add(row.name)
+    return frozenset(found).union(*(estimated(j) for eqn in jaxpr.eqns for j in inside(eqn)))
 
 
 def entrywise_outputs(jaxpr: core.Jaxpr, given: list[bool]) -> list[bool]:

@@ -191,6 +191,7 @@ RULES = {
     Kind.FOURIER: normwise,
     Kind.ALGEBRA: normwise,
     Kind.UNKNOWN: normwise,
+    Kind.CALLS: normwise,  # only one that nobody can step into comes here
 }
 
 
@@ -245,7 +246,7 @@ def backward(eqn: core.JaxprEqn, x: list[Any], unit: float) -> list[Any]:
     Cholesky by the diagonal (10.1), a triangular solve entry by entry (8.1), the rest by the largest entry.
     """
     row = primitive(eqn.primitive.name)
-    if row.kind not in (Kind.ALGEBRA, Kind.UNKNOWN):
+    if row.kind not in (Kind.ALGEBRA, Kind.UNKNOWN, Kind.CALLS):
         return [None] * len(x)
     grow = BACKWARD * depth(eqn, x)
     matrices = x[:-1] if row.stable == "entries" else x

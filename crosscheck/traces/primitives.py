@@ -93,6 +93,7 @@ class Primitive(NamedTuple):
         rewrites: whether the result holds the same numbers in the same order.
         inside: of a call, the parameter that holds the jaxpr.
         own_rule: of a call, whether it brings a derivative rule of its own.
+        opens: of a call, whether a jaxpr has to be made of it (`traces.opening`).
         reverse_only: whether it has no forward derivative.
         layer: whether a network's layer is made of it (what it passes back may be rearranged by mistake).
         stable: of linear algebra, what its backward error is relative to: "norms", "columns", "diagonal", "entries".
@@ -113,6 +114,7 @@ class Primitive(NamedTuple):
     rewrites: bool = False
     inside: str | None = None
     own_rule: bool = False
+    opens: bool = False
     reverse_only: bool = False
     layer: bool = False
     stable: str = "norms"
@@ -248,6 +250,7 @@ function("exp", "the exponential", Ulps(4), Ulps(2))
 function("exp2", "the power of two", Ulps(4, 2), Ulps(4, 1))
 function("expm1", "exp(x) - 1", Ulps(8), Ulps(8))
 function("log", "the logarithm", Ulps(2), Ulps(2), limited=True)
+function("log2", "the logarithm to base two", Ulps(2), Ulps(4), limited=True)
 function(
     "log1p",
     "log(1 + x)",
@@ -347,7 +350,7 @@ row("convert_element_type", Kind.CASTS, "the conversion", rewrites=True, double=
 row("reduce_precision", Kind.CASTS, "the rounding to fewer digits", rewrites=True, double=ONCE, single=ONCE)
 row("bitcast_convert_type", Kind.CREATES, "the reading of bits", lattice=None)
 
-rows(Kind.CREATES, "iota create_token after_all axis_index platform_index empty")
+rows(Kind.CREATES, "iota create_token after_all axis_index empty platform_index")
 RANDOM = "random_bits random_seed random_wrap random_unwrap random_split random_fold_in random_clone threefry2x32"
 rows(Kind.CREATES, f"{RANDOM} rng_bit_generator rng_uniform", lattice=None)
 function("random_gamma", "the gamma-distributed number", Ulps(4), Ulps(4), lock="first order")
@@ -356,9 +359,12 @@ rows(Kind.LOOPS, "scan while cond", words="the loop")
 TABLE["cond"] = TABLE["cond"]._replace(words="the branch")
 
 rows(Kind.CALLS, "jit pjit remat remat2 checkpoint", inside="jaxpr")
-rows(Kind.CALLS, "closed_call core_call call", inside="call_jaxpr")
+rows(Kind.CALLS, "closed_call core_call call eval_jaxpr", inside="call_jaxpr")
 rows(Kind.CALLS, "custom_jvp_call", inside="call_jaxpr", own_rule=True)
 rows(Kind.CALLS, "custom_vjp_call", inside="call_jaxpr", own_rule=True, reverse_only=True)
 rows(Kind.CALLS, "custom_vjp_call_jaxpr", inside="fun_jaxpr", own_rule=True, reverse_only=True)
 row("custom_linear_solve", Kind.CALLS, "the linear solve", inside="jaxprs")
+row("polynomial", Kind.CALLS, "the polynomial", ("the variable",), opens=True)
+row("one_minus_square", Kind.CALLS, "1 - x²", opens=True)
+row("call_hi_primitive", Kind.CALLS, "the call", opens=True)
 row("custom_lin", Kind.CALLS, "a derivative without a forward mode", reverse_only=True)

@@ -15,19 +15,11 @@ from typing import Any, Protocol
 
 from jax.extend import core
 
-# Primitives that only call a jaxpr: the walk steps inside. The parameter that holds it differs by primitive.
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "remat": "jaxpr",
-    "remat2": "jaxpr",
-    "checkpoint": "jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-}
+from crosscheck.traces.opening import opened
+from crosscheck.traces.primitives import primitive
+
+# Where a call that takes its operands as they are keeps its jaxpr (a linear solve holds several).
+PLAIN_CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 
 
 class Algebra(Protocol):
@@ -50,10 +42,10 @@ def evaluate(eqn: core.JaxprEqn, values: Sequence[Any]) -> list[Any]:
 
 def inner_jaxpr(eqn: core.JaxprEqn) -> tuple[core.Jaxpr, list[Any]] | None:
     """The jaxpr that a call equation calls, with its constants; None for any other equation."""
-    parameter = CALLS.get(eqn.primitive.name)
-    if parameter is None or parameter not in eqn.params:
+    row = primitive(eqn.primitive.name)
+    inner = opened(eqn) if row.opens else eqn.params.get(row.inside) if row.inside in PLAIN_CALLS else None
+    if inner is None:
         return None
-    inner = eqn.params[parameter]
     if isinstance(inner, core.ClosedJaxpr):
         return inner.jaxpr, list(inner.consts)
     return inner, []

@@ -73,6 +73,7 @@ FUNCTIONS = [
     Function("exp2", lax.exp2, lambda x: m.mpf(2) ** x, -1075.0, 1024.0),
     Function("expm1", lax.expm1, m.expm1, high=710.0),
     Function("log", lax.log, m.log, 0.0),
+    Function("log2", getattr(lax, "log2", jnp.log2), lambda x: m.log(x, 2), 0.0),
     Function("log1p", lax.log1p, m.log1p, -1.0),
     Function("logistic", lax.logistic, lambda x: 1 / (1 + m.exp(-x)), -745.0),
     Function("tanh", lax.tanh, m.tanh),
