@@ -103,7 +103,7 @@ def by_cholesky(g: Array, x: Array) -> Array:
     a = ill(1e3, x)
     factor = np.linalg.cholesky(a @ a.T)
     half = scipy.linalg.solve_triangular(factor, a @ (a.T @ x), lower=True)
-    return 2 * g * scipy.linalg.solve_triangular(factor, half, lower=True, trans="T")
+    return 2 * g * scipy.linalg.solve_triangular(factor, half, lower=True, trans=1)
 
 
 def by_eigenvectors(g: Array, x: Array) -> Array:

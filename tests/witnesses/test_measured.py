@@ -87,6 +87,15 @@ def test_a_stray_entry_is_pooled_with_its_like(rng: Rng) -> None:
     assert (found.freedom[~stray] > 100).all()
 
 
+def test_an_entry_whose_error_repeats_is_no_class_of_its_own(rng: Rng) -> None:
+    """Errors of a few values: the same in all six runs now and then."""
+    r = 1e-14 * rng.choice([-1.0, 1.0], (6, 40))
+    r[:, 7] = 1e-14
+    assert spread(r, np.full(40, 1e-3), np.full(40, 1e-17)).sigma[7] > 3e-15
+    r[:, 20:] = 1e-14  # but a score of them is one
+    assert spread(r, np.full(40, 1e-3), np.full(40, 1e-17)).sigma[20:].max() < 1e-18
+
+
 def test_no_spread_leaves_the_last_rounding(rng: Rng) -> None:
     hand = rng.normal(size=(4, 5))
     found = spread(np.full((6, 4, 5), 1e-3), hand, np.zeros((4, 5)))
