@@ -103,13 +103,15 @@ def tells(pair: Pair, truth: Estimate) -> Array:
     """Where an agreement excludes a mistake worth the name.
 
     The allowance is at most `RESOLUTION` of the entry; or the entry is what is left of terms that cancel, and the
-    allowance at most that share of their sum, which has to be known entry by entry. Where only
-    underflow is left of an allowance there is nothing to tell from zero.
+    allowance at most that share of their sum, which has to be known entry by entry; but that of a zero which both give
+    exactly, for of no mistake nothing is hidden. Where only underflow is left of an allowance there is nothing to tell
+    from zero.
     """
     with np.errstate(invalid="ignore"):
         size = np.abs(truth.value)
-        if truth.terms is not None and truth.entrywise:
-            size = np.maximum(size, truth.terms)
+        if truth.terms is not None:
+            nothing = (truth.value == 0) & (pair.difference == 0)
+            size = np.where(nothing | truth.entrywise, np.maximum(size, truth.terms), size)
         return pair.bounds <= np.maximum(RESOLUTION * size, UNDERFLOW)
 
 
