@@ -19,7 +19,7 @@ from crosscheck import draws
 from crosscheck.effects.audit import Audit, audit
 from crosscheck.effects.calls import Site
 from crosscheck.evidence.collected import Elsewhere, Evidence, GradientEvidence, Reference
-from crosscheck.evidence.decision import COMPARED, decide
+from crosscheck.evidence.decision import COMPARED, RESOLUTION, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
 from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.evidence.pair import Pair, compare
@@ -29,7 +29,7 @@ from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
-from crosscheck.witnesses.contradiction import standing
+from crosscheck.witnesses.contradiction import seen_noise, standing
 from crosscheck.witnesses.further import look
 from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
 from crosscheck.witnesses.kinks import is_convention
@@ -305,25 +305,39 @@ def moved(setting: Setting, hand: Arrays) -> Estimates:
 
 
 def confirm(setting: Setting, estimates: Estimates) -> None:
-    """Where a difference contradicts two that agree, it is confirmed only if it does so at the finest step too."""
-    auto = setting.auto
-    if auto is None or auto.output.sigma is None:
-        return
-    with np.errstate(invalid="ignore"):
-        noise = setting.t * auto.output.sigma + UNIT[DOUBLE] * np.abs(auto.output.value)
+    """A difference that contradicts the others grossly is asked at the finest step too (`contradiction`).
+
+    Where it does not stand, it accuses nobody: with a reference it is not confirmed, without one it is silent.
+    """
+    auto, formula, v = setting.auto, setting.formula, setting.cotangent
     for name, found in estimates.items():
         difference = found.get(DIFFERENCE)
         if difference is None or HAND not in found:
             continue
-        agree = compare(found[HAND], found[AUTODIFF], setting.t).agree
-        against = agree & compare(found[AUTODIFF], difference, setting.t).disagree & difference.notes["confirmed"]
-        if against.any():
-            differing = np.where(against, difference.value, np.nan)
-            stands = standing(
-                setting.formula, name, setting.cotangent, found[AUTODIFF].value, differing, np.nan_to_num(noise)
-            )
-            notes = {**difference.notes, "confirmed": difference.notes["confirmed"] & (stands | ~against)}
-            found[DIFFERENCE] = replace(difference, notes=notes)
+        notes = difference.notes
+        against = compare(found[HAND], difference, setting.t).disagree
+        if auto is None:
+            size = np.fmax(np.abs(found[HAND].value), np.abs(difference.value))
+            against &= np.abs(found[HAND].value - difference.value) > RESOLUTION * size
+        else:
+            against &= compare(found[AUTODIFF], difference, setting.t).disagree & notes["confirmed"]
+            against &= compare(found[HAND], found[AUTODIFF], setting.t).agree
+        if not against.any():
+            continue
+        noise = seen_noise(formula, name, v) if auto is None else output_noise(setting, auto)
+        differing = np.where(against, difference.value, np.nan)
+        fails = against & ~standing(formula, name, v, found[HAND].value, differing, np.nan_to_num(noise, nan=np.inf))
+        if auto is not None:
+            found[DIFFERENCE] = replace(difference, notes={**notes, "confirmed": notes["confirmed"] & ~fails})
+        elif fails.any():
+            notes = {**notes, "undecided": notes["undecided"] + int(fails.sum())}
+            found[DIFFERENCE] = replace(difference, decided=difference.speaks() & ~fails, notes=notes)
+
+
+def output_noise(setting: Setting, auto: Autodiff) -> Array:
+    assert auto.output.sigma is not None
+    with np.errstate(invalid="ignore"):
+        return setting.t * auto.output.sigma + UNIT[DOUBLE] * np.abs(auto.output.value)
 
 
 def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:

@@ -103,14 +103,16 @@ def tells(pair: Pair, truth: Estimate) -> Array:
     """Where an agreement excludes a mistake worth the name.
 
     The allowance is at most `RESOLUTION` of the entry; or the entry is what is left of terms that cancel, and the
-    allowance at most that share of their sum, which has to be known entry by entry. An entry that no output follows,
-    as far as a witness that moves it can see, has no size: it takes that of the gradient. Where only underflow is left
-    of an allowance there is nothing to tell from zero.
+    allowance at most that share of their sum, which has to be known entry by entry; but that of a zero which both give
+    exactly, for of no mistake nothing is hidden. An entry that no output follows, as far as a witness that moves it can
+    see, has no size: it takes that of the gradient. Where only underflow is left of an allowance there is nothing to
+    tell from zero.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         size = np.abs(truth.value)
-        if truth.terms is not None and truth.entrywise:
-            size = np.maximum(size, truth.terms)
+        if truth.terms is not None:
+            nothing = (truth.value == 0) & (pair.difference == 0)
+            size = np.where(nothing | truth.entrywise, np.maximum(size, truth.terms), size)
         if truth.sigma is None and truth.value.size:
             finite = size[np.isfinite(size)]
             size = np.where(size == 0, np.sqrt(np.mean(finite**2)) if finite.size else 0.0, size)

@@ -7,7 +7,9 @@ terms*. Without it S would be the worst-case bound again, and grow through whate
     S of a + b           S_a + S_b
     S of Σ terms         Σ S of the terms
     S of a · b, a / b    S_a · S_b, (S_a / |b|) · (S_b / |b|)
+    S of xⁿ, Π x         S_xⁿ, Π S
     S of f(x)            |y|, or |f'(x)| S_x where that is more
+    S of a transform     Σ S over all that it mixes
     what moves entries   moves S
 
 None stands for |y|: a value that has not been added up.
@@ -103,8 +105,21 @@ def divided(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> 
     return [xp.where(xp.isnan(out), xp.abs(y[0]), out)]
 
 
+def factors(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
+    """A product of many entries, or of an entry with itself: the slope at a zero says nothing of it."""
+    return [xp.maximum(xp.abs(y[0]), xp.abs(evaluate(eqn, [sums[0].astype(x[0].dtype)])[0]))]
+
+
+def transformed(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
+    axes = tuple(range(-len(eqn.params["fft_lengths"]), 0))
+    total = xp.sum(sums[0], axis=axes, keepdims=True)
+    return [xp.broadcast_to(total, y[0].shape)]
+
+
 def through(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
     """A function: its slope times S."""
+    if eqn.primitive.name == "square" or (eqn.primitive.name == "integer_pow" and eqn.params["y"] > 0):
+        return factors(eqn, x, y, sums)
     out = xp.abs(y[0])
     tangents = [xp.zeros_like(v) if s is None else s.astype(v.dtype) for v, s in zip(x, sums, strict=True)]
     try:
@@ -121,4 +136,6 @@ RULES = {
     Kind.MULTIPLIES: multiplied,
     Kind.DIVIDES: divided,
     Kind.FUNCTION: through,
+    Kind.PRODUCTS: lambda eqn, x, y, sums: factors(eqn, x, y, sums) if len(x) == 1 else [None],
+    Kind.FOURIER: transformed,
 }

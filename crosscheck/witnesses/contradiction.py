@@ -1,26 +1,31 @@
-"""Before a difference accuses two witnesses who agree: does it still, at the finest step that can tell?
+"""Before a difference accuses: does it still, at the finest step that can tell?
 
 A difference at a step h is the mean slope over 2h. Of a function with a fine ripple, x + sin(x) at 10⁷, all larger
-steps agree on one slope, and the derivative is another. So where hand-derived code and autodiff say one thing and the
-difference another, a gap apart, the difference is taken once more, with the smallest step whose noise is below a
-quarter of the gap,
+steps agree on one slope, and the derivative is another. So where others say one thing and the difference another, a gap
+apart, the difference is taken once more, with the smallest step whose noise is below a quarter of the gap,
 
     N(h) = Σ_o |v_o| n_o / h ≤ gap / 4,                                                                            (1)
 
-n_o being what rounding may do to output o by the reference's own account. Within N of the two it speaks for them, and
-within N of the first difference against them. Where no step satisfies (1), it does not contradict at all.
+n_o being what rounding may do to output o: by the reference's own account, or as far as it was seen. Nearer to the
+others it speaks for them, nearer to the first difference against them. Where no step satisfies (1), it does not
+contradict at all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from crosscheck.operation import Array, Operation
+from crosscheck.witnesses.noise import measured_noise, unit_of
 
 # Steps are 2^-level of the entry, or of the array where the entry is 0. Beyond 2^-46 few bits are left of the step.
 FINEST, COARSEST = 46, 2
 # So many entries are asked once more, spread over those that are contradicted; the others follow them.
 ASKED = 32
+# Outputs that move by more than this share of themselves with the last place of an input are arbitrary.
+LOST = 1e-3
 
 
 def standing(operation: Operation, name: str, v: Array, agreed: Array, differing: Array, noise: Array) -> Array:
@@ -44,24 +49,41 @@ def standing(operation: Operation, name: str, v: Array, agreed: Array, differing
 def still(operation: Operation, name: str, v: Array, i: int, agreed: float, differing: float, weighted: float) -> bool:
     x = operation.inputs[name]
     size = abs(float(x.flat[i])) or float(np.max(np.abs(x), initial=0.0)) or 1.0
+
+    def line(t: float) -> Array:
+        there = x.copy()
+        there.flat[i] += t
+        return operation.moved({name: there})
+
+    return still_along(line, v, agreed, differing, weighted, size)
+
+
+def still_along(
+    line: Callable[[float], Array], v: Array, agreed: float, differing: float, weighted: float, size: float
+) -> bool:
+    """The same of ⟨v, y⟩ along a line, whose steps are relative to `size`."""
     gap = abs(agreed - differing)
     for level in range(FINEST, COARSEST, -1):
         step = size * 2.0**-level
         if weighted <= gap / 4 * step:
-            slope = slope_at(operation, name, v, i, step)
-            return bool(abs(slope - agreed) > abs(slope - differing))
+            with np.errstate(all="ignore"):
+                try:
+                    moved = np.asarray(line(step), np.float64) - line(-step)
+                except Exception:  # the code may refuse a point that is not its own
+                    return False
+                slope = float(np.sum(v * moved)) / (2 * step)
+                return bool(abs(slope - agreed) > abs(slope - differing))
     return False
 
 
-def slope_at(operation: Operation, name: str, v: Array, i: int, step: float) -> float:
-    """⟨v, Δy⟩ over two steps; NaN where the code refuses."""
+def seen_noise(operation: Operation, name: str, v: Array) -> Array:
+    """n_o where there is no reference to ask: how far the outputs move when an input moves by its last place.
+
+    ∞ where that is more than `LOST` of what they are: cos(x) at 10²² has no slope that floats could see, and is flat.
+    """
     x = operation.inputs[name]
-    up, down = x.copy(), x.copy()
-    up.flat[i] += step
-    down.flat[i] -= step
-    with np.errstate(all="ignore"):
-        try:
-            moved = operation.moved({name: up}).astype(np.float64) - operation.moved({name: down})
-        except Exception:
-            return np.nan
-        return float(np.sum(v * moved)) / (float(up.flat[i]) - float(down.flat[i]))
+    y = np.asarray(operation.output())
+    func = lambda z: operation.moved({name: z})  # noqa: E731
+    noise = measured_noise(func, x, np.asarray(y, np.float64).ravel(), unit_of(x, y)).reshape(y.shape)
+    lost = float(np.sum(np.abs(v) * noise)) > LOST * float(np.sum(np.abs(v * y)))
+    return np.full(y.shape, np.inf) if lost else noise

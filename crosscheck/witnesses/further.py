@@ -24,6 +24,7 @@ from crosscheck.evidence.pair import compare
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Array, Arrays, Operation
 from crosscheck.witnesses.autodiff import autodiff, plain_gradients
+from crosscheck.witnesses.contradiction import seen_noise, still_along
 from crosscheck.witnesses.differences import along_direction
 from crosscheck.witnesses.hand import Asked, hand_estimates
 
@@ -114,6 +115,10 @@ def along_one_direction(there: Operation, hand: Arrays, v: Array, seed: int) -> 
         if not along.kink[0] and np.isfinite(terms).all():
             off = abs(float(along.value[0]) - float(terms.sum()))
             wrong = off > float(along.bound[0]) + RESOLUTION * float(np.abs(terms).sum())
+            if wrong:  # of a fine ripple no larger step sees the slope
+                weighted = float(np.sum(np.abs(v) * seen_noise(there, k, v)))
+                line = lambda t, k=k, x=x, d=d: there.moved({k: x + t * d})  # noqa: E731
+                wrong = still_along(line, v, float(terms.sum()), float(along.value[0]), weighted, 1.0)
             judged[k] = np.full(x.shape, wrong), None, None
     return judged
 

@@ -340,3 +340,16 @@ def test_no_arguments_and_empty_arrays() -> None:
         closed = jax.make_jaxpr(lambda: jnp.zeros((0, 3)))()
     (out,) = roundings(closed, []).outputs
     assert out.value.shape == out.sigma.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda d: d**2, lambda d: d * d, jnp.prod, lambda d: jnp.fft.rfft(d).real],
+    ids=["power", "square", "Π", "fft"],
+)
+def test_what_is_left_of_nothing_knows_what_it_is_made_of(f: Any) -> None:
+    """The slope of a square at 0 is 0, and a transform mixes: neither forgets that its zeros cancelled."""
+    x = np.array([3.0, 3.0])
+    out = rounded(lambda x: f(x - x.mean()) * jnp.ones(2), x).outputs[0]
+    assert np.all(out.value == 0)
+    assert np.all(out.terms >= 9)

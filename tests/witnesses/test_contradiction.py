@@ -86,7 +86,7 @@ def test_a_mistake_that_is_shared_is_still_told() -> None:
     x = np.array([0.7, -1.3])
     result = crosscheck.check(squared, lambda grad_output, x: {"x": 4 * grad_output * x}, {"x": x}, doubled)
     assert result.verdict == "disagree"
-    assert any("a mistake that they share" in said for said in result.gradients["x"].notes)
+    assert any("a mistake that they share" in said for said in result.gradients["x"].remarks)
 
 
 def test_a_fine_ripple_accuses_nobody() -> None:
@@ -100,3 +100,30 @@ def test_a_fine_ripple_accuses_nobody() -> None:
         lambda x: (x + jnp.sin(x)) / (1 + x),
     )
     assert result.verdict != "disagree"
+
+
+def test_nor_does_it_without_a_reference() -> None:
+    x = np.array([9999999.1, 10000001.3])
+    result = crosscheck.check(
+        lambda x: x + np.sin(x), lambda grad_output, x: {"x": grad_output * (1 + np.cos(x))}, {"x": x}
+    )
+    assert result.verdict != "disagree"
+
+
+def test_nor_a_ripple_that_is_finer_than_the_last_place() -> None:
+    x = np.array([1e22, -3e25, 0.3])
+    result = crosscheck.check(
+        lambda x: np.sinh(np.cos(x)),
+        lambda grad_output, x: {"x": -grad_output * np.cosh(np.cos(x)) * np.sin(x)},
+        {"x": x},
+    )
+    assert result.verdict != "disagree"
+
+
+@pytest.mark.parametrize("factor", [1.002, 2.0, -1.0, 0.0])
+def test_a_mistake_is_told_without_a_reference(factor: float) -> None:
+    x = np.array([0.7, -1.3])
+    result = crosscheck.check(
+        lambda x: np.sin(x), lambda grad_output, x: {"x": factor * grad_output * np.cos(x)}, {"x": x}
+    )
+    assert result.verdict == "disagree"
