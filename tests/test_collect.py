@@ -13,7 +13,7 @@ from crosscheck import collect as module
 from crosscheck.collect import another, arriving, collect
 from crosscheck.doors.functions import from_functions
 from crosscheck.evidence.decision import COMPARED, decide
-from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE
+from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, COMPLEX_STEP, DIFFERENCE, HAND, HAND_SINGLE
 from crosscheck.evidence.pair import compare
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Operation
@@ -48,7 +48,7 @@ def test_with_a_reference() -> None:
     evidence = collect(operation())
     assert list(evidence.gradients) == ["x", "w"]
     for gradient in evidence.gradients.values():
-        assert set(gradient.estimates) == {HAND, AUTODIFF, DIFFERENCE}
+        assert set(gradient.estimates) == {HAND, AUTODIFF, DIFFERENCE, COMPLEX_STEP}
         assert gradient.right_shape
     assert evidence.forward is not None
     assert evidence.forward.agree.all()
@@ -62,7 +62,7 @@ def test_with_a_reference() -> None:
 
 def test_without_a_reference() -> None:
     evidence = collect(operation(given=None))
-    assert all(set(g.estimates) == {HAND, DIFFERENCE} for g in evidence.gradients.values())
+    assert all(set(g.estimates) == {HAND, DIFFERENCE, COMPLEX_STEP} for g in evidence.gradients.values())
     assert evidence.forward is None
     assert evidence.reference is None
 
@@ -247,7 +247,7 @@ def test_float32_is_judged_as_a_formula_and_as_arithmetic() -> None:
     assert v.dtype == np.float64
     assert (v == v.astype(np.float32)).all()
     for name, gradient in evidence.gradients.items():
-        assert set(gradient.estimates) == {HAND, AUTODIFF, DIFFERENCE, HAND_SINGLE, AUTODIFF_SINGLE}
+        assert set(gradient.estimates) == {HAND, AUTODIFF, DIFFERENCE, COMPLEX_STEP, HAND_SINGLE, AUTODIFF_SINGLE}
         formula, arithmetic = gradient.estimates[HAND], gradient.estimates[HAND_SINGLE]
         np.testing.assert_array_equal(formula.value, subject.widened().gradients(v)[name])
         np.testing.assert_array_equal(arithmetic.value, subject.gradients(v.astype(np.float32))[name])
