@@ -30,3 +30,13 @@ class Either:
 
 
 xp = Either()
+
+
+def dtype_of(atom: Any) -> Any:
+    """Of a variable or a literal of a jaxpr."""
+    return atom.aval.dtype
+
+
+def zeros_of(atom: Any) -> np.ndarray:
+    """An array like what a variable of a jaxpr holds."""
+    return np.zeros(atom.aval.shape, atom.aval.dtype)

@@ -17,6 +17,7 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.rounding.allowance import copies_for, quantile
+from crosscheck.rounding.arrays import dtype_of
 from crosscheck.rounding.copies import Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
@@ -180,10 +181,6 @@ def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, st
             if v in last or v in kept:
                 env[v] = out
     return [read(atom) for atom in jaxpr.outvars]
-
-
-def dtype_of(atom: Any) -> Any:
-    return atom.aval.dtype
 
 
 def at_once(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:

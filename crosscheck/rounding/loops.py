@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from crosscheck.rounding.arrays import xp
+from crosscheck.rounding.arrays import xp, zeros_of
 from crosscheck.rounding.copies import Plane, Run
 from crosscheck.rounding.draws import keyed
 from crosscheck.rounding.sizes import inexact
@@ -92,7 +92,7 @@ def turned(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> lis
     if p["reverse"]:
         rows.reverse()
     if not rows:
-        return [*carry, *(Plane(np.zeros(v.aval.shape, v.aval.dtype)) for v in eqn.outvars[carried:])]
+        return [*carry, *(Plane(zeros_of(v)) for v in eqn.outvars[carried:])]
     return [*carry, *(stacked(column) for column in zip(*rows, strict=True))]
 
 

@@ -24,7 +24,7 @@ def call(eqn: core.JaxprEqn, ins: list[Any]) -> tuple[core.Jaxpr, list[Any], lis
         lengths = eqn.params["const_lengths"]
         start, total = lengths.matvec + lengths.vecmat, sum(n for n in lengths)
         ins = [*ins[start : start + lengths.solve], *ins[total:]]
-        inner = inner.solve
+        inner = getattr(inner, "solve")  # noqa: B009 - a field of jax.lax, typed as a jaxpr here
         if len(inner.jaxpr.outvars) != len(eqn.outvars):
             return None
     if isinstance(inner, core.ClosedJaxpr):

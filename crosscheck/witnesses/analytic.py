@@ -53,7 +53,7 @@ def is_analytic(forward: Complex, x: Array, y: Array, step: float) -> bool:
     (d_wide, bar_wide), (d_narrow, bar_narrow) = wide, narrow
     same = np.abs(real - y) <= ROUNDING**0.5 * size
     falls = np.abs(bar_narrow) <= np.maximum(np.abs(bar_wide) / 2, noise)
-    follows = np.abs(tiny.imag / step - d_narrow.real) <= np.abs(d_wide - d_narrow) + noise
+    follows = np.abs(np.imag(tiny) / step - np.real(d_narrow)) <= np.abs(d_wide - d_narrow) + noise
     return bool((same & falls & follows).all())
 
 

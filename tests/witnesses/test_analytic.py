@@ -33,7 +33,7 @@ SPEAKS: dict[str, tuple[Callable[[Array], Any], Callable[[Array], Array]]] = {
     "a quotient": (lambda x: x / (1 + x * x), lambda x: (1 - x * x) / (1 + x * x) ** 2),
     "a fast oscillation": (lambda x: np.sin(50 * x), lambda x: 50 * np.cos(50 * x)),
     "a branch by the real part": (
-        lambda x: np.where(x.real > 0, x * x, np.sinh(x)),
+        lambda x: np.where(np.real(x) > 0, x * x, np.sinh(x)),
         lambda x: np.where(x > 0, 2 * x, np.cosh(x)),
     ),
     "a constant": (lambda x: 0 * x + 1, np.zeros_like),
