@@ -113,7 +113,7 @@ def tells(pair: Pair, truth: Estimate) -> Array:
         if truth.terms is not None:
             nothing = (truth.value == 0) & (pair.difference == 0)
             size = np.where(nothing | truth.entrywise, np.maximum(size, truth.terms), size)
-        if truth.sigma is None and truth.value.size:
+        if truth.witness in (DIFFERENCE, COMPLEX_STEP) and size.size:
             finite = size[np.isfinite(size)]
             size = np.where(size == 0, np.sqrt(np.mean(finite**2)) if finite.size else 0.0, size)
         return pair.bounds <= np.maximum(RESOLUTION * size, UNDERFLOW)

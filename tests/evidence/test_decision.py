@@ -195,6 +195,14 @@ def test_whom_an_agreement_tells_nothing_the_next_witness_decides() -> None:
     assert verdict(says(HAND, OFF), vague, says(DIFFERENCE, TRUE)).mismatched.tolist() == LAST.tolist()
 
 
+def test_what_no_output_follows_is_measured_by_the_gradient() -> None:
+    """ReLU's zeros, without a reference; but a gradient of nothing but zeros has no size."""
+    half = np.array([0.0, 2.0, 3.0])
+    assert verdict(says(HAND, half), says(DIFFERENCE, half, bound=1e-6)).verdict == "agree"
+    assert verdict(says(HAND, half), says(DIFFERENCE, half, bound=1e-2)).undecided.tolist() == [True, True, True]
+    assert verdict(says(HAND, 0 * half), says(DIFFERENCE, 0 * half, bound=1e-6)).undecided.all()
+
+
 def test_what_is_left_of_terms_that_cancel_is_measured_by_them() -> None:
     left = np.array([0.0, 1e-12, 3.0])
     terms = np.full(3, 5.0)
