@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from crosscheck.effects.arrays import Array, Arrays, copied, fresh
-from crosscheck.effects.comparison import equal
+from crosscheck.effects.comparison import FAR, equal
 from crosscheck.evidence.finding import Finding
 from crosscheck.operation import as_array
 
@@ -22,6 +23,9 @@ Truth = Callable[[Arrays, Array], Arrays]
 
 # Findings about what the code remembers: with one of them, comparing further answers says nothing new.
 STATE = ("stale", "accumulates", "nondeterministic")
+NUDGES = 4
+# Far enough for a digit that is lost in a larger number to be lost otherwise, and far below what a misread array does.
+NUDGE = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -121,9 +125,39 @@ class Calls:
         """Whether two answers at A for one input are equal within rounding."""
         return equal(p, q, self.allowed.get(name), self.unit)
 
+    def scattered(self, name: str, p: Array, q: Array) -> bool:
+        """Whether two answers that are not equal are so within what the code itself loses."""
+        own = self.scatter.get(name)
+        return own is not None and equal(p, q, own, self.unit)
+
+    @cached_property
+    def scatter(self) -> dict[str, float]:
+        """How far the gradients move when every input does a little, of those that stay near.
+
+        Nobody knows how the code rounds; arrays in another order are summed in another order. Asked on suspicion only.
+        """
+        rng = np.random.default_rng(7)
+        here, most = self.plain(self.a), dict.fromkeys(self.operation.wrt, 0.0)
+        for _ in range(NUDGES):
+            inputs = {k: nudged(x, rng) if x.dtype.kind == "f" else x for k, x in self.a.inputs.items()}
+            try:
+                there = self.plain(Site(inputs, nudged(self.a.cotangent, rng)))
+            except Exception:  # the code may refuse points that are not its caller's
+                return {}
+            for k, a in there.items():
+                gap = np.abs(a.astype(np.float64) - here[k]) if a.shape == here[k].shape else np.full(1, np.inf)
+                most[k] = max(most[k], float(np.max(gap, initial=0.0)))
+        # Twice, for two answers, and twice the largest of so few draws.
+        return {k: 4 * m for k, m in most.items() if m <= FAR * float(np.max(np.abs(here[k]), initial=0.0))}
+
     def unequal(self, answer: Arrays, wanted: Arrays) -> list[str]:
         """The names of those that are not."""
         return [k for k in wanted if not self.equal(k, answer[k], wanted[k])]
+
+
+def nudged(a: Array, rng: np.random.Generator) -> Array:
+    """Every number moved by `NUDGE` of itself, up or down."""
+    return np.asarray(a * (1 + NUDGE * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
 
 
 def real(value: Any, who: str, wanted: str) -> None:

@@ -108,3 +108,22 @@ def test_answers_are_compared_at_the_roundoff_of_their_dtype(dtype: type, unit: 
 def test_an_error_is_described_by_its_first_line() -> None:
     assert describe(ValueError("one\ntwo")) == "ValueError: one"
     assert len(describe(ValueError("x" * 1000))) == 200
+
+
+def losing(slope: Any) -> Calls:
+    x, v = np.random.default_rng(0).normal(size=(4, 5)), np.random.default_rng(1).normal(size=(4, 5))
+    subject = operation(lambda x: x**2, lambda g, x: {"x": g * slope(x)}, {"x": x})
+    return Calls(subject, v, Site({"x": 2 * x}, v), {"x": 1e-15}, None)
+
+
+def test_what_the_code_itself_loses_is_no_difference() -> None:
+    """A sum in another order loses other digits; an array that is misread gives other numbers."""
+    p = np.random.default_rng(2).normal(size=(4, 5))
+    found = losing(lambda x: (2 * x + 2.0**32) - 2.0**32)
+    assert found.scattered("x", p, p * (1 + 1e-7))
+    assert not found.scattered("x", p, p * (1 + 1e-3))
+
+
+def test_code_that_scatters_grossly_widens_nothing() -> None:
+    p = np.random.default_rng(2).normal(size=(4, 5))
+    assert not losing(lambda x: np.sin(x * 1e12)).scattered("x", p, p * (1 + 1e-7))
