@@ -279,3 +279,16 @@ def test_a_forward_that_warns_of_an_overflow_is_no_news() -> None:
         overflowing, lambda grad_output, x: {"x": grad_output * 100 * x * overflowing(x)}, {"x": x}
     )
     assert result
+
+
+def test_jitted_references_with_other_weights_are_other_programs() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    for seed in range(2):
+        w = np.random.default_rng(seed).normal(size=(4, 2))
+        result = crosscheck.check(
+            lambda x, w=w: np.tanh(x @ w),
+            lambda g, x, w=w: {"x": (g * (1 - np.tanh(x @ w) ** 2)) @ w.T},
+            {"x": x},
+            jax.jit(lambda x, w=w: jnp.tanh(x @ w)),
+        )
+        assert result, str(result)

@@ -22,8 +22,9 @@ from jax.extend import core
 
 from crosscheck.rounding import draws, numeric, sizes, terms
 from crosscheck.rounding.arrays import xp
-from crosscheck.rounding.programs import compiled, parameters
+from crosscheck.rounding.programs import compiled
 from crosscheck.rounding.sizes import evaluate, inexact, unit_of
+from crosscheck.traces.fingerprint import key_of_equation
 from crosscheck.traces.primitives import Kind, primitive
 
 # Numbers of so few binary digits were written down as they are (0.5, 1024, 1000000); 0.1 and π were rounded.
@@ -200,7 +201,7 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
     if lock == "step":
         return [xp.broadcast_to(out, (count, *xp.shape(out))) for out in y]
     if numeric.interpreted(x):
-        key = ("held", parameters(eqn), numeric.shapes(x), tuple(c is None for c in copies), lock)
+        key = ("held", key_of_equation(eqn), numeric.shapes(x), tuple(c is None for c in copies), lock)
         out = compiled(key, lambda: jax.jit(lambda x, copies, y: held(eqn, x, copies, y, lock)))(x, copies, y)
         return [np.asarray(a) for a in out]
 

@@ -21,9 +21,10 @@ from crosscheck.rounding.arrays import dtype_of
 from crosscheck.rounding.copies import Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
-from crosscheck.rounding.programs import compiled, parameters, structure
+from crosscheck.rounding.programs import compiled
 from crosscheck.rounding.reading import call, entrywise_outputs, estimated, live, numbers_alone, turns
 from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
+from crosscheck.traces.fingerprint import key_of, key_of_equation
 
 Array = np.ndarray
 Step = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
@@ -213,7 +214,7 @@ def whole(
 
         return jax.jit(program)
 
-    planes, flip = compiled(("whole", structure(closed), settings), make)(consts, flat, seed, amplitude)
+    planes, flip = compiled(("whole", key_of(closed), settings), make)(consts, flat, seed, amplitude)
     return planes, bool(flip)
 
 
@@ -226,7 +227,7 @@ def by_equations(
 
     def step(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
         if id(eqn) not in known:
-            known[id(eqn)] = parameters(eqn)
+            known[id(eqn)] = key_of_equation(eqn)
 
         def make() -> Callable[..., Any]:
             def program(planes: list[Plane], number: Any, seed: Any, amplitude: Any) -> Any:
@@ -257,4 +258,4 @@ def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], short: b
     def make() -> Callable[..., Any]:
         return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
 
-    return compiled(("plain", structure(closed)), make)(consts, flat)
+    return compiled(("plain", key_of(closed)), make)(consts, flat)

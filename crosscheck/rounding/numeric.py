@@ -25,7 +25,8 @@ from jax.core import Tracer
 from jax.extend import core
 
 from crosscheck.rounding.arrays import dtype_of
-from crosscheck.rounding.programs import compiled, parameters
+from crosscheck.rounding.programs import compiled
+from crosscheck.traces.fingerprint import key_of_equation
 
 Array = Any
 Rule = Callable[[dict[str, Any], Sequence[Array]], Any]
@@ -88,7 +89,7 @@ def pushed(eqn: core.JaxprEqn, values: Sequence[Array], tangents: Sequence[Array
         ]
         return jax.jvp(lambda *a: bound(eqn, a)[0], tuple(values), tuple(moving))[1]
 
-    key = ("along", parameters(eqn), shapes(values))
+    key = ("along", key_of_equation(eqn), shapes(values))
     return np.asarray(compiled(key, lambda: jax.jit(along))(list(values), list(tangents)))
 
 
@@ -116,7 +117,7 @@ def alone(eqn: core.JaxprEqn, values: Sequence[Any], copies: Sequence[Any]) -> l
 
         return jax.jit(run)
 
-    key = ("alone", parameters(eqn), shapes(values), axes)
+    key = ("alone", key_of_equation(eqn), shapes(values), axes)
     try:
         out = compiled(key, make)(list(values))
     except NotImplementedError:  # no rule for batches

@@ -66,6 +66,18 @@ def test_literals_inside_of_calls_count() -> None:
     assert fingerprint(called(3.0)) == fingerprint(called(3.0))
 
 
+def test_what_a_function_inside_closes_over_counts() -> None:
+    """A jitted function's arrays are no arguments of the trace around it: another set of weights is another program."""
+
+    def times_array(values: list[float]) -> core.ClosedJaxpr:
+        held = np.array(values)
+        branches = [lambda x: x * held, lambda x: x]
+        return traced(jax.jit(lambda x: jax.lax.switch(0, [jax.jit(branches[0]), branches[1]], x) * held))
+
+    assert key_of(times_array([1.0, 2.0, 3.0])) == key_of(times_array([1.0, 2.0, 3.0]))
+    assert key_of(times_array([1.0, 2.0, 3.0])) != key_of(times_array([1.0, 2.0, 4.0]))
+
+
 def test_shape_dtype_and_operation_count() -> None:
     keys = {
         key_of(traced(times(0.1))),

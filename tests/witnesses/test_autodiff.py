@@ -15,7 +15,7 @@ from crosscheck.evidence.estimate import AUTODIFF
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT
 from crosscheck.rounding import quantile
-from crosscheck.rounding.programs import MADE
+from crosscheck.rounding.programs import COMPILED
 from crosscheck.witnesses import autodiff as module
 from crosscheck.witnesses.autodiff import ASSUMED, FORWARD, REVERSE, autodiff, output_shape, plain_gradients, typical
 
@@ -229,9 +229,9 @@ def test_one_trace_is_compiled_once_and_a_changed_closure_is_seen() -> None:
 
     x, v = INPUTS["x"], np.ones((5, 3))
     autodiff(scaled(0.75), {"x": x}, ("x",), v, DOUBLE)
-    before = set(MADE)
+    before = set(COMPILED.kept)
     autodiff(scaled(0.75), {"x": x}, ("x",), v, DOUBLE)
-    assert set(MADE) == before
+    assert set(COMPILED.kept) == before
     other = autodiff(scaled(0.5), {"x": x}, ("x",), v, DOUBLE)
     np.testing.assert_array_equal(other.gradients["x"].value, x)
 
