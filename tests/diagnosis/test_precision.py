@@ -54,3 +54,14 @@ def test_a_bias_of_the_size_of_float32_is_not_rounding(rng: np.random.Generator)
     assert not [d for d in found if d.kind == "precision"]
     assert both_signs(rng.normal(size=1000))
     assert not both_signs(np.abs(rng.normal(size=1000)))
+
+
+@pytest.mark.parametrize("share", [1e-9, 1e-11, 1e-13])
+def test_errors_finer_than_float32_are_none_of_its(share: float, rng: np.random.Generator) -> None:
+    """Finite differences in float64, or another method that is only so good, are right to more digits."""
+
+    def near(right: Arrays, g: Array, **_: Array) -> Array:
+        return right["x"] * (1 + share * np.random.default_rng(0).uniform(-1, 1, right["x"].shape))
+
+    found = diagnosed(Planted("", CONV, "x", near, ""), rng)
+    assert not [d for d in found if d.kind == "precision"]
