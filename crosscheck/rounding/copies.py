@@ -201,7 +201,7 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
         return [xp.broadcast_to(out, (count, *xp.shape(out))) for out in y]
     if numeric.interpreted(x):
         key = ("held", parameters(eqn), numeric.shapes(x), tuple(c is None for c in copies), lock)
-        out = compiled(key, lambda: jax.jit(lambda *a: held(eqn, *a, lock)))(x, copies, y)
+        out = compiled(key, lambda: jax.jit(lambda x, copies, y: held(eqn, x, copies, y, lock)))(x, copies, y)
         return [np.asarray(a) for a in out]
 
     def along(*moved: Any) -> list[Any]:

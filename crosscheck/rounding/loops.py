@@ -92,8 +92,13 @@ def turned(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> lis
     if p["reverse"]:
         rows.reverse()
     if not rows:
-        return [*carry, *(Plane(np.zeros(v.aval.shape, v.aval.dtype)) for v in eqn.outvars[carried:])]
+        return [*carry, *(Plane(nothing(v)) for v in eqn.outvars[carried:])]
     return [*carry, *(stacked(column) for column in zip(*rows, strict=True))]
+
+
+def nothing(v: Any) -> Any:
+    """An array of the variable's shape: what no turn has filled."""
+    return np.zeros(v.aval.shape, v.aval.dtype)
 
 
 def stacked(rows: tuple[Plane, ...]) -> Plane:

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import lax
+from jax.core import Tracer
 from jax.extend import core
 
 from crosscheck.rounding.programs import compiled, parameters
@@ -44,9 +45,13 @@ def evaluate(eqn: core.JaxprEqn, values: Sequence[Array]) -> list[Array]:
             found = WHOLE[name](eqn.params, values)
         else:
             # Constants of a program that is being traced come here, too.
-            return [out if isinstance(out, jax.core.Tracer) else np.asarray(out) for out in bound(eqn, values)]
+            return [out if isinstance(out, Tracer) else np.asarray(out) for out in bound(eqn, values)]
     outs = list(found) if eqn.primitive.multiple_results else [found]
-    return [np.asarray(out, v.aval.dtype) for out, v in zip(outs, eqn.outvars, strict=True)]
+    return [np.asarray(out, dtype_of(v)) for out, v in zip(outs, eqn.outvars, strict=True)]
+
+
+def dtype_of(v: Any) -> Any:
+    return v.aval.dtype
 
 
 def each(eqn: core.JaxprEqn, values: Sequence[Array], copies: Sequence[Array | None]) -> list[Array]:

@@ -38,7 +38,9 @@ def standing(operation: Operation, name: str, v: Array, agreed: Array, differing
     open_entries = np.flatnonzero(np.isfinite(differing))
     places = open_entries[:: max(1, -(-len(open_entries) // ASKED))]
     weighted = float(np.sum(np.abs(v) * noise))
-    stands = {i: still(operation, name, v, i, agreed.flat[i], differing.flat[i], weighted) for i in places}
+    stands = {
+        i: still(operation, name, v, i, float(agreed.flat[i]), float(differing.flat[i]), weighted) for i in places
+    }
     out = np.zeros(agreed.shape, bool)
     out.flat[open_entries] = all(stands.values())
     for i, found in stands.items():

@@ -97,7 +97,7 @@ def equations(jaxpr: core.Jaxpr, consts: list[Any], values: list[Any]) -> Iterat
     """Every equation with its operands; calls are stepped into."""
     env = dict(zip([*jaxpr.invars, *jaxpr.constvars], [*values, *consts], strict=True))
     for eqn in jaxpr.eqns:
-        ins = [np.asarray(a.val, a.aval.dtype) if isinstance(a, core.Literal) else env[a] for a in eqn.invars]
+        ins = [np.asarray(a.val, numeric.dtype_of(a)) if isinstance(a, core.Literal) else env[a] for a in eqn.invars]
         called = inner_jaxpr(eqn)
         if called is not None:
             yield from equations(called[0], called[1], ins)

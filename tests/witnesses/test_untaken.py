@@ -89,4 +89,4 @@ def test_the_judge_says_so_and_decides(slip: float) -> None:
     found = result.gradients["x"]
     assert result.verdict == ("disagree" if slip else "agree")
     assert found.estimates[AUTODIFF].notes["untaken"] == 2
-    assert any("a branch that is not taken" in said for said in found.notes)
+    assert any("a branch that is not taken" in said for said in found.remarks)
