@@ -19,12 +19,9 @@ its own propagation rule. What has to be known of a primitive is the size of its
     allowance([out.sigma, other.sigma], [other.error], found.t)      how far two estimates may be apart
     quantile(copies, comparisons)                                    t alone
 
-Beside it stands what the judge still asks today, worst-case bounds carried along the same program: `algebra`,
-`propagation`, `local`, `control`, `planes`. They grow where the error does not, and make room once every verdict has
-been held against what is above.
-
 Where it stands: `draws` random signs; `sizes` the own rounding of an equation; `terms` S; `copies` one equation;
-`loops` scan, while and cond; `evaluate` a whole program; `spreads` what the copies say; `reading` what a program says
+`loops` scan, while and cond; `numeric` primitives in NumPy, for programs that are not worth compiling, and `arrays` one
+name for NumPy's functions and JAX's; `evaluate` a whole program; `spreads` what the copies say; `reading` what a program says
 without being run; `programs` what is compiled once; `allowance` t.
 
 Why copies and not derivatives. Tangents (a derivative of every primitive times the roundings so far) give the same σ to

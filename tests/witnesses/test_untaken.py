@@ -73,7 +73,7 @@ def test_zero_times_infinity_may_stand_for_anything(reference: Callable[..., Any
 
 
 def test_what_is_nan_stays_so() -> None:
-    assert np.isnan(gradient(jnp.sqrt)[:2]).all()
+    assert np.isnan(gradient(lambda x: jnp.sqrt(x))[:2]).all()
 
 
 @pytest.mark.parametrize("slip", [0.0, 1e-3])
