@@ -25,6 +25,7 @@ def check(
     grad_output: Any = None,
     wrt: tuple[str, ...] | None = None,
     seed: int = 0,
+    diagnose: bool = True,
 ) -> Result:
     """Check a hand-derived backward pass given as plain functions.
 
@@ -36,6 +37,7 @@ def check(
         grad_output: the cotangent, of y's shape. None: drawn at random (never ones).
         wrt: the inputs to differentiate; None: every floating one.
         seed: of the random cotangent.
+        diagnose: whether a wrong gradient's reason is looked for, which takes longer than the verdict.
 
     Returns:
         A `Result`, true if every gradient agrees.
@@ -45,7 +47,7 @@ def check(
             what. An exception from the user's own code passes through.
     """
     operation = from_functions(forward, backward, inputs, reference, wrt=wrt)
-    return judge(operation, grad_output=grad_output, seed=seed)
+    return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose)
 
 
 def check_operation(

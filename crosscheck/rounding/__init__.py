@@ -20,8 +20,9 @@ its own propagation rule. What has to be known of a primitive is the size of its
     quantile(copies, comparisons)                                    t alone
 
 Where it stands: `draws` random signs; `sizes` the own rounding of an equation; `terms` S; `copies` one equation;
-`loops` scan, while and cond; `evaluate` a whole program; `spreads` what the copies say; `reading` what a program says
-without being run; `programs` what is compiled once; `allowance` t.
+`loops` scan, while and cond; `numeric` equations in NumPy, for programs not worth compiling, by its `rules`, and
+`arrays` one name for NumPy's functions and JAX's; `evaluate` a whole program; `spreads` what the copies say; `reading`
+what a program says without being run; `programs` what is compiled once; `allowance` t.
 
 Why copies and not derivatives. Tangents (a derivative of every primitive times the roundings so far) give the same σ to
 first order, and were tried. They miss what is zero to first order, need a second product for every contraction, and

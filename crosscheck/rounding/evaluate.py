@@ -62,7 +62,7 @@ class Roundings:
         t: the quantile at which the copies were run: σ times it is what the program itself may be off.
         copies: K.
         equations: of the program, those in loops once.
-        compiled: whether the program was compiled as one, or evaluated by equations.
+        compiled: whether the program was compiled as one; else it was evaluated equation by equation.
         flipped: whether a decision was within rounding.
         estimated: primitives without a row in the table.
     """

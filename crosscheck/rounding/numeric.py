@@ -2,7 +2,7 @@
 
 XLA compiles a small program in seconds and runs it in microseconds. Of the copies nobody wants the bits, only the
 spread, so where the numbers are few the equations are interpreted, each primitive by the NumPy function that does the
-same. What has none here is compiled alone, once for its shapes.
+same (`rules`). What has none is compiled alone, once for its shapes.
 
     evaluate(eqn, x)            the outputs at NumPy operands
     each(eqn, x, copies)        the same for every copy: entry by entry at once, the rest one copy after another
@@ -11,25 +11,22 @@ same. What has none here is compiled alone, once for its shapes.
 
 from __future__ import annotations
 
-import math
-import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
 from jax import lax
 from jax.core import Tracer
 from jax.extend import core
 
 from crosscheck.rounding.arrays import dtype_of
 from crosscheck.rounding.programs import compiled
+from crosscheck.rounding.rules import ENTRYWISE, SLOPES, WHOLE
 from crosscheck.traces.fingerprint import key_of_equation
 
 Array = Any
-Rule = Callable[[dict[str, Any], Sequence[Array]], Any]
 
 
 def interpreted(values: Sequence[Any]) -> bool:
@@ -132,254 +129,3 @@ def bound(eqn: core.JaxprEqn, values: Sequence[Any]) -> list[Any]:
 
 def shapes(values: Sequence[Any]) -> tuple[Any, ...]:
     return tuple((np.shape(v), str(np.result_type(v))) for v in values)
-
-
-# ---------------------------------------------------------------------- entry by entry
-
-
-def unary(function: Callable[[Any], Any]) -> Rule:
-    return lambda params, x: function(x[0])
-
-
-def binary(function: Callable[[Any, Any], Any]) -> Rule:
-    return lambda params, x: function(x[0], x[1])
-
-
-def logistic(x: Array) -> Array:
-    return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))).astype(x.dtype)
-
-
-def sign(x: Array) -> Array:
-    return np.where(np.isnan(x), x, np.sign(x))
-
-
-def selected(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    which, *cases = x
-    if len(cases) == 2:
-        return np.where(which != 0, cases[1], cases[0])
-    out = cases[0]
-    for i, case in enumerate(cases[1:], 1):
-        out = np.where(which == i, case, out)
-    return out
-
-
-def clamped(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    return np.minimum(np.maximum(x[1], x[0]), x[2])
-
-
-def cast(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    new = np.dtype(params["new_dtype"])
-    real = np.real(x[0]) if np.iscomplexobj(x[0]) and new.kind != "c" else x[0]
-    return real != 0 if new.kind == "b" else np.asarray(real).astype(new)
-
-
-ENTRYWISE: dict[str, Rule] = {
-    **{
-        name: unary(function)
-        for name, function in {
-            "neg": np.negative,
-            "abs": np.abs,
-            "sign": sign,
-            "floor": np.floor,
-            "ceil": np.ceil,
-            "is_finite": np.isfinite,
-            "not": np.invert,
-            "square": np.square,
-            "sqrt": np.sqrt,
-            "rsqrt": lambda x: 1 / np.sqrt(x),
-            "cbrt": np.cbrt,
-            "exp": np.exp,
-            "exp2": np.exp2,
-            "expm1": np.expm1,
-            "log": np.log,
-            "log1p": np.log1p,
-            "logistic": logistic,
-            "tanh": np.tanh,
-            "sin": np.sin,
-            "cos": np.cos,
-            "tan": np.tan,
-            "asin": np.arcsin,
-            "acos": np.arccos,
-            "atan": np.arctan,
-            "sinh": np.sinh,
-            "cosh": np.cosh,
-            "asinh": np.arcsinh,
-            "acosh": np.arccosh,
-            "atanh": np.arctanh,
-            "erf": scipy.special.erf,
-            "erfc": scipy.special.erfc,
-            "erf_inv": scipy.special.erfinv,
-            "lgamma": scipy.special.gammaln,
-            "digamma": scipy.special.psi,
-            "real": np.real,
-            "imag": np.imag,
-            "conj": np.conj,
-            "copy": lambda x: x,
-            "copy_p": lambda x: x,
-            "stop_gradient": lambda x: x,
-        }.items()
-    },
-    **{
-        name: binary(function)
-        for name, function in {
-            "add": np.add,
-            "add_any": np.add,
-            "sub": np.subtract,
-            "mul": np.multiply,
-            "div": lambda a, b: a / b if a.dtype.kind in "fc" else np.trunc(a / b),
-            "max": np.maximum,
-            "min": np.minimum,
-            "pow": lambda a, b: np.power(a, b.astype(a.dtype) if b.dtype.kind != "c" else b),
-            "atan2": np.arctan2,
-            "rem": np.fmod,
-            "eq": np.equal,
-            "ne": np.not_equal,
-            "lt": np.less,
-            "le": np.less_equal,
-            "gt": np.greater,
-            "ge": np.greater_equal,
-            "and": np.bitwise_and,
-            "or": np.bitwise_or,
-            "xor": np.bitwise_xor,
-            "complex": lambda a, b: a + 1j * b,
-        }.items()
-    },
-    "integer_pow": lambda params, x: np.power(x[0], float(params["y"]) if x[0].dtype.kind == "f" else params["y"]),
-    "select_n": selected,
-    "clamp": clamped,
-    "convert_element_type": cast,
-}
-
-
-def one_slope(slope: Callable[[Any], Any]) -> Callable[[dict[str, Any], Array], Array]:
-    return lambda params, x: slope(x)
-
-
-# Only what is of one array: the functions that `sizes` and `terms` ask for.
-SLOPES: dict[str, Callable[[dict[str, Any], Array], Array]] = {
-    name: one_slope(slope)
-    for name, slope in {
-        "square": lambda x: 2 * x,
-        "sqrt": lambda x: 0.5 / np.sqrt(x),
-        "rsqrt": lambda x: -0.5 / (x * np.sqrt(x)),
-        "cbrt": lambda x: 1 / (3 * np.cbrt(x) ** 2),
-        "exp": np.exp,
-        "exp2": lambda x: np.exp2(x) * math.log(2),
-        "expm1": np.exp,
-        "log": lambda x: 1 / x,
-        "log1p": lambda x: 1 / (1 + x),
-        "logistic": lambda x: logistic(x) * logistic(-x),
-        "tanh": lambda x: 1 / np.cosh(x) ** 2,
-        "sin": np.cos,
-        "cos": lambda x: -np.sin(x),
-        "tan": lambda x: 1 + np.tan(x) ** 2,
-        "asin": lambda x: 1 / np.sqrt((1 - x) * (1 + x)),
-        "acos": lambda x: -1 / np.sqrt((1 - x) * (1 + x)),
-        "atan": lambda x: 1 / (1 + x * x),
-        "sinh": np.cosh,
-        "cosh": np.sinh,
-        "asinh": lambda x: 1 / np.hypot(1, x),
-        "acosh": lambda x: 1 / np.sqrt((x - 1) * (x + 1)),
-        "atanh": lambda x: 1 / ((1 - x) * (1 + x)),
-        "erf": lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x),
-        "erfc": lambda x: -2 / math.sqrt(math.pi) * np.exp(-x * x),
-        "erf_inv": lambda x: math.sqrt(math.pi) / 2 * np.exp(scipy.special.erfinv(x) ** 2),
-        "lgamma": scipy.special.psi,
-        "digamma": lambda x: scipy.special.polygamma(1, x),
-    }.items()
-}
-SLOPES["integer_pow"] = lambda params, x: params["y"] * np.power(x, float(params["y"] - 1))
-
-
-# ---------------------------------------------------------------------- one array at a time
-
-
-def broadcast(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    shape, places = params["shape"], params["broadcast_dimensions"]
-    middle = [1] * len(shape)
-    for axis, place in enumerate(places):
-        middle[place] = x[0].shape[axis]
-    return np.broadcast_to(np.transpose(x[0], np.argsort(places)).reshape(middle), shape)
-
-
-def reshaped(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    a = x[0] if params.get("dimensions") is None else np.transpose(x[0], params["dimensions"])
-    return a.reshape(params["new_sizes"])
-
-
-def sliced(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    steps = params["strides"] or (1,) * x[0].ndim
-    return x[0][tuple(map(slice, params["start_indices"], params["limit_indices"], steps))]
-
-
-def padded(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    a, value = x
-    config = params["padding_config"]
-    inner = [n + max(n - 1, 0) * gap for n, (_, _, gap) in zip(a.shape, config, strict=True)]
-    spread = np.full(inner, value, a.dtype)
-    spread[tuple(slice(None, None, gap + 1) for _, _, gap in config)] = a
-    cut = tuple(slice(max(-low, 0), n - max(-high, 0)) for n, (low, high, _) in zip(inner, config, strict=True))
-    return np.pad(spread[cut], [(max(low, 0), max(high, 0)) for low, high, _ in config], constant_values=value)
-
-
-def contracted(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    (left, right), (left_batch, right_batch) = params["dimension_numbers"]
-    names = iter(string.ascii_letters)
-    first = [next(names) for _ in range(x[0].ndim)]
-    second: list[str] = ["" for _ in range(x[1].ndim)]
-    for i, j in [*zip(left, right, strict=True), *zip(left_batch, right_batch, strict=True)]:
-        second[j] = first[i]
-    second = [name or next(names) for name in second]
-    out = [first[i] for i in left_batch]
-    out += [name for i, name in enumerate(first) if i not in left and i not in left_batch]
-    out += [name for j, name in enumerate(second) if j not in right and j not in right_batch]
-    return np.einsum(f"{''.join(first)},{''.join(second)}->{''.join(out)}", *x)
-
-
-def running(function: Any) -> Rule:
-    def rule(params: dict[str, Any], x: Sequence[Array]) -> Array:
-        axis = params["axis"]
-        if params["reverse"]:
-            return np.flip(function.accumulate(np.flip(x[0], axis), axis=axis), axis)
-        return function.accumulate(x[0], axis=axis)
-
-    return rule
-
-
-def reduced(function: Any) -> Rule:
-    return lambda params, x: function.reduce(x[0], axis=tuple(params["axes"])) if params["axes"] else x[0]
-
-
-def counted(params: dict[str, Any], x: Sequence[Array]) -> Array:
-    shape, axis = params["shape"], params["dimension"]
-    along = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    return np.broadcast_to(along, shape)
-
-
-def parted(params: dict[str, Any], x: Sequence[Array]) -> list[Array]:
-    return np.split(x[0], np.cumsum(params["sizes"])[:-1], axis=params["axis"])
-
-
-WHOLE: dict[str, Rule] = {
-    "broadcast_in_dim": broadcast,
-    "reshape": reshaped,
-    "squeeze": lambda params, x: np.squeeze(x[0], tuple(params["dimensions"])),
-    "transpose": lambda params, x: np.transpose(x[0], params["permutation"]),
-    "rev": lambda params, x: np.flip(x[0], params["dimensions"]),
-    "slice": sliced,
-    "pad": padded,
-    "concatenate": lambda params, x: np.concatenate(x, axis=params["dimension"]),
-    "split": parted,
-    "dot_general": contracted,
-    "iota": counted,
-    "cumsum": running(np.add),
-    "cumprod": running(np.multiply),
-    "cummax": running(np.maximum),
-    "cummin": running(np.minimum),
-    "reduce_sum": reduced(np.add),
-    "reduce_prod": reduced(np.multiply),
-    "reduce_max": reduced(np.maximum),
-    "reduce_min": reduced(np.minimum),
-    "reduce_and": reduced(np.logical_and),
-    "reduce_or": reduced(np.logical_or),
-}

@@ -1,8 +1,8 @@
 """What the hand-derived code says, and how it rounds: a formula and its arithmetic are two questions.
 
 Nobody knows how a hand-written code rounds. First it is taken to round like the reference, a few times as coarsely
-(`autodiff.ASSUMED`); where that is enough to agree, nothing more is asked. Where it is not, a difference is either a
-mistake or rounding, and the code is asked itself:
+(`autodiff.ASSUMED`); where that is enough to agree, and little enough for the agreement to tell something, nothing more
+is asked. Where it is not, a difference is either a mistake or rounding, and the code is asked itself:
 
     longdouble      The code run in longdouble at the judged point (`longdouble`) is the formula, all but without
                     rounding. It is compared instead of the float64 answer, and how far the two are apart is the code's
@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crosscheck.evidence.decision import tells
 from crosscheck.evidence.estimate import Estimate
 from crosscheck.evidence.pair import compare
 from crosscheck.floats import DOUBLE, UNIT
@@ -76,7 +77,12 @@ def hand_estimates(
         bounds: by name, how far the algorithm of the code may be off where it says so itself.
     """
     said = {k: Said(assumed(witness, a, truths[k], bounds.get(k))) for k, a in answers.items()}
-    differing = [k for k, s in said.items() if compare(s.estimate, truths[k], asked.t).disagree.any()]
+    pairs = {k: compare(s.estimate, truths[k], asked.t) for k, s in said.items()}
+    differing = [
+        k
+        for k, pair in pairs.items()
+        if pair.disagree.any() or (k not in bounds and (pair.agree & ~tells(pair, truths[k])).any())
+    ]
     if not differing:
         return said
     found = long_run(asked.operation, asked.cotangent)
@@ -86,7 +92,7 @@ def hand_estimates(
             formula = of_formula(witness, wide, truths[k], found.seen[k], asked)
             with np.errstate(invalid="ignore", over="ignore"):
                 said[k] = Said(formula, "longdouble", np.asarray(np.abs(wide - answers[k]), np.float64))
-    silent = [k for k in differing if said[k].how == "assumed"]
+    silent = [k for k in differing if said[k].how == "assumed" and pairs[k].disagree.any()]
     for measure in (near, afar):
         silent = [k for k in silent if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
         for k, sigma in measured(measure, silent, truths, asked).items():

@@ -173,12 +173,17 @@ def functions(program: Program, change: Change | None = None) -> tuple[Callable[
 
 def check(program: Program, change: Change | None = None, *, with_reference: bool = True, diagnose: bool = True) -> Any:
     """What the judge says of it."""
-    from crosscheck.doors.functions import from_functions
-    from crosscheck.judge import judge
+    import crosscheck
 
     forward, backward, reference = functions(program, change)
-    operation = from_functions(forward, backward, program.inputs, reference if with_reference else None)
-    return judge(operation, grad_output=program.grad_output, diagnose=diagnose)
+    return crosscheck.check(
+        forward,
+        backward,
+        program.inputs,
+        reference if with_reference else None,
+        grad_output=program.grad_output,
+        diagnose=diagnose,
+    )
 
 
 def exact_inputs(program: Program) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from jax.extend import core
 from jax.interpreters import ad, mlir
 
+import crosscheck
 from crosscheck.evidence.estimate import AUTODIFF
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT
@@ -246,3 +247,30 @@ def test_a_reference_of_numpy_or_of_several_outputs_is_refused() -> None:
         output_shape(lambda x, w: np.tanh(np.asarray(x)), INPUTS)
     with pytest.raises(TypeError, match=r"tuple.*one array"):
         output_shape(lambda x, w: (x, w), INPUTS)
+
+
+def test_a_second_check_of_the_same_shapes_compiles_nothing() -> None:
+    """What the reference closes over is an argument."""
+    compiled: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(lambda name, seconds, **more: compiled.append(name))
+
+    def check(factors: Array) -> bool:
+        def reference(x: Any) -> Any:
+            return jnp.sort(jnp.tanh(x * jnp.asarray(factors))) @ jnp.asarray(factors)
+
+        def forward(x: Array) -> Array:
+            return np.sort(np.tanh(x * factors)) @ factors
+
+        def backward(grad_output: Array, x: Array) -> dict[str, Array]:
+            t = np.tanh(x * factors)
+            arriving = np.empty_like(x)
+            arriving[np.argsort(t)] = grad_output * factors
+            return {"x": arriving * (1 - t**2) * factors}
+
+        return bool(crosscheck.check(forward, backward, {"x": np.array([0.3, -0.2, 0.9, 0.5])}, reference))
+
+    assert check(np.array([1.3, 0.7, -0.4, 0.9]))
+    assert any("backend_compile" in name for name in compiled)
+    compiled.clear()
+    assert check(np.array([0.6, -1.1, 0.8, 1.2]))
+    assert not any("backend_compile" in name for name in compiled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -231,3 +232,22 @@ def test_code_that_refuses_every_other_point_is_judged_as_it_was() -> None:
     said, pair = judged(stubborn)
     assert said.how == "assumed"
     assert pair.disagree.any()
+
+
+@wide
+def test_where_what_is_assumed_excludes_no_mistake_the_code_is_asked() -> None:
+    """What cancels leaves σ of a ten-thousandth of the entry: eight times that, and t times, would let 1e-3 pass."""
+
+    def cancelled(x: Any) -> Any:
+        return (x + 2.0**41) - 2.0**41
+
+    x = np.array([1.0 + 2.0**-20, 1.5])
+    operation = from_functions(cancelled, lambda grad_output, x: {"x": grad_output}, {"x": x}, cancelled)
+    auto = autodiff(cancelled, {"x": x}, ("x",), np.ones(2), DOUBLE)
+    truth = {OUTPUT: replace(auto.output, entrywise=False)}
+    asked = Asked(operation, np.ones(2), lambda inputs, v: {}, auto.t, 4, 0)
+    answer = {OUTPUT: cancelled(x)}
+    said = hand_estimates(HAND, answer, truth, {}, asked)[OUTPUT]
+    assert said.how == "longdouble"
+    assert compare(said.estimate, auto.output, auto.t).agree.all()
+    assert hand_estimates(HAND, answer, truth, {OUTPUT: np.zeros(2)}, asked)[OUTPUT].how == "assumed"
