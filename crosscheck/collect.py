@@ -18,7 +18,7 @@ import numpy as np
 from crosscheck import draws
 from crosscheck.effects.audit import Audit, audit
 from crosscheck.effects.calls import Site
-from crosscheck.evidence.collected import Elsewhere, Evidence, GradientEvidence, Reference
+from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import COMPARED, RESOLUTION, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
 from crosscheck.evidence.exact_run import ExactRun
@@ -30,9 +30,9 @@ from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
 from crosscheck.witnesses.contradiction import seen_noise, standing
-from crosscheck.witnesses.further import look
+from crosscheck.witnesses.further import Looked, look
 from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
-from crosscheck.witnesses.kinks import is_convention
+from crosscheck.witnesses.kinks import ILLEGITIMATE, LEGITIMATE, Ruling, is_convention
 from crosscheck.witnesses.moving import moving_witnesses
 
 Estimates = dict[str, dict[str, Estimate]]  # by gradient and witness
@@ -104,18 +104,17 @@ def collect(
     run = ExactRun(False, why_not)
     if points is not None and len(right) == len(operation.wrt):
         run = exact_run(setting.formula, seed=seed, points=points, hand=answers_at_exact_point(setting, audited))
-    wrong_there: dict[str, Elsewhere] = {}
-    visited = 0
+    looked = Looked({}, 0, frozenset())
     if differences or setting.auto is not None:
-        found, visited = look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed)
-        wrong_there = {e.name: e for e in found}
+        looked = look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed)
     auto = setting.auto
     gradients = {
         k: GradientEvidence(
             operation.inputs[k].shape,
             hand[k].shape,
             estimates[k],
-            elsewhere=wrong_there.get(k),
+            elsewhere=looked.wrong.get(k),
+            vacuous=vacuous(setting, k, hand[k], run, looked),
             how=said[k].how if k in said else "",
             lost=said[k].lost if k in said else None,
         )
@@ -131,9 +130,24 @@ def collect(
         None if auto is None else of_reference(auto),
         run,
         setting.t,
-        visited,
+        looked.compared,
     )
     return with_conventions(setting, evidence)
+
+
+def vacuous(setting: Setting, name: str, hand: Array, run: ExactRun, looked: Looked) -> str:
+    """Why agreeing shows nothing of a gradient; "" where it shows something."""
+    if not hand.size or not setting.output.size:
+        return f"{name if not hand.size else 'the output'} has no entries: nothing was checked"
+    if run.applies and np.any(run.gradients.get(name, 0.0)):
+        return ""
+    if not setting.cotangent.any():
+        return "the cotangent is zero everywhere: nothing was checked"
+    pathless = setting.auto is not None and name in setting.auto.pathless
+    if pathless or np.any(hand != 0) or name in looked.moving:
+        return ""
+    points = "this point" if not looked.compared else f"this point and at {looked.compared} others"
+    return f"the gradient is zero everywhere at {points}: nothing was shown of it; give another point"
 
 
 def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> None:
@@ -341,7 +355,7 @@ def output_noise(setting: Setting, auto: Autodiff) -> Array:
 
 
 def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
-    """Where all that is open or wrong in a gradient lies on kinks: whether it is a legitimate convention."""
+    """Where all that is open or wrong in a gradient lies on kinks: whether it is a legitimate convention, or none."""
     decided = decide(evidence).gradients
     settled = {}
     for name, gradient in evidence.gradients.items():
@@ -350,15 +364,28 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         difference = gradient.estimates.get(DIFFERENCE)
         if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
             continue
-        if not (open_entries & ~difference.notes["kink"]).any() and legitimate(setting, name, gradient, open_entries):
+        if (open_entries & ~difference.notes["kink"]).any():
+            continue
+        ruling = ruled(setting, name, gradient, open_entries)
+        if ruling.answer == LEGITIMATE:
             settled[name] = replace(gradient, conventions=int(open_entries.sum()))
+        elif ruling.answer == ILLEGITIMATE and verdict.undecided.any():
+            settled[name] = replace(gradient, illegitimate=refuted(ruling))
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
 
 
-def legitimate(setting: Setting, name: str, gradient: GradientEvidence, where: Array) -> bool:
+def refuted(ruling: Ruling) -> str:
+    return (
+        f"it is no derivative of any side of the kinks: moved in one direction, it gives {ruling.along:.4g}, where the "
+        f"slopes beside them lie between {ruling.low:.4g} and {ruling.high:.4g} (as when each of several equal maxima "
+        "gets the whole gradient)"
+    )
+
+
+def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array) -> Ruling:
     auto, y = setting.auto, np.asarray(setting.output, np.float64)
     noise = UNIT[DOUBLE] * np.abs(y)
     if auto is not None and auto.output.sigma is not None:
         noise = np.maximum(noise, setting.t * auto.output.sigma)
     value = gradient.estimates[HAND].value
-    return bool(is_convention(setting.formula, name, setting.cotangent, value, noise, where))
+    return is_convention(setting.formula, name, setting.cotangent, value, noise, where)

@@ -292,3 +292,44 @@ def test_jitted_references_with_other_weights_are_other_programs() -> None:
             jax.jit(lambda x, w=w: jnp.tanh(x @ w)),
         )
         assert result, str(result)
+
+
+def test_nothing_checked_is_nothing_said() -> None:
+    square: Any = (lambda x: x * x, lambda grad_output, x: {"x": 2 * grad_output * x})
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    assert crosscheck.check(*square, {"x": x}, square[0])
+    empty = crosscheck.check(*square, {"x": x[:0]}, square[0])
+    assert empty.verdict == "undecided"
+    assert "has no entries" in str(empty.gradients["x"].remarks)
+    zero = np.zeros(x.shape)
+    still = crosscheck.check(lambda x: np.exp(x), lambda g, x: {"x": g * np.exp(x)}, {"x": x}, grad_output=zero)
+    assert still.verdict == "undecided"
+    assert "cotangent is zero" in str(still.gradients["x"].remarks)
+
+
+def test_a_gradient_that_is_zero_wherever_one_looks() -> None:
+    negative = -np.abs(np.random.default_rng(0).normal(size=(3, 4)))
+    dead = crosscheck.check(
+        lambda x: np.maximum(x, 0), lambda grad_output, x: {"x": 0 * x}, {"x": negative}, lambda x: jnp.maximum(x, 0)
+    )
+    assert dead.verdict == "undecided"
+    # Where the trace shows that nothing can arrive, zero is right.
+    assert crosscheck.check(
+        lambda x: np.floor(x), lambda grad_output, x: {"x": 0 * x}, {"x": negative}, lambda x: jnp.floor(x)
+    )
+
+
+def test_the_whole_gradient_to_each_of_several_maxima_is_no_convention() -> None:
+    x = np.array([[1.0, 1.0, 0.0], [2.0, 1.0, 0.0]])
+
+    def tied(share: bool) -> Any:
+        def backward(grad_output: Array, x: Array) -> dict[str, Array]:
+            top = (x == x.max(1, keepdims=True)).astype(float)
+            return {"x": grad_output[:, None] * (top / top.sum(1, keepdims=True) if share else top)}
+
+        return crosscheck.check(lambda x: x.max(1), backward, {"x": x})
+
+    assert tied(share=True)
+    found = tied(share=False)
+    assert found.verdict == "disagree"
+    assert "several equal maxima" in str(found.gradients["x"].remarks)

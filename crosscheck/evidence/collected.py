@@ -50,6 +50,8 @@ class GradientEvidence:
         estimates: by witness; none of `HAND` where the shape is wrong.
         conventions: how many entries lie on kinks where what the hand-derived code says is one of several legitimate
             conventions; 0 where it is not, and where nobody asked.
+        illegitimate: why what it says on kinks is no convention; "" where it may be one, and where nobody asked.
+        vacuous: why agreeing shows nothing of it; "" where it shows something.
         elsewhere: a further point at which it is wrong; None where there is none.
         how: how the rounding of the hand-derived code was had: assumed, longdouble, measured.
         lost: how far its float64 answer is from its formula, where the formula was judged in longdouble.
@@ -59,6 +61,8 @@ class GradientEvidence:
     returned: tuple[int, ...]
     estimates: Mapping[str, Estimate]
     conventions: int = 0
+    illegitimate: str = ""
+    vacuous: str = ""
     elsewhere: Elsewhere | None = None
     how: str = ""
     lost: Array | None = None

@@ -93,13 +93,18 @@ def first_to_speak(witness: str) -> Callable[[Case, Entries], Entries]:
         if (HAND, witness) not in case.pairs:
             return entries
         pair = case.pairs[HAND, witness]
-        right = entries.open & pair.agree & tells(pair, case.heard[witness]) & ~np.asarray(excused(case.pairs))
+        right = (
+            entries.open
+            & pair.agree
+            & tells(pair, case.heard[witness], case.heard[HAND])
+            & ~np.asarray(excused(case.pairs))
+        )
         return entries._replace(right=entries.right | right, wrong=entries.wrong | (entries.open & pair.disagree))
 
     return apply
 
 
-def tells(pair: Pair, truth: Estimate) -> Array:
+def tells(pair: Pair, truth: Estimate, hand: Estimate | None = None) -> Array:
     """Where an agreement excludes a mistake worth the name.
 
     The allowance is at most `RESOLUTION` of the entry; or the entry is what is left of terms that cancel, and the
@@ -113,10 +118,15 @@ def tells(pair: Pair, truth: Estimate) -> Array:
         if truth.terms is not None:
             nothing = (truth.value == 0) & (pair.difference == 0)
             size = np.where(nothing | truth.entrywise, np.maximum(size, truth.terms), size)
-        if truth.witness in (DIFFERENCE, COMPLEX_STEP) and size.size:
-            finite = size[np.isfinite(size)]
-            size = np.where(size == 0, np.sqrt(np.mean(finite**2)) if finite.size else 0.0, size)
+        if truth.witness in (DIFFERENCE, COMPLEX_STEP):
+            typical = max(root_mean_square(e.value) for e in (truth, hand) if e is not None)
+            size = np.where(size == 0, typical, size)
         return pair.bounds <= np.maximum(RESOLUTION * size, UNDERFLOW)
+
+
+def root_mean_square(a: Array) -> float:
+    finite = a[np.isfinite(a)]
+    return float(np.sqrt(np.mean(np.square(finite, dtype=np.float64)))) if finite.size else 0.0
 
 
 def excused(pairs: Pairs) -> Array | bool:
@@ -187,6 +197,20 @@ def at_further_points(case: Case, entries: Entries) -> Entries:
     return Entries(entries.right & ~found.wrong, found.wrong, (*entries.said, sentence))
 
 
+def shows_nothing(case: Case, entries: Entries) -> Entries:
+    sentence = case.gradient.vacuous
+    if not sentence or entries.wrong.any():
+        return entries
+    return Entries(np.zeros_like(entries.right), entries.wrong, (*entries.said, sentence))
+
+
+def by_no_convention(case: Case, entries: Entries) -> Entries:
+    sentence = case.gradient.illegitimate
+    if not sentence:
+        return entries
+    return entries._replace(wrong=entries.wrong | entries.open, said=(*entries.said, sentence))
+
+
 def by_convention(case: Case, entries: Entries) -> Entries:
     if not case.gradient.conventions:
         return entries
@@ -204,6 +228,8 @@ RULES = (
     Rule("so is a float64 answer that keeps less than a third of the digits of its formula", in_float64),
     Rule("what differs at a point where nothing rounds is wrong, if nothing shows at this one", at_exact_points),
     Rule("what is wrong at a further point is wrong, if nothing shows at this one", at_further_points),
+    Rule("an agreement at points where nothing can be seen settles nothing", shows_nothing),
+    Rule("open entries that all lie on kinks are wrong, if they are no convention", by_no_convention),
     Rule("open or wrong entries that all lie on kinks are right, if they are a legitimate convention", by_convention),
 )
 
@@ -223,7 +249,7 @@ def decide_gradient(name: str, gradient: GradientEvidence, exact: ExactRun, t: f
     different = outcome == "different"
     off = exact.hand_gradients[name] != exact.gradients[name] if different else nothing
     entries = applied(Case(gradient, heard, pairs, outcome, off))
-    wrong, undecided = bool(entries.wrong.any()), bool(entries.open.any())
+    wrong, undecided = bool(entries.wrong.any()), bool(entries.open.any() or gradient.vacuous)
     odd = odd_one_out(pairs) if wrong else None
     truth = next(witness for witness in (AUTODIFF, COMPLEX_STEP, DIFFERENCE, HAND) if witness in heard)
     judged, power = pairs.judged_by, None

@@ -28,6 +28,7 @@ from crosscheck.floats import UNIT
 from crosscheck.operation import OUTPUT
 from crosscheck.rounding import Rounded, Roundings, roundings
 from crosscheck.traces.fingerprint import key_of
+from crosscheck.traces.paths import reached
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import inner_jaxpr
@@ -51,12 +52,14 @@ class Autodiff(NamedTuple):
         output, gradients: with σ of code that computes in the precision that was asked for.
         adjoint: both sides of (1), compared; None without a forward mode.
         roundings: how σ was had.
+        pathless: the inputs that no cotangent reaches, as the trace shows: their gradient is zero everywhere.
     """
 
     output: Estimate
     gradients: dict[str, Estimate]
     adjoint: Pair | None
     roundings: Roundings
+    pathless: frozenset[str] = frozenset()
 
     @property
     def t(self) -> float:
@@ -85,6 +88,7 @@ def autodiff(
         v = cotangent.astype(np.float64)
         values, constants = split(inputs, wrt)
         plain, both = trace(reference, values, constants, v, forward_mode=both_modes)
+        arrives = reached(plain.jaxpr, [False] * (len(plain.jaxpr.invars) - 1) + [True])[1:]
         flat = [*jax.tree.leaves(values), *jax.tree.leaves(constants), v]
         known = run(plain, flat)
         lost = [int(np.isnan(g).sum()) for g in known[1:]]
@@ -102,7 +106,8 @@ def autodiff(
         *outputs, along, against = outputs
         if along.speaks() and against.speaks():
             adjoint = compare(named(along, FORWARD), named(against, REVERSE), found.t)
-    return Autodiff(outputs[0], dict(zip(sorted(wrt), outputs[1:], strict=True)), adjoint, found)
+    pathless = frozenset(k for k, is_reached in zip(sorted(wrt), arrives, strict=True) if not is_reached)
+    return Autodiff(outputs[0], dict(zip(sorted(wrt), outputs[1:], strict=True)), adjoint, found, pathless)
 
 
 def plain_gradients(reference: Reference, inputs: Arrays, wrt: tuple[str, ...], v: Array) -> tuple[Array, Arrays]:

@@ -13,6 +13,7 @@ is not finite, or where the two forwards are not the same function, is skipped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,9 +49,24 @@ def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operati
             yield name, formula.at(inputs)
 
 
-def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) -> tuple[list[Elsewhere], int]:
-    """The points at which a gradient is wrong, one for each gradient at most; and how many points were compared."""
+class Looked(NamedTuple):
+    """What was seen at the further points.
+
+    Args:
+        wrong: a point at which a gradient is wrong, one for each gradient at most.
+        compared: how many points were.
+        moving: the inputs whose gradient was not zero everywhere at one of them.
+    """
+
+    wrong: dict[str, Elsewhere]
+    compared: int
+    moving: frozenset[str]
+
+
+def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) -> Looked:
+    """Visit the further points."""
     found: dict[str, Elsewhere] = {}
+    moving: set[str] = set()
     compared = 0
     for name, there in further_points(formula, seed):
         try:
@@ -67,10 +83,11 @@ def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) ->
             judged = along_one_direction(there, hand, v, seed)
         else:
             judged = against_reference(there, y, hand, v, t, comparisons, seed)
+        moving |= {k for k in there.wrt if np.any(hand[k] != 0)}
         for k, (wrong, truth, allowed) in judged.items():
             if wrong.any() and k not in found:
                 found[k] = Elsewhere(k, name, wrong, there.inputs, v, hand, truth, allowed)
-    return list(found.values()), compared
+    return Looked(found, compared, frozenset(moving))
 
 
 Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the truth, and how far off it may be

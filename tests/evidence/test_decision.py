@@ -65,7 +65,7 @@ def along(values: Array, directions: list[Array]) -> Estimate:
 
 def check(*estimates: Estimate, **more: Any) -> Decision:
     """The decision on one gradient, x, of which these estimates were made."""
-    own = {k: more.pop(k) for k in ("conventions", "elsewhere", "how", "lost") if k in more}
+    own = {k: more.pop(k) for k in ("conventions", "illegitimate", "vacuous", "elsewhere", "how", "lost") if k in more}
     gradient = GradientEvidence((3,), more.pop("returned", (3,)), {e.witness: e for e in estimates}, **own)
     return decide(Evidence(np.ones(2), np.ones(2), {"x": gradient}, **more))
 
@@ -301,6 +301,21 @@ def test_a_legitimate_convention_settles_what_is_open_or_wrong_on_kinks() -> Non
     assert found.gradients["x"].odd_one_out is None
 
 
+def test_what_is_no_convention_is_wrong_where_nobody_else_decided() -> None:
+    found = verdict(says(HAND, TRUE), says(DIFFERENCE, TRUE, kink=LAST), illegitimate="it is no derivative")
+    assert found.verdict == "disagree"
+    assert found.mismatched.tolist() == LAST.tolist()
+    assert "it is no derivative" in found.remarks
+
+
+def test_an_agreement_that_shows_nothing_is_none() -> None:
+    right = says(HAND, TRUE), says(AUTODIFF, TRUE)
+    found = verdict(*right, vacuous="nothing was checked")
+    assert (found.verdict, found.undecided.all()) == ("undecided", True)
+    assert "nothing was checked" in found.remarks
+    assert verdict(says(HAND, OFF), says(AUTODIFF, TRUE), vacuous="nothing was checked").verdict == "disagree"
+
+
 def one_of_each_rule() -> list[GradientVerdict]:
     """A verdict per rule that would be another without it, in the order of the table."""
     d = [np.array([1.0, -1.0, 1.0])]
@@ -317,6 +332,8 @@ def one_of_each_rule() -> list[GradientVerdict]:
         verdict(*right, lost=lost(1.0)),
         verdict(*right, exact=exact("different")),
         verdict(*right, elsewhere=at_further_point()),
+        verdict(*right, vacuous="nothing was checked"),
+        verdict(says(HAND, TRUE), says(DIFFERENCE, TRUE, kink=LAST), illegitimate="it is no derivative"),
         verdict(says(HAND, OFF), says(AUTODIFF, TRUE), conventions=1),
     ]
 
