@@ -256,7 +256,7 @@ def test_a_second_check_of_the_same_shapes_compiles_nothing() -> None:
     def listen(event: str, duration: float, **more: Any) -> None:
         compiled.append(event)
 
-    jax.monitoring.register_event_duration_secs_listener(listen)
+    jax.monitoring.register_event_duration_secs_listener(listen)  # pyright: ignore[reportArgumentType]
 
     def check(factors: Array) -> bool:
         def reference(x: Any) -> Any:
