@@ -117,7 +117,8 @@ def against_reference(
     for k, found in truths.items():
         pair = compare(said[k].estimate, found, t)
         size = np.abs(truth[k]) if found.terms is None else np.maximum(np.abs(truth[k]), found.terms)
-        judged[k] = pair.disagree & gross(hand[k], truth[k], size), truth[k], pair.bounds
+        # Where the reference itself is NaN the point is beyond what it is made for, and perhaps the code, too.
+        judged[k] = pair.disagree & gross(hand[k], truth[k], size) & np.isfinite(truth[k]), truth[k], pair.bounds
     return judged
 
 

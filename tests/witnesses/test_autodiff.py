@@ -252,7 +252,11 @@ def test_a_reference_of_numpy_or_of_several_outputs_is_refused() -> None:
 def test_a_second_check_of_the_same_shapes_compiles_nothing() -> None:
     """What the reference closes over is an argument."""
     compiled: list[str] = []
-    jax.monitoring.register_event_duration_secs_listener(lambda name, seconds, **more: compiled.append(name))
+
+    def listen(event: str, duration: float, **more: Any) -> None:
+        compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)  # pyright: ignore[reportArgumentType]
 
     def check(factors: Array) -> bool:
         def reference(x: Any) -> Any:

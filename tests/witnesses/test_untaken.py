@@ -90,3 +90,19 @@ def test_the_judge_says_so_and_decides(slip: float) -> None:
     assert result.verdict == ("disagree" if slip else "agree")
     assert found.estimates[AUTODIFF].notes["untaken"] == 2
     assert any("a branch that is not taken" in said for said in found.remarks)
+
+
+def test_a_further_point_where_the_reference_is_nan_says_nothing() -> None:
+    """√ of a negative number in a branch that is not taken: there the code under check is as the reference is."""
+
+    def trapped(x: np.ndarray) -> np.ndarray:
+        return np.where(x > 0, np.sqrt(x), 0.0)
+
+    def backward(grad_output: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
+        return {"x": np.where(x > 0, 1.0, 0.0) * grad_output * 0.5 / np.sqrt(x)}
+
+    x = np.array([0.5, 2.0, 3.0])
+    mixed = np.array([0.5, 2.0, -3.0])
+    with np.errstate(invalid="ignore"):
+        assert crosscheck.check(trapped, backward, {"x": x}, root)
+        assert crosscheck.check(trapped, backward, {"x": mixed}, root).verdict == "disagree"
