@@ -67,7 +67,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     formula = operation.widened() if operation.dtype == SINGLE else operation
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
-    there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
+    there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here and g.odd_one_out != AUTODIFF]
     reasons = (
         Reasons({k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)})
         | wrong_shapes(evidence, decision)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from crosscheck.evidence.collected import Array, Evidence, Reference
-from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, HAND, HAND_SINGLE
+from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE
 from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import Pair
@@ -23,12 +23,13 @@ def findings(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tup
         *evidence.effects,
         *of_shapes(evidence),
         *of_forwards(evidence.forward),
+        *of_two_functions(evidence, verdicts),
         *of_reference(evidence.reference),
         *of_exact_points(evidence.exact, evidence.reference is not None),
         *of_forwards(worse_than_a_third(evidence.forward_single, evidence.output)),
         *of_arithmetic(evidence, verdicts),
         *of_conventions(evidence),
-        *of_odd_ones(verdicts),
+        *of_odd_ones(evidence, verdicts),
     )
 
 
@@ -123,8 +124,36 @@ def of_conventions(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("convention", sentence, False)
 
 
-def of_odd_ones(verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
+def of_odd_ones(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
+    if differ(evidence):
+        return  # two functions have two gradients, and nobody is odd
     odd = [name for name, verdict in verdicts.items() if verdict.odd_one_out == AUTODIFF]
     if odd:
         sentence = f"the reference's own gradient of {', '.join(odd)} is the odd one out: a derivative in it is wrong"
         yield Finding("reference", sentence, True)
+
+
+def differ(evidence: Evidence) -> bool:
+    """Whether the hand-written forward and the reference are not one function."""
+    return (evidence.forward is not None and evidence.forward.disagree.any()) or evidence.exact.forward == "different"
+
+
+def of_two_functions(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
+    """Where the forwards differ: whose gradients the hand-derived ones are, as the differences of the forward say."""
+    if not differ(evidence):
+        return
+    forwards, references = [], []
+    for name, verdict in verdicts.items():
+        own, other = verdict.pairs.get((HAND, DIFFERENCE)), verdict.pairs.get((HAND, AUTODIFF))
+        if own is None or other is None or own.silent.all() or other.silent.all():
+            continue
+        if other.disagree.any() and not own.disagree.any():
+            forwards.append(name)
+        elif own.disagree.any() and not other.disagree.any():
+            references.append(name)
+    if forwards:
+        sentence = f"the hand-derived gradient of {', '.join(forwards)} is right for the hand-written forward"
+        yield Finding("two-functions", f"{sentence}: the reference is another function", False)
+    if references:
+        sentence = f"the hand-derived gradient of {', '.join(references)} is the reference's, not the forward's"
+        yield Finding("two-functions", f"{sentence}: it is the forward that is to be mended", False)

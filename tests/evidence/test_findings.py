@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
-from crosscheck.evidence.estimate import AUTODIFF, HAND, Estimate
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate
 from crosscheck.evidence.exact_run import ExactDifference, ExactRun
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.findings import findings
@@ -129,6 +129,32 @@ def test_a_reference_that_is_the_odd_one_out() -> None:
     (only,) = found(healthy(), x=HAND, w=AUTODIFF)
     assert (only.kind, only.fails) == ("reference", True)
     assert "gradient of w" in only.explanation
+
+
+def of_pairs(own: float, other: float) -> GradientVerdict:
+    """A gradient so far from the difference of its forward, and from autodiff."""
+    pairs = Pairs()
+    pairs[HAND, DIFFERENCE], pairs[HAND, AUTODIFF] = apart(own), apart(other)
+    return replace(verdict(), pairs=pairs)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "words"),
+    [
+        (0.0, 0.5, "right for the hand-written forward"),
+        (0.5, 0.0, "is the reference's"),
+        (0.5, 0.5, ""),
+        (0.0, 0.0, ""),
+    ],
+)
+def test_of_two_functions_whose_gradient_it_is(own: float, other: float, words: str) -> None:
+    evidence = healthy(forward=apart(0.5), gradients=gradient())
+    told = [f.explanation for f in findings(evidence, {"x": of_pairs(own, other)}) if f.kind == "two-functions"]
+    assert len(told) == bool(words)
+    assert all(words in sentence for sentence in told)
+    assert not [f for f in findings(healthy(gradients=gradient()), {"x": of_pairs(own, other)}) if "two" in f.kind]
+    # Two functions have two gradients: neither is the odd one out.
+    assert not [f for f in found(evidence, x=AUTODIFF) if f.kind == "reference"]
 
 
 def test_side_effects_pass_through_and_the_forward_comes_before_what_rests_on_it() -> None:
