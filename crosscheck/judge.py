@@ -28,6 +28,7 @@ from crosscheck.evidence.estimate import (
     Estimate,
 )
 from crosscheck.evidence.finding import Finding
+from crosscheck.evidence.findings import two_functions
 from crosscheck.evidence.pair import compare
 from crosscheck.evidence.reason import Diagnosis, Reasons
 from crosscheck.evidence.result import Result
@@ -67,7 +68,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     formula = operation.widened() if operation.dtype == SINGLE else operation
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
-    there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here and g.odd_one_out != AUTODIFF]
+    there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
     reasons = (
         Reasons({k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)})
         | wrong_shapes(evidence, decision)
@@ -77,7 +78,22 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     for name, gradient in evidence.gradients.items():
         if gradient.elsewhere and name not in here and name not in there:
             reasons |= at_further_point(formula, gradient.elsewhere, seed)
-    return reasons
+    return of_two_functions(evidence, decision, reasons)
+
+
+def of_two_functions(evidence: Evidence, decision: Decision, reasons: Reasons) -> Reasons:
+    """Reasons where the forwards differ: a gradient that is right for its own forward is not what is wrong."""
+    forwards, references = two_functions(evidence, decision.gradients)
+    diagnoses = dict(reasons.diagnoses)
+    for name in forwards:
+        seen = [d.explanation for d in diagnoses.get(name, ())]
+        sentence = f"the gradient of {name} is right for its own forward, which is not the reference"
+        explanation = f"{sentence}: held against that, {seen[0]}" if seen else sentence
+        diagnoses[name] = (Diagnosis("forward", explanation, {}), *diagnoses.get(name, ())[1:])
+    for name in references:
+        sentence = f"the gradient of {name} is the reference's, not that of the forward: mend the forward"
+        diagnoses[name] = (Diagnosis("forward", sentence, {}), *diagnoses.get(name, ()))
+    return replace(reasons, diagnoses=diagnoses)
 
 
 def at_this_point(

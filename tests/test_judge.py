@@ -333,3 +333,19 @@ def test_the_whole_gradient_to_each_of_several_maxima_is_no_convention() -> None
     found = tied(share=False)
     assert found.verdict == "disagree"
     assert "several equal maxima" in str(found.gradients["x"].remarks)
+
+
+def test_two_functions_have_two_gradients() -> None:
+    x, b = np.random.default_rng(0).normal(size=(3, 4)), np.random.default_rng(1).normal(size=4)
+    reference = lambda x, b: jnp.sin(x) + b  # noqa: E731
+
+    def backward(factor: float) -> Any:
+        return lambda grad_output, x, b: {"x": grad_output * np.cos(x), "b": factor * grad_output.sum(0)}
+
+    own = crosscheck.check(lambda x, b: np.sin(x) + 3 * b, backward(3.0), {"x": x, "b": b}, reference)
+    assert own.verdict == "disagree"
+    assert "right for its own forward" in own.gradients["b"].diagnoses[0].explanation
+    assert not any("odd one out" in f.explanation for f in own.findings)
+    others = crosscheck.check(lambda x, b: np.sin(x) + 3 * b, backward(1.0), {"x": x, "b": b}, reference)
+    assert others.verdict == "disagree"
+    assert "mend the forward" in others.gradients["b"].diagnoses[0].explanation

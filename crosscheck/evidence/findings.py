@@ -138,11 +138,13 @@ def differ(evidence: Evidence) -> bool:
     return (evidence.forward is not None and evidence.forward.disagree.any()) or evidence.exact.forward == "different"
 
 
-def of_two_functions(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
-    """Where the forwards differ: whose gradients the hand-derived ones are, as the differences of the forward say."""
+def two_functions(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tuple[list[str], list[str]]:
+    """Where the forwards differ: the gradients that are right for the hand-written one, and those that are the
+    reference's, as the differences of the forward say."""
+    forwards: list[str] = []
+    references: list[str] = []
     if not differ(evidence):
-        return
-    forwards, references = [], []
+        return forwards, references
     for name, verdict in verdicts.items():
         own, other = verdict.pairs.get((HAND, DIFFERENCE)), verdict.pairs.get((HAND, AUTODIFF))
         if own is None or other is None or own.silent.all() or other.silent.all():
@@ -151,6 +153,11 @@ def of_two_functions(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]
             forwards.append(name)
         elif own.disagree.any() and not other.disagree.any():
             references.append(name)
+    return forwards, references
+
+
+def of_two_functions(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:
+    forwards, references = two_functions(evidence, verdicts)
     if forwards:
         sentence = f"the hand-derived gradient of {', '.join(forwards)} is right for the hand-written forward"
         yield Finding("two-functions", f"{sentence}: the reference is another function", False)
