@@ -272,11 +272,11 @@ def test_witnesses_exact_points_and_reasons_can_be_left_out(inputs: dict[str, Ar
 def test_a_forward_that_warns_of_an_overflow_is_no_news() -> None:
     def overflowing(x: Array) -> Array:
         warnings.warn("overflow", RuntimeWarning, stacklevel=1)
-        return np.exp(x * x * 50)
+        return np.exp(x * x * 5)
 
     x = np.array([0.1, 0.5, 1.0])
     result = crosscheck.check(
-        overflowing, lambda grad_output, x: {"x": grad_output * 100 * x * overflowing(x)}, {"x": x}
+        overflowing, lambda grad_output, x: {"x": grad_output * 10 * x * overflowing(x)}, {"x": x}
     )
     assert result
 

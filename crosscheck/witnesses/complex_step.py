@@ -27,7 +27,7 @@ from crosscheck.evidence.estimate import COMPLEX_STEP, Estimate
 from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Operation
 from crosscheck.rounding import quantile
-from crosscheck.witnesses.analytic import is_analytic
+from crosscheck.witnesses.analytic import sizes, unseen
 from crosscheck.witnesses.noise import like, nudged
 from crosscheck.witnesses.sampling import Group
 
@@ -45,9 +45,11 @@ def complex_step(operation: Operation, name: str, v: Array, groups: Callable[[],
     1 + MOVES evaluations for a group; and those of `analytic`, once, where the forward is a plain function.
     """
     x = operation.inputs[name]
+    hidden = None
     if operation.moving_forward is None:  # a function that nobody said was written for complex numbers
         y = np.asarray(operation.output(), np.float64)
-        if not is_analytic(lambda z: complex_output(operation, {name: z}), x, y, STEP):
+        hidden = unseen(lambda z: complex_output(operation, {name: z}), x, y, STEP)
+        if hidden is None:
             return None
     found = slopes(operation, name, x, v, groups(), STEP)
     if found is None:
@@ -62,6 +64,11 @@ def complex_step(operation: Operation, name: str, v: Array, groups: Callable[[],
         with np.errstate(all="ignore"):
             spread = np.hypot(spread, moved[0] - value)  # squares would underflow
     bound = rounding(spread / MOVES**0.5, terms) + float(np.sum(np.abs(v))) * UNDERFLOW
+    if hidden is not None:
+        may = np.zeros(x.size)
+        for group in groups():
+            may[group.entries] = group.contract(np.abs(v.ravel()) * hidden.ravel())
+        bound = bound + may / sizes(x).ravel()
     return Estimate(COMPLEX_STEP, value.reshape(x.shape), bound.reshape(x.shape), terms=terms.reshape(x.shape))
 
 
