@@ -174,7 +174,7 @@ def once_more(
         return exact(otherwise(value, size))
 
     def change(name: str, slot: int, sent: Array, moment: Moment) -> Array:
-        whole = all(v == int(v) and abs(v) < 2**20 for v in np.ravel(sent) if mpmath.isfinite(v))
+        whole = all(abs(v) < 2**20 and v == int(v) for v in np.ravel(sent) if mpmath.isfinite(v))
         return sent if whole else otherwise(sent, unit * abs(sent))
 
     return exact_reverse(program, exact_run(program, after), change)
