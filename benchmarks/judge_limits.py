@@ -142,10 +142,10 @@ def large(size: int) -> Any:
 
 
 PROBLEMS = {
-    "pendulum, 1,000 unrolled": Problem(lambda: pendulum(26), 20, GIB),
+    "pendulum, 1,000 unrolled": Problem(lambda: pendulum(13), 20, GIB),
     "recurrent, 1,000 unrolled": Problem(lambda: recurrent(334), 20, GIB),
     "attention, 1,000 unrolled": Problem(lambda: attention(50), 20, GIB),
-    "pendulum, 5,000 unrolled": Problem(lambda: pendulum(129), 60, GIB),
+    "pendulum, 5,000 unrolled": Problem(lambda: pendulum(65), 60, GIB),
     "recurrent, 5,000 unrolled": Problem(lambda: recurrent(1667), 60, GIB),
     "pendulum, scan of 10,000": Problem(lambda: pendulum(10_000, scan=True), 20, GIB),
     "recurrent, scan of 10,000": Problem(lambda: recurrent(10_000, scan=True), 20, GIB),

@@ -53,6 +53,7 @@ class Run:
         self.seed, self.amplitude, self.step = seed, amplitude, step
         self.number: Any = 0  # of the equation
         self.flips: list[Any] = []
+        self.literals: dict[Any, Plane] = {}  # likewise
         self.entries: dict[tuple[int, ...], Any] = {}  # of this run alone: a loop's body is another trace
 
     def inside(self, step: Any) -> Run:
@@ -92,6 +93,14 @@ class Run:
         """Of the copies of `value`."""
         return (self.copies, *jnp.shape(value))
 
+    def literal(self, atom: Any) -> Plane:
+        """A number in the program's text; one that stands there a thousand times is rounded once."""
+        value = np.asarray(atom.val, atom.aval.dtype)
+        key = value.dtype, value.tobytes()
+        if key not in self.literals:
+            self.literals[key] = self.constant(value)
+        return self.literals[key]
+
     def constant(self, value: Any) -> Plane:
         """A constant of the program: rounded once, alike wherever it is read, unless it has few digits."""
         if jnp.iscomplexobj(value):
@@ -108,6 +117,16 @@ class Run:
         bits = draws.words_of_values(jnp.asarray(self.seed, jnp.uint32), value)
         amplitude = jnp.asarray(self.amplitude).astype(value.dtype)
         return Plane(value, value + amplitude * size * draws.signs(bits, self.copies, value.dtype))
+
+
+class Plain(Run):
+    """A run of the program alone, without copies."""
+
+    def __init__(self) -> None:
+        super().__init__(unit=0.0, copies=0, free=False, seed=0, amplitude=0.0)
+
+    def constant(self, value: Any) -> Plane:
+        return Plane(value if isinstance(value, jax.Array) else np.asarray(value))
 
 
 def few_digits(value: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,12 +17,14 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.rounding.allowance import copies_for, quantile
-from crosscheck.rounding.copies import Plane, Run, equation
+from crosscheck.rounding.copies import Plain, Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
-from crosscheck.rounding.programs import compiled, parameters, structure
-from crosscheck.rounding.reading import call, entrywise_outputs, estimated, live
+from crosscheck.rounding.moving import by_numpy
+from crosscheck.rounding.reading import call, decides, entrywise_outputs, estimated, live
+from crosscheck.rounding.sizes import evaluate
 from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
+from crosscheck.traces.pieces import Keys, compiled, structure
 
 Array = np.ndarray
 Step = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
@@ -57,6 +60,7 @@ class Roundings:
         compiled: whether the program was compiled as one, or evaluated by equations.
         flipped: whether a decision was within rounding.
         estimated: primitives without a row in the table.
+        decides: whether anything is compared in the program, so that it may have kinks.
     """
 
     outputs: tuple[Rounded, ...]
@@ -66,6 +70,7 @@ class Roundings:
     compiled: bool
     flipped: bool
     estimated: frozenset[str]
+    decides: bool
 
 
 def roundings(
@@ -109,7 +114,7 @@ def roundings(
         for v, out, flag in zip(values, found, flags, strict=True)
     )
     flipped = any(out.flipped for out in found)
-    return Roundings(outputs, t, block * blocks, count(jaxpr), short, flipped, estimated(jaxpr))
+    return Roundings(outputs, t, block * blocks, count(jaxpr), short, flipped, estimated(jaxpr), decides(jaxpr))
 
 
 def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float, *, summed: bool) -> list[Gathered]:
@@ -152,9 +157,7 @@ def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, st
     last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if isinstance(v, core.Var)}
 
     def read(atom: Any) -> Plane:
-        if not isinstance(atom, core.Literal):
-            return env[atom]
-        return run.constant(np.asarray(atom.val, dtype_of(atom)))
+        return run.literal(atom) if isinstance(atom, core.Literal) else env[atom]
 
     kept = {v for v in jaxpr.outvars if isinstance(v, core.Var)}
     for i, eqn in enumerate(jaxpr.eqns):
@@ -168,10 +171,6 @@ def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, st
             if v in last or v in kept:
                 env[v] = out
     return [read(atom) for atom in jaxpr.outvars]
-
-
-def dtype_of(atom: Any) -> Any:
-    return atom.aval.dtype
 
 
 def at_once(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
@@ -203,11 +202,12 @@ def by_equations(
 ) -> tuple[list[Plane], bool]:
     """The program equation by equation."""
     run = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
-    known: dict[Any, Any] = {}
+    key = Keys(closed.jaxpr)
 
     def step(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
-        if id(eqn) not in known:
-            known[id(eqn)] = parameters(eqn)
+        moved = by_numpy(eqn, planes, run)
+        if moved is not None:
+            return moved
 
         def make() -> Callable[..., Any]:
             def program(planes: list[Plane], number: Any, seed: Any, amplitude: Any) -> Any:
@@ -218,7 +218,7 @@ def by_equations(
             return jax.jit(program)
 
         shapes = tuple(None if a is None else (a.shape, a.dtype) for plane in planes for a in plane)
-        made = compiled(("equation", known[id(eqn)], shapes, settings), make)
+        made = compiled(("equation", key(eqn), shapes, settings), make)
         outs, flip = made(planes, np.uint32(run.number), seed, amplitude)
         run.number += 1 if eqn.primitive.name not in LOOPS else sum(count(j) for j in inside(eqn))
         if flip is not None:
@@ -230,10 +230,27 @@ def by_equations(
 
 
 def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
-    """The outputs as the program alone computes them."""
+    """The outputs as the program alone computes them: compiled as one where it is short."""
     jaxpr = closed.jaxpr
+    if count(jaxpr) > LONG:
+        return plain_by_equations(jaxpr, consts, flat)
 
     def make() -> Callable[..., Any]:
         return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
 
     return compiled(("plain", structure(closed)), make)(consts, flat)
+
+
+def plain_by_equations(jaxpr: core.Jaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
+    key = Keys(jaxpr)
+
+    def step(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
+        moved = by_numpy(eqn, planes, run)
+        if moved is not None:
+            return moved
+        shapes = tuple((p.value.shape, p.value.dtype) for p in planes)
+        made = compiled(("plain equation", key(eqn), shapes), lambda: jax.jit(partial(evaluate, eqn)))
+        return [Plane(out) for out in made([p.value for p in planes])]
+
+    planes = walk(jaxpr, [Plane(c) for c in consts], [Plane(a) for a in flat], Plain(), step)
+    return [p.value for p in planes]

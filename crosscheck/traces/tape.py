@@ -28,6 +28,7 @@ from jax.extend import core
 from crosscheck.traces.fingerprint import key_with_constants
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
+from crosscheck.traces.stepwise import LONG, StepByStep
 from crosscheck.traces.walk import evaluate, inner_jaxpr
 
 Array = np.ndarray
@@ -100,8 +101,12 @@ class Tape:
         self.output = outs[0]
         self.edges: list[Edge] = [(k, i) for k, step in enumerate(self.steps) for i in step.active]
         self.number = {edge: n for n, edge in enumerate(self.edges)}
-        self.compiled_run = jax.jit(self.trace_run)
-        self.compiled_pull = jax.jit(self.trace_pull)
+        self.compiled_run: Callable[..., Any] = jax.jit(self.trace_run)
+        self.compiled_pull: Callable[..., Any] = jax.jit(self.trace_pull)
+        self.stepwise = len(self.steps) > LONG
+        if self.stepwise:
+            by_steps = StepByStep(self, as_function, pull_back)
+            self.compiled_run, self.compiled_pull = by_steps.run, by_steps.pull
         self.programs: dict[Any, Callable[..., Any]] = {}  # further compiled pieces of the same forward
         self.nothing: list[Any] | None = None
 

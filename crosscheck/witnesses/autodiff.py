@@ -25,10 +25,9 @@ from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.evidence.pair import Pair, allowance, compare
 from crosscheck.floats import UNIT
 from crosscheck.operation import OUTPUT
-from crosscheck.rounding import Rounded, Roundings, roundings
-from crosscheck.traces.fingerprint import key_of
+from crosscheck.rounding import Rounded, Roundings, plain, roundings
+from crosscheck.traces.once import derived
 from crosscheck.traces.precision import double_precision
-from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import inner_jaxpr
 
 Array = np.ndarray
@@ -38,6 +37,8 @@ Reference = Callable[..., Any]
 FORWARD, REVERSE = "forward mode", "reverse mode"
 # Forward mode checks JAX, not the user: it is not asked at points with more entries than this.
 ADJOINT_ENTRIES = 2**17
+# Nor of a program whose backward pass alone has more equations than this: it doubles them.
+ADJOINT_EQUATIONS = 2000
 # Where nothing at all is known of the rounding of a hand-written code, it is taken to be this many times autodiff's.
 ASSUMED = 8.0
 
@@ -102,17 +103,9 @@ def plain_gradients(reference: Reference, inputs: Arrays, wrt: tuple[str, ...], 
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         values, constants = split(inputs, wrt)
         closed, _ = trace(reference, values, constants, v, forward_mode=False)
-        run = PLAIN.get(key_of(closed), lambda: jitted(closed.jaxpr))
-        out = run(list(closed.consts), [*jax.tree.leaves(values), *jax.tree.leaves(constants), v])
-        y, *gradients = [np.asarray(a) for a in out]
+        flat = [*jax.tree.leaves(values), *jax.tree.leaves(constants), v]
+        y, *gradients = [np.asarray(a) for a in plain(closed, list(closed.consts), flat)]
     return y, dict(zip(sorted(wrt), gradients, strict=True))
-
-
-PLAIN: Programs[Callable[..., Any]] = Programs(64)
-
-
-def jitted(jaxpr: core.Jaxpr) -> Callable[..., Any]:
-    return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
 
 
 def estimate(witness: str, out: Rounded) -> Estimate:
@@ -149,14 +142,20 @@ def trace(
         against = sum(jnp.sum(gradients[k] * u[k]) for k in values)
         return y, gradients, along, against
 
-    plain = jax.make_jaxpr(forward_and_vjp)(values, constants, v)
-    if not forward_mode or sum(a.size for a in values.values()) > ADJOINT_ENTRIES:
+    def both_modes() -> core.ClosedJaxpr | None:
+        try:
+            traced = jax.make_jaxpr(with_adjoint)(values, constants, v, values)
+        except TypeError:  # a custom_vjp has no forward mode
+            return None
+        return None if meets(traced.jaxpr, REVERSE_ONLY) else traced
+
+    given = values, constants, v
+    plain = derived(reference, "reverse mode", given, lambda: jax.make_jaxpr(forward_and_vjp)(*given))
+    large = sum(a.size for a in values.values()) > ADJOINT_ENTRIES or len(plain.jaxpr.eqns) > ADJOINT_EQUATIONS
+    if not forward_mode or large:
         return plain, False
-    try:
-        traced = jax.make_jaxpr(with_adjoint)(values, constants, v, values)
-    except TypeError:  # a custom_vjp has no forward mode
-        return plain, False
-    return (plain, False) if meets(traced.jaxpr, REVERSE_ONLY) else (traced, True)
+    traced = derived(reference, "both modes", given, both_modes)
+    return (plain, False) if traced is None else (traced, True)
 
 
 # What JAX leaves in the trace of a forward derivative that goes through a custom_vjp: it fails when it is run.

@@ -15,7 +15,7 @@ from crosscheck.evidence.estimate import AUTODIFF
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT
 from crosscheck.rounding import quantile
-from crosscheck.rounding.programs import MADE
+from crosscheck.traces.pieces import MADE
 from crosscheck.witnesses import autodiff as module
 from crosscheck.witnesses.autodiff import ASSUMED, FORWARD, REVERSE, autodiff, output_shape, plain_gradients, typical
 

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +37,21 @@ def structure(closed: core.ClosedJaxpr) -> Hashable:
     """All of a program but the numbers it closes over."""
     shapes = tuple((np.shape(c), str(jnp.result_type(c))) for c in closed.consts)
     return str(closed.jaxpr), shapes, hidden(closed.jaxpr)
+
+
+KEYS: WeakKeyDictionary[core.Jaxpr, dict[int, Hashable]] = WeakKeyDictionary()
+
+
+class Keys:
+    """The `parameters` of the equations of one program, those of what it calls included, each written out once."""
+
+    def __init__(self, jaxpr: core.Jaxpr) -> None:
+        self.known = KEYS.setdefault(jaxpr, {})  # by identity, which the program keeps alive
+
+    def __call__(self, eqn: core.JaxprEqn) -> Hashable:
+        if id(eqn) not in self.known:
+            self.known[id(eqn)] = parameters(eqn)
+        return self.known[id(eqn)]
 
 
 def parameters(eqn: core.JaxprEqn) -> Hashable:
