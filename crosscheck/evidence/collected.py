@@ -104,6 +104,8 @@ class Evidence:
         t: the quantile that standard deviations are taken times: of all comparisons of the check, none fails by chance
             with a probability above δ.
         further_points: how many points beside the caller's own were compared.
+        left_out: what a budget ended before it was done, in words.
+        excusable: whether something that was left out might have excused a difference.
     """
 
     output: Array
@@ -116,3 +118,5 @@ class Evidence:
     exact: ExactRun = NOT_ASKED
     t: float = 0.0
     further_points: int = 0
+    left_out: tuple[str, ...] = ()
+    excusable: bool = False

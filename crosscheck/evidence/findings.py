@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from crosscheck.evidence.budget import of_budget
 from crosscheck.evidence.collected import Array, Evidence, Reference
 from crosscheck.evidence.estimate import AUTODIFF, HAND
 from crosscheck.evidence.exact_run import ExactRun
@@ -19,6 +20,7 @@ from crosscheck.floats import SINGLE, UNIT
 def findings(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tuple[Finding, ...]:
     """Every finding, in the order of the report."""
     return (
+        *of_budget(evidence),
         *of_output(evidence.output),
         *evidence.effects,
         *of_shapes(evidence),

@@ -10,6 +10,7 @@ What is out of reach does not hang on the clock: it is counted beforehand, in fo
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -78,19 +79,27 @@ def plan_for(operation: Operation, name: str, outputs: int) -> Plan | None:
 
 
 def moving_witnesses(
-    operation: Operation, name: str, v: Array, noise: Array | None = None, deadline: float | None = None
+    operation: Operation,
+    name: str,
+    v: Array,
+    noise: Array | None = None,
+    deadline: float | None = None,
+    announce: Callable[[int, int], None] | None = None,
 ) -> list[Estimate]:
     """What the forward itself says of one input's gradient: differences of every entry or, where those are too many,
     random directions; and the complex step where it is cheap and the code takes complex numbers.
 
     `noise`: of the outputs; None: measured from the forward. `deadline`, a reading of `time.perf_counter`: what is not
-    done by then is left undecided, and nothing else changes.
+    done by then is left undecided, and nothing else changes. `announce` is told how many forwards it will take, as a
+    rule and at the most, once that is known.
     """
     x = operation.inputs[name]
     witness = Differences(lambda z: operation.moved({name: z}), x, v, noise)
     outputs = witness.y.size
     most = affordable(operation, name, outputs)
     plan = plan_for(operation, name, outputs)
+    if announce is not None:
+        announce(*evaluations_planned(operation, name, outputs, None if plan is None else plan.evaluations))
     if plan is not None and plan.evaluations <= most:
         try:
             estimate = witness.differentiate(plan.groups(), deadline)
