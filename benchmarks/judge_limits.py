@@ -1,8 +1,8 @@
 """How large a thing may be judged: `python -m benchmarks.judge_limits [ROW ...]` (or `make bench-limits`).
 
 Each row is judged twice in a process of its own, with the right gradient and with a wrong one (half as much again and
-one ulp in ten thousand more), and prints the time of each, the process' peak memory above what it had once the judge
-was imported, and both verdicts. A row whose verdicts are not agree and disagree, or that is over its limit, fails.
+a thousandth more), and prints the time of each, what all cores worked, the process' peak memory above what it had
+before the check, and both verdicts. A row whose verdicts are not agree and disagree, or that is over its limit, fails.
 
     unrolled    a Python loop in the reference: no scan, every step traced
     scan        the same loop as `jax.lax.scan`
@@ -179,17 +179,19 @@ def measured(name: str, which: str) -> dict[str, Any]:
     v = np.ones(np.shape(forward(**inputs)))
     backward(v, **inputs)  # what the caller's own code compiles is no part of the check
     before = peak()
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     result = crosscheck.check(forward, backward if which == "right" else wrong, inputs, reference)
-    took = time.perf_counter() - started
-    return {"equations": equations, "seconds": took, "memory": peak() - before, "verdict": result.verdict}
+    took, cores = time.perf_counter() - started, time.process_time() - worked
+    memory = peak() - before
+    return {"equations": equations, "seconds": took, "cores": cores, "memory": memory, "verdict": result.verdict}
 
 
 def in_a_child(name: str, which: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.judge_limits", "--child", name, which]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        return {"equations": 0, "seconds": np.nan, "memory": np.nan, "verdict": done.stderr.strip()[-200:] or "killed"}
+        said = done.stderr.strip()[-200:] or "killed"
+        return {"equations": 0, "seconds": np.nan, "cores": np.nan, "memory": np.nan, "verdict": said}
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -202,6 +204,7 @@ def row(name: str) -> bool:
         ok = within and found["verdict"] == wanted
         print(
             f"{name:<28} {which:<6} {found['equations']:>6} {found['seconds']:>8.1f} s of {problem.seconds:>3.0f} "
+            f"({found['cores']:>5.1f} of all cores) "
             f"{found['memory'] / 2**20:>6.0f} MiB of {problem.memory / 2**20:>5.0f}   "
             f"{found['verdict']}{'' if ok else '   <- not met'}",
             flush=True,

@@ -286,6 +286,10 @@ def at_float64(operation: Operation) -> Operation:
     return operation if operation.dtype == DOUBLE else operation.widened()
 
 
+# Equations of a reference and its VJP up to which they are compiled for exact points: some ten seconds.
+LONG = 1000
+
+
 class Points:
     """Exact points of one operation, drawn one after another; `reason` is not empty where there are none.
 
@@ -306,6 +310,10 @@ class Points:
             self.polynomial = Polynomial(self.formula)
         except NotPolynomial as reason:
             self.reason = f"the reference is not polynomial: {reason}"
+            return
+        equations = len(self.polynomial.closed.jaxpr.eqns)
+        if equations > LONG:
+            self.reason = f"the reference's program has {equations} equations, too many to be compiled for exact points"
             return
         if self.next() is None:
             self.reason = "no drawn point keeps every sum below 2^53"

@@ -42,6 +42,21 @@ class TracedOnce:
         return self.known[kind]
 
 
+def length_of(reference: Any) -> int:
+    """How many equations a reference that was traced runs through, the turns of its scans included; 0 if unknown."""
+    known = reference.known.items() if isinstance(reference, TracedOnce) else ()
+    return max([equations(made[0].jaxpr) for kind, made in known if kind[0] == "forward"], default=0)
+
+
+def equations(jaxpr: core.Jaxpr) -> int:
+    total = 0
+    for eqn in jaxpr.eqns:
+        bodies = [item for value in eqn.params.values() for item in (value if isinstance(value, tuple) else (value,))]
+        inner = sum(equations(getattr(b, "jaxpr", b)) for b in bodies if isinstance(b, (core.Jaxpr, core.ClosedJaxpr)))
+        total += 1 if not inner else inner * eqn.params.get("length", 1)
+    return total
+
+
 def kind_of(name: str, arguments: Any) -> Any:
     flat, tree = jax.tree.flatten(arguments)
     return name, tree, bool(jax.config.read("jax_enable_x64")), tuple(str(jax.typeof(a)) for a in flat)

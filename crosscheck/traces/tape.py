@@ -17,6 +17,7 @@ injections as arguments, and a counterfactual is a change of numbers, made in Nu
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.traces.fingerprint import key_with_constants
+from crosscheck.traces.pieces import structure
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.stepwise import LONG, StepByStep
@@ -185,6 +186,13 @@ class Tape:
                 arrived[place] = arrived[place] + back if place in arrived else back
         return [arrived.get(self.inputs[n], zeros(self.avals[self.inputs[n]])) for n in self.wrt], arriving
 
+    def closing_over(self, consts: list[Any]) -> Tape:
+        """The same tape of a forward that closes over other numbers of these shapes; what is compiled is shared."""
+        other = copy.copy(self)
+        values = [*consts, *list(self.constants.values())[len(consts) :]]  # its own are the first that were placed
+        other.constants = dict(zip(self.constants, values, strict=True))
+        return other
+
     # ------------------------------------------------------------------ running them
 
     def run(self, inputs: Mapping[str, Any]) -> list[Any]:
@@ -291,5 +299,5 @@ def record(
     names = tuple(inputs)
     with double_precision():
         closed = jax.make_jaxpr(lambda *a: reference(**dict(zip(names, a, strict=True))))(*inputs.values())
-        key = (key_with_constants(closed), names, wrt, whole_calls)
-        return TAPES.get(key, lambda: Tape(closed, names, wrt, whole_calls=whole_calls))
+        key = (structure(closed), names, wrt, whole_calls)
+        return TAPES.get(key, lambda: Tape(closed, names, wrt, whole_calls=whole_calls)).closing_over(closed.consts)

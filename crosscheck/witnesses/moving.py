@@ -16,6 +16,7 @@ import numpy as np
 
 from crosscheck.evidence.estimate import DIRECTIONS, Estimate
 from crosscheck.operation import Operation
+from crosscheck.traces.once import length_of
 from crosscheck.witnesses.complex_step import MOVES, complex_step
 from crosscheck.witnesses.differences import (
     MOST,
@@ -36,15 +37,32 @@ Array = np.ndarray
 FORWARDS = 2**15
 # And at most this many numbers read and written, all forwards together: at 10⁹ a second, half a minute.
 NUMBERS = 2**35
+# Where a reference has spoken, differences are a third opinion: eight seconds.
+NUMBERS_BESIDE = 2**33
+# A call of NumPy costs as much as so many numbers, 1 µs; a forward makes about one for every equation of the reference.
+CALL = 1000
 DIRECTION_COUNT = 20
+FEWEST_DIRECTIONS = 4
 # A third opinion, asked where it costs at most this many evaluations, 1 + MOVES times.
 COMPLEX_GROUPS = 256
 
 
 def affordable(operation: Operation, name: str, outputs: int) -> int:
     """How many groups of one input may be differenced."""
-    each = operation.inputs[name].size + outputs
-    return min(FORWARDS, NUMBERS // max(1, each)) // TYPICAL
+    return forwards(operation, name, outputs) // TYPICAL
+
+
+def forwards(operation: Operation, name: str, outputs: int) -> int:
+    """How often the forward may be called for one input."""
+    each = operation.inputs[name].size + outputs + CALL * length_of(operation.reference)
+    numbers = NUMBERS if operation.reference is None else NUMBERS_BESIDE
+    return min(FORWARDS, numbers // max(1, each))
+
+
+def direction_count(operation: Operation, name: str, outputs: int) -> int:
+    """How many directions stand in for the entries: fewer where the forward is long."""
+    count = forwards(operation, name, outputs) // (SETUP + TYPICAL)
+    return min(DIRECTION_COUNT, max(FEWEST_DIRECTIONS, count))
 
 
 def evaluations_planned(operation: Operation, name: str, outputs: int, groups: int | None = None) -> tuple[int, int]:
@@ -58,7 +76,8 @@ def evaluations_planned(operation: Operation, name: str, outputs: int, groups: i
     once = SETUP + planning
     line = SETUP + MOST
     if count > affordable(operation, name, outputs):
-        return once + DIRECTION_COUNT * (SETUP + TYPICAL), once + DIRECTION_COUNT * line
+        directions = direction_count(operation, name, outputs)
+        return once + directions * (SETUP + TYPICAL), once + directions * line
     complex_steps = (1 + MOVES) * count if count <= COMPLEX_GROUPS else 0
     return once + count * TYPICAL + SETUP + TYPICAL + complex_steps, once + count * MOST + line + complex_steps
 
@@ -166,7 +185,7 @@ def directions(
     x = operation.inputs[name]
     rng = np.random.default_rng(2)
     values, bounds, kinks, used = [], [], [], []
-    for _ in range(DIRECTION_COUNT):
+    for _ in range(direction_count(operation, name, int(np.size(v)))):
         if late(deadline):
             break
         d = random_direction(x, rng)
