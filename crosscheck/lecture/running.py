@@ -56,11 +56,14 @@ def run_cases(cases: list[Case], seed: int, json_file: Path | None, budget: floa
     keep_compilations()
     console = Console()
     started = time.perf_counter()
-    results: list[tuple[Case, Result]] = []
-    # Another console: the first one's lock may be held by the bar.
-    with when_interrupted(lambda: print_results(list(results), len(cases), started, Console())):
-        for outcome in checked(cases, seed, console, Deadline(budget)):
-            results.append(outcome)
+    finished: dict[str, Result] = {}  # whatever is, in whatever order
+
+    def say() -> None:
+        there = [(case, finished[case.name]) for case in cases if case.name in finished]
+        print_results(there, len(cases), started, Console())  # the other console's lock may be held by the bar
+
+    with when_interrupted(say):
+        results = list(checked(cases, seed, console, Deadline(budget), finished))
     failed = print_results(results, len(cases), started, console)
     if json_file is not None:
         write_json(json_file, results, seed)
@@ -93,10 +96,17 @@ def print_results(results: list[tuple[Case, Result]], wanted: int, started: floa
 WORKERS = 2  # one case compiles in XLA while another is differenced in NumPy
 
 
-def checked(cases: list[Case], seed: int, console: Console, deadline: Deadline) -> Iterator[tuple[Case, Result]]:
+def checked(
+    cases: list[Case], seed: int, console: Console, deadline: Deadline, finished: dict[str, Result]
+) -> Iterator[tuple[Case, Result]]:
     """The results in the table's order, with a bar on a terminal and a plain line now and then elsewhere."""
+
+    def check(case: Case) -> tuple[Case, Result]:
+        finished[case.name] = check_case(case, seed, deadline)
+        return case, finished[case.name]
+
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = pool.map(lambda case: (case, check_case(case, seed, deadline)), cases)
+        results = pool.map(check, cases)
         if not console.is_terminal:
             for place, outcome in enumerate(results, 1):
                 yield outcome
