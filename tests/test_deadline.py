@@ -220,7 +220,9 @@ def test_a_second_check_of_the_same_shapes_compiles_nothing() -> None:
     """Of a function, of a layer, and of a reference that closes over an array: other values, right and wrong."""
     compiled: list[str] = []
     jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **more: compiled.append(event) if event.endswith("backend_compile_duration") else None
+        lambda event, duration_secs, **kwargs: (
+            compiled.append(event) if event.endswith("backend_compile_duration") else None
+        )
     )
 
     def once(seed: int) -> list[Result]:

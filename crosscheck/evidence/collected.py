@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +87,10 @@ class Reference:
     equations: int = 0
     compiled: bool = True
     copies: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """How its program was evaluated."""
+        return {"equations": self.equations, "compiled": self.compiled, "copies": self.copies}
 
 
 @dataclass(frozen=True)
