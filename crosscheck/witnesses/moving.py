@@ -42,7 +42,7 @@ NUMBERS_BESIDE = 2**33
 # A call of NumPy costs as much as so many numbers, 1 µs; a forward makes about one for every equation of the reference.
 CALL = 1000
 DIRECTION_COUNT = 20
-FEWEST_DIRECTIONS = 4
+FEWEST_DIRECTIONS = 2
 # A third opinion, asked where it costs at most this many evaluations, 1 + MOVES times.
 COMPLEX_GROUPS = 256
 
