@@ -49,19 +49,19 @@ COMPLEX_GROUPS = 256
 
 def affordable(operation: Operation, name: str, outputs: int) -> int:
     """How many groups of one input may be differenced."""
-    return forwards(operation, name, outputs) // TYPICAL
+    return min(FORWARDS, calls_within(operation, name, outputs)) // TYPICAL
 
 
-def forwards(operation: Operation, name: str, outputs: int) -> int:
-    """How often the forward may be called for one input."""
+def calls_within(operation: Operation, name: str, outputs: int) -> int:
+    """How many forwards of one input take no more numbers than may be read and written."""
     each = operation.inputs[name].size + outputs + CALL * length_of(operation.reference)
     numbers = NUMBERS if operation.reference is None else NUMBERS_BESIDE
-    return min(FORWARDS, numbers // max(1, each))
+    return numbers // max(1, each)
 
 
 def direction_count(operation: Operation, name: str, outputs: int) -> int:
     """How many directions stand in for the entries: fewer where the forward is long."""
-    count = forwards(operation, name, outputs) // (SETUP + TYPICAL)
+    count = calls_within(operation, name, outputs) // (SETUP + TYPICAL)
     return min(DIRECTION_COUNT, max(FEWEST_DIRECTIONS, count))
 
 
