@@ -12,7 +12,7 @@ PINS    := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help crosscheck test lint format lecture mutants laws programs judge-alone checkers versions bench peers bench-smoke \
 	bench-judge clean
-.PHONY: bench-roundings
+.PHONY: bench-roundings bench-limits
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -27,6 +27,7 @@ help:
 	@echo "make judge-alone  the judge's own tests, where there is nothing but a wheel of the judge"
 	@echo "make versions     the suite on the oldest and the newest JAX and NumPy, on every Python here (ONLY=, TESTS=)"
 	@echo "make bench-judge  measure what a check costs"
+	@echo "make bench-limits measure how long and how large a thing may be judged"
 	@echo "make bench-roundings measure what random roundings cost in time and memory"
 	@echo "make bench        time everything beside its peers (pytest-benchmark); writes docs/performance.md"
 	@echo "make peers        install PyTorch and autograd, to be timed and compared with"
@@ -129,6 +130,10 @@ laws: $(BIN)/.test
 # What random roundings cost.
 bench-roundings: $(BIN)/.test
 	$(BIN)/python -m benchmarks.roundings
+
+# Long and large references, right and wrong: seconds and memory against what is promised.
+bench-limits: $(BIN)/.test
+	$(BIN)/python -m benchmarks.judge_limits
 
 # The planted mistakes through other gradient checkers too; writes docs/checkers.md. Needs torch and autograd.
 checkers: peers

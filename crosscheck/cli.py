@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from crosscheck.interrupts import listening
+
 AGREED, DISAGREED, MISUSED = 0, 1, 2
 
 COMMANDS = "crosscheck.commands"  # the group of entry points
@@ -30,6 +32,10 @@ class Commands(click.Group):
             return self.announced()[cmd_name].load()
         return own
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """The command beside this thread, which listens for Ctrl-C (exit status 130)."""
+        return listening(lambda: super(Commands, self).main(*args, **extra))
+
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -39,7 +45,8 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 def main() -> None:
     """Cross-check hand-derived gradients against autodiff and finite differences.
 
-    Exit status: 0 if every gradient agrees, 1 if one does not, 2 for wrong use.
+    Exit status: 0 if every gradient agrees, 1 if one does not, 2 for wrong use,
+    130 if interrupted: what is finished by then is printed.
     """
 
 

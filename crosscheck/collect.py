@@ -8,6 +8,7 @@ A float32 derivation is collected twice by the same steps: as a formula, on floa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck import draws
+from crosscheck.deadline import Deadline
 from crosscheck.effects.audit import Audit, audit
 from crosscheck.effects.calls import Site
 from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
@@ -53,6 +55,7 @@ class Setting:
         output: the operation's y.
         cotangent: float64; with float32's digits where the operation is float32.
         auto: what the reference says, with the rounding of float64; None without a reference.
+        took: the seconds of one forward, for what is announced; nothing is decided by it.
     """
 
     operation: Operation
@@ -61,6 +64,7 @@ class Setting:
     output: Array
     cotangent: Array
     auto: Autodiff | None
+    took: float = 0.0
 
     @property
     def single(self) -> bool:
@@ -85,28 +89,56 @@ class Setting:
 
 
 def collect(
-    operation: Operation, *, grad_output: Any = None, seed: int = 0, differences: bool = True, exact: bool = True
+    operation: Operation,
+    *,
+    grad_output: Any = None,
+    seed: int = 0,
+    differences: bool = True,
+    exact: bool = True,
+    deadline: Deadline | None = None,
 ) -> Evidence:
-    """Everything that can be had on an operation's gradients (see `judge.judge` for the arguments)."""
-    setting = setting_of(operation, grad_output, seed)
-    points, why_not = exact_points(setting) if exact else (None, "it was not asked for")
-    audited = side_effects(setting, points)
-    hand = setting.formula.gradients(setting.cotangent) if setting.single else audited.gradients
+    """Everything that can be had on an operation's gradients (see `judge.judge` for the arguments).
+
+    What a deadline ends is left out whole; one forward and one backward are always made.
+    """
+    deadline = deadline or Deadline()
+    in_time = deadline.unless_late
+    given, operation = operation, watched(operation, deadline)
+    setting = setting_of(given, operation, grad_output, seed, deadline)
+    points, why_not = None, "it was not asked for"
+    if exact:
+        points, why_not = in_time("the drawing of exact points", lambda: exact_points(setting), (None, OUT_OF_TIME))
+    audited = in_time("side effects", lambda: side_effects(setting, points), None)
+    audited = audited or unaudited(given, setting)
+    hand = audited.gradients
+    if setting.single:
+        hand = in_time("the formula at float64", lambda: setting.formula.gradients(setting.cotangent), hand)
     right = {k: g for k, g in hand.items() if g.shape == operation.inputs[k].shape}
-    forward, estimates, said = as_formula(setting, right)
+    unasked = None, hand_alone(setting, right), {}
+    forward, estimates, said = in_time("the comparison with the reference", lambda: as_formula(setting, right), unasked)
     forward_single = None
     if differences:
-        add(estimates, moved(setting, right))
-        confirm(setting, estimates)
+        add(estimates, moved(setting, right, deadline))
+        in_time("a second look at differences", lambda: confirm(setting, estimates), None)
     if setting.single and setting.auto is not None:
-        forward_single, single = as_arithmetic(setting, audited, right)
+        unheard: tuple[Pair | None, Estimates] = None, {}
+        forward_single, single = in_time("float32 arithmetic", lambda: as_arithmetic(setting, audited, right), unheard)
         add(estimates, single)
     run = ExactRun(False, why_not)
     if points is not None and len(right) == len(operation.wrt):
-        run = exact_run(setting.formula, seed=seed, points=points, hand=answers_at_exact_point(setting, audited))
+        known = answers_at_exact_point(setting, audited)
+        run = in_time(
+            "exact points",
+            lambda: exact_run(setting.formula, seed=seed, points=points, hand=known),
+            ExactRun(False, OUT_OF_TIME),
+        )
     looked = Looked({}, 0, frozenset())
     if differences or setting.auto is not None:
-        looked = look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed)
+        looked = in_time(
+            "further points",
+            lambda: look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed),
+            looked,
+        )
     auto = setting.auto
     gradients = {
         k: GradientEvidence(
@@ -132,7 +164,35 @@ def collect(
         setting.t,
         looked.compared,
     )
-    return with_conventions(setting, evidence)
+    evidence = in_time("conventions at kinks", lambda: with_conventions(setting, evidence), evidence)
+    if not deadline.left_out:
+        return evidence
+    excusable = differences and (auto is None or auto.roundings.decides)
+    return replace(evidence, left_out=tuple(deadline.left_out), excusable=excusable)
+
+
+OUT_OF_TIME = "the budget ended"
+
+
+def watched(operation: Operation, deadline: Deadline) -> Operation:
+    """The same, called as long as there is time."""
+
+    def watching(function: Any) -> Any:
+        return None if function is None else deadline.watching(function)
+
+    widen = operation.widen
+    return replace(
+        operation,
+        forward=deadline.watching(operation.forward),
+        backward=deadline.watching(operation.backward),
+        moving_forward=watching(operation.moving_forward),
+        widen=None if widen is None else lambda: watched(widen(), deadline),
+    )
+
+
+def unaudited(given: Operation, setting: Setting) -> Audit:
+    """The hand-derived gradients alone."""
+    return Audit([], given.gradients(setting.cotangent.astype(given.dtype)), setting.output)
 
 
 def vacuous(setting: Setting, name: str, hand: Array, run: ExactRun, looked: Looked) -> str:
@@ -158,8 +218,11 @@ def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> Non
 # ---------------------------------------------------------------------- the point
 
 
-def setting_of(operation: Operation, grad_output: Any, seed: int) -> Setting:
-    y = operation.output()
+def setting_of(given: Operation, operation: Operation, grad_output: Any, seed: int, deadline: Deadline) -> Setting:
+    """The point: one call of the forward as it was `given`, and what the reference says there, if in time."""
+    started = time.perf_counter()
+    y = given.output()
+    took = time.perf_counter() - started
     v = arriving(y, grad_output, np.random.default_rng(seed))
     single = operation.dtype == SINGLE
     if single:
@@ -167,9 +230,15 @@ def setting_of(operation: Operation, grad_output: Any, seed: int) -> Setting:
     formula = operation.widened() if single else operation
     auto = None
     if operation.reference is not None:
-        check_reference_shape(operation, y)
-        auto = autodiff(operation.reference, formula.inputs, operation.wrt, v, DOUBLE, seed=seed)
-    return Setting(operation, formula, seed, y, v, auto)
+        auto = deadline.unless_late("the reference", lambda: asked(operation, formula, y, v, seed), None)
+    return Setting(operation, formula, seed, y, v, auto, took)
+
+
+def asked(operation: Operation, formula: Operation, y: Array, v: Array, seed: int) -> Autodiff:
+    """What the reference says at the point."""
+    assert operation.reference is not None
+    check_reference_shape(operation, y)
+    return autodiff(operation.reference, formula.inputs, operation.wrt, v, DOUBLE, seed=seed)
 
 
 def arriving(y: Array, given: Any, rng: np.random.Generator) -> Array:
@@ -247,13 +316,10 @@ def answers_at_exact_point(setting: Setting, audited: Audit) -> tuple[Array, Arr
 
 def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, dict[str, Said]]:
     """Hand-derived and autodiff estimates of every gradient at float64, and the forwards compared."""
-    estimates: Estimates = {name: {} for name in setting.operation.wrt}
     auto = setting.auto
     if auto is None:
-        for name, gradient in hand.items():
-            own = 4 * UNIT[DOUBLE] * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
-            estimates[name][HAND] = Estimate(HAND, gradient.astype(np.float64), own)
-        return None, estimates, {}
+        return None, hand_alone(setting, hand), {}
+    estimates: Estimates = {name: {} for name in setting.operation.wrt}
     formula, v = setting.formula, setting.cotangent
     y = formula.output() if setting.single else setting.output
     answers = {**hand, OUTPUT: y}
@@ -264,6 +330,15 @@ def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, 
     for name in hand:
         estimates[name] = {AUTODIFF: truths[name], HAND: said[name].estimate}
     return compare(said[OUTPUT].estimate, auto.output, setting.t), estimates, said
+
+
+def hand_alone(setting: Setting, hand: Arrays) -> Estimates:
+    """The hand-derived estimates where there is nobody to compare their rounding with."""
+    estimates: Estimates = {name: {} for name in setting.operation.wrt}
+    for name, gradient in hand.items():
+        own = 4 * UNIT[DOUBLE] * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
+        estimates[name][HAND] = Estimate(HAND, gradient.astype(np.float64), own)
+    return estimates
 
 
 def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair, Estimates]:
@@ -313,9 +388,26 @@ def of_reference(auto: Autodiff) -> Reference:
 # ---------------------------------------------------------------------- witnesses that move the inputs, and kinks
 
 
-def moved(setting: Setting, hand: Arrays) -> Estimates:
+# Seconds of calls that are said beforehand.
+LONG = 2.0
+
+
+def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
     """The witnesses that move the inputs, on every gradient that the hand-derived code gave."""
-    return {k: {e.witness: e for e in moving_witnesses(setting.formula, k, setting.cotangent)} for k in hand}
+
+    def announce(usual: int, most: int) -> None:
+        took = usual * setting.took
+        if took > LONG:
+            deadline.announce(
+                f"{setting.operation.name}: {deadline.doing}: about {usual:,} calls of forward, "
+                f"{setting.took:.2g} s each, {took:,.0f} s in all; {most:,} calls at the most"
+            )
+
+    found: Estimates = {}
+    for k in hand:
+        moving = partial(moving_witnesses, setting.formula, k, setting.cotangent, announce=announce)
+        found[k] = {e.witness: e for e in deadline.unless_late(f"differences of the forward in {k}", moving, [])}
+    return found
 
 
 def confirm(setting: Setting, estimates: Estimates) -> None:

@@ -7,14 +7,17 @@ reasons  = explain(operation, evidence, decision)
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from crosscheck.collect import collect
+from crosscheck.deadline import Deadline, checked_budget
 from crosscheck.diagnosis import diagnose_all
 from crosscheck.evidence.collected import Elsewhere, Evidence
 from crosscheck.evidence.decision import decide
@@ -35,7 +38,9 @@ from crosscheck.evidence.result import Result
 from crosscheck.evidence.verdict import Decision, GradientVerdict
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
+from crosscheck.progress import shown
 from crosscheck.report.text import text
+from crosscheck.traces.once import TracedOnce
 
 
 def judge(
@@ -46,25 +51,47 @@ def judge(
     differences: bool = True,
     exact: bool = True,
     diagnose: bool = True,
+    budget: Any = None,
+    progress: bool = True,
 ) -> Result:
     """Every witness on every gradient of `operation`, compared.
 
     `differences=False` leaves out the witnesses that move the inputs: for points where they would only say "kink".
-    `exact=False` leaves out the exact points, `diagnose=False` the search for a reason.
+    `exact=False` leaves out the exact points, `diagnose=False` the search for a reason. `budget` is in seconds; what it
+    ends is left out, and said (`deadline`). `progress=False` shows nothing, wherever it runs.
     """
-    with warnings.catch_warnings():
+    deadline = Deadline(checked_budget(budget))
+    watching = shown(operation.name, deadline) if progress else nullcontext()
+    with warnings.catch_warnings(), watching:
         # A judged forward is visited far from where it is used; that it overflows there is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
-        evidence = collect(operation, grad_output=grad_output, seed=seed, differences=differences, exact=exact)
+        operation = traced_once(operation)
+        evidence = collect(
+            operation, grad_output=grad_output, seed=seed, differences=differences, exact=exact, deadline=deadline
+        )
         decision = decide(evidence)
         reasons = Reasons()
         if diagnose and decision.verdict != "agree":
-            reasons = explain(operation, evidence, decision, seed)
+            reasons = explain(operation, evidence, decision, seed, deadline)
         return Result(operation.name, operation.dtype, seed, evidence, decision, reasons, text)
 
 
-def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: int) -> Reasons:
+def traced_once(operation: Operation) -> Operation:
+    """The same with references that are traced once, whoever asks them."""
+    widen = operation.widen
+
+    @functools.cache
+    def widened() -> Operation:
+        assert widen is not None
+        return traced_once(widen())
+
+    reference = None if operation.reference is None else TracedOnce(operation.reference)
+    return replace(operation, reference=reference, widen=None if widen is None else widened)
+
+
+def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: int, deadline: Deadline) -> Reasons:
     """Why each wrong gradient is wrong."""
+    deadline.doing = "the search for the reason"
     formula = operation.widened() if operation.dtype == SINGLE else operation
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
@@ -72,12 +99,12 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     reasons = (
         Reasons({k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)})
         | wrong_shapes(evidence, decision)
-        | at_exact_point(formula, evidence, there, seed)
-        | at_this_point(formula, evidence, verdicts, here, seed)
+        | at_exact_point(formula, evidence, there, seed, deadline)
+        | at_this_point(formula, evidence, verdicts, here, seed, deadline)
     )
     for name, gradient in evidence.gradients.items():
         if gradient.elsewhere and name not in here and name not in there:
-            reasons |= at_further_point(formula, gradient.elsewhere, seed)
+            reasons |= at_further_point(formula, gradient.elsewhere, seed, deadline)
     return of_two_functions(evidence, decision, reasons)
 
 
@@ -97,35 +124,40 @@ def of_two_functions(evidence: Evidence, decision: Decision, reasons: Reasons) -
 
 
 def at_this_point(
-    formula: Operation, evidence: Evidence, verdicts: Mapping[str, GradientVerdict], names: list[str], seed: int
+    formula: Operation,
+    evidence: Evidence,
+    verdicts: Mapping[str, GradientVerdict],
+    names: list[str],
+    seed: int,
+    deadline: Deadline,
 ) -> Reasons:
     """Of what is wrong at the point of the check."""
     hand = {k: evidence.gradients[k].estimates[HAND] for k in names}
     truth = {k: evidence.gradients[k].estimates[verdicts[k].truth] for k in names}
     bound = {k: compare(hand[k], truth[k], evidence.t).bounds for k in names}
-    return search(formula, evidence.cotangent, values(hand), values(truth), bound, seed)
+    return search(formula, evidence.cotangent, values(hand), values(truth), bound, seed, deadline)
 
 
 def values(estimates: Mapping[str, Estimate]) -> dict[str, Array]:
     return {k: e.value for k, e in estimates.items()}
 
 
-def at_exact_point(formula: Operation, evidence: Evidence, names: list[str], seed: int) -> Reasons:
+def at_exact_point(formula: Operation, evidence: Evidence, names: list[str], seed: int, deadline: Deadline) -> Reasons:
     """Of what shows only at an exact point, which has no rounding but the search's own."""
     exact = evidence.exact
     hand = {k: exact.hand_gradients[k] for k in names}
     truth = {k: exact.gradients[k] for k in names}
     bound = {k: 4 * UNIT[DOUBLE] * np.abs(g) for k, g in truth.items()}
-    return search(formula.at(exact.inputs), exact.cotangent, hand, truth, bound, seed)
+    return search(formula.at(exact.inputs), exact.cotangent, hand, truth, bound, seed, deadline)
 
 
-def at_further_point(formula: Operation, found: Elsewhere, seed: int) -> Reasons:
+def at_further_point(formula: Operation, found: Elsewhere, seed: int, deadline: Deadline) -> Reasons:
     """Of what shows only at a further point, where the truth is known there."""
     if found.truth is None or found.allowed is None:
         return Reasons()
     name, point = found.name, formula.at(dict(found.inputs))
     hand = {name: found.hand[name]}
-    return search(point, found.cotangent, hand, {name: found.truth}, {name: found.allowed}, seed)
+    return search(point, found.cotangent, hand, {name: found.truth}, {name: found.allowed}, seed, deadline)
 
 
 def search(
@@ -135,11 +167,17 @@ def search(
     truth: Mapping[str, Array],
     bound: Mapping[str, Array],
     seed: int,
+    deadline: Deadline,
 ) -> Reasons:
     if not hand:
         return Reasons()
+    if deadline.passed:
+        left_out = (
+            f"the budget ended; not done: the search for the reason why the gradient of {', '.join(hand)} is wrong"
+        )
+        return Reasons({}, (Finding("left-out", left_out, False),))
     plain = replace(operation, moving_forward=None)
-    found = diagnose_all(plain, v, dict(hand), dict(truth), dict(bound), seed=seed)
+    found = diagnose_all(plain, v, dict(hand), dict(truth), dict(bound), seed=seed, budget=deadline.left)
     findings = tuple(Finding(remark.kind, remark.explanation, False) for remark in found.remarks)
     return Reasons({k: tuple(diagnoses) for k, diagnoses in found.diagnoses.items()}, findings)
 

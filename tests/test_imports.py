@@ -28,6 +28,8 @@ RULES = {
 FLOORS = {
     "floats": set(),
     "draws": set(),
+    "deadline": set(),
+    "progress": {"deadline"},
     "evidence": {"floats"},
     "operation": {"floats"},
     "traces": set(),
@@ -37,10 +39,13 @@ FLOORS = {
     "effects": {"evidence", "operation"},
     "diagnosis": {"floats", "draws", "evidence", "operation", "traces", "witnesses"},
     "report": {"evidence"},
-    "collect": {"floats", "draws", "rounding", "evidence", "operation", "witnesses", "exact", "effects"},
-    "judge": {"floats", "evidence", "operation", "collect", "diagnosis", "report"},
+    "collect": {"floats", "draws", "deadline", "rounding", "evidence", "operation", "witnesses", "exact", "effects"},
+    "judge": {
+        *("floats", "deadline", "progress", "evidence", "operation", "traces", "collect", "diagnosis", "report"),
+    },
     "doors": {"evidence", "operation", "judge"},
-    "cli": set(),
+    "interrupts": set(),
+    "cli": {"interrupts"},
     "__main__": {"cli"},
     "__init__": {"doors", "evidence", "witnesses"},
 }

@@ -17,6 +17,8 @@ from crosscheck.traces.tape import Step, Tape
 # one more multiplication in a contraction 0.5 to 1 ns.
 STEP = 4_000
 MULTIPLICATION = 0.25
+# A step of a tape so long that each is called by itself: 0.1 ms.
+ALONE = 40_000
 # One equation of a loop's body, once more: it is compiled with the others.
 TURN = 100
 # One call of a user's Python code, in entries: nobody knows what it does; 0.1 ms is the least of a layer in NumPy.
@@ -55,7 +57,8 @@ class Budget:
 
 def pass_work(tape: Tape) -> float:
     """The work of one backward pass. How often a `while` turns is not known before: it counts as once."""
-    return sum(STEP + written(step.eqn) + MULTIPLICATION * multiplications(tape, step) for step in tape.steps)
+    step_work = ALONE if tape.stepwise else STEP
+    return sum(step_work + written(step.eqn) + MULTIPLICATION * multiplications(tape, step) for step in tape.steps)
 
 
 def written(eqn: Any) -> float:

@@ -97,10 +97,10 @@ def columns(point: Point, name: str, entries: Array) -> list[Array]:
         places = np.ravel_multi_index(tuple(np.transpose(entries)), point.inputs[name].shape)
         return [rows[place] * point.v for place in np.atleast_1d(places)]
 
-    def derivative(inputs: dict[str, Any], direction: Any) -> Any:
+    def derivative(inputs: dict[str, Any], constants: list[Any], direction: Any) -> Any:
         def forward(x: Any) -> Any:
             full = [inputs[n] if n != name else x for n in tape.names]
-            return tape.trace_run(full, list(tape.constants.values()))[tape.output]
+            return tape.trace_run(full, constants)[tape.output]
 
         return jax.jvp(forward, (inputs[name],), (direction,))[1]
 
@@ -110,7 +110,7 @@ def columns(point: Point, name: str, entries: Array) -> list[Array]:
         for entry in entries:
             direction = np.zeros(point.inputs[name].shape)
             direction[tuple(entry)] = 1.0
-            found.append(np.asarray(run(point.inputs, direction)) * point.v)
+            found.append(np.asarray(run(point.inputs, list(tape.constants.values()), direction)) * point.v)
     return found
 
 

@@ -26,6 +26,7 @@ def check(
     wrt: tuple[str, ...] | None = None,
     seed: int = 0,
     diagnose: bool = True,
+    budget: float | None = None,
 ) -> Result:
     """Check a hand-derived backward pass given as plain functions.
 
@@ -38,6 +39,9 @@ def check(
         wrt: the inputs to differentiate; None: every floating one.
         seed: of the random cotangent.
         diagnose: whether a wrong gradient's reason is looked for, which takes longer than the verdict.
+        budget: seconds. What is not done by then is left out and named; it may leave a verdict undecided, and never
+            turns agree into disagree or back. A call of the functions, or a compilation, is not interrupted. None: no
+            limit, and the clock is not read.
 
     Returns:
         A `Result`, true if every gradient agrees.
@@ -47,7 +51,7 @@ def check(
             what. An exception from the user's own code passes through.
     """
     operation = from_functions(forward, backward, inputs, reference, wrt=wrt)
-    return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose)
+    return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 
 
 def check_operation(
@@ -59,6 +63,7 @@ def check_operation(
     grad_output: Any = None,
     wrt: tuple[str, ...] | None = None,
     seed: int = 0,
+    budget: float | None = None,
 ) -> Result:
     """Check a pair `forward(*arrays, **hyper) -> (y, saved)`, `backward(grad_output, saved) -> gradients`.
 
@@ -66,7 +71,7 @@ def check_operation(
     See `check` for the rest.
     """
     adapted = from_module(operation, inputs, reference, hyperparameters=hyperparameters, wrt=wrt)
-    return judge(adapted, grad_output=grad_output, seed=seed)
+    return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
 
 
 def check_layer(
@@ -76,6 +81,7 @@ def check_layer(
     *,
     grad_output: Any = None,
     seed: int = 0,
+    budget: float | None = None,
 ) -> Result:
     """Check a layer or a network: its input's gradient as `x`, its parameters' by their names.
 
@@ -84,6 +90,6 @@ def check_layer(
             works on a deep copy.
         x: the input, in the layer's dtype.
         reference: `reference(x, **parameters) -> y` in jax.numpy, for a layer that is not ours.
-        grad_output, seed: as in `check`.
+        grad_output, seed, budget: as in `check`.
     """
-    return judge(from_layer(layer, x, reference), grad_output=grad_output, seed=seed)
+    return judge(from_layer(layer, x, reference), grad_output=grad_output, seed=seed, budget=budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -91,6 +92,10 @@ class Reference:
     compiled: bool = True
     copies: int = 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """How its program was evaluated."""
+        return {"equations": self.equations, "compiled": self.compiled, "copies": self.copies}
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -108,6 +113,8 @@ class Evidence:
         t: the quantile that standard deviations are taken times: of all comparisons of the check, none fails by chance
             with a probability above δ.
         further_points: how many points beside the caller's own were compared.
+        left_out: what a budget ended before it was done, in words.
+        excusable: whether something that was left out might have excused a difference.
     """
 
     output: Array
@@ -120,3 +127,5 @@ class Evidence:
     exact: ExactRun = NOT_ASKED
     t: float = 0.0
     further_points: int = 0
+    left_out: tuple[str, ...] = ()
+    excusable: bool = False

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crosscheck.evidence.budget import in_time
 from crosscheck.evidence.collected import Evidence, GradientEvidence
 from crosscheck.evidence.estimate import (
     AUTODIFF,
@@ -36,7 +37,10 @@ Array = np.ndarray
 
 def decide(evidence: Evidence) -> Decision:
     """The verdict on every gradient, and what is to be said of the check as a whole."""
-    verdicts = {name: decide_gradient(name, g, evidence.exact, evidence.t) for name, g in evidence.gradients.items()}
+    verdicts = {
+        name: in_time(decide_gradient(name, g, evidence.exact, evidence.t), g, evidence)
+        for name, g in evidence.gradients.items()
+    }
     return Decision(verdicts, findings(evidence, verdicts))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from crosscheck.evidence.budget import of_budget
 from crosscheck.evidence.collected import Array, Evidence, Reference
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE
 from crosscheck.evidence.exact_run import ExactRun
@@ -19,6 +20,7 @@ from crosscheck.floats import SINGLE, UNIT
 def findings(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tuple[Finding, ...]:
     """Every finding, in the order of the report."""
     return (
+        *of_budget(evidence),
         *of_output(evidence.output),
         *evidence.effects,
         *of_shapes(evidence),
@@ -135,7 +137,8 @@ def of_odd_ones(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> 
 
 def differ(evidence: Evidence) -> bool:
     """Whether the hand-written forward and the reference are not one function."""
-    return (evidence.forward is not None and evidence.forward.disagree.any()) or evidence.exact.forward == "different"
+    apart = evidence.forward is not None and bool(evidence.forward.disagree.any())
+    return apart or evidence.exact.forward == "different"
 
 
 def two_functions(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tuple[list[str], list[str]]:

@@ -232,6 +232,7 @@ class Result:
                 "forward": None if self.forward is None else self.forward.to_dict(),
                 "gradients": {k: g.to_dict() for k, g in self.gradients.items()},
                 "findings": [f.to_dict() for f in self.findings],
+                "reference": None if self.evidence.reference is None else self.evidence.reference.to_dict(),
                 "exact": {"statement": self.statement, "reason": self.not_exact},
             }
         )

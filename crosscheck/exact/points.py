@@ -32,6 +32,7 @@ from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import walk
+from crosscheck.witnesses.autodiff import trace
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -144,15 +145,12 @@ class Polynomial:
         rest = sorted(set(formula.inputs) - set(self.names))
         self.rest = {k: wide(formula.inputs[k]) for k in rest}
 
-        def forward_and_vjp(values: Arrays, constants: Arrays, v: Any) -> Any:
-            y, pull = jax.vjp(lambda d: reference(**d, **constants), values)
-            return y, pull(v.astype(y.dtype))[0]
-
         with double_precision():
             values = {k: np.zeros(s) for k, s in self.shapes.items()}
             out = jax.eval_shape(lambda d, c: reference(**d, **c), values, self.rest)
             self.output_shape = tuple(out.shape)
-            self.closed = jax.make_jaxpr(forward_and_vjp)(values, self.rest, np.zeros(self.output_shape))
+            v = np.zeros(self.output_shape)
+            self.closed, _ = trace(reference, values, self.rest, v, forward_mode=False)
         self.scale = self.common_divisor()
         lattice, notes = self.examine(dict.fromkeys(self.names, 0))
         self.kinks = lattice.kinks
@@ -288,6 +286,10 @@ def at_float64(operation: Operation) -> Operation:
     return operation if operation.dtype == DOUBLE else operation.widened()
 
 
+# Equations of a reference and its VJP up to which they are compiled for exact points: some ten seconds.
+LONG = 1000
+
+
 class Points:
     """Exact points of one operation, drawn one after another; `reason` is not empty where there are none.
 
@@ -308,6 +310,10 @@ class Points:
             self.polynomial = Polynomial(self.formula)
         except NotPolynomial as reason:
             self.reason = f"the reference is not polynomial: {reason}"
+            return
+        equations = len(self.polynomial.closed.jaxpr.eqns)
+        if equations > LONG:
+            self.reason = f"the reference's program has {equations} equations, too many to be compiled for exact points"
             return
         if self.next() is None:
             self.reason = "no drawn point keeps every sum below 2^53"

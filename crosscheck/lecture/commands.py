@@ -13,6 +13,13 @@ import click
 
 from crosscheck.cli import AGREED, DISAGREED
 
+budget_option = click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Leave out what is not done by then, and say so; none by default.",
+)
+
 
 @click.command()
 @click.option(
@@ -29,7 +36,8 @@ from crosscheck.cli import AGREED, DISAGREED
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write every result to this file.",
 )
-def run(layers: tuple[str, ...], seed: int, json_file: Path | None) -> None:
+@budget_option
+def run(layers: tuple[str, ...], seed: int, json_file: Path | None, budget: float | None) -> None:
     """Cross-check every layer, then the lecture's complete CNN on real images.
 
     For every gradient: hand-derived against autodiff, hand-derived against finite differences, autodiff against
@@ -43,7 +51,7 @@ def run(layers: tuple[str, ...], seed: int, json_file: Path | None) -> None:
         raise click.BadParameter(str(error), param_hint="--layer") from None
     if json_file is not None and not json_file.parent.is_dir():
         raise click.BadParameter(f"there is no folder {json_file.parent}", param_hint="--json")
-    sys.exit(AGREED if run_cases(cases, seed, json_file) else DISAGREED)
+    sys.exit(AGREED if run_cases(cases, seed, json_file, budget) else DISAGREED)
 
 
 @click.command("list")
@@ -79,14 +87,15 @@ DEMONSTRATIONS = (
 @click.command()
 @click.argument("mistake", type=click.Choice(DEMONSTRATIONS), default="unflipped")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
-def demo(mistake: str, seed: int) -> None:
+@budget_option
+def demo(mistake: str, seed: int, budget: float | None) -> None:
     """Plant a MISTAKE into a real layer and show everything the judge says."""
-    from crosscheck.lecture.demo import demonstrate
+    from crosscheck.lecture.demo import MISTAKES, demonstrate
     from crosscheck.traces.programs import keep_compilations
 
     keep_compilations()
-    sentence, result = demonstrate(mistake, seed)
-    click.echo(f"Planted: {sentence}.\n")
+    click.echo(f"Planted: {MISTAKES[mistake].sentence}.\n")
+    result = demonstrate(mistake, seed, budget)
     click.echo(str(result))
 
 

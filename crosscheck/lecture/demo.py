@@ -128,8 +128,8 @@ MISTAKES = {
 }
 
 
-def demonstrate(mistake: str, seed: int) -> tuple[str, Result]:
-    """What was planted, in a sentence, and the judge's result."""
+def demonstrate(mistake: str, seed: int, budget: float | None = None) -> Result:
+    """The judge's result on what was planted."""
     shown = MISTAKES[mistake]
     operation = shown.operation(np.random.default_rng(seed))
-    return shown.sentence, judge(replace(operation, backward=shown.backward), seed=seed)
+    return judge(replace(operation, backward=shown.backward), seed=seed, budget=budget)

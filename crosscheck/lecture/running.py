@@ -16,8 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from crosscheck.deadline import Deadline
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.evidence.result import Result
+from crosscheck.interrupts import when_interrupted
 from crosscheck.judge import judge
 from crosscheck.lecture.cases import Case, all_cases, layers
 from crosscheck.report.text import mark, number
@@ -35,18 +37,41 @@ def select(names: tuple[str, ...]) -> list[Case]:
     return [case for case in all_cases() if not names or case.layer in names]
 
 
-def check_case(case: Case, seed: int) -> Result:
+def check_case(case: Case, seed: int, deadline: Deadline | None = None) -> Result:
+    """One case, in what is left of the seconds for all of them."""
     operation = case.operation(seed)
     grad_output = case.grad_output(operation.output().shape, seed)
-    return judge(operation, grad_output=grad_output, seed=seed, differences=case.differences)
+    return judge(
+        operation,
+        grad_output=grad_output,
+        seed=seed,
+        differences=case.differences,
+        budget=None if deadline is None else deadline.left,
+        progress=False,
+    )
 
 
-def run_cases(cases: list[Case], seed: int, json_file: Path | None) -> bool:
+def run_cases(cases: list[Case], seed: int, json_file: Path | None, budget: float | None = None) -> bool:
     """Check the cases, print the table, write the file; whether all agreed."""
     keep_compilations()
     console = Console()
     started = time.perf_counter()
-    results = list(checked(cases, seed, console))
+    finished: dict[str, Result] = {}  # whatever is, in whatever order
+
+    def say() -> None:
+        there = [(case, finished[case.name]) for case in cases if case.name in finished]
+        print_results(there, len(cases), started, Console())  # the other console's lock may be held by the bar
+
+    with when_interrupted(say):
+        results = list(checked(cases, seed, console, Deadline(budget), finished))
+    failed = print_results(results, len(cases), started, console)
+    if json_file is not None:
+        write_json(json_file, results, seed)
+    return failed == 0
+
+
+def print_results(results: list[tuple[Case, Result]], wanted: int, started: float, console: Console) -> int:
+    """The table, the pages of what did not pass, and a closing line; how many did not."""
     for line in table(results):
         console.print(line, soft_wrap=True)
     for case, result in results:
@@ -56,26 +81,32 @@ def run_cases(cases: list[Case], seed: int, json_file: Path | None) -> bool:
     verdicts = [g.verdict for _, result in results for g in result.gradients.values()]
     entries = sum(int(np.prod(g.shape)) for _, result in results for g in result.gradients.values())
     failed = sum(not result for _, result in results)
+    cases = f"{len(results)} cases" if len(results) == wanted else f"{len(results)} of {wanted} cases"
     console.print(
         f"{verdicts.count('agree')} gradients agree, {verdicts.count('disagree')} disagree, "
-        f"{verdicts.count('undecided')} undecided; {entries} entries, {len(results)} cases, {failed} failed, "
+        f"{verdicts.count('undecided')} undecided; {entries} entries, {cases}, {failed} failed, "
         f"{time.perf_counter() - started:.1f} s",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
-    if json_file is not None:
-        write_json(json_file, results, seed)
-    return failed == 0
+    return failed
 
 
 WORKERS = 2  # one case compiles in XLA while another is differenced in NumPy
 
 
-def checked(cases: list[Case], seed: int, console: Console) -> Iterator[tuple[Case, Result]]:
+def checked(
+    cases: list[Case], seed: int, console: Console, deadline: Deadline, finished: dict[str, Result]
+) -> Iterator[tuple[Case, Result]]:
     """The results in the table's order, with a bar on a terminal and a plain line now and then elsewhere."""
+
+    def check(case: Case) -> tuple[Case, Result]:
+        finished[case.name] = check_case(case, seed, deadline)
+        return case, finished[case.name]
+
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = pool.map(lambda case: (case, check_case(case, seed)), cases)
+        results = pool.map(check, cases)
         if not console.is_terminal:
             for place, outcome in enumerate(results, 1):
                 yield outcome

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+from crosscheck.interrupts import when_interrupted
 from crosscheck.lecture.progress import TrainingBar
 from crosscheck.lecture.recipes import train
 from crosscheck.traces.programs import keep_compilations
@@ -18,14 +19,16 @@ def run_training(data: str, *, seed: int, epochs: int | None, single: bool, chec
     if check:
         keep_compilations()
     try:
-        run = train(
-            data,
-            seed=seed,
-            dtype=np.float32 if single else np.float64,
-            epochs=epochs,
-            check=check,
-            bar=TrainingBar(),
-        )
+        bar = TrainingBar()
+        with when_interrupted(lambda: print(bar.line())):
+            run = train(
+                data,
+                seed=seed,
+                dtype=np.float32 if single else np.float64,
+                epochs=epochs,
+                check=check,
+                bar=bar,
+            )
     except TrainingDiverged as error:
         print(error, file=sys.stderr)
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 
+from crosscheck.evidence.collected import Reference
 from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.pair import Pair
 from crosscheck.evidence.result import GradientResult, Result
@@ -82,6 +83,12 @@ def picture(gradient: GradientResult) -> list[str]:
     return heat_map(gradient.name, off, pair.difference, gradient.estimates[HAND].value)
 
 
+def how_run(reference: Reference) -> str:
+    """How the reference and its VJP were evaluated."""
+    how = "compiled as one" if reference.compiled else "too long to be compiled as one: evaluated one by one"
+    return f"{reference.equations} equations, {how}, in {reference.copies} random roundings"
+
+
 def text(result: Result) -> str:
     """The whole report on one check."""
     lines = [f"{result.name} ({result.dtype}): {result.verdict}"]
@@ -91,6 +98,8 @@ def text(result: Result) -> str:
         lines.append(pair_line("forward / reference", result.forward))
     for gradient in result.gradients.values():
         lines += gradient_lines(gradient)
+    if result.evidence.reference is not None:
+        lines.append(wrapped(f"reference: {how_run(result.evidence.reference)}"))
     if result.passed and result.statement:
         lines.append(wrapped(f"exact: {result.statement}"))
     return "\n".join(lines)

@@ -18,6 +18,7 @@ its own propagation rule. What has to be known of a primitive is the size of its
 
     allowance([out.sigma, other.sigma], [other.error], found.t)      how far two estimates may be apart
     quantile(copies, comparisons)                                    t alone
+    plain(closed, closed.consts, arguments)                          the outputs alone
 
 Where it stands: `draws` random signs; `sizes` the own rounding of an equation; `terms` S; `copies` one equation;
 `loops` scan, while and cond; `numeric` equations in NumPy, for programs not worth compiling, by its `rules`, and
@@ -33,6 +34,6 @@ Perturbing by 2^-30 instead of t·u would save the estimate of t, and flip decis
 """
 
 from crosscheck.rounding.allowance import DELTA, allowance, copies_for, quantile
-from crosscheck.rounding.evaluate import Rounded, Roundings, roundings
+from crosscheck.rounding.evaluate import Rounded, Roundings, plain, roundings
 
-__all__ = ["DELTA", "Rounded", "Roundings", "allowance", "copies_for", "quantile", "roundings"]
+__all__ = ["DELTA", "Rounded", "Roundings", "allowance", "copies_for", "plain", "quantile", "roundings"]

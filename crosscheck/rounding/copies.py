@@ -22,9 +22,9 @@ from jax.extend import core
 
 from crosscheck.rounding import draws, numeric, sizes, terms
 from crosscheck.rounding.arrays import xp
-from crosscheck.rounding.programs import compiled
 from crosscheck.rounding.sizes import evaluate, inexact, unit_of
 from crosscheck.traces.fingerprint import key_of_equation
+from crosscheck.traces.pieces import compiled
 from crosscheck.traces.primitives import Kind, primitive
 
 # Numbers of so few binary digits were written down as they are (0.5, 1024, 1000000); 0.1 and π were rounded.
@@ -66,6 +66,7 @@ class Run:
         self.seed, self.amplitude, self.step = seed, amplitude, step
         self.number: Any = 0  # of the equation
         self.flips: list[Any] = []
+        self.literals: dict[Any, Plane] = {}  # likewise
         self.entries: dict[tuple[int, ...], Any] = {}  # of this run alone: a loop's body is another trace
 
     def inside(self, step: Any) -> Run:
@@ -105,6 +106,14 @@ class Run:
         """Of the copies of `value`."""
         return (self.copies, *xp.shape(value))
 
+    def literal(self, atom: Any) -> Plane:
+        """A number in the program's text; one that stands there a thousand times is rounded once."""
+        value = np.asarray(atom.val, atom.aval.dtype)
+        key = value.dtype, value.tobytes()
+        if key not in self.literals:
+            self.literals[key] = self.constant(value)
+        return self.literals[key]
+
     def constant(self, value: Any) -> Plane:
         """A constant of the program: rounded once, alike wherever it is read, unless it has few digits."""
         if jnp.iscomplexobj(value):
@@ -128,6 +137,16 @@ def joined(real: Any, imaginary: Any) -> Any:
     if isinstance(real, jax.Array) or isinstance(imaginary, jax.Array):
         return lax.complex(real, imaginary)
     return real + 1j * imaginary
+
+
+class Plain(Run):
+    """A run of the program alone, without copies."""
+
+    def __init__(self) -> None:
+        super().__init__(unit=0.0, copies=0, free=False, seed=0, amplitude=0.0)
+
+    def constant(self, value: Any) -> Plane:
+        return Plane(value if isinstance(value, jax.Array) else np.asarray(value))
 
 
 def few_digits(value: Any) -> bool:

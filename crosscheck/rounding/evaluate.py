@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,14 +18,15 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.rounding.allowance import copies_for, quantile
-from crosscheck.rounding.arrays import dtype_of
-from crosscheck.rounding.copies import Plane, Run, equation
+from crosscheck.rounding.copies import Plain, Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
-from crosscheck.rounding.programs import compiled
-from crosscheck.rounding.reading import call, entrywise_outputs, estimated, live, numbers_alone, turns
+from crosscheck.rounding.moving import by_numpy
+from crosscheck.rounding.reading import call, decides, entrywise_outputs, estimated, live, numbers_alone, turns
+from crosscheck.rounding.sizes import evaluate
 from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
-from crosscheck.traces.fingerprint import key_of, key_of_equation
+from crosscheck.traces.fingerprint import key_of
+from crosscheck.traces.pieces import Keys, compiled
 
 Array = np.ndarray
 Step = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
@@ -65,6 +67,7 @@ class Roundings:
         compiled: whether the program was compiled as one; else it was evaluated equation by equation.
         flipped: whether a decision was within rounding.
         estimated: primitives without a row in the table.
+        decides: whether anything is compared in the program, so that it may have kinks.
     """
 
     outputs: tuple[Rounded, ...]
@@ -74,6 +77,7 @@ class Roundings:
     compiled: bool
     flipped: bool
     estimated: frozenset[str]
+    decides: bool
 
 
 def roundings(
@@ -115,7 +119,7 @@ def roundings(
         blocks = -(-k // block)
         found = gathered(run, blocks, t, summed=alive > LARGE)
         if not values and (small or short):
-            values = plain(closed, consts, flat, short)
+            values = plain(closed, consts, flat)
         values = [*values, *(out.value for out in found[len(values) :])]
     flags = entrywise_outputs(jaxpr, [True] * len(jaxpr.invars))
     outputs = tuple(
@@ -123,7 +127,8 @@ def roundings(
         for v, out, flag in zip(values, found, flags, strict=True)
     )
     flipped = any(out.flipped for out in found)
-    return Roundings(outputs, t, block * blocks, count(jaxpr), short and not small, flipped, estimated(jaxpr))
+    together = short and not small
+    return Roundings(outputs, t, block * blocks, count(jaxpr), together, flipped, estimated(jaxpr), decides(jaxpr))
 
 
 def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float, *, summed: bool) -> list[Gathered]:
@@ -166,9 +171,7 @@ def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, st
     last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if isinstance(v, core.Var)}
 
     def read(atom: Any) -> Plane:
-        if not isinstance(atom, core.Literal):
-            return env[atom]
-        return run.constant(np.asarray(atom.val, dtype_of(atom)))
+        return run.literal(atom) if isinstance(atom, core.Literal) else env[atom]
 
     kept = {v for v in jaxpr.outvars if isinstance(v, core.Var)}
     for i, eqn in enumerate(jaxpr.eqns):
@@ -223,11 +226,12 @@ def by_equations(
 ) -> tuple[list[Plane], bool]:
     """The program equation by equation."""
     run = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
-    known: dict[Any, Any] = {}
+    key = Keys(closed.jaxpr)
 
     def step(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
-        if id(eqn) not in known:
-            known[id(eqn)] = key_of_equation(eqn)
+        moved = by_numpy(eqn, planes, run)
+        if moved is not None:
+            return moved
 
         def make() -> Callable[..., Any]:
             def program(planes: list[Plane], number: Any, seed: Any, amplitude: Any) -> Any:
@@ -238,7 +242,7 @@ def by_equations(
             return jax.jit(program)
 
         shapes = tuple(None if a is None else (a.shape, a.dtype) for plane in planes for a in plane)
-        made = compiled(("equation", known[id(eqn)], shapes, settings), make)
+        made = compiled(("equation", key(eqn), shapes, settings), make)
         outs, flip = made(planes, np.uint32(run.number), seed, amplitude)
         run.number += 1 if eqn.primitive.name not in LOOPS else sum(count(j) for j in inside(eqn))
         if flip is not None:
@@ -249,13 +253,28 @@ def by_equations(
     return [scattered(p) for p in planes] if settings.summed else planes, any(bool(f) for f in run.flips)
 
 
-def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], short: bool) -> list[Any]:
-    """The outputs as the program alone computes them: as one, or a long one primitive by primitive."""
+def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
+    """The outputs as the program alone computes them: compiled as one where it is short."""
     jaxpr = closed.jaxpr
-    if not short:
-        return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat)
+    if count(jaxpr) > LONG:
+        return plain_by_equations(jaxpr, consts, flat)
 
     def make() -> Callable[..., Any]:
         return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
 
     return compiled(("plain", key_of(closed)), make)(consts, flat)
+
+
+def plain_by_equations(jaxpr: core.Jaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
+    key = Keys(jaxpr)
+
+    def step(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
+        moved = by_numpy(eqn, planes, run)
+        if moved is not None:
+            return moved
+        shapes = tuple((p.value.shape, p.value.dtype) for p in planes)
+        made = compiled(("plain equation", key(eqn), shapes), lambda: jax.jit(partial(evaluate, eqn)))
+        return [Plane(out) for out in made([p.value for p in planes])]
+
+    planes = walk(jaxpr, [Plane(c) for c in consts], [Plane(a) for a in flat], Plain(), step)
+    return [p.value for p in planes]

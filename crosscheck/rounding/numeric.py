@@ -22,9 +22,9 @@ from jax.core import Tracer
 from jax.extend import core
 
 from crosscheck.rounding.arrays import dtype_of
-from crosscheck.rounding.programs import compiled
 from crosscheck.rounding.rules import ENTRYWISE, SLOPES, WHOLE
 from crosscheck.traces.fingerprint import key_of_equation
+from crosscheck.traces.pieces import compiled
 
 Array = Any
 

@@ -13,6 +13,9 @@ from crosscheck.rounding.loops import inside
 from crosscheck.traces.opening import opened
 from crosscheck.traces.primitives import primitive
 
+# Loops that compare before a turn, and branches.
+BRANCHES = frozenset(["while", "cond"])
+
 
 def call(eqn: core.JaxprEqn, ins: list[Any]) -> tuple[core.Jaxpr, list[Any], list[Any]] | None:
     """The jaxpr that a call calls, its constants and its operands; None for any other equation."""
@@ -72,6 +75,12 @@ def size(v: Any) -> int:
         return v.aval.size * v.aval.dtype.itemsize
     except (AttributeError, TypeError):  # a token, a key
         return 0
+
+
+def decides(jaxpr: core.Jaxpr) -> bool:
+    """Whether anything is compared in it, so that there may be kinks."""
+    own = any(primitive(eqn.primitive.name).decides or eqn.primitive.name in BRANCHES for eqn in jaxpr.eqns)
+    return own or any(decides(j) for eqn in jaxpr.eqns for j in inside(eqn))
 
 
 def estimated(jaxpr: core.Jaxpr) -> frozenset[str]:

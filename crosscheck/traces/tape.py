@@ -17,6 +17,7 @@ injections as arguments, and a counterfactual is a change of numbers, made in Nu
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -25,9 +26,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from crosscheck.traces.fingerprint import key_with_constants
+from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
+from crosscheck.traces.stepwise import LONG, StepByStep
 from crosscheck.traces.walk import evaluate, inner_jaxpr
 
 Array = np.ndarray
@@ -100,8 +102,12 @@ class Tape:
         self.output = outs[0]
         self.edges: list[Edge] = [(k, i) for k, step in enumerate(self.steps) for i in step.active]
         self.number = {edge: n for n, edge in enumerate(self.edges)}
-        self.compiled_run = jax.jit(self.trace_run)
-        self.compiled_pull = jax.jit(self.trace_pull)
+        self.compiled_run: Callable[..., Any] = jax.jit(self.trace_run)
+        self.compiled_pull: Callable[..., Any] = jax.jit(self.trace_pull)
+        self.stepwise = len(self.steps) > LONG
+        if self.stepwise:
+            by_steps = StepByStep(self, as_function, pull_back)
+            self.compiled_run, self.compiled_pull = by_steps.run, by_steps.pull
         self.programs: dict[Any, Callable[..., Any]] = {}  # further compiled pieces of the same forward
         self.nothing: list[Any] | None = None
 
@@ -179,6 +185,13 @@ class Tape:
                 place = step.reads[i]
                 arrived[place] = arrived[place] + back if place in arrived else back
         return [arrived.get(self.inputs[n], zeros(self.avals[self.inputs[n]])) for n in self.wrt], arriving
+
+    def closing_over(self, consts: list[Any]) -> Tape:
+        """The same tape of a forward that closes over other numbers of these shapes; what is compiled is shared."""
+        other = copy.copy(self)
+        values = [*consts, *list(self.constants.values())[len(consts) :]]  # its own are the first that were placed
+        other.constants = dict(zip(self.constants, values, strict=True))
+        return other
 
     # ------------------------------------------------------------------ running them
 
@@ -286,5 +299,5 @@ def record(
     names = tuple(inputs)
     with double_precision():
         closed = jax.make_jaxpr(lambda *a: reference(**dict(zip(names, a, strict=True))))(*inputs.values())
-        key = (key_with_constants(closed), names, wrt, whole_calls)
-        return TAPES.get(key, lambda: Tape(closed, names, wrt, whole_calls=whole_calls))
+        key = (key_of(closed), names, wrt, whole_calls)
+        return TAPES.get(key, lambda: Tape(closed, names, wrt, whole_calls=whole_calls)).closing_over(closed.consts)

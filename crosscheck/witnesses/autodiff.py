@@ -26,11 +26,10 @@ from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.evidence.pair import Pair, allowance, compare
 from crosscheck.floats import UNIT
 from crosscheck.operation import OUTPUT
-from crosscheck.rounding import Rounded, Roundings, roundings
-from crosscheck.traces.fingerprint import key_of
+from crosscheck.rounding import Rounded, Roundings, plain, roundings
+from crosscheck.traces.once import derived
 from crosscheck.traces.paths import reached
 from crosscheck.traces.precision import double_precision
-from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import inner_jaxpr
 from crosscheck.witnesses.untaken import read_as_zero
 
@@ -41,6 +40,8 @@ Reference = Callable[..., Any]
 FORWARD, REVERSE = "forward mode", "reverse mode"
 # Forward mode checks JAX, not the user: it is not asked at points with more entries than this.
 ADJOINT_ENTRIES = 2**17
+# Nor of a program whose backward pass alone has more equations than this: it doubles them.
+ADJOINT_EQUATIONS = 2000
 # Where nothing at all is known of the rounding of a hand-written code, it is taken to be this many times autodiff's.
 ASSUMED = 8.0
 
@@ -87,19 +88,19 @@ def autodiff(
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         v = cotangent.astype(np.float64)
         values, constants = split(inputs, wrt)
-        plain, both = trace(reference, values, constants, v, forward_mode=both_modes)
-        arrives = reached(plain.jaxpr, [False] * (len(plain.jaxpr.invars) - 1) + [True])[1:]
+        reverse, both = trace(reference, values, constants, v, forward_mode=both_modes)
+        arrives = reached(reverse.jaxpr, [False] * (len(reverse.jaxpr.invars) - 1) + [True])[1:]
         flat = [*jax.tree.leaves(values), *jax.tree.leaves(constants), v]
-        known = run(plain, flat)
+        known = run(reverse, flat)
         lost = [int(np.isnan(g).sum()) for g in known[1:]]
         if any(lost):
-            plain, both = read_as_zero(reference, values, constants, v), None
-            known = run(plain, flat)
+            reverse, both = read_as_zero(reference, values, constants, v), None
+            known = run(reverse, flat)
             lost = [n - int(np.isnan(g).sum()) for n, g in zip(lost, known[1:], strict=True)]
         if both is not None:
             rng = np.random.default_rng([seed, 4])
             flat += [rng.normal(size=values[k].shape) * typical(values[k]) for k in sorted(values)]
-        found = roundings(both or plain, flat, unit=UNIT[dtype], seed=seed, values=known)
+        found = roundings(both or reverse, flat, unit=UNIT[dtype], seed=seed, values=known)
     outputs = [estimate(AUTODIFF, out, n) for out, n in zip(found.outputs, [0, *lost, 0, 0], strict=False)]
     adjoint = None
     if both is not None:
@@ -120,17 +121,9 @@ def plain_gradients(reference: Reference, inputs: Arrays, wrt: tuple[str, ...], 
     return y, dict(zip(sorted(wrt), gradients, strict=True))
 
 
-PLAIN: Programs[Callable[..., Any]] = Programs(64)
-
-
 def run(closed: core.ClosedJaxpr, flat: list[Any]) -> list[Array]:
-    """The outputs of a program as it is, compiled as one and once."""
-    made = PLAIN.get(key_of(closed), lambda: jitted(closed.jaxpr))
-    return [np.asarray(a) for a in made(list(closed.consts), flat)]
-
-
-def jitted(jaxpr: core.Jaxpr) -> Callable[..., Any]:
-    return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
+    """The outputs of a program as it is, compiled as one where it is short, and once."""
+    return [np.asarray(a) for a in plain(closed, list(closed.consts), flat)]
 
 
 def estimate(witness: str, out: Rounded, untaken: int = 0) -> Estimate:
@@ -171,14 +164,19 @@ def trace(
         against = sum(jnp.sum(gradients[k] * u[k]) for k in values)
         return y, gradients, along, against
 
-    plain = jax.make_jaxpr(forward_and_vjp)(values, constants, v)
-    if not forward_mode or sum(a.size for a in values.values()) > ADJOINT_ENTRIES:
-        return plain, None
-    try:
-        traced = jax.make_jaxpr(with_adjoint)(values, constants, v, values)
-    except TypeError:  # a custom_vjp has no forward mode
-        return plain, None
-    return plain, None if meets(traced.jaxpr, REVERSE_ONLY) else traced
+    def both_modes() -> core.ClosedJaxpr | None:
+        try:
+            traced = jax.make_jaxpr(with_adjoint)(values, constants, v, values)
+        except TypeError:  # a custom_vjp has no forward mode
+            return None
+        return None if meets(traced.jaxpr, REVERSE_ONLY) else traced
+
+    given = values, constants, v
+    reverse = derived(reference, "reverse mode", given, lambda: jax.make_jaxpr(forward_and_vjp)(*given))
+    large = sum(a.size for a in values.values()) > ADJOINT_ENTRIES or len(reverse.jaxpr.eqns) > ADJOINT_EQUATIONS
+    if not forward_mode or large:
+        return reverse, None
+    return reverse, derived(reference, "both modes", given, both_modes)
 
 
 # What JAX leaves in the trace of a forward derivative that goes through a custom_vjp: it fails when it is run.

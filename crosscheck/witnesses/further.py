@@ -79,10 +79,11 @@ def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) ->
         if any(hand[k].shape != there.inputs[k].shape for k in there.wrt):
             continue
         compared += 1
+        asked = {k: g for k, g in hand.items() if k not in found}
         if there.reference is None:
-            judged = along_one_direction(there, hand, v, seed)
+            judged = along_one_direction(there, asked, v, seed)
         else:
-            judged = against_reference(there, y, hand, v, t, comparisons, seed)
+            judged = against_reference(there, y, asked, v, t, comparisons, seed)
         moving |= {k for k in there.wrt if np.any(hand[k] != 0)}
         for k, (wrong, truth, allowed) in judged.items():
             if wrong.any() and k not in found:
@@ -101,7 +102,7 @@ def against_reference(
     output, truth = plain_gradients(there.reference, there.inputs, there.wrt, v)
     if not np.isfinite(output).all() or gross(y, output, np.abs(output)).any():
         return {}
-    suspects = {k for k in there.wrt if gross(hand[k], truth[k], np.abs(truth[k])).any()}
+    suspects = {k for k in hand if gross(hand[k], truth[k], np.abs(truth[k])).any()}
     if not suspects:
         return {}
     reference = there.reference
@@ -125,7 +126,7 @@ def against_reference(
 def along_one_direction(there: Operation, hand: Arrays, v: Array, seed: int) -> Judged:
     """Without a reference: ⟨g, d⟩ against the difference along a random direction, which does not say which entry."""
     judged: Judged = {}
-    for k in there.wrt:
+    for k in hand:
         x = there.inputs[k]
         d = np.random.default_rng([seed, 6]).choice([-1.0, 1.0], x.shape) * np.maximum(np.abs(x), 2.0**-20)
         along = along_direction(lambda z, k=k: there.moved({k: z}), x, d, v, None)

@@ -10,11 +10,13 @@ What is out of reach does not hang on the clock: it is counted beforehand, in fo
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from crosscheck.evidence.estimate import DIRECTIONS, Estimate
 from crosscheck.operation import Operation
+from crosscheck.traces.once import length_of
 from crosscheck.witnesses.analytic import CHECK_EVALUATIONS
 from crosscheck.witnesses.complex_step import MOVES, complex_step
 from crosscheck.witnesses.differences import (
@@ -36,15 +38,32 @@ Array = np.ndarray
 FORWARDS = 2**15
 # And at most this many numbers read and written, all forwards together: at 10⁹ a second, half a minute.
 NUMBERS = 2**35
+# Where a reference has spoken, differences are a third opinion: eight seconds.
+NUMBERS_BESIDE = 2**33
+# A call of NumPy costs as much as so many numbers, 1 µs; a forward makes about one for every equation of the reference.
+CALL = 1000
 DIRECTION_COUNT = 20
+FEWEST_DIRECTIONS = 2
 # A third opinion, asked where it costs at most this many evaluations, 1 + MOVES times.
 COMPLEX_GROUPS = 256
 
 
 def affordable(operation: Operation, name: str, outputs: int) -> int:
     """How many groups of one input may be differenced."""
-    each = operation.inputs[name].size + outputs
-    return min(FORWARDS, NUMBERS // max(1, each)) // TYPICAL
+    return min(FORWARDS, calls_within(operation, name, outputs)) // TYPICAL
+
+
+def calls_within(operation: Operation, name: str, outputs: int) -> int:
+    """How many forwards of one input take no more numbers than may be read and written."""
+    each = operation.inputs[name].size + outputs + CALL * length_of(operation.reference)
+    numbers = NUMBERS if operation.reference is None else NUMBERS_BESIDE
+    return numbers // max(1, each)
+
+
+def direction_count(operation: Operation, name: str, outputs: int) -> int:
+    """How many directions stand in for the entries: fewer where the forward is long."""
+    count = calls_within(operation, name, outputs) // (SETUP + TYPICAL)
+    return min(DIRECTION_COUNT, max(FEWEST_DIRECTIONS, count))
 
 
 def evaluations_planned(operation: Operation, name: str, outputs: int, groups: int | None = None) -> tuple[int, int]:
@@ -58,7 +77,8 @@ def evaluations_planned(operation: Operation, name: str, outputs: int, groups: i
     once = SETUP + planning
     line = SETUP + MOST
     if count > affordable(operation, name, outputs):
-        return once + DIRECTION_COUNT * (SETUP + TYPICAL), once + DIRECTION_COUNT * line
+        directions = direction_count(operation, name, outputs)
+        return once + directions * (SETUP + TYPICAL), once + directions * line
     complex_steps = (1 + MOVES) * count + (CHECK_EVALUATIONS if operation.moving_forward is None else 0)
     complex_steps = complex_steps if count <= COMPLEX_GROUPS else 0
     return once + count * TYPICAL + SETUP + TYPICAL + complex_steps, once + count * MOST + line + complex_steps
@@ -80,19 +100,27 @@ def plan_for(operation: Operation, name: str, outputs: int) -> Plan | None:
 
 
 def moving_witnesses(
-    operation: Operation, name: str, v: Array, noise: Array | None = None, deadline: float | None = None
+    operation: Operation,
+    name: str,
+    v: Array,
+    noise: Array | None = None,
+    deadline: float | None = None,
+    announce: Callable[[int, int], None] | None = None,
 ) -> list[Estimate]:
     """What the forward itself says of one input's gradient: differences of every entry or, where those are too many,
     random directions; and the complex step where it is cheap and the code takes complex numbers.
 
     `noise`: of the outputs; None: measured from the forward. `deadline`, a reading of `time.perf_counter`: what is not
-    done by then is left undecided, and nothing else changes.
+    done by then is left undecided, and nothing else changes. `announce` is told how many forwards it will take, as a
+    rule and at the most, once that is known.
     """
     x = operation.inputs[name]
     witness = Differences(lambda z: operation.moved({name: z}), x, v, noise)
     outputs = witness.y.size
     most = affordable(operation, name, outputs)
     plan = plan_for(operation, name, outputs)
+    if announce is not None:
+        announce(*evaluations_planned(operation, name, outputs, None if plan is None else plan.evaluations))
     if plan is not None and plan.evaluations <= most:
         try:
             estimate = witness.differentiate(plan.groups(), deadline)
@@ -159,7 +187,7 @@ def directions(
     x = operation.inputs[name]
     rng = np.random.default_rng(2)
     values, bounds, kinks, used = [], [], [], []
-    for _ in range(DIRECTION_COUNT):
+    for _ in range(direction_count(operation, name, int(np.size(v)))):
         if late(deadline):
             break
         d = random_direction(x, rng)

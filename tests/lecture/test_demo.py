@@ -29,7 +29,7 @@ def test_the_command_knows_every_demonstration() -> None:
 
 @pytest.mark.parametrize("mistake", list(MISTAKES))
 def test_a_demonstration_is_caught_and_named(mistake: str) -> None:
-    _, result = demonstrate(mistake, seed=0)
+    result = demonstrate(mistake, seed=0)
     assert result.verdict == "disagree"
     kinds = {d.kind for g in result.gradients.values() for d in g.diagnoses[:1]}
     assert EXPECTED[mistake] in kinds | {f.kind for f in result.findings if f.fails}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.evidence.collected import Evidence, GradientEvidence
 from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate
@@ -139,3 +141,23 @@ def test_a_line_says_how_much_of_the_bound_is_used() -> None:
         "silent",
     ]
     assert len(pair_line("x" * 90, compare(says([9.0, 0.0], [True, True]), truth))) <= 80
+
+
+@pytest.mark.parametrize(("steps", "words"), [(2, "compiled as one"), (60, "too long to be compiled as one")])
+def test_the_page_says_how_the_reference_was_run(steps: int, words: str) -> None:
+    def loop(xp: Any, x: Any) -> Any:
+        for _ in range(steps):
+            x = xp.tanh(x)
+        return x
+
+    def backward(grad_output: Any, x: Any) -> dict[str, Any]:
+        slope = grad_output
+        for _ in range(steps):
+            x = np.tanh(x)
+            slope = slope * (1 - x**2)
+        return {"x": slope}
+
+    result = crosscheck.check(lambda x: loop(np, x), backward, {"x": np.array([0.5, 1.0])}, lambda x: loop(jnp, x))
+    assert result, result
+    assert words in " ".join(str(result).split())
+    assert result.to_dict()["reference"]["compiled"] == (steps == 2)

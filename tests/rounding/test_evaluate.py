@@ -13,8 +13,9 @@ from jax import lax
 from jax.extend import core
 from jax.interpreters import mlir
 
-from crosscheck.rounding import allowance, copies_for, evaluate, programs, quantile, roundings
+from crosscheck.rounding import allowance, copies_for, evaluate, quantile, roundings
 from crosscheck.rounding.draws import entries, levels, mixed, signs, strengths
+from crosscheck.traces import pieces
 from tests.rounding.common import NEAR, rounded, zero
 
 X = np.array(NEAR)
@@ -126,9 +127,9 @@ def test_a_second_check_compiles_nothing() -> None:
     x = RNG.normal(size=(2, 3))
     with jax.enable_x64(True):
         first = rounded(program(RNG.normal(size=(3, 3))), x)
-        made = len(programs.COMPILED.kept)
+        made = len(pieces.COMPILED.kept)
         second = rounded(program(RNG.normal(size=(3, 3))), x)
-    assert len(programs.COMPILED.kept) == made
+    assert len(pieces.COMPILED.kept) == made
     assert not np.array_equal(first.outputs[0].value, second.outputs[0].value)
 
 

@@ -16,7 +16,7 @@ from crosscheck.evidence.estimate import AUTODIFF
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT
 from crosscheck.rounding import quantile
-from crosscheck.rounding.programs import COMPILED
+from crosscheck.traces.pieces import COMPILED
 from crosscheck.witnesses import autodiff as module
 from crosscheck.witnesses.autodiff import ASSUMED, FORWARD, REVERSE, autodiff, output_shape, plain_gradients, typical
 

@@ -1,0 +1,69 @@
+"""A reference that is traced once for each kind of arguments, whoever asks.
+
+A check asks a reference for its shape, its VJP, its forward mode, a tape, at several points; each asks by tracing it.
+In a reference with a Python loop of a thousand operations every trace takes a second. What is kept is the jaxpr of the
+forward alone, from which all else is derived: evaluating a jaxpr is tracing without the Python code.
+
+It lives as long as one check. The next traces afresh, so that a closure that changed is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+from jax.extend import core
+
+Reference = Callable[..., Any]
+T = TypeVar("T")
+
+
+class TracedOnce:
+    """`reference(**inputs)` through its jaxpr, which is made when arguments of that kind first come."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+        self.known: dict[Any, Any] = {}
+
+    def __call__(self, **inputs: Any) -> Any:
+        def trace() -> tuple[core.ClosedJaxpr, Any]:
+            closed, out = jax.make_jaxpr(lambda d: self.reference(**d), return_shape=True)(inputs)
+            return closed, jax.tree.structure(out)
+
+        closed, structure = self.get("forward", inputs, trace)
+        return jax.tree.unflatten(structure, core.jaxpr_as_fun(closed)(*jax.tree.leaves(inputs)))
+
+    def get(self, name: str, arguments: Any, make: Callable[[], T]) -> T:
+        """What `make` gives at arguments of this kind: their shapes and dtypes, and whether JAX has 64 bits."""
+        kind = kind_of(name, arguments)
+        if kind not in self.known:
+            self.known[kind] = make()
+        return self.known[kind]
+
+
+def length_of(reference: Any) -> int:
+    """How many equations a reference that was traced runs through, the turns of its scans included; 0 if unknown."""
+    known = reference.known.items() if isinstance(reference, TracedOnce) else ()
+    return max([equations(made[0].jaxpr) for kind, made in known if kind[0] == "forward"], default=0)
+
+
+def equations(jaxpr: core.Jaxpr) -> int:
+    total = 0
+    for eqn in jaxpr.eqns:
+        bodies: list[Any] = [
+            item for value in eqn.params.values() for item in (value if isinstance(value, tuple) else (value,))
+        ]
+        inner = sum(equations(getattr(b, "jaxpr", b)) for b in bodies if isinstance(b, (core.Jaxpr, core.ClosedJaxpr)))
+        total += 1 if not inner else inner * eqn.params.get("length", 1)
+    return total
+
+
+def kind_of(name: str, arguments: Any) -> Any:
+    flat, tree = jax.tree.flatten(arguments)
+    return name, tree, bool(jax.config.read("jax_enable_x64")), tuple(str(jax.typeof(a)) for a in flat)
+
+
+def derived(reference: Reference, name: str, arguments: Any, make: Callable[[], T]) -> T:
+    """A trace that follows from the reference and the kind of arguments: kept with a reference that is traced once."""
+    return reference.get(name, arguments, make) if isinstance(reference, TracedOnce) else make()
