@@ -54,9 +54,13 @@ def equations(jaxpr: core.Jaxpr) -> int:
         bodies: list[Any] = [
             item for value in eqn.params.values() for item in (value if isinstance(value, tuple) else (value,))
         ]
-        inner = sum(equations(getattr(b, "jaxpr", b)) for b in bodies if isinstance(b, (core.Jaxpr, core.ClosedJaxpr)))
+        inner = sum(equations(opened(b)) for b in bodies if isinstance(b, (core.Jaxpr, core.ClosedJaxpr)))
         total += 1 if not inner else inner * eqn.params.get("length", 1)
     return total
+
+
+def opened(body: Any) -> core.Jaxpr:
+    return body.jaxpr if isinstance(body, core.ClosedJaxpr) else body
 
 
 def kind_of(name: str, arguments: Any) -> Any:
