@@ -22,7 +22,7 @@ from crosscheck.rounding.copies import Plain, Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
 from crosscheck.rounding.moving import by_numpy
-from crosscheck.rounding.reading import call, decides, entrywise_outputs, estimated, live, numbers_alone, turns
+from crosscheck.rounding.reading import call, decides, entrywise_outputs, estimated, live, numbers_alone, steps, turns
 from crosscheck.rounding.sizes import evaluate
 from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
 from crosscheck.traces.fingerprint import key_of
@@ -68,6 +68,7 @@ class Roundings:
         flipped: whether a decision was within rounding.
         estimated: primitives without a row in the table.
         decides: whether anything is compared in the program, so that it may have kinks.
+        steps: whether anything in it is constant between jumps.
     """
 
     outputs: tuple[Rounded, ...]
@@ -78,6 +79,7 @@ class Roundings:
     flipped: bool
     estimated: frozenset[str]
     decides: bool
+    steps: bool = False
 
 
 def roundings(
@@ -128,7 +130,8 @@ def roundings(
     )
     flipped = any(out.flipped for out in found)
     together = short and not small
-    return Roundings(outputs, t, block * blocks, count(jaxpr), together, flipped, estimated(jaxpr), decides(jaxpr))
+    said = estimated(jaxpr), decides(jaxpr), steps(jaxpr)
+    return Roundings(outputs, t, block * blocks, count(jaxpr), together, flipped, *said)
 
 
 def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float, *, summed: bool) -> list[Gathered]:

@@ -61,7 +61,7 @@ def sum_of(plane: Plane, run: Run) -> Array:
 
 
 def reshape(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [x[0].reshape(*x[0].shape[:front], *p["new_sizes"])]
+    return [x[0].reshape((*x[0].shape[:front], *p["new_sizes"]))]
 
 
 def squeeze(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
@@ -76,7 +76,7 @@ def broadcast_in_dim(p: dict[str, Any], x: list[Array], front: int) -> list[Arra
     ahead, shape = x[0].shape[:front], [1] * len(p["shape"])
     for axis, size in zip(p["broadcast_dimensions"], x[0].shape[front:], strict=True):
         shape[axis] = size
-    return [np.broadcast_to(x[0].reshape(*ahead, *shape), (*ahead, *p["shape"]))]
+    return [np.broadcast_to(x[0].reshape((*ahead, *shape)), (*ahead, *p["shape"]))]
 
 
 def transpose(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
@@ -104,7 +104,7 @@ def split(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
 def pad(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
     """Padding between the entries, then at the edges; a negative edge cuts."""
     a, value = x
-    fill = value.reshape(*value.shape, *(1,) * (a.ndim - front))
+    fill = value.reshape((*value.shape, *(1,) * (a.ndim - front)))
     for axis, (low, high, between) in enumerate(p["padding_config"], front):
         length = a.shape[axis] + max(a.shape[axis] - 1, 0) * between
         shape = list(a.shape)

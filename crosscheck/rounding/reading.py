@@ -83,6 +83,12 @@ def decides(jaxpr: core.Jaxpr) -> bool:
     return own or any(decides(j) for eqn in jaxpr.eqns for j in inside(eqn))
 
 
+def steps(jaxpr: core.Jaxpr) -> bool:
+    """Whether anything in it is constant between jumps, as floor is: its derivative is 0, and no difference says so."""
+    own = any(primitive(eqn.primitive.name).lock == "step" for eqn in jaxpr.eqns)
+    return own or any(steps(j) for eqn in jaxpr.eqns for j in inside(eqn))
+
+
 def estimated(jaxpr: core.Jaxpr) -> frozenset[str]:
     """The primitives without a row."""
     found: set[str] = set()

@@ -12,14 +12,17 @@ from tests.programs.run import FAULTS, NEVER, Outcome
 # Of all programs, at most this share may be undecided without need.
 UNDECIDED = 0.01
 
-RIGHT = ["right", "accused", "poor arithmetic", "undecided", "ill-conditioned", "crashed", "too long", "no truth"]
-PLANTED = ["caught", "passed", "vacuous", "below the allowance", "undecided", "ill-conditioned", "crashed", "too long"]
+RIGHT = ["right", "accused", "poor arithmetic", "undecided", "zero everywhere", "ill-conditioned", "crashed"]
+RIGHT += ["too long", "no truth"]
+PLANTED = ["caught", "passed", "vacuous", "below the allowance", "undecided", "zero everywhere", "ill-conditioned"]
+PLANTED += ["crashed", "too long"]
 
 MEANING = {
     "right": "agree, as it should",
     "accused": "disagree about a right gradient: never",
     "poor arithmetic": "disagree, and the code did lose two thirds of its digits",
     "undecided": "undecided without need",
+    "zero everywhere": "undecided: nothing but zeros was seen, and the truth is zero, too",
     "ill-conditioned": "undecided, and rounding does exceed a thousandth of an entry",
     "crashed": "an exception out of the judge: never",
     "too long": "given up",

@@ -6,6 +6,7 @@
 
 What is lost in truth is told apart afterwards, from fifty digits:
 
+    "zero everywhere"       undecided where nothing but zeros was seen, and the truth is zero, too
     "ill-conditioned"       undecided where the right code's rounding exceeds a thousandth of an entry
     "poor arithmetic"       accused, but the hand-written code has lost more than two thirds of its digits
     "below the allowance"   passed, but the mistake is within twice the allowance that the result prints there
@@ -135,11 +136,11 @@ def allowance(result: Any, name: str, index: tuple[int, ...]) -> float:
     return bound if np.isfinite(bound) else 0.0
 
 
-def of_right(program: Program, known: Truth, verdict: str, seed: int) -> str:
+def of_right(program: Program, known: Truth, verdict: str, result: Any, seed: int) -> str:
     if verdict == "agree":
         return "right"
     if verdict == "undecided":
-        return undecided(program, known, seed)
+        return undecided(program, known, seed, result)
     if verdict != "disagree":
         return verdict
     unit = float(np.finfo(program.grad_output.dtype).eps)
@@ -148,7 +149,7 @@ def of_right(program: Program, known: Truth, verdict: str, seed: int) -> str:
 
 def of_planted(program: Program, known: Truth, found: Planted, verdict: str, result: Any, seed: int) -> str:
     if verdict == "undecided":
-        return undecided(program, known, seed)
+        return undecided(program, known, seed, result)
     if verdict != "agree":
         return "caught" if verdict == "disagree" else verdict
     allowed = allowance(result, found.name, found.index)
@@ -159,8 +160,17 @@ def of_planted(program: Program, known: Truth, found: Planted, verdict: str, res
     return "vacuous" if allowed > entry and lost <= SHARE else "below the allowance"
 
 
-def undecided(program: Program, known: Truth, seed: int) -> str:
+def undecided(program: Program, known: Truth, seed: int, result: Any = None) -> str:
+    if result is not None and nothing_to_see(known, result):
+        return "zero everywhere"
     return "ill-conditioned" if rounding(program, known, seed).worst > SHARE else "undecided"
+
+
+def nothing_to_see(known: Truth, result: Any) -> bool:
+    """Whether all that is undecided is zero in truth, and was not decided for that reason."""
+    still = [k for k, g in result.gradients.items() if g.verdict == "undecided"]
+    said = all("zero everywhere" in " ".join(result.gradients[k].remarks) for k in still)
+    return bool(still) and said and all(x == 0 for k in still for x in np.ravel(known.gradients[k]))
 
 
 def most_memory() -> int:
@@ -196,7 +206,7 @@ def one(
     verdict, words, result = judged(program, change, with_reference, limit, diagnose)
     seconds = time.process_time() - started
     if found is None:
-        return outcome("", 0.0, of_right(program, known, verdict, seed), words, seconds)
+        return outcome("", 0.0, of_right(program, known, verdict, result, seed), words, seconds)
     return outcome(
         found.plant.kind, found.size, of_planted(program, known, found, verdict, result, seed), words, seconds
     )

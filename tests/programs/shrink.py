@@ -89,7 +89,7 @@ def classified(
     change = None if plant is None else plant.change(program)
     verdict, words, result = judged(program, change, with_reference, limit)
     if found is None:
-        return of_right(program, known, verdict, 0), words, None
+        return of_right(program, known, verdict, result, 0), words, None
     return of_planted(program, known, found, verdict, result, 0), words, found
 
 

@@ -22,7 +22,7 @@ from tests.programs.truth import errors, truth
 
 def result(verdict: str, program: Program, bound: float = 0.0) -> Any:
     pair = SimpleNamespace(first="hand", second="autodiff", error=1.0, bound=bound)
-    gradient = SimpleNamespace(verdict=verdict, judged_by=pair)
+    gradient = SimpleNamespace(verdict=verdict, judged_by=pair, remarks=())
     return SimpleNamespace(verdict=verdict, findings=[], gradients=dict.fromkeys(program.inputs, gradient))
 
 
@@ -43,7 +43,7 @@ def seen(count: int = 12) -> Counter[str]:
 
 
 def test_a_judge_that_knows_the_truth_keeps_the_promises(monkeypatch: pytest.MonkeyPatch) -> None:
-    def says(program: Program, change: Any, *, with_reference: bool) -> Any:
+    def says(program: Program, change: Any, *, with_reference: bool, **more: Any) -> Any:
         return result("agree" if change is None else "disagree", program)
 
     judge(monkeypatch, says)
@@ -51,13 +51,13 @@ def test_a_judge_that_knows_the_truth_keeps_the_promises(monkeypatch: pytest.Mon
 
 
 def test_a_judge_that_always_agrees_passes_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program))
+    judge(monkeypatch, lambda program, change, *, with_reference, **more: result("agree", program))
     assert set(seen()) == {"right", "passed"}
 
 
 def test_a_judge_that_allows_anything_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can be caught with such a bound; where the truth is well-conditioned there is no reason for it."""
-    judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program, bound=1e300))
+    judge(monkeypatch, lambda program, change, *, with_reference, **more: result("agree", program, bound=1e300))
     found = seen(40)
     assert found["vacuous"] > 0
     assert set(found) <= {"right", "vacuous", "below the allowance"}
@@ -66,31 +66,31 @@ def test_a_judge_that_allows_anything_is_told_apart(monkeypatch: pytest.MonkeyPa
 def test_a_mistake_within_an_allowance_that_has_power(monkeypatch: pytest.MonkeyPatch) -> None:
     index = next(i for i in range(1, 99, 2) if 1e-3 < one_planted(i).size < 0.5)
     entry = one_planted(index).changed / one_planted(index).size
-    judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program, bound=0.9 * entry))
+    judge(monkeypatch, lambda program, change, *, with_reference, **more: result("agree", program, bound=0.9 * entry))
     assert one(0, index).outcome == "below the allowance"
 
 
 def test_an_infinite_allowance_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program, bound=np.inf))
+    judge(monkeypatch, lambda program, change, *, with_reference, **more: result("agree", program, bound=np.inf))
     assert set(seen()) == {"right", "passed"}
 
 
 def test_a_judge_that_always_disagrees_accuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge(monkeypatch, lambda program, change, *, with_reference: result("disagree", program))
+    judge(monkeypatch, lambda program, change, *, with_reference, **more: result("disagree", program))
     found = seen()
     assert found["accused"] > 0
     assert set(found) <= {"accused", "poor arithmetic", "caught"}
 
 
 def test_a_judge_that_never_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge(monkeypatch, lambda program, change, *, with_reference: result("undecided", program))
+    judge(monkeypatch, lambda program, change, *, with_reference, **more: result("undecided", program))
     found = seen(40)
     assert found["undecided"] > found["ill-conditioned"] > 0
     assert set(found) <= {"undecided", "ill-conditioned"}
 
 
 def test_exceptions_are_crashes_and_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    def says(program: Program, change: Any, *, with_reference: bool) -> Any:
+    def says(program: Program, change: Any, *, with_reference: bool, **more: Any) -> Any:
         raise KeyError("nowhere")
 
     judge(monkeypatch, says)
@@ -102,7 +102,7 @@ def test_exceptions_are_crashes_and_say_where(monkeypatch: pytest.MonkeyPatch) -
 def test_a_check_that_hangs_is_given_up_even_by_a_judge_that_catches_everything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def says(program: Program, change: Any, *, with_reference: bool) -> Any:
+    def says(program: Program, change: Any, *, with_reference: bool, **more: Any) -> Any:
         try:
             time.sleep(30)
         except Exception:
@@ -122,9 +122,9 @@ def test_accused_for_arithmetic_that_did_lose_its_digits() -> None:
     p = Program({"a": np.array(1e12), "b": np.array(0.1)}, steps, np.ones(()))
     known = truth(p)
     assert errors(p, known)[1] > 6e-6
-    assert run.of_right(p, known, "disagree", 0) == "poor arithmetic"
+    assert run.of_right(p, known, "disagree", None, 0) == "poor arithmetic"
     mild = Program({"a": np.array(10.0), "b": np.array(0.1)}, steps, np.ones(()))
-    assert run.of_right(mild, truth(mild), "disagree", 0) == "accused"
+    assert run.of_right(mild, truth(mild), "disagree", None, 0) == "accused"
 
 
 def outcome(name: str, kind: str = "") -> Outcome:
@@ -150,7 +150,7 @@ def test_the_smallest_part_that_shows_the_fault(monkeypatch: pytest.MonkeyPatch)
     steps = generate(0, index).program.steps
     culprit = list(steps.values())[len(steps) // 2].op
 
-    def says(program: Program, change: Any, *, with_reference: bool) -> Any:
+    def says(program: Program, change: Any, *, with_reference: bool, **more: Any) -> Any:
         guilty = culprit in {s.op for s in program.steps.values()}
         return result("disagree" if guilty else "agree", program)
 
@@ -162,7 +162,7 @@ def test_the_smallest_part_that_shows_the_fault(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_pasteable_code_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program))
+    judge(monkeypatch, lambda program, change, *, with_reference, **more: result("agree", program))
     assert main(["--show", "1"]) == 0
     code = capsys.readouterr().out.split("\n\n", 1)[1]
     names: dict[str, Any] = {}
@@ -174,14 +174,14 @@ def test_the_pasteable_code_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    judge(monkeypatch, lambda program, change, *, with_reference: result("agree", program))
+    judge(monkeypatch, lambda program, change, *, with_reference, **more: result("agree", program))
     assert main(["--count", "6", "--jobs", "1"]) == 1
     text = capsys.readouterr().out
     assert "passed" in text
     assert "promises NOT kept" in text
     judge(
         monkeypatch,
-        lambda program, change, *, with_reference: result("agree" if change is None else "disagree", program),
+        lambda program, change, *, with_reference, **more: result("agree" if change is None else "disagree", program),
     )
     assert main(["--count", "6", "--jobs", "1"]) == 0
 
