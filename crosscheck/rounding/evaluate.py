@@ -27,10 +27,10 @@ from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
 from crosscheck.traces.fingerprint import key_of, key_of_equation
 
 Array = np.ndarray
-Step = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
+Stepper = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
 
 # Equations up to which a program is compiled as one.
-LONG = 100
+AS_ONE = 100
 # A program is interpreted whose values take at most so many bytes at once. NumPy goes some sixty times over all copies
 # of an equation, at 1 ns a byte: that takes at most 100 ms, which XLA takes to compile it.
 SMALL = 2**16
@@ -105,7 +105,7 @@ def roundings(
         k = copies or copies_for(alive // 8)
         block = max(1, min(k, COPIES, MEMORY // max(1, alive)))
         t = quantile(k, comparisons or sum(v.aval.size for v in jaxpr.outvars))
-        short = count(jaxpr) <= LONG
+        short = count(jaxpr) <= AS_ONE
         runner = interpreted if small else whole if short else by_equations
 
         def run(number: int, amplitude: float, *, free: bool = False, summed: bool = False) -> tuple[list[Plane], bool]:
@@ -156,7 +156,9 @@ class Settings:
     summed: bool
 
 
-def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, step: Step | None = None) -> list[Plane]:
+def walk(
+    jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, step: Stepper | None = None
+) -> list[Plane]:
     """The planes of the outputs; calls are stepped into, a value is forgotten after its last reader."""
     step = step or at_once
     env: dict[Any, Plane] = dict(zip(jaxpr.invars, planes, strict=True))

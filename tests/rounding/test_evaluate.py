@@ -87,7 +87,7 @@ def long_program(x: Any) -> Any:
 
 @pytest.fixture
 def by_equations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "LONG", 20)
+    monkeypatch.setattr(evaluate, "AS_ONE", 20)
     monkeypatch.setattr(evaluate, "SMALL", 0)
 
 
@@ -105,14 +105,14 @@ def test_the_values_of_a_short_program_are_those_of_jit(small: int, monkeypatch:
 def test_a_long_program_is_evaluated_by_equations_and_its_values_are_those_of_eager_jax(by_equations: None) -> None:
     found = rounded(long_program, X)
     assert not found.compiled
-    assert found.equations > evaluate.LONG
+    assert found.equations > evaluate.AS_ONE
     with jax.enable_x64(True):
         np.testing.assert_array_equal(found.outputs[0].value, long_program(jnp.asarray(X)))
 
 
 def test_both_ways_say_the_same(by_equations: None, monkeypatch: pytest.MonkeyPatch) -> None:
     one = rounded(long_program, X).outputs[0]
-    monkeypatch.setattr(evaluate, "LONG", 10**6)
+    monkeypatch.setattr(evaluate, "AS_ONE", 10**6)
     other = rounded(long_program, X)
     assert other.compiled
     np.testing.assert_allclose(one.value, other.outputs[0].value, rtol=1e-14)
