@@ -28,7 +28,7 @@ from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.analytic import is_analytic
-from crosscheck.witnesses.noise import like, nudged
+from crosscheck.witnesses.noise import like, one_ulp_off
 from crosscheck.witnesses.sampling import Group
 
 Array = np.ndarray
@@ -56,7 +56,7 @@ def complex_step(operation: Operation, name: str, v: Array, groups: Callable[[],
     rng = np.random.default_rng(3)
     spread = np.zeros(x.size)
     for _ in range(MOVES):
-        moved = slopes(operation, name, nudged(x, rng), v, groups(), STEP * (1 + rng.random()))
+        moved = slopes(operation, name, one_ulp_off(x, rng), v, groups(), STEP * (1 + rng.random()))
         if moved is None:
             return None
         with np.errstate(all="ignore"):
