@@ -158,7 +158,7 @@ def of_relu(station: Station) -> Iterator[Comment]:
     shut = ~(station.y > 0).any(axis=0)
     channels = dead_channels(station)
     if channels:
-        yield Comment(f"{listed('channel', channels)} dead for all {len(station.y)} images", bool(shut.all()))
+        yield Comment(f"{numbered('channel', channels)} dead for all {len(station.y)} images", bool(shut.all()))
     elif shut.any():
         yield Comment(f"{int(shut.sum())} of {shut.size} units dead for all {len(station.y)} images", bool(shut.all()))
     yield from nothing(station)
@@ -196,9 +196,9 @@ def of_weights(station: Station) -> Iterator[Comment]:
         zero = [c for c in range(len(filters)) if not filters[c].any()]
         untaught = [c for c in range(len(filters)) if not gradients[c].any() and c not in zero]
         if zero:
-            yield Comment(f"{listed('filter', zero)} zero", True)
+            yield Comment(f"{numbered('filter', zero)} zero", True)
         if untaught:
-            yield Comment(f"no gradient for {listed('filter', untaught, verb='')}", len(untaught) == len(filters))
+            yield Comment(f"no gradient for {numbered('filter', untaught, verb='')}", len(untaught) == len(filters))
     elif "weights" in station.parameters:
         weights, gradients = station.parameters["weights"], station.gradients["weights"]
         zero = int(np.sum(~weights.any(axis=0)))
@@ -234,7 +234,7 @@ def dead_channels(station: Station) -> list[int]:
     return [c for c in range(station.y.shape[1]) if not (station.y[:, c] > 0).any()]
 
 
-def listed(what: str, places: list[int], verb: str = "is") -> str:
+def numbered(what: str, places: list[int], verb: str = "is") -> str:
     """In words: "filter 3 is", "filters 3, 5 are"."""
     plural = len(places) > 1
     verb = {"is": " are" if plural else " is"}.get(verb, "")

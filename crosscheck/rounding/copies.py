@@ -23,7 +23,7 @@ from jax.extend import core
 from crosscheck.rounding import draws, numeric, sizes, terms
 from crosscheck.rounding.arrays import xp
 from crosscheck.rounding.programs import compiled
-from crosscheck.rounding.sizes import evaluate, inexact, unit_of
+from crosscheck.rounding.sizes import computed, inexact, unit_of
 from crosscheck.traces.fingerprint import key_of_equation
 from crosscheck.traces.primitives import Kind, primitive
 
@@ -147,7 +147,7 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
     run.number = run.number + 1
     row = primitive(eqn.primitive.name)
     x = [p.value for p in planes]
-    y = evaluate(eqn, x)
+    y = computed(eqn, x)
     copies = disturbed(eqn, planes, run)
     if all(c is None for c in copies):
         moved: list[Any] = [None] * len(y)
@@ -183,14 +183,14 @@ def each(eqn: core.JaxprEqn, x: list[Any], copies: list[Any]) -> list[Any]:
     apart = eqn.primitive.name == "conv_general_dilated" and None not in axes  # batched filters are slow
     if not apart:
         try:
-            return jax.vmap(lambda *a: evaluate(eqn, a), in_axes=axes)(*operands)
+            return jax.vmap(lambda *a: computed(eqn, a), in_axes=axes)(*operands)
         except NotImplementedError:  # no rule for batches
             pass
     moving = [c for c in copies if c is not None]
 
     def one(given: list[Any]) -> list[Any]:
         left = iter(given)
-        return evaluate(eqn, [v if c is None else next(left) for v, c in zip(x, copies, strict=True)])
+        return computed(eqn, [v if c is None else next(left) for v, c in zip(x, copies, strict=True)])
 
     return lax.map(one, moving)
 
@@ -210,7 +210,7 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
             np.zeros(xp.shape(v), jax.dtypes.float0) if not inexact(v) else t if lock == "linear" else t - v
             for v, t in zip(x, moved, strict=True)
         ]
-        out = jax.jvp(lambda *a: evaluate(eqn, a), tuple(jnp.asarray(v) for v in x), tuple(tangents))[1]
+        out = jax.jvp(lambda *a: computed(eqn, a), tuple(jnp.asarray(v) for v in x), tuple(tangents))[1]
         return [
             v if t.dtype == jax.dtypes.float0 else t if lock == "linear" else v + t for v, t in zip(y, out, strict=True)
         ]

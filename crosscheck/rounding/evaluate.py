@@ -23,7 +23,7 @@ from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
 from crosscheck.rounding.programs import compiled
 from crosscheck.rounding.reading import call, entrywise_outputs, estimated, live, numbers_alone, turns
-from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
+from crosscheck.rounding.spreads import Gathered, excused, larger, scattered
 from crosscheck.traces.fingerprint import key_of, key_of_equation
 
 Array = np.ndarray
@@ -139,7 +139,7 @@ def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float
             kept = planes if sign > 0 and not summed else run(number, sign * t)[0]
             freed = run(number, sign * t, free=True)[0]
             for out, a, b in zip(found, kept, freed, strict=True):
-                out.excuse = joined(out.excuse, excused(a, b, t))
+                out.excuse = larger(out.excuse, excused(a, b, t))
     return found
 
 

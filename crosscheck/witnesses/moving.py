@@ -16,7 +16,7 @@ import numpy as np
 from crosscheck.evidence.estimate import DIRECTIONS, Estimate
 from crosscheck.operation import Operation
 from crosscheck.witnesses.analytic import CHECK_EVALUATIONS
-from crosscheck.witnesses.complex_step import MOVES, complex_step
+from crosscheck.witnesses.complex_step import MOVED_RUNS, complex_step
 from crosscheck.witnesses.differences import (
     MOST,
     SETUP,
@@ -37,7 +37,7 @@ FORWARDS = 2**15
 # And at most this many numbers read and written, all forwards together: at 10⁹ a second, half a minute.
 NUMBERS = 2**35
 DIRECTION_COUNT = 20
-# A third opinion, asked where it costs at most this many evaluations, 1 + MOVES times.
+# A third opinion, asked where it costs at most this many evaluations, 1 + MOVED_RUNS times.
 COMPLEX_GROUPS = 256
 
 
@@ -59,7 +59,7 @@ def evaluations_planned(operation: Operation, name: str, outputs: int, groups: i
     line = SETUP + MOST
     if count > affordable(operation, name, outputs):
         return once + DIRECTION_COUNT * (SETUP + TYPICAL), once + DIRECTION_COUNT * line
-    complex_steps = (1 + MOVES) * count + (CHECK_EVALUATIONS if operation.moving_forward is None else 0)
+    complex_steps = (1 + MOVED_RUNS) * count + (CHECK_EVALUATIONS if operation.moving_forward is None else 0)
     complex_steps = complex_steps if count <= COMPLEX_GROUPS else 0
     return once + count * TYPICAL + SETUP + TYPICAL + complex_steps, once + count * MOST + line + complex_steps
 

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.floats import LONG
+
 Array = np.ndarray
 Function = Callable[[Array], Any]
 
 DRAWS = 4
 EVALUATIONS = 3 * DRAWS
-LONG = np.dtype(np.longdouble)
 # longdouble has no fast matrix product: with more numbers than this a forward in it costs far more than one in float64.
 LONG_ENTRIES = 2**12
 
