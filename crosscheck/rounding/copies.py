@@ -111,7 +111,7 @@ class Run:
             parts = [self.constant(part(value)) for part in (xp.real, xp.imag)]
             whole = [xp.broadcast_to(p.value if p.copies is None else p.copies, self.shape(value)) for p in parts]
             return Plane(value) if all(p.copies is None for p in parts) else Plane(value, joined(*whole))
-        if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or few_digits(value):
+        if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or as_written(value):
             return Plane(value)
         if isinstance(value, (np.ndarray, np.generic, float)):
             value = np.asarray(value)
@@ -130,7 +130,7 @@ def joined(real: Any, imaginary: Any) -> Any:
     return real + 1j * imaginary
 
 
-def few_digits(value: Any) -> bool:
+def as_written(value: Any) -> bool:
     """Whether every entry of a known constant was written down exactly; an array of JAX's is not looked into."""
     if isinstance(value, jax.Array):
         return False
@@ -177,8 +177,8 @@ def disturbed(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Any]:
 def each(eqn: core.JaxprEqn, x: list[Any], copies: list[Any]) -> list[Any]:
     """The equation at every copy's operands."""
     operands = [v if c is None else c for v, c in zip(x, copies, strict=True)]
-    if numeric.interpreted(operands):
-        return numeric.each(eqn, x, copies)
+    if numeric.all_numpy(operands):
+        return numeric.outputs_of_copies(eqn, x, copies)
     axes = [None if c is None else 0 for c in copies]
     apart = eqn.primitive.name == "conv_general_dilated" and None not in axes  # batched filters are slow
     if not apart:
@@ -200,7 +200,7 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
     count = next(len(c) for c in copies if c is not None)
     if lock == "step":
         return [xp.broadcast_to(out, (count, *xp.shape(out))) for out in y]
-    if numeric.interpreted(x):
+    if numeric.all_numpy(x):
         key = ("held", key_of_equation(eqn), numeric.shapes(x), tuple(c is None for c in copies), lock)
         out = compiled(key, lambda: jax.jit(lambda x, copies, y: held(eqn, x, copies, y, lock)))(x, copies, y)
         return [np.asarray(a) for a in out]

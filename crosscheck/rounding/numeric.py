@@ -4,9 +4,9 @@ XLA compiles a small program in seconds and runs it in microseconds. Of the copi
 spread, so where the numbers are few the equations are interpreted, each primitive by the NumPy function that does the
 same (`rules`). What has none is compiled alone, once for its shapes.
 
-    outputs(eqn, x)               the outputs at NumPy operands
-    each(eqn, x, copies)          the same for every copy: entry by entry at once, the rest one copy after another
-    derivative(eqn, x, tangents)  the derivative along tangents
+    outputs(eqn, x)                     the outputs at NumPy operands
+    outputs_of_copies(eqn, x, copies)   the same for every copy: entry by entry at once, the rest one copy after another
+    derivative(eqn, x, tangents)        the derivative along tangents
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from crosscheck.traces.walk import evaluate
 AnyArray = Any
 
 
-def interpreted(values: Sequence[Any]) -> bool:
+def all_numpy(values: Sequence[Any]) -> bool:
     """Whether all operands are NumPy's."""
     return all(isinstance(v, (np.ndarray, np.generic)) for v in values)
 
@@ -50,7 +50,9 @@ def outputs(eqn: core.JaxprEqn, values: Sequence[AnyArray]) -> list[AnyArray]:
     return [np.asarray(out, dtype_of(v)) for out, v in zip(outs, eqn.outvars, strict=True)]
 
 
-def each(eqn: core.JaxprEqn, values: Sequence[AnyArray], copies: Sequence[AnyArray | None]) -> list[AnyArray]:
+def outputs_of_copies(
+    eqn: core.JaxprEqn, values: Sequence[AnyArray], copies: Sequence[AnyArray | None]
+) -> list[AnyArray]:
     """The equation at every copy's operands, the copies' axis first."""
     name = eqn.primitive.name
     if name in ENTRYWISE:

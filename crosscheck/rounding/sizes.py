@@ -50,14 +50,14 @@ def unit_of(dtype: Any, unit: float) -> float:
 
 def computed(eqn: core.JaxprEqn, values: Any) -> list[Any]:
     """The outputs of one equation at `values`, always as a list."""
-    if numeric.interpreted(values):
+    if numeric.all_numpy(values):
         return numeric.outputs(eqn, values)
     return evaluate(eqn, values)
 
 
 def pushed(eqn: core.JaxprEqn, x: list[Any], tangents: list[Any]) -> Any:
     """The derivative of the first output along `tangents`."""
-    if numeric.interpreted([*x, *tangents]):
+    if numeric.all_numpy([*x, *tangents]):
         return numeric.derivative(eqn, x, tangents)
     return jax.jvp(lambda *a: computed(eqn, a)[0], tuple(x), tuple(tangents))[1]
 

@@ -54,7 +54,7 @@ RATIO = float(np.finfo(LONG).eps / np.finfo(DOUBLE).eps)  # of a longdouble roun
 # a multiplication and an addition).
 WORK = 2**19
 # At the point, beside it, and at five points for (2), as a rule at one step; as the code is, and lifted.
-EVALUATIONS = 2 * 7
+LONG_EVALUATIONS = 2 * 7
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def long_run(operation: Operation, cotangent: Array) -> LongRun:
         with kept_apart(operation.forward, operation.backward):
             narrow = answers(operation, cotangent, (OUTPUT, *operation.wrt))
         entries = sum(a.size for a in (*operation.inputs.values(), *narrow.values.values()))
-        if entries * EVALUATIONS > WORK:
+        if entries * LONG_EVALUATIONS > WORK:
             return silence(operation, f"{entries} entries are too many: longdouble has no fast matrix product")
         plain = attempt(operation, cotangent, narrow, kept_apart)
         again = {k: r for k, r in plain.reasons.items() if k not in narrow.reasons}

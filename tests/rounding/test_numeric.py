@@ -149,7 +149,9 @@ def test_all_copies_at_once(name: str) -> None:
                 walk.evaluate(eqn, [a if c is None else c[k] for a, c in zip(ins, copies, strict=True)])
                 for k in range(3)
             ]
-            for ours, theirs in zip(numeric.each(eqn, ins, copies), zip(*one_by_one, strict=True), strict=True):
+            for ours, theirs in zip(
+                numeric.outputs_of_copies(eqn, ins, copies), zip(*one_by_one, strict=True), strict=True
+            ):
                 np.testing.assert_allclose(np.broadcast_to(ours, np.shape(theirs)), theirs, rtol=1e-13, atol=1e-15)
 
 
@@ -175,7 +177,7 @@ def test_a_primitive_without_a_rule_is_compiled_alone() -> None:
     (eqn, ins), *_ = asked_of(lambda x: lax.cumlogsumexp(x, 1), X)
     copies = moved(ins[0])
     with jax.enable_x64(True):
-        (ours,) = numeric.each(eqn, ins, [copies])
+        (ours,) = numeric.outputs_of_copies(eqn, ins, [copies])
         theirs = [lax.cumlogsumexp(c, 1) for c in copies]
     np.testing.assert_allclose(ours, theirs, rtol=1e-14)
 
