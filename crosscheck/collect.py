@@ -389,7 +389,7 @@ def of_reference(auto: Autodiff) -> Reference:
 
 
 # Seconds of calls that are said beforehand.
-LONG = 2.0
+LONG_CHECK = 2.0
 
 
 def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
@@ -397,7 +397,7 @@ def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
 
     def announce(usual: int, most: int) -> None:
         took = usual * setting.took
-        if took > LONG:
+        if took > LONG_CHECK:
             deadline.announce(
                 f"{setting.operation.name}: {deadline.doing}: about {usual:,} calls of forward, "
                 f"{setting.took:.2g} s each, {took:,.0f} s in all; {most:,} calls at the most"

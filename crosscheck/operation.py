@@ -19,6 +19,9 @@ from crosscheck.floats import PRECISIONS
 Array = np.ndarray
 Arrays = dict[str, Array]
 
+# (inputs, cotangent) -> the true gradients, and under `OUTPUT` the output where it is asked for.
+Truth = Callable[[Arrays, Array], Arrays]
+
 OUTPUT = ""  # the output's place beside the names of the inputs
 
 
@@ -101,6 +104,12 @@ class Operation:
         return {
             k: np.array(as_array(returned[k], f"gradient {k} of {self.name}", "an array"), copy=True) for k in self.wrt
         }
+
+
+def describe(error: Exception) -> str:
+    """What the user's code raised, in one line."""
+    text = f"{type(error).__name__}: {error}"
+    return text.splitlines()[0][:200]
 
 
 def wide(a: Array) -> Array:

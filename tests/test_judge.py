@@ -295,10 +295,10 @@ def test_jitted_references_with_other_weights_are_other_programs() -> None:
 
 
 def test_nothing_checked_is_nothing_said() -> None:
-    square: Any = (lambda x: x * x, lambda grad_output, x: {"x": 2 * grad_output * x})
+    square, slope = lambda x: x * x, lambda grad_output, x: {"x": 2 * grad_output * x}
     x = np.random.default_rng(0).normal(size=(3, 4))
-    assert crosscheck.check(*square, {"x": x}, square[0])
-    empty = crosscheck.check(*square, {"x": x[:0]}, square[0])
+    assert crosscheck.check(square, slope, {"x": x}, square)
+    empty = crosscheck.check(square, slope, {"x": x[:0]}, square)
     assert empty.verdict == "undecided"
     assert "has no entries" in str(empty.gradients["x"].remarks)
     zero = np.zeros(x.shape)

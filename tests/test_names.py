@@ -50,11 +50,18 @@ def definitions(place: Path, text: str) -> Iterator[Definition]:
                         yield Definition(name.id, place, False, ast.unparse(node.value))
 
 
-def imports(text: str) -> Iterator[tuple[str, str]]:
-    """(module, name) of what is imported from the judge's own modules."""
-    for node in ast.walk(ast.parse(text)):
+def used(text: str) -> Iterator[tuple[str, str]]:
+    """(module, name) of what is used of the judge's own modules: imported, or read from a module that is."""
+    tree = ast.parse(text)
+    modules: dict[str, str] = {}
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("crosscheck."):
-            yield from ((node.module or "", alias.name) for alias in node.names)
+            for alias in node.names:
+                yield node.module or "", alias.name
+                modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            yield modules[node.value.id], node.attr
 
 
 def modules() -> dict[Path, str]:
@@ -67,7 +74,7 @@ def clashes(texts: dict[Path, str]) -> list[str]:
     for path, text in texts.items():
         for definition in definitions(path, text):
             by_name[definition.name].append(definition)
-    shared = {pair for text in texts.values() for pair in imports(text)}
+    shared = {pair for text in texts.values() for pair in used(text)}
     found = []
     for name, group in by_name.items():
         places = {d.place for d in group}
@@ -112,6 +119,7 @@ def test_the_checks_can_fail() -> None:
     half, twice = "def half(x): return x / 2", "def half(x): return 2 * x"
     assert clashes({A: half, B: twice}) == []
     assert clashes({A: half, B: twice, C: "from crosscheck.exact.a import half"}) != []
+    assert clashes({A: half, B: twice, C: "from crosscheck.exact import a\na.half(1)"}) != []
     assert clashes({A: half, C: twice + "\nfrom crosscheck.exact.a import half"}) == []
     assert copies({A: half, C: 'def halved(x):\n    """Half."""\n    return x / 2'}) != []
     assert copies({A: half, C: twice}) == []

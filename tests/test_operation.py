@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crosscheck.floats import UNIT
-from crosscheck.operation import Operation, as_array, checked_inputs, wide
+from crosscheck.operation import Operation, as_array, checked_inputs, describe, wide
 
 Array = np.ndarray
 INPUTS = {"x": np.array([1.0, 2.0]), "n": np.array([3, 4])}
@@ -154,3 +154,8 @@ def test_bad_inputs_get_a_sentence(name: str) -> None:
     inputs, wrt, exception, words = BAD[name]
     with pytest.raises(exception, match=words):
         checked_inputs(inputs, wrt)
+
+
+def test_an_error_is_described_by_its_first_line() -> None:
+    assert describe(ValueError("one\ntwo")) == "ValueError: one"
+    assert len(describe(ValueError("x" * 1000))) == 200

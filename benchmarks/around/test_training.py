@@ -16,7 +16,7 @@ from benchmarks.contenders import DTYPES, TORCH, Array, Field, torch
 from crosscheck.evidence.estimate import HAND, Estimate
 from crosscheck.evidence.pair import compare
 from crosscheck.lecture.cases import lecture_network
-from crosscheck.lecture.checked_training import Checked, Judge, step_in_jax
+from crosscheck.lecture.checked_training import Checked, StepChecker, step_in_jax
 from manual import LayeredNeuralNetwork, SoftmaxCrossEntropy
 from manual.data import load_digits
 from manual.optimizers import SGD
@@ -86,12 +86,12 @@ def validate(network: LayeredNeuralNetwork, x: Array, target: Array, steps: dict
     """Compare everyone's first step with JAX's, which carries the bounds."""
     seen: list[Step] = []
     twin, loss, optimizer = network.astype(network.dtype), SoftmaxCrossEntropy(), SGD(RATE, MOMENTUM, DECAY)
-    judge = Judge(twin, loss, optimizer, None, None)
+    checker = StepChecker(twin, loss, optimizer, None, None)
     judged: list[Checked] = []
 
     def watch(step: Step) -> None:
         seen.append(step)
-        judged.append(judge.step(step))
+        judged.append(checker.step(step))
 
     fit(twin, loss, optimizer, x, target, epochs=1, batch_size=len(x), rng=0, after_step=watch)
     if judged[0].verdict != "agree":

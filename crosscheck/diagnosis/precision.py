@@ -16,7 +16,7 @@ HALF_UNIT, BRAIN_UNIT = 2.0**-11, 2.0**-8
 # An error of a few roundings of the largest entry, and one of the many that a sum of a few thousand terms makes.
 FEW, MANY = 8, 64
 # What is stored in float32 once is off by 0.35 roundings in the median; a sixteenth of one is another kind of error.
-LEAST = 2.0**-4
+LEAST_TYPICAL = 2.0**-4
 # Rounding errs everywhere: at more than this share of the entries, or it is something else.
 SPREAD = 0.3
 # A balance of signs further off than this many standard deviations has a probability below 10^-3.
@@ -55,7 +55,7 @@ def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
     # not spread so evenly.
     allowed = np.maximum(COARSER * bound, 4 * UNIT[SINGLE] * np.abs(truth))
     spread_out = (error > bound).mean() > SPREAD and typical < FEW * UNIT[SINGLE]
-    small = error.max() < 64 * UNIT[SINGLE] * top and typical >= LEAST * UNIT[SINGLE]
+    small = error.max() < 64 * UNIT[SINGLE] * top and typical >= LEAST_TYPICAL * UNIT[SINGLE]
     errors = [np.ravel(p.wrong[name] - p.truth[name]) for p in (point, *problem.others) if p.is_wrong(name)]
     if (error <= allowed).all() and spread_out and small and both_signs(np.concatenate(errors)):
         return found("float32")

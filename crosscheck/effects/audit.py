@@ -22,13 +22,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscheck.effects.arrays import Array, Arrays
-from crosscheck.effects.calls import Calls, Site, Truth
+from crosscheck.effects.calls import Calls, Site
 from crosscheck.effects.probes import PROBES, Probe
 from crosscheck.effects.visits import BACKWARD, BACKWARD_B, FORWARD, FORWARD_B, OUTPUT, visited
 from crosscheck.evidence.finding import Finding
 
 if TYPE_CHECKING:
-    from crosscheck.operation import Operation
+    from crosscheck.operation import Operation, Truth
 
 
 @dataclass

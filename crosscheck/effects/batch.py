@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosscheck.effects.arrays import Arrays, copied, fresh, rows
-from crosscheck.effects.calls import STATE, Calls, Change, describe
+from crosscheck.effects.calls import STATE, Calls, Change
 from crosscheck.effects.visits import FORWARD, OUTPUT, visited
+from crosscheck.operation import describe
 
 
 @dataclass(frozen=True)

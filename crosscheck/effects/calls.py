@@ -12,20 +12,19 @@ import numpy as np
 from crosscheck.effects.arrays import Array, Arrays, copied, fresh
 from crosscheck.effects.comparison import FAR, equal
 from crosscheck.evidence.finding import Finding
-from crosscheck.operation import as_array
+from crosscheck.operation import Truth, as_array
 
 if TYPE_CHECKING:
     from crosscheck.operation import Operation
 
 T = TypeVar("T")
 Allowed = Mapping[str, Array | float]
-Truth = Callable[[Arrays, Array], Arrays]
 
 # Findings about what the code remembers: with one of them, comparing further answers says nothing new.
 STATE = ("stale", "accumulates", "nondeterministic")
-NUDGES = 4
+DISPLACEMENTS = 4
 # Far enough for a digit that is lost in a larger number to be lost otherwise, and far below what a misread array does.
-NUDGE = 2.0**-20
+DISPLACEMENT = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -138,10 +137,10 @@ class Calls:
         """
         rng = np.random.default_rng(7)
         here, most = self.plain(self.a), dict.fromkeys(self.operation.wrt, 0.0)
-        for _ in range(NUDGES):
-            inputs = {k: nudged(x, rng) if x.dtype.kind == "f" else x for k, x in self.a.inputs.items()}
+        for _ in range(DISPLACEMENTS):
+            inputs = {k: displaced(x, rng) if x.dtype.kind == "f" else x for k, x in self.a.inputs.items()}
             try:
-                there = self.plain(Site(inputs, nudged(self.a.cotangent, rng)))
+                there = self.plain(Site(inputs, displaced(self.a.cotangent, rng)))
             except Exception:  # the code may refuse points that are not its caller's
                 return {}
             for k, a in there.items():
@@ -155,9 +154,9 @@ class Calls:
         return [k for k in wanted if not self.equal(k, answer[k], wanted[k])]
 
 
-def nudged(a: Array, rng: np.random.Generator) -> Array:
-    """Every number moved by `NUDGE` of itself, up or down."""
-    return np.asarray(a * (1 + NUDGE * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
+def displaced(a: Array, rng: np.random.Generator) -> Array:
+    """Every number moved by `DISPLACEMENT` of itself, up or down."""
+    return np.asarray(a * (1 + DISPLACEMENT * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
 
 
 def real(value: Any, who: str, wanted: str) -> None:
@@ -165,10 +164,5 @@ def real(value: Any, who: str, wanted: str) -> None:
     as_array(value, who, wanted)
 
 
-def describe(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}"
-    return text.splitlines()[0][:200]
-
-
-def listed(names: list[str]) -> str:
+def commas(names: list[str]) -> str:
     return ", ".join(names)

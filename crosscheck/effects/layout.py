@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosscheck.effects.arrays import Array, Arrays, fresh, locked, strided
-from crosscheck.effects.calls import STATE, Calls, Change, describe, listed
+from crosscheck.effects.calls import STATE, Calls, Change, commas
 from crosscheck.effects.visits import BACKWARD, visited
+from crosscheck.operation import describe
 
 Expectation = Callable[[Calls, "Arrays | Exception"], Iterator[str]]
 
@@ -130,7 +131,7 @@ def same_as_first(otherwise: str) -> Expectation:
             first = visited(calls, BACKWARD).values
             names = [k for k in names if not calls.scattered(k, answer[k], first[k])]
         if names:
-            yield f"the gradient of {listed(names)} {otherwise}"
+            yield f"the gradient of {commas(names)} {otherwise}"
 
     return expectation
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from crosscheck.effects.arrays import overlap, touches
-from crosscheck.effects.calls import Calls, listed
+from crosscheck.effects.calls import Calls, commas
 from crosscheck.effects.comparison import same_bytes
 from crosscheck.effects.visits import BACKWARD, COTANGENT, FORWARD, OUTPUT, Visit, visited
 
@@ -68,7 +68,7 @@ def gradients_stay(calls: Calls, answer: object) -> Iterator[str]:
     first = visited(calls, BACKWARD)
     changed = [k for k in overwritten(first) if not touches(np.asarray(first.returned[k]), first.given.values())]
     if changed and not calls.found("accumulates"):
-        yield f"the array returned as the gradient of {listed(changed)} is overwritten by the next call: copy it"
+        yield f"the array returned as the gradient of {commas(changed)} is overwritten by the next call: copy it"
 
 
 def overwritten(visit: Visit) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from crosscheck.effects.arrays import Arrays
-from crosscheck.effects.calls import STATE, Calls, Change, listed
+from crosscheck.effects.calls import STATE, Calls, Change, commas
 from crosscheck.effects.comparison import far, finite, same_bytes
 from crosscheck.effects.visits import BACKWARD, BACKWARD_B, Visit, visited
 
@@ -55,7 +55,7 @@ def another_answer(calls: Calls, visit: Visit) -> Iterator[str]:
     same = [k for k in finite(first) if first[k].any() and same_bytes(first[k], other[k])]
     same = right_at_a(calls, same)
     if same:
-        yield f"the gradient of {listed(same)} at a second point is that of the first"
+        yield f"the gradient of {commas(same)} at a second point is that of the first"
 
 
 def never(kind: str) -> Callable[[Calls, list[Arrays]], Iterator[str]]:
@@ -92,7 +92,7 @@ def not_by_identity(calls: Calls, alone: Arrays) -> Iterator[str]:
     """The answer at B was made from B's values, and not from earlier ones of the same array objects."""
     held = by_identity(calls, alone)
     if held:
-        yield f"the gradient of {listed(held)} is that of earlier values of the same array objects"
+        yield f"the gradient of {commas(held)} is that of earlier values of the same array objects"
 
 
 def by_identity(calls: Calls, alone: Arrays) -> list[str]:
@@ -114,7 +114,7 @@ def not_for_ever(calls: Calls, alone: Arrays) -> Iterator[str]:
             held = [k for k in names if not far(other.values[k], mixed[k])]
             if held:
                 yield (
-                    f"the gradient of {listed(held)} is right at the first point only, as if the first {name} were "
+                    f"the gradient of {commas(held)} is right at the first point only, as if the first {name} were "
                     "used for ever"
                 )
                 return

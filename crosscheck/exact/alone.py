@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from crosscheck.evidence.exact_run import ExactDifference, ExactRun, Outcome
-from crosscheck.exact.differences import DIRECTION, LONG, Exactly
+from crosscheck.exact.differences import DIRECTION, Exactly
 from crosscheck.exact.points import LADDER, LARGEST_SCALE, all_finite
-from crosscheck.exact.words import describe, statement
-from crosscheck.floats import DOUBLE
-from crosscheck.operation import Operation, wide
+from crosscheck.exact.words import statement
+from crosscheck.floats import DOUBLE, LONG
+from crosscheck.operation import Operation, describe, wide
+from crosscheck.witnesses.longdouble import in_long
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -73,10 +74,6 @@ def without_reference(formula: Operation, seed: int, evaluations: int) -> ExactR
         difference=difference,
     )
     return replace(run, statement=statement(run))
-
-
-def in_long(a: Array) -> Array:
-    return a.astype(LONG) if a.dtype.kind == "f" else a
 
 
 def agreeing_point(formula: Operation, rng: np.random.Generator) -> Any:

@@ -13,13 +13,13 @@ import numpy as np
 
 from crosscheck.evidence.exact_run import ExactDifference
 from crosscheck.exact.points import ExactPoint, Polynomial, all_finite
+from crosscheck.floats import LONG
 from crosscheck.operation import Operation
 
 Array = np.ndarray
 Arrays = dict[str, Array]
 
-LONG = np.dtype(np.longdouble)
-DIRECTIONS = 4
+DRAWN_DIRECTIONS = 4
 DIRECTION = np.array([-4.0, -2.0, -1.0, 1.0, 2.0, 4.0])
 
 
@@ -114,7 +114,7 @@ class Exactly:
         nowhere = np.zeros(truth.shape, bool)
         rng = np.random.default_rng(0)
         taken, same = 0, True
-        for _ in range(DIRECTIONS):
+        for _ in range(DRAWN_DIRECTIONS):
             if self.evaluations + 4 * len(steps) > evaluations:
                 break
             # Powers of two, so that the products with the gradient are exact.

@@ -33,6 +33,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from crosscheck.traces.tape import is_float
 from crosscheck.traces.walk import evaluate
 
 Array = np.ndarray
@@ -102,10 +103,6 @@ def grain(value: Any) -> tuple[int, int]:
     if shift.max() + DIGITS > 62:
         return q, 1
     return q, int(np.gcd.reduce(np.abs(odd) << shift))
-
-
-def is_float(aval: Any) -> bool:
-    return jnp.issubdtype(aval.dtype, jnp.floating)
 
 
 def digits(aval: Any) -> int:

@@ -287,7 +287,7 @@ def at_float64(operation: Operation) -> Operation:
 
 
 # Equations of a reference and its VJP up to which they are compiled for exact points: some ten seconds.
-LONG = 1000
+MANY_EQUATIONS = 1000
 
 
 class Points:
@@ -312,7 +312,7 @@ class Points:
             self.reason = f"the reference is not polynomial: {reason}"
             return
         equations = len(self.polynomial.closed.jaxpr.eqns)
-        if equations > LONG:
+        if equations > MANY_EQUATIONS:
             self.reason = f"the reference's program has {equations} equations, too many to be compiled for exact points"
             return
         if self.next() is None:

@@ -31,9 +31,9 @@ from crosscheck.evidence.exact_run import ExactRun, Outcome
 from crosscheck.exact.alone import without_reference
 from crosscheck.exact.differences import exact_differences
 from crosscheck.exact.points import ExactPoint, Points, Polynomial, at_float64
-from crosscheck.exact.words import describe, statement
+from crosscheck.exact.words import statement
 from crosscheck.floats import DOUBLE, UNIT
-from crosscheck.operation import OUTPUT, Operation
+from crosscheck.operation import OUTPUT, Operation, describe
 from crosscheck.witnesses.autodiff import ASSUMED, Autodiff, autodiff
 
 Array = np.ndarray

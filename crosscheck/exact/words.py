@@ -26,7 +26,3 @@ def statement(run: ExactRun) -> str:
             f"1/{run.choices:,}"
         )
     return "; ".join(said)
-
-
-def describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -179,7 +179,7 @@ def convolutions() -> Iterator[Case]:
         **{"batch": 2, "filters": 2, "groups": 3, "size": (6, 5), "kernel": (3, 3), "stride": (2, 2)},
         padding="same",
     )
-    for activation, title in ACTIVATIONS.items():
+    for activation, title in TITLES.items():
         yield point(f"2→3, 3×3, {title}", **IMAGES, padding=(1, 1), activation=activation)
     yield point("2→3, 3×3, ReLU, float32", **IMAGES, padding=(1, 1), activation=ReLUActivation, dtype=np.float32)
 
@@ -209,11 +209,11 @@ def dense() -> Iterator[Case]:
     yield row(spaces.LINEAR, "7→4", batch=3, inputs=7, outputs=4)
     yield row(spaces.LINEAR, "1→1, one sample")
     yield row(spaces.LINEAR, "5→6, float32", batch=4, inputs=5, outputs=6, dtype=np.float32)
-    for activation, title in ACTIVATIONS.items():
+    for activation, title in TITLES.items():
         yield row(spaces.LINEAR, f"7→4, {title}", batch=3, inputs=7, outputs=4, activation=activation)
 
 
-ACTIVATIONS: dict[type[Layer], str] = {
+TITLES: dict[type[Layer], str] = {
     LinearActivation: "linear activation",
     ReLUActivation: "ReLU",
     SigmoidActivation: "sigmoid",
@@ -223,7 +223,7 @@ ACTIVATIONS: dict[type[Layer], str] = {
 
 
 def activations() -> Iterator[Case]:
-    for layer in ACTIVATIONS:
+    for layer in TITLES:
         file = layer().stages()[0].operation
         yield row(spaces.ACTIVATION, "3×5", layer=file, activation=layer, shape=(3, 5))
         yield row(

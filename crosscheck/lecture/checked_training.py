@@ -38,7 +38,7 @@ from reference import optimizers
 from reference.precision import double_precision
 
 Array = np.ndarray
-Rule = Callable[..., tuple[Any, dict[str, Any]]]
+UpdateRule = Callable[..., tuple[Any, dict[str, Any]]]
 
 
 class Checked(NamedTuple):
@@ -149,7 +149,7 @@ def cross_checked_fit(
     labels: Array,
     *,
     reference: Callable[..., Any] | None = None,
-    rule: Rule | None = None,
+    rule: UpdateRule | None = None,
     after_step: Callable[[Step], None] | None = None,
     **arguments: Any,
 ) -> CheckedTraining:
@@ -163,24 +163,29 @@ def cross_checked_fit(
     Raises:
         TypeError: a network or an optimizer that brings no reference, and none given. Otherwise as `fit`.
     """
-    judge = Judge(network, loss, optimizer, reference, rule)
-    result = CheckedTraining(network.dtype, judge.places)
+    checker = StepChecker(network, loss, optimizer, reference, rule)
+    result = CheckedTraining(network.dtype, checker.places)
 
     def watch(step: Step) -> None:
-        result.add(judge.step(step))
+        result.add(checker.step(step))
         if after_step is not None:
             after_step(step)
 
     result.history = fit(network, loss, optimizer, images, labels, after_step=watch, **arguments)
-    result.weak = frozenset(judge.weak)
+    result.weak = frozenset(checker.weak)
     return result
 
 
-class Judge:
+class StepChecker:
     """JAX's side of a training, with bounds. One program is compiled for each size of batch."""
 
     def __init__(
-        self, network: Layer, loss: Any, optimizer: Optimizer, reference: Callable[..., Any] | None, rule: Rule | None
+        self,
+        network: Layer,
+        loss: Any,
+        optimizer: Optimizer,
+        reference: Callable[..., Any] | None,
+        rule: UpdateRule | None,
     ) -> None:
         self.take_step = step_in_jax(network, loss, optimizer, reference, rule)
         self.optimizer, self.dtype = optimizer, network.dtype
@@ -194,7 +199,7 @@ class Judge:
         with double_precision():
             closed = self.trace(arguments)
             found = roundings(
-                closed, jax.tree.leaves(arguments), unit=UNIT[self.dtype], copies=COPIES, seed=step.number
+                closed, jax.tree.leaves(arguments), unit=UNIT[self.dtype], copies=COPIES_A_STEP, seed=step.number
             )
         self.weak |= found.estimated
         pairs = {}
@@ -218,7 +223,7 @@ class Judge:
 
 
 # Every step is a check of its own, and there are hundreds: fewer random roundings each, and a larger quantile.
-COPIES = 16
+COPIES_A_STEP = 16
 
 
 # ---------------------------------------------------------------------- the step in JAX
@@ -229,7 +234,7 @@ def step_in_jax(
     loss: Any,
     optimizer: Optimizer,
     reference: Callable[..., Any] | None = None,
-    rule: Rule | None = None,
+    rule: UpdateRule | None = None,
 ) -> Callable[..., Any]:
     """The step (1) as a function of arrays: (x, target, parameters, state, step, hyperparameters) -> (G, P', S')."""
     forward = twin(network) if reference is None else reference

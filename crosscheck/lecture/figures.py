@@ -40,7 +40,7 @@ CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 ZERO = (0.78, 0.78, 0.78, 1.0)
 MOST_TILES = 8  # channels side by side; more go into a second row
 ROWS_SHOWN = 12  # samples of a matrix (samples, units)
-REMARK_WIDTH = 44  # letters
+COMMENT_WIDTH = 44  # letters
 
 
 # ---------------------------------------------------------------------- images and what the network sees
@@ -300,17 +300,17 @@ def norm_bars(axes: Axes, station: Station, low: float, high: float) -> None:
 
 
 def say(axes: Axes, station: Station) -> None:
-    """The station's remarks, breaks first."""
+    """The station's comments, breaks first."""
     axes.axis("off")
     top = 0.98
-    for remark in sorted(station.remarks, key=lambda remark: not remark.broken):
-        lines = textwrap.wrap(("✗ " if remark.broken else "") + remark.text, REMARK_WIDTH)
+    for comment in sorted(station.comments, key=lambda comment: not comment.broken):
+        lines = textwrap.wrap(("✗ " if comment.broken else "") + comment.text, COMMENT_WIDTH)
         axes.text(
             0.0,
             top,
             "\n".join(lines),
-            color=VERMILION if remark.broken else "0.35",
-            weight="bold" if remark.broken else "normal",
+            color=VERMILION if comment.broken else "0.35",
+            weight="bold" if comment.broken else "normal",
             fontsize=9,
             va="top",
             transform=axes.transAxes,

@@ -2,7 +2,7 @@
 
     X → operation → Y          ∂L/∂Y arrives, ∂L/∂X leaves, the parameters keep their share
 
-A `Station` holds these arrays for one operation of the network, in order. Its remarks say in words what the pictures
+A `Station` holds these arrays for one operation of the network, in order. Its comments say in words what the pictures
 (`figures.gradient_flow_sheet`) show: units that are shut for every image, entries that win no pooling window, and
 breaks: places where a gradient ends or dwindles, or passes where it should not.
 
@@ -27,7 +27,7 @@ SATURATED = 0.01  # a slope below this share of the steepest
 ALLOWED_SATURATION = 0.5  # of the units
 
 
-class Remark(NamedTuple):
+class Comment(NamedTuple):
     """What is worth saying of a gradient on its way."""
 
     text: str
@@ -45,11 +45,11 @@ class Station(NamedTuple):
     leaving: Array  # ∂L/∂X
     parameters: dict[str, Array]
     gradients: dict[str, Array]  # of the parameters
-    remarks: tuple[Remark, ...] = ()
+    comments: tuple[Comment, ...] = ()
 
     @property
     def broken(self) -> bool:
-        return any(remark.broken for remark in self.remarks)
+        return any(comment.broken for comment in self.comments)
 
 
 class Passed(NamedTuple):
@@ -85,7 +85,7 @@ def gradient_flow(network: Layer, loss: Any, images: Array, target: Array) -> li
     for step in reversed(passed):
         leaving, gradients = step.back(g)
         station = Station(step.name, step.operation, step.x, step.y, g, np.asarray(leaving), step.parameters, gradients)
-        stations.append(station._replace(remarks=tuple(remarks(station))))
+        stations.append(station._replace(comments=tuple(comments(station))))
         g = station.leaving
     return stations[::-1]
 
@@ -137,80 +137,80 @@ def kind(layer: Layer) -> str:
 # ---------------------------------------------------------------------- what is odd
 
 
-def remarks(station: Station) -> Iterator[Remark]:
+def comments(station: Station) -> Iterator[Comment]:
     """What is worth saying about a station, breaks included."""
     if not station.arriving.any():
-        yield Remark("no gradient arrives", True)
+        yield Comment("no gradient arrives", True)
     elif not station.leaving.any():
-        yield Remark("the gradient ends here", True)
-    yield from REMARKS.get(station.operation, nothing)(station)
+        yield Comment("the gradient ends here", True)
+    yield from COMMENTS.get(station.operation, nothing)(station)
 
 
-def nothing(station: Station) -> Iterator[Remark]:
+def nothing(station: Station) -> Iterator[Comment]:
     if 0 < norm(station.leaving) < DWINDLED * norm(station.arriving):
-        yield Remark(f"{share(station):.1g} of the gradient's norm leaves", True)
+        yield Comment(f"{share(station):.1g} of the gradient's norm leaves", True)
 
 
-def of_relu(station: Station) -> Iterator[Remark]:
+def of_relu(station: Station) -> Iterator[Comment]:
     leaks = int(leaking(station).sum())
     if leaks:
-        yield Remark(f"the mask is missing: a gradient leaves {leaks} shut units", True)
+        yield Comment(f"the mask is missing: a gradient leaves {leaks} shut units", True)
     shut = ~(station.y > 0).any(axis=0)
     channels = dead_channels(station)
     if channels:
-        yield Remark(f"{listed('channel', channels)} dead for all {len(station.y)} images", bool(shut.all()))
+        yield Comment(f"{numbered('channel', channels)} dead for all {len(station.y)} images", bool(shut.all()))
     elif shut.any():
-        yield Remark(f"{int(shut.sum())} of {shut.size} units dead for all {len(station.y)} images", bool(shut.all()))
+        yield Comment(f"{int(shut.sum())} of {shut.size} units dead for all {len(station.y)} images", bool(shut.all()))
     yield from nothing(station)
 
 
-def of_pooling(station: Station) -> Iterator[Remark]:
+def of_pooling(station: Station) -> Iterator[Comment]:
     lost = float(np.mean(station.leaving == 0))
-    yield Remark(f"{lost:.0%} of the entries get no gradient", lost == 1)
+    yield Comment(f"{lost:.0%} of the entries get no gradient", lost == 1)
     gap = abs(float(station.leaving.sum()) - float(station.arriving.sum()))
     unit = float(np.finfo(station.arriving.dtype).eps)
     if gap > station.arriving.size**0.5 * unit * float(np.abs(station.arriving).sum()):
-        yield Remark("what leaves does not add up to what arrives", True)
+        yield Comment("what leaves does not add up to what arrives", True)
 
 
-def of_sigmoid(station: Station) -> Iterator[Remark]:
+def of_sigmoid(station: Station) -> Iterator[Comment]:
     yield from saturation(station, 4 * station.y * (1 - station.y))
 
 
-def of_tanh(station: Station) -> Iterator[Remark]:
+def of_tanh(station: Station) -> Iterator[Comment]:
     yield from saturation(station, 1 - station.y**2)
 
 
-def saturation(station: Station, slope: Array) -> Iterator[Remark]:
+def saturation(station: Station, slope: Array) -> Iterator[Comment]:
     """`slope` as a share of the steepest that there is."""
     flat = float(np.mean(slope < SATURATED))
     if flat:
-        yield Remark(f"{flat:.0%} of the units saturated", flat > ALLOWED_SATURATION)
+        yield Comment(f"{flat:.0%} of the units saturated", flat > ALLOWED_SATURATION)
     yield from nothing(station)
 
 
-def of_weights(station: Station) -> Iterator[Remark]:
+def of_weights(station: Station) -> Iterator[Comment]:
     """Filters (C_out, C_in, K_h, K_w) or weights (D, O): what is zero, and what gets no gradient."""
     if "filters" in station.parameters:
         filters, gradients = station.parameters["filters"], station.gradients["filters"]
         zero = [c for c in range(len(filters)) if not filters[c].any()]
         untaught = [c for c in range(len(filters)) if not gradients[c].any() and c not in zero]
         if zero:
-            yield Remark(f"{listed('filter', zero)} zero", True)
+            yield Comment(f"{numbered('filter', zero)} zero", True)
         if untaught:
-            yield Remark(f"no gradient for {listed('filter', untaught, verb='')}", len(untaught) == len(filters))
+            yield Comment(f"no gradient for {numbered('filter', untaught, verb='')}", len(untaught) == len(filters))
     elif "weights" in station.parameters:
         weights, gradients = station.parameters["weights"], station.gradients["weights"]
         zero = int(np.sum(~weights.any(axis=0)))
         untaught = int(np.sum(~gradients.any(axis=0))) - zero
         if zero:
-            yield Remark(f"{zero} of {weights.shape[1]} units have zero weights", True)
+            yield Comment(f"{zero} of {weights.shape[1]} units have zero weights", True)
         if untaught > 0:
-            yield Remark(f"no gradient for {untaught} of {weights.shape[1]} units", untaught == weights.shape[1])
+            yield Comment(f"no gradient for {untaught} of {weights.shape[1]} units", untaught == weights.shape[1])
     yield from nothing(station)
 
 
-REMARKS: dict[str, Callable[[Station], Iterator[Remark]]] = {
+COMMENTS: dict[str, Callable[[Station], Iterator[Comment]]] = {
     "relu": of_relu,
     "max_pooling": of_pooling,
     "sigmoid": of_sigmoid,
@@ -234,7 +234,7 @@ def dead_channels(station: Station) -> list[int]:
     return [c for c in range(station.y.shape[1]) if not (station.y[:, c] > 0).any()]
 
 
-def listed(what: str, places: list[int], verb: str = "is") -> str:
+def numbered(what: str, places: list[int], verb: str = "is") -> str:
     """In words: "filter 3 is", "filters 3, 5 are"."""
     plural = len(places) > 1
     verb = {"is": " are" if plural else " is"}.get(verb, "")

@@ -56,7 +56,7 @@ WITH_DIFFERENCES = 10  # every so many checks asks the differences too
 NAMED = 0.9
 
 
-class Outcome(NamedTuple):
+class Proved(NamedTuple):
     """What the judge made of one mutant: what it said, and how long that took."""
 
     caught: bool
@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def outcome(mutant: Mutant, seed: int) -> Outcome:
+def outcome(mutant: Mutant, seed: int) -> Proved:
     """What the judge makes of one mutant."""
     started = time.perf_counter()
     result = judge(mutant.operation(seed), seed=seed, differences=False)
@@ -75,7 +75,7 @@ def outcome(mutant: Mutant, seed: int) -> Outcome:
     kinds = list(dict.fromkeys(first + effects))
     reported = mutant.kind in REPORTED and mutant.kind in effects
     named = bool({mutant.kind, *mutant.also} & set(kinds))
-    return Outcome(not result.passed or reported, named, ", ".join(kinds) or "nothing", took)
+    return Proved(not result.passed or reported, named, ", ".join(kinds) or "nothing", took)
 
 
 def prove_mutants(seed: int) -> bool:

@@ -22,7 +22,7 @@ from manual.training import Evaluation, History, anneal, evaluate, fit
 
 TEST_DIGITS, VALIDATION_DIGITS = 360, 180  # of 1797
 PATTERN_NOISE = 0.1
-BATCH = 32
+BATCH_SIZE = 32
 
 
 class Split(NamedTuple):
@@ -33,7 +33,7 @@ class Split(NamedTuple):
     test: LabelledImages
 
 
-class Run(NamedTuple):
+class Training(NamedTuple):
     """A finished training."""
 
     network: LayeredNeuralNetwork
@@ -80,7 +80,7 @@ def train(
     epochs: int | None = None,
     check: bool = False,
     bar: TrainingBar | None = None,
-) -> Run:
+) -> Training:
     """Train the lecture's CNN on `data`, "digits" or "patterns".
 
     Args:
@@ -103,7 +103,7 @@ def train(
 
     arguments: dict[str, Any] = {
         "epochs": epochs,
-        "batch_size": BATCH,
+        "batch_size": BATCH_SIZE,
         "rng": seed,
         "validation": split.validation,
         "progress": bar,
@@ -111,4 +111,4 @@ def train(
     }
     checked = cross_checked_fit(network, loss, steps, *images, **arguments) if check else None
     history = fit(network, loss, steps, *images, **arguments) if checked is None else checked.history
-    return Run(network, split, history, evaluate(network, loss, *split.test), checked)
+    return Training(network, split, history, evaluate(network, loss, *split.test), checked)

@@ -39,7 +39,7 @@ from manual import (
 
 Array = np.ndarray
 Rng = np.random.Generator
-Point = dict[str, Any]
+Choices = dict[str, Any]
 
 # Dimensions that change the numbers only, not what is computed: a new choice needs no new compilation.
 VALUE_DIMENSIONS = ("values",)
@@ -58,20 +58,20 @@ class Space:
 
     name: str
     dimensions: dict[str, tuple[Any, ...]]
-    make: Callable[[Point, Rng], Operation]
-    valid: Callable[[Point], bool] = field(default=lambda point: True)
+    make: Callable[[Choices, Rng], Operation]
+    valid: Callable[[Choices], bool] = field(default=lambda point: True)
 
-    def points(self) -> Iterator[Point]:
+    def points(self) -> Iterator[Choices]:
         """Every valid point, the simplest first."""
         for choices in product(*self.dimensions.values()):
             point = dict(zip(self.dimensions, choices, strict=True))
             if self.valid(point):
                 yield point
 
-    def simplest(self) -> Point:
+    def simplest(self) -> Choices:
         return next(self.points())
 
-    def point(self, **choices: Any) -> Point:
+    def point(self, **choices: Any) -> Choices:
         """The simplest point with some choices made; a ValueError if it does not exist."""
         unknown = set(choices) - set(self.dimensions)
         if unknown:
@@ -83,14 +83,14 @@ class Space:
             raise ValueError(f"{self.name} has no point {point}")
         return point
 
-    def draw(self, rng: Rng) -> Point:
+    def draw(self, rng: Rng) -> Choices:
         """A random valid point."""
         while True:
             point = {k: choices[rng.integers(len(choices))] for k, choices in self.dimensions.items()}
             if self.valid(point):
                 return point
 
-    def values(self, rng: Rng) -> Point:
+    def values(self, rng: Rng) -> Choices:
         """A random choice of what changes only the numbers."""
         return {
             k: self.dimensions[k][rng.integers(len(self.dimensions[k]))]
@@ -98,7 +98,7 @@ class Space:
             if k in self.dimensions
         }
 
-    def cover(self, strength: int = 2) -> list[Point]:
+    def cover(self, strength: int = 2) -> list[Choices]:
         """Few points in which every combination of `strength` choices meets that any valid point holds; greedy.
 
         The order is fixed: the same space gives the same cover.
@@ -122,11 +122,11 @@ class Space:
         return int(np.prod([len(c) for c in self.dimensions.values()], dtype=np.int64))
 
     @staticmethod
-    def combinations(point: Point, names: list[str], strength: int) -> Iterator[tuple[Any, ...]]:
+    def combinations(point: Choices, names: list[str], strength: int) -> Iterator[tuple[Any, ...]]:
         for group in combinations(names, strength):
             yield tuple((name, repr(point[name])) for name in group)
 
-    def shrink(self, point: Point, fails: Callable[[Point], bool]) -> Point:
+    def shrink(self, point: Choices, fails: Callable[[Choices], bool]) -> Choices:
         """The simplest point found that still fails: each dimension in turn moved to its simplest failing choice."""
         if not fails(point):
             raise ValueError(f"the point to shrink does not fail: {point}")
@@ -148,7 +148,7 @@ class Space:
         each = {k: strategies.sampled_from(choices) for k, choices in self.dimensions.items()}
         return strategies.fixed_dictionaries(each).filter(self.valid)
 
-    def operation(self, point: Point, seed: int) -> Operation:
+    def operation(self, point: Choices, seed: int) -> Operation:
         """The operation at a point; the same seed gives the same numbers."""
         return self.make(point, np.random.default_rng([seed, zlib.crc32(self.name.encode())]))
 
@@ -190,7 +190,7 @@ DTYPES = (np.float64, np.float32)
 ACTIVATIONS = (None, ReLUActivation, TanhActivation, SigmoidActivation, SoftReLUActivation, LinearActivation)
 
 
-def convolution(p: Point, rng: Rng) -> Operation:
+def convolution(p: Choices, rng: Rng) -> Operation:
     layer = ConvolutionalLayer(
         p["channels"] * p["groups"],
         p["filters"] * p["groups"],
@@ -206,7 +206,7 @@ def convolution(p: Point, rng: Rng) -> Operation:
     return layer_operation(layer, (p["batch"], p["channels"] * p["groups"], *p["size"]), p["values"], rng)
 
 
-def convolution_exists(p: Point) -> bool:
+def convolution_exists(p: Choices) -> bool:
     if p["padding"] == "same":
         return True
     reach = [d * (k - 1) + 1 for d, k in zip(p["dilation"], p["kernel"], strict=True)]
@@ -296,7 +296,7 @@ ACTIVATION = Space(
 )
 
 
-def squared(p: Point, rng: Rng) -> Operation:
+def squared(p: Choices, rng: Rng) -> Operation:
     prediction, target = (drawn(p["values"], p["shape"], rng).astype(p["dtype"]) for _ in range(2))
     return from_loss(MeanSquaredError(), prediction, target)
 
@@ -304,7 +304,7 @@ def squared(p: Point, rng: Rng) -> Operation:
 SQUARED = Space("mean_squared_error", {"shape": ((1,), (4, 3), (2, 3, 5)), "dtype": DTYPES, "values": VALUES}, squared)
 
 
-def entropy(p: Point, rng: Rng) -> Operation:
+def entropy(p: Choices, rng: Rng) -> Operation:
     prediction = drawn(p["values"], (p["batch"], p["classes"]), rng).astype(p["dtype"])
     labels = rng.integers(0, p["classes"], p["batch"])
     target = labels if p["target"] == "labels" else rng.dirichlet(np.ones(p["classes"]), p["batch"]).astype(p["dtype"])
@@ -324,7 +324,7 @@ ENTROPY = Space(
 )
 
 
-def network(p: Point, rng: Rng) -> Operation:
+def network(p: Choices, rng: Rng) -> Operation:
     rows, columns = p["size"][0] // 2, p["size"][1] // 2
     layers = [
         ConvolutionalLayer(1, p["filters"], 3, padding=1, activation=p["activation"], rng=rng),

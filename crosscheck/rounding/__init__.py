@@ -16,9 +16,8 @@ its own propagation rule. What has to be known of a primitive is the size of its
         out.entrywise   whether σ is known entry by entry: no Fourier transform, no factorisation before it
     found.t, found.copies, found.compiled, found.estimated     for the report
 
-    allowance([out.sigma, other.sigma], [other.error], found.t)      how far two estimates may be apart
-    quantile(copies, comparisons)                                    t alone
-    plain(closed, closed.consts, arguments)                          the outputs alone
+    quantile(copies, comparisons)      t alone; `evidence.pair.allowance` says how far two estimates may be apart
+    plain(closed, closed.consts, arguments)      the outputs alone
 
 Where it stands: `draws` random signs; `sizes` the own rounding of an equation; `terms` S; `copies` one equation;
 `loops` scan, while and cond; `numeric` equations in NumPy, for programs not worth compiling, by its `rules`, and
@@ -33,7 +32,7 @@ to stay on one side of a jump; copies get that from the main run, whose decision
 Perturbing by 2^-30 instead of t·u would save the estimate of t, and flip decisions that no rounding flips.
 """
 
-from crosscheck.rounding.allowance import DELTA, allowance, copies_for, quantile
+from crosscheck.rounding.allowance import DELTA, copies_for, quantile
 from crosscheck.rounding.evaluate import Rounded, Roundings, plain, roundings
 
-__all__ = ["DELTA", "Rounded", "Roundings", "allowance", "copies_for", "plain", "quantile", "roundings"]
+__all__ = ["DELTA", "Rounded", "Roundings", "copies_for", "plain", "quantile", "roundings"]

@@ -9,9 +9,6 @@ exceeds, both tails together. A truncation error or an engine's own bound is no 
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from scipy.special import stdtrit
 
 # The probability that a healthy check is accused.
@@ -33,12 +30,3 @@ def copies_for(numbers: int) -> int:
     large one pays for each copy, and gets 16.
     """
     return 32 if numbers <= LARGE else 16
-
-
-def allowance(sigmas: list[Any], errors: list[Any], t: float) -> Any:
-    """(1), entry by entry; the squares are scaled so that none overflows."""
-    largest = np.maximum.reduce([np.abs(s) for s in sigmas])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = [np.where(largest > 0, np.abs(s) / largest, 0.0) for s in sigmas]
-    share = [np.where(np.isnan(s), 1.0, s) for s in share]  # ∞/∞
-    return t * largest * np.sqrt(sum(s**2 for s in share)) + sum(errors)

@@ -22,7 +22,7 @@ from jax.extend import core
 
 from crosscheck.rounding import draws, numeric, sizes, terms
 from crosscheck.rounding.arrays import xp
-from crosscheck.rounding.sizes import evaluate, inexact, unit_of
+from crosscheck.rounding.sizes import computed, inexact, unit_of
 from crosscheck.traces.fingerprint import key_of_equation
 from crosscheck.traces.pieces import compiled
 from crosscheck.traces.primitives import Kind, primitive
@@ -120,7 +120,7 @@ class Run:
             parts = [self.constant(part(value)) for part in (xp.real, xp.imag)]
             whole = [xp.broadcast_to(p.value if p.copies is None else p.copies, self.shape(value)) for p in parts]
             return Plane(value) if all(p.copies is None for p in parts) else Plane(value, joined(*whole))
-        if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or few_digits(value):
+        if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or as_written(value):
             return Plane(value)
         if isinstance(value, (np.ndarray, np.generic, float)):
             value = np.asarray(value)
@@ -149,7 +149,7 @@ class Plain(Run):
         return Plane(value if isinstance(value, jax.Array) else np.asarray(value))
 
 
-def few_digits(value: Any) -> bool:
+def as_written(value: Any) -> bool:
     """Whether every entry of a known constant was written down exactly; an array of JAX's is not looked into."""
     if isinstance(value, jax.Array):
         return False
@@ -166,7 +166,7 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
     run.number = run.number + 1
     row = primitive(eqn.primitive.name)
     x = [p.value for p in planes]
-    y = evaluate(eqn, x)
+    y = computed(eqn, x)
     copies = disturbed(eqn, planes, run)
     if all(c is None for c in copies):
         moved: list[Any] = [None] * len(y)
@@ -196,20 +196,20 @@ def disturbed(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Any]:
 def each(eqn: core.JaxprEqn, x: list[Any], copies: list[Any]) -> list[Any]:
     """The equation at every copy's operands."""
     operands = [v if c is None else c for v, c in zip(x, copies, strict=True)]
-    if numeric.interpreted(operands):
-        return numeric.each(eqn, x, copies)
+    if numeric.all_numpy(operands):
+        return numeric.outputs_of_copies(eqn, x, copies)
     axes = [None if c is None else 0 for c in copies]
     apart = eqn.primitive.name == "conv_general_dilated" and None not in axes  # batched filters are slow
     if not apart:
         try:
-            return jax.vmap(lambda *a: evaluate(eqn, a), in_axes=axes)(*operands)
+            return jax.vmap(lambda *a: computed(eqn, a), in_axes=axes)(*operands)
         except NotImplementedError:  # no rule for batches
             pass
     moving = [c for c in copies if c is not None]
 
     def one(given: list[Any]) -> list[Any]:
         left = iter(given)
-        return evaluate(eqn, [v if c is None else next(left) for v, c in zip(x, copies, strict=True)])
+        return computed(eqn, [v if c is None else next(left) for v, c in zip(x, copies, strict=True)])
 
     return lax.map(one, moving)
 
@@ -219,7 +219,7 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
     count = next(len(c) for c in copies if c is not None)
     if lock == "step":
         return [xp.broadcast_to(out, (count, *xp.shape(out))) for out in y]
-    if numeric.interpreted(x):
+    if numeric.all_numpy(x):
         key = ("held", key_of_equation(eqn), numeric.shapes(x), tuple(c is None for c in copies), lock)
         out = compiled(key, lambda: jax.jit(lambda x, copies, y: held(eqn, x, copies, y, lock)))(x, copies, y)
         return [np.asarray(a) for a in out]
@@ -229,7 +229,7 @@ def held(eqn: core.JaxprEqn, x: list[Any], copies: list[Any], y: list[Any], lock
             np.zeros(xp.shape(v), jax.dtypes.float0) if not inexact(v) else t if lock == "linear" else t - v
             for v, t in zip(x, moved, strict=True)
         ]
-        out = jax.jvp(lambda *a: evaluate(eqn, a), tuple(jnp.asarray(v) for v in x), tuple(tangents))[1]
+        out = jax.jvp(lambda *a: computed(eqn, a), tuple(jnp.asarray(v) for v in x), tuple(tangents))[1]
         return [
             v if t.dtype == jax.dtypes.float0 else t if lock == "linear" else v + t for v, t in zip(y, out, strict=True)
         ]

@@ -23,16 +23,16 @@ from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
 from crosscheck.rounding.moving import by_numpy
 from crosscheck.rounding.reading import call, decides, entrywise_outputs, estimated, live, numbers_alone, steps, turns
-from crosscheck.rounding.sizes import evaluate
-from crosscheck.rounding.spreads import Gathered, excused, joined, scattered
+from crosscheck.rounding.sizes import computed
+from crosscheck.rounding.spreads import Gathered, excused, larger, scattered
 from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.pieces import Keys, compiled
 
 Array = np.ndarray
-Step = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
+Stepper = Callable[[core.JaxprEqn, list[Plane], Run], list[Plane]]
 
 # Equations up to which a program is compiled as one.
-LONG = 100
+AS_ONE = 100
 # A program is interpreted whose values take at most so many bytes at once. NumPy goes some sixty times over all copies
 # of an equation, at 1 ns a byte: that takes at most 100 ms, which XLA takes to compile it.
 SMALL = 2**16
@@ -111,7 +111,7 @@ def roundings(
         k = copies or copies_for(alive // 8)
         block = max(1, min(k, COPIES, MEMORY // max(1, alive)))
         t = quantile(k, comparisons or sum(v.aval.size for v in jaxpr.outvars))
-        short = count(jaxpr) <= LONG
+        short = count(jaxpr) <= AS_ONE
         runner = interpreted if small else whole if short else by_equations
 
         def run(number: int, amplitude: float, *, free: bool = False, summed: bool = False) -> tuple[list[Plane], bool]:
@@ -147,7 +147,7 @@ def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float
             kept = planes if sign > 0 and not summed else run(number, sign * t)[0]
             freed = run(number, sign * t, free=True)[0]
             for out, a, b in zip(found, kept, freed, strict=True):
-                out.excuse = joined(out.excuse, excused(a, b, t))
+                out.excuse = larger(out.excuse, excused(a, b, t))
     return found
 
 
@@ -164,7 +164,9 @@ class Settings:
     summed: bool
 
 
-def walk(jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, step: Step | None = None) -> list[Plane]:
+def walk(
+    jaxpr: core.Jaxpr, consts: list[Any], planes: list[Plane], run: Run, step: Stepper | None = None
+) -> list[Plane]:
     """The planes of the outputs; calls are stepped into, a value is forgotten after its last reader."""
     step = step or at_once
     env: dict[Any, Plane] = dict(zip(jaxpr.invars, planes, strict=True))
@@ -259,7 +261,7 @@ def by_equations(
 def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
     """The outputs as the program alone computes them: compiled as one where it is short."""
     jaxpr = closed.jaxpr
-    if count(jaxpr) > LONG:
+    if count(jaxpr) > AS_ONE:
         return plain_by_equations(jaxpr, consts, flat)
 
     def make() -> Callable[..., Any]:
@@ -276,7 +278,7 @@ def plain_by_equations(jaxpr: core.Jaxpr, consts: list[Any], flat: list[Any]) ->
         if moved is not None:
             return moved
         shapes = tuple((p.value.shape, p.value.dtype) for p in planes)
-        made = compiled(("plain equation", key(eqn), shapes), lambda: jax.jit(partial(evaluate, eqn)))
+        made = compiled(("plain equation", key(eqn), shapes), lambda: jax.jit(partial(computed, eqn)))
         return [Plane(out) for out in made([p.value for p in planes])]
 
     planes = walk(jaxpr, [Plane(c) for c in consts], [Plane(a) for a in flat], Plain(), step)

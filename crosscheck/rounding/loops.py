@@ -24,7 +24,7 @@ from crosscheck.traces.scans import scan_sizes
 # A free copy that no rounding lets out of a loop is stopped after twice the turns of the main run and these.
 LATE = 8
 
-Walk = Callable[[core.Jaxpr, list[Any], list[Plane], Run], list[Plane]]
+Walker = Callable[[core.Jaxpr, list[Any], list[Plane], Run], list[Plane]]
 
 
 def dense(plane: Plane, run: Run) -> Plane:
@@ -43,7 +43,7 @@ def step_of(run: Run, turn: Any) -> Any:
     return turn if run.step is None else keyed(run.step, 2) + turn
 
 
-def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
+def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walker) -> list[Plane]:
     p = eqn.params
     first, carried = scan_sizes(p)
     second = first + carried
@@ -72,7 +72,7 @@ def scan(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[
     return [*carry, *(slices(plane) for plane in ys)]
 
 
-def turned(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
+def turned(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walker) -> list[Plane]:
     """A scan that is interpreted, turn by turn."""
     p = eqn.params
     first, carried = scan_sizes(p)
@@ -101,7 +101,7 @@ def stacked(rows: tuple[Plane, ...]) -> Plane:
     return Plane(*(None if part[0] is None else np.stack(part, axis=k == 1) for k, part in enumerate(parts)))
 
 
-def while_loop(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
+def while_loop(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walker) -> list[Plane]:
     p = eqn.params
     first, second = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
     test, body = p["cond_jaxpr"], p["body_jaxpr"]
@@ -145,7 +145,7 @@ def stopped(new: Plane, old: Plane, go: Plane) -> Plane:
     return Plane(jnp.where(go.value, new.value, old.value), jnp.where(each, new.copies, old.copies))
 
 
-def cond(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walk) -> list[Plane]:
+def cond(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walker) -> list[Plane]:
     branches, (index, *operands) = eqn.params["branches"], planes
 
     def branch(closed: core.ClosedJaxpr) -> Callable[[list[Plane]], Any]:
@@ -201,7 +201,7 @@ def inside(eqn: core.JaxprEqn) -> list[core.Jaxpr]:
     return found
 
 
-LOOPS: dict[str, Callable[[core.JaxprEqn, list[Plane], Run, Walk], list[Plane]]] = {
+LOOPS: dict[str, Callable[[core.JaxprEqn, list[Plane], Run, Walker], list[Plane]]] = {
     "scan": scan,
     "while": while_loop,
     "cond": cond,

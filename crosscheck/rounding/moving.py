@@ -36,7 +36,7 @@ def by_numpy(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane] |
     nothing: list[Any] = [None] * len(outs)
     copies = moved_copies(eqn, move, planes, values, run) if any(p.copies is not None for p in planes) else nothing
     summed = not run.free and inexact(values[0]) and any(p.terms is not None for p in planes)
-    sums = move(eqn.params, [sum_of(p, run) for p in planes], 0) if summed else nothing
+    sums = move(eqn.params, [sum_beneath(p, run) for p in planes], 0) if summed else nothing
     return [Plane(*each) for each in zip(outs, copies, [None if s is None else np.abs(s) for s in sums], strict=True)]
 
 
@@ -51,7 +51,7 @@ def moved_copies(eqn: core.JaxprEqn, move: Move, planes: list[Plane], values: li
     return move(eqn.params, given, 1)
 
 
-def sum_of(plane: Plane, run: Run) -> Array:
+def sum_beneath(plane: Plane, run: Run) -> Array:
     """S of an operand, itself where it was not added up."""
     found = standing(np.asarray(plane.value), plane.terms, run.unit, run.amplitude)
     return np.abs(np.asarray(plane.value)) if found is None else np.asarray(found)

@@ -4,9 +4,9 @@ XLA compiles a small program in seconds and runs it in microseconds. Of the copi
 spread, so where the numbers are few the equations are interpreted, each primitive by the NumPy function that does the
 same (`rules`). What has none is compiled alone, once for its shapes.
 
-    evaluate(eqn, x)            the outputs at NumPy operands
-    each(eqn, x, copies)        the same for every copy: entry by entry at once, the rest one copy after another
-    pushed(eqn, x, tangents)    the derivative along tangents
+    outputs(eqn, x)                     the outputs at NumPy operands
+    outputs_of_copies(eqn, x, copies)   the same for every copy: entry by entry at once, the rest one copy after another
+    derivative(eqn, x, tangents)        the derivative along tangents
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from crosscheck.rounding.arrays import dtype_of
 from crosscheck.rounding.rules import ENTRYWISE, SLOPES, WHOLE
 from crosscheck.traces.fingerprint import key_of_equation
 from crosscheck.traces.pieces import compiled
+from crosscheck.traces.walk import evaluate
 
-Array = Any
+AnyArray = Any
 
 
-def interpreted(values: Sequence[Any]) -> bool:
+def all_numpy(values: Sequence[Any]) -> bool:
     """Whether all operands are NumPy's."""
     return all(isinstance(v, (np.ndarray, np.generic)) for v in values)
 
 
-def evaluate(eqn: core.JaxprEqn, values: Sequence[Array]) -> list[Array]:
+def outputs(eqn: core.JaxprEqn, values: Sequence[AnyArray]) -> list[AnyArray]:
     """The outputs of one equation at NumPy operands, in the dtypes that it says."""
     name = eqn.primitive.name
     with np.errstate(all="ignore"):
@@ -44,34 +45,34 @@ def evaluate(eqn: core.JaxprEqn, values: Sequence[Array]) -> list[Array]:
             found = WHOLE[name](eqn.params, values)
         else:
             # Constants of a program that is being traced come here, too.
-            return [out if isinstance(out, Tracer) else np.asarray(out) for out in bound(eqn, values)]
+            return [out if isinstance(out, Tracer) else np.asarray(out) for out in evaluate(eqn, values)]
     outs = list(found) if eqn.primitive.multiple_results else [found]
     return [np.asarray(out, dtype_of(v)) for out, v in zip(outs, eqn.outvars, strict=True)]
 
 
-def each(eqn: core.JaxprEqn, values: Sequence[Array], copies: Sequence[Array | None]) -> list[Array]:
+def outputs_of_copies(
+    eqn: core.JaxprEqn, values: Sequence[AnyArray], copies: Sequence[AnyArray | None]
+) -> list[AnyArray]:
     """The equation at every copy's operands, the copies' axis first."""
     name = eqn.primitive.name
     if name in ENTRYWISE:
         axes = max(np.ndim(v) for v in values)
         given = [v if c is None else in_front(c, axes) for v, c in zip(values, copies, strict=True)]
-        return evaluate(eqn, given)
+        return outputs(eqn, given)
     count = next(len(c) for c in copies if c is not None)
     if name not in WHOLE:
         return alone(eqn, [v if c is None else c for v, c in zip(values, copies, strict=True)], copies)
-    outs = [
-        evaluate(eqn, [v if c is None else c[k] for v, c in zip(values, copies, strict=True)]) for k in range(count)
-    ]
+    outs = [outputs(eqn, [v if c is None else c[k] for v, c in zip(values, copies, strict=True)]) for k in range(count)]
     return [np.stack(parts) for parts in zip(*outs, strict=True)]
 
 
-def in_front(copies: Array, axes: int) -> Array:
+def in_front(copies: AnyArray, axes: int) -> AnyArray:
     """Copies of a number beside those of an array: their axis stays the first."""
     missing = axes + 1 - copies.ndim
     return copies.reshape(copies.shape[0], *(1,) * missing, *copies.shape[1:]) if missing else copies
 
 
-def pushed(eqn: core.JaxprEqn, values: Sequence[Array], tangents: Sequence[Array]) -> Array:
+def derivative(eqn: core.JaxprEqn, values: Sequence[AnyArray], tangents: Sequence[AnyArray]) -> AnyArray:
     """J t of the first output."""
     name = eqn.primitive.name
     if name in SLOPES and len(values) == 1:
@@ -84,7 +85,7 @@ def pushed(eqn: core.JaxprEqn, values: Sequence[Array], tangents: Sequence[Array
             np.zeros(jnp.shape(v), jax.dtypes.float0) if not jnp.issubdtype(jnp.result_type(v), jnp.inexact) else t
             for v, t in zip(values, tangents, strict=True)
         ]
-        return jax.jvp(lambda *a: bound(eqn, a)[0], tuple(values), tuple(moving))[1]
+        return jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(values), tuple(moving))[1]
 
     key = ("along", key_of_equation(eqn), shapes(values))
     return np.asarray(compiled(key, lambda: jax.jit(along))(list(values), list(tangents)))
@@ -93,12 +94,12 @@ def pushed(eqn: core.JaxprEqn, values: Sequence[Array], tangents: Sequence[Array
 # ---------------------------------------------------------------------- one primitive compiled alone
 
 
-def alone(eqn: core.JaxprEqn, values: Sequence[Any], copies: Sequence[Any]) -> list[Array]:
+def alone(eqn: core.JaxprEqn, values: Sequence[Any], copies: Sequence[Any]) -> list[AnyArray]:
     """The outputs of all copies at once, by XLA."""
     axes = tuple(None if c is None else 0 for c in copies)
 
     def make() -> Callable[..., Any]:
-        return jax.jit(lambda v: jax.vmap(lambda *a: bound(eqn, a), in_axes=axes)(*v))
+        return jax.jit(lambda v: jax.vmap(lambda *a: evaluate(eqn, a), in_axes=axes)(*v))
 
     def one_by_one() -> Callable[..., Any]:
         fixed = [a is None for a in axes]
@@ -108,7 +109,7 @@ def alone(eqn: core.JaxprEqn, values: Sequence[Any], copies: Sequence[Any]) -> l
 
             def one(given: list[Any]) -> list[Any]:
                 left = iter(given)
-                return bound(eqn, [a if f else next(left) for a, f in zip(v, fixed, strict=True)])
+                return evaluate(eqn, [a if f else next(left) for a, f in zip(v, fixed, strict=True)])
 
             return lax.map(one, moving)
 
@@ -120,11 +121,6 @@ def alone(eqn: core.JaxprEqn, values: Sequence[Any], copies: Sequence[Any]) -> l
     except NotImplementedError:  # no rule for batches
         out = compiled((*key, "one by one"), one_by_one)(list(values))
     return [np.asarray(a) for a in out]
-
-
-def bound(eqn: core.JaxprEqn, values: Sequence[Any]) -> list[Any]:
-    out = eqn.primitive.bind(*values, **eqn.params)
-    return list(out) if eqn.primitive.multiple_results else [out]
 
 
 def shapes(values: Sequence[Any]) -> tuple[Any, ...]:

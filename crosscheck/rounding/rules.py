@@ -17,29 +17,29 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-Array = Any
-Rule = Callable[[dict[str, Any], Sequence[Array]], Any]
+AnyArray = Any
+NumPyRule = Callable[[dict[str, Any], Sequence[AnyArray]], Any]
 
 # ---------------------------------------------------------------------- entry by entry
 
 
-def unary(function: Callable[[Any], Any]) -> Rule:
+def unary(function: Callable[[Any], Any]) -> NumPyRule:
     return lambda params, x: function(x[0])
 
 
-def binary(function: Callable[[Any, Any], Any]) -> Rule:
+def binary(function: Callable[[Any, Any], Any]) -> NumPyRule:
     return lambda params, x: function(x[0], x[1])
 
 
-def logistic(x: Array) -> Array:
+def logistic(x: AnyArray) -> AnyArray:
     return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))).astype(x.dtype)
 
 
-def sign(x: Array) -> Array:
+def sign(x: AnyArray) -> AnyArray:
     return np.where(np.isnan(x), x, np.sign(x))
 
 
-def selected(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def selected(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     which, *cases = x
     if len(cases) == 2:
         return np.where(which != 0, cases[1], cases[0])
@@ -49,17 +49,17 @@ def selected(params: dict[str, Any], x: Sequence[Array]) -> Array:
     return out
 
 
-def clamped(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def clamped(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     return np.minimum(np.maximum(x[1], x[0]), x[2])
 
 
-def cast(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def cast(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     new = np.dtype(params["new_dtype"])
     real = np.real(x[0]) if np.iscomplexobj(x[0]) and new.kind != "c" else x[0]
     return real != 0 if new.kind == "b" else np.asarray(real).astype(new)
 
 
-ENTRYWISE: dict[str, Rule] = {
+ENTRYWISE: dict[str, NumPyRule] = {
     **{
         name: unary(function)
         for name, function in {
@@ -137,12 +137,12 @@ ENTRYWISE: dict[str, Rule] = {
 }
 
 
-def one_slope(slope: Callable[[Any], Any]) -> Callable[[dict[str, Any], Array], Array]:
+def one_slope(slope: Callable[[Any], Any]) -> Callable[[dict[str, Any], AnyArray], AnyArray]:
     return lambda params, x: slope(x)
 
 
 # Only what is of one array: the functions that `sizes` and `terms` ask for.
-SLOPES: dict[str, Callable[[dict[str, Any], Array], Array]] = {
+SLOPES: dict[str, Callable[[dict[str, Any], AnyArray], AnyArray]] = {
     name: one_slope(slope)
     for name, slope in {
         "square": lambda x: 2 * x,
@@ -180,7 +180,7 @@ SLOPES["integer_pow"] = lambda params, x: params["y"] * np.power(x, float(params
 # ---------------------------------------------------------------------- one array at a time
 
 
-def broadcast(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def broadcast(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     shape, places = params["shape"], params["broadcast_dimensions"]
     middle = [1] * len(shape)
     for axis, place in enumerate(places):
@@ -188,17 +188,17 @@ def broadcast(params: dict[str, Any], x: Sequence[Array]) -> Array:
     return np.broadcast_to(np.transpose(x[0], np.argsort(places)).reshape(middle), shape)
 
 
-def reshaped(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def reshaped(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     a = x[0] if params.get("dimensions") is None else np.transpose(x[0], params["dimensions"])
     return a.reshape(params["new_sizes"])
 
 
-def sliced(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def sliced(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     steps = params["strides"] or (1,) * x[0].ndim
     return x[0][tuple(map(slice, params["start_indices"], params["limit_indices"], steps))]
 
 
-def padded(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def padded(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     a, value = x
     config = params["padding_config"]
     inner = [n + max(n - 1, 0) * gap for n, (_, _, gap) in zip(a.shape, config, strict=True)]
@@ -208,7 +208,7 @@ def padded(params: dict[str, Any], x: Sequence[Array]) -> Array:
     return np.pad(spread[cut], [(max(low, 0), max(high, 0)) for low, high, _ in config], constant_values=value)
 
 
-def contracted(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def contracted(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     (left, right), (left_batch, right_batch) = params["dimension_numbers"]
     names = iter(string.ascii_letters)
     first = [next(names) for _ in range(x[0].ndim)]
@@ -222,8 +222,8 @@ def contracted(params: dict[str, Any], x: Sequence[Array]) -> Array:
     return np.einsum(f"{''.join(first)},{''.join(second)}->{''.join(out)}", *x)
 
 
-def running(function: Any) -> Rule:
-    def rule(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def running(function: Any) -> NumPyRule:
+    def rule(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
         axis = params["axis"]
         if params["reverse"]:
             return np.flip(function.accumulate(np.flip(x[0], axis), axis=axis), axis)
@@ -232,21 +232,21 @@ def running(function: Any) -> Rule:
     return rule
 
 
-def reduced(function: Any) -> Rule:
+def reduced(function: Any) -> NumPyRule:
     return lambda params, x: function.reduce(x[0], axis=tuple(params["axes"])) if params["axes"] else x[0]
 
 
-def counted(params: dict[str, Any], x: Sequence[Array]) -> Array:
+def counted(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     shape, axis = params["shape"], params["dimension"]
     along = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
     return np.broadcast_to(along, shape)
 
 
-def parted(params: dict[str, Any], x: Sequence[Array]) -> list[Array]:
+def parted(params: dict[str, Any], x: Sequence[AnyArray]) -> list[AnyArray]:
     return np.split(x[0], np.cumsum(params["sizes"])[:-1], axis=params["axis"])
 
 
-WHOLE: dict[str, Rule] = {
+WHOLE: dict[str, NumPyRule] = {
     "broadcast_in_dim": broadcast,
     "reshape": reshaped,
     "squeeze": lambda params, x: np.squeeze(x[0], tuple(params["dimensions"])),

@@ -31,6 +31,7 @@ from jax.extend import core
 from crosscheck.rounding import numeric
 from crosscheck.rounding.arrays import xp
 from crosscheck.traces.primitives import Kind, Primitive, primitive
+from crosscheck.traces.walk import evaluate
 
 # A backward stable algorithm on n × n matrices is off by a small multiple of √n u, the n of the proofs being a worst
 # case. With 2 the largest error of the factorisations in `tests.rounding.programs` is 0.24 of the allowance.
@@ -47,19 +48,18 @@ def unit_of(dtype: Any, unit: float) -> float:
     return max(unit, float(jnp.finfo(dtype).eps) / 2)
 
 
-def evaluate(eqn: core.JaxprEqn, values: Any) -> list[Any]:
+def computed(eqn: core.JaxprEqn, values: Any) -> list[Any]:
     """The outputs of one equation at `values`, always as a list."""
-    if numeric.interpreted(values):
-        return numeric.evaluate(eqn, values)
-    out = eqn.primitive.bind(*values, **eqn.params)
-    return list(out) if eqn.primitive.multiple_results else [out]
+    if numeric.all_numpy(values):
+        return numeric.outputs(eqn, values)
+    return evaluate(eqn, values)
 
 
 def pushed(eqn: core.JaxprEqn, x: list[Any], tangents: list[Any]) -> Any:
     """The derivative of the first output along `tangents`."""
-    if numeric.interpreted([*x, *tangents]):
-        return numeric.pushed(eqn, x, tangents)
-    return jax.jvp(lambda *a: evaluate(eqn, a)[0], tuple(x), tuple(tangents))[1]
+    if numeric.all_numpy([*x, *tangents]):
+        return numeric.derivative(eqn, x, tangents)
+    return jax.jvp(lambda *a: computed(eqn, a)[0], tuple(x), tuple(tangents))[1]
 
 
 # ---------------------------------------------------------------------- its own rounding
@@ -124,7 +124,7 @@ def summed(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -
     absolute = absolute_sum(eqn, x)
     if name in ("scatter-add", "scatter_add"):
         ones = xp.ones(xp.shape(x[2]), absolute.dtype)
-        return u * evaluate(eqn, [xp.zeros_like(absolute), x[1], ones])[0] * absolute
+        return u * computed(eqn, [xp.zeros_like(absolute), x[1], ones])[0] * absolute
     return unless(xp.all(on_grid(x[:1], u, 1)) & (absolute < 2.0 ** half(u)), u * math.sqrt(addends(eqn, x)) * absolute)
 
 
@@ -144,7 +144,7 @@ def addends(eqn: core.JaxprEqn, x: list[Any]) -> int:
 
 def absolute_sum(eqn: core.JaxprEqn, x: list[Any]) -> Any:
     """Σ|terms| of an equation that adds: the same equation of absolute values."""
-    return xp.abs(evaluate(eqn, [xp.abs(v) if counts(eqn, i, v) else v for i, v in enumerate(x)])[0])
+    return xp.abs(computed(eqn, [xp.abs(v) if counts(eqn, i, v) else v for i, v in enumerate(x)])[0])
 
 
 def counts(eqn: core.JaxprEqn, place: int, value: Any) -> bool:

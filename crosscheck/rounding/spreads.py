@@ -27,7 +27,7 @@ class Gathered:
     def add(self, plane: Plane, flipped: bool, *, summed: bool) -> None:
         self.value = np.asarray(plane.value)
         size = np.abs(self.value).astype(np.float64)
-        self.terms = joined(self.terms, size if plane.terms is None else np.asarray(plane.terms, np.float64))
+        self.terms = larger(self.terms, size if plane.terms is None else np.asarray(plane.terms, np.float64))
         if plane.copies is None:
             self.spreads.append(np.zeros(size.shape))
         else:
@@ -94,5 +94,5 @@ def between(moved: Array, t: float) -> Array:
     return np.where(np.isnan(wide), np.inf, wide)
 
 
-def joined(a: Any, b: Any) -> Any:
+def larger(a: Any, b: Any) -> Any:
     return b if a is None else np.maximum(a, b)

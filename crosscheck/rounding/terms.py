@@ -22,7 +22,7 @@ from typing import Any
 from jax.extend import core
 
 from crosscheck.rounding.arrays import xp
-from crosscheck.rounding.sizes import absolute_sum, counts, evaluate, inexact, pushed, unit_of
+from crosscheck.rounding.sizes import absolute_sum, computed, counts, inexact, pushed, unit_of
 from crosscheck.traces.primitives import Kind, primitive
 
 # An entry is judged by itself where its rounding is below this share of it (rule 1 of a verdict).
@@ -77,7 +77,7 @@ def moved(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> li
         return [operands[0] + operands[1]]
     if name in ("convert_element_type", "reduce_precision"):
         return [operands[0].astype(xp.abs(y[0]).dtype) if inexact(y[0]) and inexact(x[0]) else None]
-    return [out if inexact(out) else None for out in evaluate(eqn, operands)]
+    return [out if inexact(out) else None for out in computed(eqn, operands)]
 
 
 def selected(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
@@ -107,7 +107,7 @@ def divided(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> 
 
 def factors(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
     """A product of many entries, or of an entry with itself: the slope at a zero says nothing of it."""
-    return [xp.maximum(xp.abs(y[0]), xp.abs(evaluate(eqn, [sums[0].astype(x[0].dtype)])[0]))]
+    return [xp.maximum(xp.abs(y[0]), xp.abs(computed(eqn, [sums[0].astype(x[0].dtype)])[0]))]
 
 
 def transformed(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:

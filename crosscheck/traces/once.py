@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 import jax
 from jax.extend import core
 
-Reference = Callable[..., Any]
 T = TypeVar("T")
 
 
 class TracedOnce:
     """`reference(**inputs)` through its jaxpr, which is made when arguments of that kind first come."""
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: Callable[..., Any]) -> None:
         self.reference = reference
         self.known: dict[Any, Any] = {}
 
@@ -54,12 +53,12 @@ def equations(jaxpr: core.Jaxpr) -> int:
         bodies: list[Any] = [
             item for value in eqn.params.values() for item in (value if isinstance(value, tuple) else (value,))
         ]
-        inner = sum(equations(opened(b)) for b in bodies if isinstance(b, (core.Jaxpr, core.ClosedJaxpr)))
+        inner = sum(equations(unclosed(b)) for b in bodies if isinstance(b, (core.Jaxpr, core.ClosedJaxpr)))
         total += 1 if not inner else inner * eqn.params.get("length", 1)
     return total
 
 
-def opened(body: Any) -> core.Jaxpr:
+def unclosed(body: Any) -> core.Jaxpr:
     return body.jaxpr if isinstance(body, core.ClosedJaxpr) else body
 
 
@@ -68,6 +67,6 @@ def kind_of(name: str, arguments: Any) -> Any:
     return name, tree, bool(jax.config.read("jax_enable_x64")), tuple(str(jax.typeof(a)) for a in flat)
 
 
-def derived(reference: Reference, name: str, arguments: Any, make: Callable[[], T]) -> T:
+def derived(reference: Callable[..., Any], name: str, arguments: Any, make: Callable[[], T]) -> T:
     """A trace that follows from the reference and the kind of arguments: kept with a reference that is traced once."""
     return reference.get(name, arguments, make) if isinstance(reference, TracedOnce) else make()

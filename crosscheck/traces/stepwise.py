@@ -17,7 +17,7 @@ from crosscheck.traces.pieces import compiled
 from crosscheck.traces.walk import inner_jaxpr
 
 # Steps from which on a tape is not compiled as one.
-LONG = 100
+MANY_STEPS = 100
 
 
 class StepByStep:
@@ -68,14 +68,14 @@ class StepByStep:
             moving = [w for w in step.writes if tape.moves[w]]
             if not step.active or not any(w in arrived for w in moving):
                 continue
-            g = [arrived[w] if w in arrived else nothing(tape.avals[w]) for w in moving]
+            g = [arrived[w] if w in arrived else zeros(tape.avals[w]) for w in moving]
             arriving[k] = g[0]
             for i, pulled in zip(step.active, self.pulled(k, moving, residuals[k], g), strict=True):
                 edge, place = tape.number[k, i], step.reads[i]
                 back = scales[edge] * np.asarray(pulled) + np.asarray(injected[edge])  # (1) of `tape`
                 arrived[place] = arrived[place] + back if place in arrived else back
         inputs = [tape.inputs[n] for n in tape.wrt]
-        return [arrived[p] if p in arrived else nothing(tape.avals[p]) for p in inputs], arriving
+        return [arrived[p] if p in arrived else zeros(tape.avals[p]) for p in inputs], arriving
 
     def pulled(self, k: int, moving: list[int], residuals: list[Any], g: list[Any]) -> Any:
         step = self.tape.steps[k]
@@ -86,5 +86,5 @@ class StepByStep:
         return compiled(("pull", self.kinds[k]), make)(residuals, g)
 
 
-def nothing(aval: Any) -> np.ndarray:
+def zeros(aval: Any) -> np.ndarray:
     return np.zeros(aval.shape, aval.dtype)

@@ -29,7 +29,7 @@ from jax.extend import core
 from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
-from crosscheck.traces.stepwise import LONG, StepByStep
+from crosscheck.traces.stepwise import MANY_STEPS, StepByStep, zeros
 from crosscheck.traces.walk import evaluate, inner_jaxpr
 
 Array = np.ndarray
@@ -104,7 +104,7 @@ class Tape:
         self.number = {edge: n for n, edge in enumerate(self.edges)}
         self.compiled_run: Callable[..., Any] = jax.jit(self.trace_run)
         self.compiled_pull: Callable[..., Any] = jax.jit(self.trace_pull)
-        self.stepwise = len(self.steps) > LONG
+        self.stepwise = len(self.steps) > MANY_STEPS
         if self.stepwise:
             by_steps = StepByStep(self, as_function, pull_back)
             self.compiled_run, self.compiled_pull = by_steps.run, by_steps.pull
@@ -247,10 +247,6 @@ class Tape:
             place = self.steps[k].reads[i]
             readers[place] = readers.get(place, 0) + 1
         return [(k, i) for k, i in self.edges if len(self.steps[k].active) > 1 or readers[self.steps[k].reads[i]] > 1]
-
-
-def zeros(aval: Any) -> Array:
-    return np.zeros(aval.shape, aval.dtype)
 
 
 def as_function(eqn: core.JaxprEqn) -> Callable[..., list[Any]]:

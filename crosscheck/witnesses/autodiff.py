@@ -35,7 +35,6 @@ from crosscheck.witnesses.untaken import read_as_zero
 
 Array = np.ndarray
 Arrays = dict[str, Array]
-Reference = Callable[..., Any]
 
 FORWARD, REVERSE = "forward mode", "reverse mode"
 # Forward mode checks JAX, not the user: it is not asked at points with more entries than this.
@@ -74,7 +73,7 @@ class Autodiff(NamedTuple):
 
 
 def autodiff(
-    reference: Reference,
+    reference: Callable[..., Any],
     inputs: Arrays,
     wrt: tuple[str, ...],
     cotangent: Array,
@@ -111,7 +110,9 @@ def autodiff(
     return Autodiff(outputs[0], dict(zip(sorted(wrt), outputs[1:], strict=True)), adjoint, found, pathless)
 
 
-def plain_gradients(reference: Reference, inputs: Arrays, wrt: tuple[str, ...], v: Array) -> tuple[Array, Arrays]:
+def plain_gradients(
+    reference: Callable[..., Any], inputs: Arrays, wrt: tuple[str, ...], v: Array
+) -> tuple[Array, Arrays]:
     """Output and gradients of the reference in float64, without a word about rounding."""
     with double_precision():
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
@@ -146,7 +147,7 @@ def split(inputs: Arrays, wrt: tuple[str, ...]) -> tuple[Arrays, Arrays]:
 
 
 def trace(
-    reference: Reference, values: Arrays, constants: Arrays, v: Array, *, forward_mode: bool = True
+    reference: Callable[..., Any], values: Arrays, constants: Arrays, v: Array, *, forward_mode: bool = True
 ) -> tuple[core.ClosedJaxpr, core.ClosedJaxpr | None]:
     """The jaxpr of `(values, constants, v) -> (y, gradients)`, and where it can be had that of
     `(values, constants, v, u) -> (y, gradients, both sides of (1))`."""
@@ -198,7 +199,7 @@ def typical(a: Array) -> float:
     return largest * float(np.sqrt(np.mean((a / largest) ** 2))) if largest > 0 else 1.0
 
 
-def output_shape(reference: Reference, inputs: Arrays) -> tuple[tuple[int, ...], np.dtype]:
+def output_shape(reference: Callable[..., Any], inputs: Arrays) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of the reference's output, without computing it."""
     with double_precision():
         try:

@@ -28,13 +28,13 @@ from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.analytic import sizes, unseen
-from crosscheck.witnesses.noise import like, nudged
+from crosscheck.witnesses.noise import like, one_ulp_off
 from crosscheck.witnesses.sampling import Group
 
 Array = np.ndarray
 
 STEP = 2.0**-300
-MOVES = 3
+MOVED_RUNS = 3
 # An imaginary part below the smallest normal number has lost digits, if not everything.
 UNDERFLOW = 2.0**-1022 / STEP
 
@@ -42,7 +42,7 @@ UNDERFLOW = 2.0**-1022 / STEP
 def complex_step(operation: Operation, name: str, v: Array, groups: Callable[[], Iterable[Group]]) -> Estimate | None:
     """The derivative by (1) and (2); None where the code does not take complex numbers or is not analytic.
 
-    1 + MOVES evaluations for a group; and those of `analytic`, once, where the forward is a plain function.
+    1 + MOVED_RUNS evaluations for a group; and those of `analytic`, once, where the forward is a plain function.
     """
     x = operation.inputs[name]
     hidden = None
@@ -57,13 +57,13 @@ def complex_step(operation: Operation, name: str, v: Array, groups: Callable[[],
     value, terms = found
     rng = np.random.default_rng(3)
     spread = np.zeros(x.size)
-    for _ in range(MOVES):
-        moved = slopes(operation, name, nudged(x, rng), v, groups(), STEP * (1 + rng.random()))
+    for _ in range(MOVED_RUNS):
+        moved = slopes(operation, name, one_ulp_off(x, rng), v, groups(), STEP * (1 + rng.random()))
         if moved is None:
             return None
         with np.errstate(all="ignore"):
             spread = np.hypot(spread, moved[0] - value)  # squares would underflow
-    bound = rounding(spread / MOVES**0.5, terms) + float(np.sum(np.abs(v))) * UNDERFLOW
+    bound = rounding(spread / MOVED_RUNS**0.5, terms) + float(np.sum(np.abs(v))) * UNDERFLOW
     if hidden is not None:
         may = np.zeros(x.size)
         for group in groups():
@@ -77,8 +77,8 @@ def rounding(sigma: Array, terms: Array) -> Array:
     with np.errstate(all="ignore"):
         share = sigma / (UNIT[DOUBLE] * terms)
         common = max(1.0, float(np.sqrt(np.mean(share[np.isfinite(share)] ** 2)))) if np.isfinite(share).any() else 1.0
-        own = quantile(MOVES, sigma.size) * sigma
-        shared = quantile(max(1, MOVES * sigma.size), sigma.size) * common * UNIT[DOUBLE] * terms
+        own = quantile(MOVED_RUNS, sigma.size) * sigma
+        shared = quantile(max(1, MOVED_RUNS * sigma.size), sigma.size) * common * UNIT[DOUBLE] * terms
     bound = np.maximum(own, shared)
     return np.where(np.isfinite(bound), bound, np.inf)
 

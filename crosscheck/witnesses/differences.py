@@ -20,9 +20,9 @@ import numpy as np
 
 from crosscheck.evidence.estimate import DIFFERENCE, Estimate
 from crosscheck.witnesses import noise
-from crosscheck.witnesses.extrapolation import GOLDEN, STEPS, Said
-from crosscheck.witnesses.noise import like
-from crosscheck.witnesses.sampling import Array, Contaminated, Forward, Function, Group, Probe, one_by_one
+from crosscheck.witnesses.extrapolation import GOLDEN, STEPS, Answer
+from crosscheck.witnesses.noise import Function, like
+from crosscheck.witnesses.sampling import Array, Contaminated, Forward, Group, Stencil, one_by_one
 
 __all__ = ["Contaminated", "Differences", "Group", "along_direction", "one_by_one"]
 
@@ -208,14 +208,14 @@ class Walk:
 
     def take(self, level: int, scale: Array) -> None:
         step = scale * (GOLDEN * 2.0**-level)
-        probe = Probe(self.differences, self.group, step, self.reach)
-        said = self.remembered(probe.ask(self.done))
+        stencil = Stencil(self.differences, self.group, step, self.reach)
+        said = self.remembered(stencil.ask(self.done))
         value, bound = self.best.value, self.best.bound
         with np.errstate(all="ignore"):
             # A bounded function between whose turns the steps fall shows a small slope and a bound as large, and the
             # larger the step the smaller both. A bound counts that is less than the slopes it is about, or all noise,
             # or has fallen with h, by more than √h would.
-            resolved = (said.bound <= probe.terms / 2) | said.converged | (said.bound <= self.last / 4)
+            resolved = (said.bound <= stencil.terms / 2) | said.converged | (said.bound <= self.last / 4)
             self.last = said.bound
             good = resolved & np.isfinite(said.value) & np.isfinite(said.bound) & self.open
             apart = np.abs(said.value - value)
@@ -227,19 +227,19 @@ class Walk:
             (value, said.value),
             (bound, widened),
             (self.best.confirmed, said.confirmed),
-            (self.best.terms, probe.terms),
+            (self.best.terms, stencil.terms),
         ):
             whole[better] = part[better]
         self.stayed = np.where(self.open & said.seen, np.where(said.stays, self.stayed + 1, 0), self.stayed)
         self.crossed |= self.open & (self.stayed >= 2)
-        enough = np.minimum(self.enough, USEFUL * probe.terms)
+        enough = np.minimum(self.enough, USEFUL * stencil.terms)
         small = said.bound <= np.maximum(enough, ENOUGH * np.abs(said.value))
         worse = ~better & (self.useful | self.converged) & ~said.stays
         self.converged |= good & said.converged
         self.done |= good & ~refuted & (small | (said.converged & ~said.stays) | worse)
         self.chosen = level if better.any() else self.chosen
 
-    def remembered(self, said: Said) -> Said:
+    def remembered(self, said: Answer) -> Answer:
         """The same with the jump in slope that coarser steps have seen, as far as this one's noise may hide it."""
         with np.errstate(all="ignore"):
             edge = np.fmax(said.edge, np.minimum(self.edge, said.edge + said.hidden))

@@ -88,7 +88,7 @@ WEIGHTS = Weights(
 SEEN = 4.0
 
 
-class Said(NamedTuple):
+class Answer(NamedTuple):
     """What one level says of every member of a group.
 
     `converged`: T is down to the noise of the numbers that it is made of, so that a smaller step gains nothing.
@@ -133,21 +133,21 @@ def flat(samples: list[Samples]) -> Array:
     return straight
 
 
-def of_a_line(samples: list[Samples]) -> Said:
+def of_a_line(samples: list[Samples]) -> Answer:
     a, b, e = samples[:3]
     spread = np.maximum(np.abs(a.slope - b.slope), np.abs(e.slope - b.slope))
     yes, no = np.ones(spread.shape, bool), np.zeros(spread.shape, bool)
-    return Said(b.slope, spread + b.noise + b.jump / 2, yes, yes, no, no, b.jump / 2, 2.0 * b.noise)
+    return Answer(b.slope, spread + b.noise + b.jump / 2, yes, yes, no, no, b.jump / 2, 2.0 * b.noise)
 
 
 # Members at a time: there may be ten million of them, and (3) and (4) take a score of arrays.
 CHUNK = 2**18
 
 
-def said_of(samples: list[Samples], edges: tuple[Array, Array] | None) -> Said:
+def answer_of(samples: list[Samples], edges: tuple[Array, Array] | None) -> Answer:
     """What three steps say, or five where `edges`, seen and hidden, are given: of each member as a line or a curve."""
     size = samples[0].slope.size
-    out = Said(*(np.empty(size, kind) for kind in (float, float, bool, bool, bool, bool, float, float)))
+    out = Answer(*(np.empty(size, kind) for kind in (float, float, bool, bool, bool, bool, float, float)))
     for start in range(0, size, CHUNK):
         members = slice(start, start + CHUNK)
         here = [s.part(members) for s in samples]
@@ -155,13 +155,13 @@ def said_of(samples: list[Samples], edges: tuple[Array, Array] | None) -> Said:
         if edges is not None:
             straight = flat(here)
             curved = of_a_curve(here, edges[0][members], edges[1][members])
-            said = Said(*(np.where(straight, a, b) for a, b in zip(said, curved, strict=True)))
+            said = Answer(*(np.where(straight, a, b) for a, b in zip(said, curved, strict=True)))
         for whole, part in zip(out, said, strict=True):
             whole[members] = part
     return out
 
 
-def of_a_curve(samples: list[Samples], edge: Array, hidden: Array) -> Said:
+def of_a_curve(samples: list[Samples], edge: Array, hidden: Array) -> Answer:
     """(3) and (4) from all five steps."""
     with np.errstate(all="ignore"):
         slopes, noises = np.array([s.slope for s in samples]), np.array([s.noise for s in samples])
@@ -173,7 +173,7 @@ def of_a_curve(samples: list[Samples], edge: Array, hidden: Array) -> Said:
         coarse, fine = samples[0], samples[3]
         ratio = fine.jump / coarse.jump
         seen = fine.jump > SEEN * fine.jump_noise
-        return Said(
+        return Answer(
             smooth,
             error + apart,
             apart <= error + own,

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from crosscheck.witnesses.differences import Differences
-from crosscheck.witnesses.sampling import Array, Function, Group
+from crosscheck.witnesses.noise import Function
+from crosscheck.witnesses.sampling import Array, Group
 
 
 def checked(func: Function, x: Array, h: float | None) -> tuple[Array, Array]:

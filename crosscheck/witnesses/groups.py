@@ -19,21 +19,21 @@ n_x · n_y is kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
+from crosscheck.witnesses.noise import Function
 from crosscheck.witnesses.sampling import Group
 
 Array = np.ndarray
-Function = Callable[[Array], Array]
 
 # A long axis is probed at its first HEAD and last TAIL indices; between them the sets must repeat with a period.
 HEAD, TAIL = 20, 4
-# The pattern is looked for among those that `STEPS` indices and `SHIFT` outputs make: strides of up to either.
-STEPS, SHIFT = 8, 64
+# The pattern is looked for among those that `INDICES` indices and `OUTPUTS` outputs make: strides of up to either.
+INDICES, OUTPUTS = 8, 64
 # An axis without such a pattern is probed at every index where that is at most this many, else looped: to loop costs
 # about ten forwards for an index, to probe two, and where there is no pattern it seldom separates.
 PROBED = 128
@@ -211,10 +211,10 @@ def continued(rows: list[Array], n: int, m: int) -> Footprint | None:
     head, tail = tuple(rows[:HEAD]), rows[HEAD:]
     if all(row.size == m for row in rows):
         return None
-    for step in range(1, STEPS + 1):
+    for step in range(1, INDICES + 1):
         # The first rows may be cut off at the border; from the middle of the head on, each set is an earlier one moved.
         middle = range(HEAD // 2 - step, HEAD - step)
-        for shift in range(1, SHIFT + 1):
+        for shift in range(1, OUTPUTS + 1):
             if all(np.array_equal(inside(head[i] + shift, m), head[i + step]) for i in middle):
                 found = Footprint(n, m, head, step, shift)
                 if all(holds(found, n - TAIL + k, row) for k, row in enumerate(tail)):

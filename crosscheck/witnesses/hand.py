@@ -24,13 +24,11 @@ from crosscheck.evidence.decision import tells
 from crosscheck.evidence.estimate import Estimate
 from crosscheck.evidence.pair import compare
 from crosscheck.floats import DOUBLE, UNIT
-from crosscheck.operation import OUTPUT, Array, Arrays, Operation
+from crosscheck.operation import OUTPUT, Array, Arrays, Operation, Truth
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import ASSUMED
 from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
 from crosscheck.witnesses.measured import Spread, far_rounding, known_mean, measured_rounding
-
-Truth = Callable[[Arrays, Array], Arrays]  # (inputs, cotangent) -> the output, under `OUTPUT`, and the gradients
 
 
 @dataclass(frozen=True)

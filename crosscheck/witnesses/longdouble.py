@@ -38,14 +38,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from crosscheck.floats import DOUBLE, LONG
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation, wide
 from crosscheck.witnesses.lifting import lifted
 from crosscheck.witnesses.namespaces import kept, reached
 from crosscheck.witnesses.nudges import nudged
 
-LONG = np.dtype(np.longdouble)
-DOUBLE = np.dtype(np.float64)
-STEPS = tuple(2.0**-n for n in (24, 27, 30, 33))
+WIDTHS = tuple(2.0**-n for n in (24, 27, 30, 33))
 FALL = 2.0**-15, 2.0**-9  # from one step to the next: truncation by 2^-12, to the rounding at the most
 FOURTH = (1, -4, 6, -4, 1)
 NOISE = float(np.linalg.norm(FOURTH))  # √70: of N in units of one rounding
@@ -55,7 +54,7 @@ RATIO = float(np.finfo(LONG).eps / np.finfo(DOUBLE).eps)  # of a longdouble roun
 # a multiplication and an addition).
 WORK = 2**19
 # At the point, beside it, and at five points for (2), as a rule at one step; as the code is, and lifted.
-EVALUATIONS = 2 * 7
+LONG_EVALUATIONS = 2 * 7
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def long_run(operation: Operation, cotangent: Array) -> LongRun:
         with kept_apart(operation.forward, operation.backward):
             narrow = answers(operation, cotangent, (OUTPUT, *operation.wrt))
         entries = sum(a.size for a in (*operation.inputs.values(), *narrow.values.values()))
-        if entries * EVALUATIONS > WORK:
+        if entries * LONG_EVALUATIONS > WORK:
             return silence(operation, f"{entries} entries are too many: longdouble has no fast matrix product")
         plain = attempt(operation, cotangent, narrow, kept_apart)
         again = {k: r for k, r in plain.reasons.items() if k not in narrow.reasons}
@@ -154,7 +153,7 @@ def attempt(
 ) -> Answers:
     """What counts of a longdouble run in this manner: as the code is, or lifted."""
     names = tuple(narrow.values)
-    beside, w = operation.at({k: nudged(a, STEPS[0], 0) for k, a in operation.inputs.items()}), nudged(v, STEPS[0], 0)
+    beside, w = operation.at({k: nudged(a, WIDTHS[0], 0) for k, a in operation.inputs.items()}), nudged(v, WIDTHS[0], 0)
     with kept_apart(operation.forward, operation.backward):
         double = answers(beside, w, names)
     with manner(operation.forward, operation.backward):
@@ -215,9 +214,9 @@ def drop_coarse(operation: Operation, v: Array, narrow: Answers, double: Answers
     names = tuple(found.values)
     inputs, w = {k: in_long(a) for k, a in operation.inputs.items()}, v.astype(LONG)
     beside = answers(operation.at(inputs), w, names)
-    inputs, w = {k: nudged(a, STEPS[0], 1) for k, a in inputs.items()}, nudged(w, STEPS[0], 1)  # no float64 numbers
+    inputs, w = {k: nudged(a, WIDTHS[0], 1) for k, a in inputs.items()}, nudged(w, WIDTHS[0], 1)  # no float64 numbers
     last: dict[str, float] = dict.fromkeys(names, np.inf)
-    for step in STEPS:
+    for step in WIDTHS:
         runs = [double, beside]
         for j in range(-2, 3):
             at = operation.at({k: nudged(a, j * step, 2) for k, a in inputs.items()})
@@ -232,12 +231,12 @@ def drop_coarse(operation: Operation, v: Array, narrow: Answers, double: Answers
                 continue
             noise, most = rms(fourth(told[2:])), FINER * own(told[0], told[1])
             least, largest = (share * last[name] for share in FALL)
-            first = step == STEPS[0]
+            first = step == WIDTHS[0]
             if noise <= most and (first or noise >= least):
                 lost = apart(narrow.values[name], found.values[name]), apart(told[0], told[1])
                 found.seen[name] = np.stack([*(RATIO * a for a in lost), fourth(told[2:]) / NOISE])
                 del last[name]
-            elif step != STEPS[-1] and (first or least <= noise <= largest):
+            elif step != WIDTHS[-1] and (first or least <= noise <= largest):
                 last[name] = noise
             else:
                 found.drop(name, "it rounds to a coarser precision inside")

@@ -63,18 +63,16 @@ both unbiased for normal errors, with C the empirical covariance; tr C² is had 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtrit
 
 from crosscheck.floats import DOUBLE, UNIT
-from crosscheck.operation import Array, Arrays, Operation
+from crosscheck.operation import Array, Arrays, Operation, Truth
 from crosscheck.witnesses.longdouble import quiet, rms
 from crosscheck.witnesses.nudges import nudged
-
-Truth = Callable[[Arrays, Array], Mapping[str, Array]]
 
 MEMBERS = 8  # with six runs up to 40 degrees of freedom: a quantile within a quarter of the normal one's
 STRAY = 1e-6  # δ of (3)

@@ -18,7 +18,7 @@ from crosscheck.evidence.estimate import DIRECTIONS, Estimate
 from crosscheck.operation import Operation
 from crosscheck.traces.once import length_of
 from crosscheck.witnesses.analytic import CHECK_EVALUATIONS
-from crosscheck.witnesses.complex_step import MOVES, complex_step
+from crosscheck.witnesses.complex_step import MOVED_RUNS, complex_step
 from crosscheck.witnesses.differences import (
     MOST,
     SETUP,
@@ -44,7 +44,7 @@ NUMBERS_BESIDE = 2**33
 CALL = 1000
 DIRECTION_COUNT = 20
 FEWEST_DIRECTIONS = 2
-# A third opinion, asked where it costs at most this many evaluations, 1 + MOVES times.
+# A third opinion, asked where it costs at most this many evaluations, 1 + MOVED_RUNS times.
 COMPLEX_GROUPS = 256
 
 
@@ -79,7 +79,7 @@ def evaluations_planned(operation: Operation, name: str, outputs: int, groups: i
     if count > affordable(operation, name, outputs):
         directions = direction_count(operation, name, outputs)
         return once + directions * (SETUP + TYPICAL), once + directions * line
-    complex_steps = (1 + MOVES) * count + (CHECK_EVALUATIONS if operation.moving_forward is None else 0)
+    complex_steps = (1 + MOVED_RUNS) * count + (CHECK_EVALUATIONS if operation.moving_forward is None else 0)
     complex_steps = complex_steps if count <= COMPLEX_GROUPS else 0
     return once + count * TYPICAL + SETUP + TYPICAL + complex_steps, once + count * MOST + line + complex_steps
 

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.floats import LONG
+
 Array = np.ndarray
 Function = Callable[[Array], Any]
 
 DRAWS = 4
 EVALUATIONS = 3 * DRAWS
-LONG = np.dtype(np.longdouble)
 # longdouble has no fast matrix product: with more numbers than this a forward in it costs far more than one in float64.
 LONG_ENTRIES = 2**12
 
@@ -41,7 +42,7 @@ def unit_of(x: Array, y: Any) -> float:
     return max(float(np.finfo(d).eps) / 2 for d in kinds) if kinds else 2.0**-53
 
 
-def nudged(x: Array, rng: np.random.Generator) -> Array:
+def one_ulp_off(x: Array, rng: np.random.Generator) -> Array:
     """Every entry one ulp up or down; zeros stay."""
     return like(x, x * (1 + rng.choice([-1.0, 1.0], x.shape) * np.finfo(x.dtype).eps))
 
@@ -53,7 +54,7 @@ def measured_noise(func: Function, x: Array, y: Array, unit: float) -> Array:
     for _ in range(DRAWS):
         with np.errstate(all="ignore"):
             try:
-                moved = np.asarray(func(nudged(x, rng)), np.float64).ravel()
+                moved = np.asarray(func(one_ulp_off(x, rng)), np.float64).ravel()
             except Exception:  # the code may refuse a point that is not its own
                 continue
             noise = np.fmax(noise, np.abs(moved - y))

@@ -12,7 +12,7 @@ import numpy as np
 
 Array = np.ndarray
 
-STEPS = 4  # s takes ±1/4, ±1/2, ±3/4, ±1
+QUARTERS = 4  # s takes ±1/4, ±1/2, ±3/4, ±1
 
 
 def nudged(a: Array, size: float, draw: int) -> Array:
@@ -29,5 +29,5 @@ def signs(a: Array, draw: int) -> Array:
         z = bits + np.array(0x9E3779B97F4A7C15, np.uint64) * np.array(draw + 1, np.uint64)
         z = (z ^ (z >> np.uint64(30))) * np.array(0xBF58476D1CE4E5B9, np.uint64)
         z = (z ^ (z >> np.uint64(27))) * np.array(0x94D049BB133111EB, np.uint64)
-    level = ((z >> np.uint64(40)) % np.uint64(STEPS)).astype(np.float64) + 1
-    return np.where(z >> np.uint64(63) == 1, level, -level) / STEPS
+    level = ((z >> np.uint64(40)) % np.uint64(QUARTERS)).astype(np.float64) + 1
+    return np.where(z >> np.uint64(63) == 1, level, -level) / QUARTERS

@@ -21,11 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.witnesses.extrapolation import STEPS, WEIGHTS, Said, Samples, flat, said_of
-from crosscheck.witnesses.noise import measured_noise, unit_of
+from crosscheck.witnesses.extrapolation import STEPS, WEIGHTS, Answer, Samples, answer_of, flat
+from crosscheck.witnesses.noise import Function, measured_noise, unit_of
 
 Array = np.ndarray
-Function = Callable[[Array], Any]
 
 
 class Contaminated(Exception):
@@ -110,7 +109,7 @@ class Forward:
         return self.evaluate(z), there.astype(np.float64) - start
 
 
-class Probe:
+class Stencil:
     """One group at one level: what its five steps say.
 
     Args:
@@ -125,13 +124,13 @@ class Probe:
         self.width: Array | float = 1.0
         self.terms = np.zeros(group.members)
 
-    def ask(self, done: Array) -> Said:
+    def ask(self, done: Array) -> Answer:
         """Three steps where all of the group is flat (or done), five where it is not."""
         samples, edges = [self.sample(k) for k in range(3)], None
         if not (done | flat(samples)).all():
             samples += [self.sample(k) for k in range(3, 5)]
             edges = self.edges()
-        said = said_of(samples, edges)
+        said = answer_of(samples, edges)
         return said._replace(bound=said.bound + self.absorbed())
 
     def sample(self, k: int) -> Samples:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosscheck.effects.calls import Calls, Change, Site, describe
+from crosscheck.effects.calls import Calls, Change, Site
 from tests.effects.healthy import Array, Rng, operation
 from tests.effects.planted import calls, healthy
 
@@ -103,11 +103,6 @@ def test_a_backward_that_returns_a_dictionary_at_times_only_is_refused() -> None
 @pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 2.0**-24), (np.float64, 2.0**-53)])
 def test_answers_are_compared_at_the_roundoff_of_their_dtype(dtype: type, unit: float, rng: Rng) -> None:
     assert calls(healthy, rng, dtype).unit == unit
-
-
-def test_an_error_is_described_by_its_first_line() -> None:
-    assert describe(ValueError("one\ntwo")) == "ValueError: one"
-    assert len(describe(ValueError("x" * 1000))) == 200
 
 
 def losing(slope: Any) -> Calls:

@@ -203,3 +203,11 @@ def test_a_verdict_rests_on_who_accuses_then_on_autodiff_then_on_the_difference(
 def test_a_quarrel_between_other_witnesses_accuses_nobody() -> None:
     calm, quarrel = pair(HAND, AUTODIFF), pair(AUTODIFF, DIFFERENCE, apart=2.0)
     assert Pairs({(AUTODIFF, DIFFERENCE): quarrel, (HAND, AUTODIFF): calm}).judged_by is calm
+
+
+def test_allowance_neither_overflows_nor_vanishes() -> None:
+    a = np.array([3e200, 3e-200, 0.0, np.inf])
+    b = np.array([4e200, 4e-200, 0.0, np.inf])
+    np.testing.assert_allclose(allowance([a, b], [np.zeros(4), np.ones(4)], 2.0)[[0, 2]], [1e201, 1.0])
+    assert allowance([a, b], [np.zeros(4)], 2.0)[1] == pytest.approx(1e-199)
+    assert allowance([a, b], [np.zeros(4)], 2.0)[3] == np.inf

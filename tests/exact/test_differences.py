@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from crosscheck.evidence.exact_run import ExactDifference
-from crosscheck.exact.differences import DIRECTIONS, LONG, Exactly, exact_differences
+from crosscheck.exact.differences import DRAWN_DIRECTIONS, Exactly, exact_differences
 from crosscheck.exact.points import Points
+from crosscheck.floats import LONG
 from tests.operations import APPLIES, one
 
 Array = np.ndarray
@@ -69,12 +70,12 @@ def test_a_contraction_rounds_once() -> None:
 
 def test_too_many_entries_are_compared_along_directions() -> None:
     truth = V * X
-    found = exactly(lambda x: x * x / 2).compare(truth, [3], evaluations=4 * DIRECTIONS)
+    found = exactly(lambda x: x * x / 2).compare(truth, [3], evaluations=4 * DRAWN_DIRECTIONS)
     assert found is not None
-    assert found.directions == DIRECTIONS
+    assert found.directions == DRAWN_DIRECTIONS
     assert found.agrees
     truth[0, 0] *= 1 + 2.0**-40
-    wrong = exactly(lambda x: x * x / 2).compare(truth, [3], evaluations=4 * DIRECTIONS)
+    wrong = exactly(lambda x: x * x / 2).compare(truth, [3], evaluations=4 * DRAWN_DIRECTIONS)
     assert wrong is not None
     assert not wrong.agrees
 

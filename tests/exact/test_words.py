@@ -1,7 +1,7 @@
 """What an exact run says is true of it, name by name."""
 
 from crosscheck.evidence.exact_run import ExactRun, Outcome
-from crosscheck.exact.words import describe, statement
+from crosscheck.exact.words import statement
 
 
 def said(points: int = 2, bits: float = 40.25, choices: int = 2**17, **outcomes: Outcome) -> str:
@@ -28,7 +28,3 @@ def test_nothing_is_promised_where_something_is_wrong_or_nothing_was_drawn() -> 
     assert "probability" not in said(x="equal", b="different")
     assert "probability" not in said(choices=0, x="equal")
     assert "bits" not in said(bits=0.0, x="equal")
-
-
-def test_an_error_is_described_by_its_type_and_words() -> None:
-    assert describe(ValueError("x must be small")) == "ValueError: x must be small"

@@ -60,7 +60,7 @@ def flow(of: Layer) -> list[Station]:
 
 
 def broken(stations: list[Station]) -> dict[str, str]:
-    return {s.operation: "; ".join(r.text for r in s.remarks if r.broken) for s in stations if s.broken}
+    return {s.operation: "; ".join(r.text for r in s.comments if r.broken) for s in stations if s.broken}
 
 
 # ---------------------------------------------------------------------- gradient flow, in numbers
@@ -154,7 +154,7 @@ def test_dead_channels_are_seen_and_are_no_break_of_their_own():
     whole = network()
     convolution(whole).biases = np.where(np.arange(10) == 2, -50.0, 0.0)
     relu = next(s for s in flow(whole) if s.operation == "relu")
-    assert [r.text for r in relu.remarks] == ["channel 2 is dead for all 24 images"]
+    assert [r.text for r in relu.comments] == ["channel 2 is dead for all 24 images"]
     assert not relu.broken
 
 
@@ -166,7 +166,7 @@ def test_a_dead_layer_is_a_break():
 
 def test_unrewarded_entries_of_a_pool_are_counted():
     pool = next(s for s in flow(network()) if s.operation == "max_pooling")
-    assert pool.remarks[0].text == "75% of the entries get no gradient"
+    assert pool.comments[0].text == "75% of the entries get no gradient"
 
 
 def test_other_losses_flow_too(rng):

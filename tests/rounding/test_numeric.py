@@ -14,8 +14,8 @@ from jax.extend import core
 
 from crosscheck.rounding import evaluate, numeric
 from crosscheck.rounding.arrays import dtype_of
+from crosscheck.traces import walk
 from crosscheck.traces.primitives import Kind, primitive
-from crosscheck.traces.walk import inner_jaxpr
 from tests.rounding.common import rounded
 
 RNG = np.random.default_rng(0)
@@ -99,7 +99,7 @@ def equations(jaxpr: core.Jaxpr, consts: list[Any], values: list[Any]) -> Iterat
     env = dict(zip([*jaxpr.invars, *jaxpr.constvars], [*values, *consts], strict=True))
     for eqn in jaxpr.eqns:
         ins = [np.asarray(a.val, dtype_of(a)) if isinstance(a, core.Literal) else env[a] for a in eqn.invars]
-        called = inner_jaxpr(eqn)
+        called = walk.inner_jaxpr(eqn)
         if called is not None:
             yield from equations(called[0], called[1], ins)
         else:
@@ -133,7 +133,7 @@ def test_numpy_does_what_the_primitive_does(name: str) -> None:
     assert found
     with jax.enable_x64(True):
         for eqn, ins in found:
-            for ours, theirs in zip(numeric.evaluate(eqn, ins), numeric.bound(eqn, ins), strict=True):
+            for ours, theirs in zip(numeric.outputs(eqn, ins), walk.evaluate(eqn, ins), strict=True):
                 assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
                 np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-15)
 
@@ -146,10 +146,12 @@ def test_all_copies_at_once(name: str) -> None:
             if all(c is None for c in copies):
                 continue
             one_by_one = [
-                numeric.bound(eqn, [a if c is None else c[k] for a, c in zip(ins, copies, strict=True)])
+                walk.evaluate(eqn, [a if c is None else c[k] for a, c in zip(ins, copies, strict=True)])
                 for k in range(3)
             ]
-            for ours, theirs in zip(numeric.each(eqn, ins, copies), zip(*one_by_one, strict=True), strict=True):
+            for ours, theirs in zip(
+                numeric.outputs_of_copies(eqn, ins, copies), zip(*one_by_one, strict=True), strict=True
+            ):
                 np.testing.assert_allclose(np.broadcast_to(ours, np.shape(theirs)), theirs, rtol=1e-13, atol=1e-15)
 
 
@@ -160,8 +162,8 @@ def test_derivatives(name: str) -> None:
             if primitive(eqn.primitive.name).kind is not Kind.FUNCTION or len(ins) > 1:
                 continue
             tangent = np.full(ins[0].shape, 0.25)
-            theirs = jax.jvp(lambda x, eqn=eqn: numeric.bound(eqn, [x])[0], (ins[0],), (tangent,))[1]
-            np.testing.assert_allclose(numeric.pushed(eqn, ins, [tangent]), theirs, rtol=1e-12)
+            theirs = jax.jvp(lambda x, eqn=eqn: walk.evaluate(eqn, [x])[0], (ins[0],), (tangent,))[1]
+            np.testing.assert_allclose(numeric.derivative(eqn, ins, [tangent]), theirs, rtol=1e-12)
 
 
 def test_every_rule_is_tried() -> None:
@@ -175,7 +177,7 @@ def test_a_primitive_without_a_rule_is_compiled_alone() -> None:
     (eqn, ins), *_ = asked_of(lambda x: lax.cumlogsumexp(x, 1), X)
     copies = moved(ins[0])
     with jax.enable_x64(True):
-        (ours,) = numeric.each(eqn, ins, [copies])
+        (ours,) = numeric.outputs_of_copies(eqn, ins, [copies])
         theirs = [lax.cumlogsumexp(c, 1) for c in copies]
     np.testing.assert_allclose(ours, theirs, rtol=1e-14)
 

@@ -30,7 +30,7 @@ def test_it_gives_what_the_compiled_tape_gives(monkeypatch: pytest.MonkeyPatch) 
     inputs = {"x": X, "w": W}
     long = record(unrolled(0.5), inputs, ("x", "w"))
     assert long.stepwise
-    monkeypatch.setattr(tapes, "LONG", 10**6)
+    monkeypatch.setattr(tapes, "MANY_STEPS", 10**6)
     monkeypatch.setattr(tapes, "TAPES", type(tapes.TAPES)(4))
     whole = record(unrolled(0.5), inputs, ("x", "w"))
     assert not whole.stepwise

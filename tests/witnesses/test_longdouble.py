@@ -258,7 +258,7 @@ def test_too_large_is_counted_in_entries_and_evaluations() -> None:
         calls.put(x.dtype)
         return {"x": g}
 
-    most = longdouble.WORK // longdouble.EVALUATIONS // 3
+    most = longdouble.WORK // longdouble.LONG_EVALUATIONS // 3
     fits = long_run(operation(backward, {"x": np.ones(most)}, lambda x: x), np.ones(most))
     assert fits.silent == ""
     calls = SimpleQueue()
