@@ -28,11 +28,16 @@ from jax.extend import core
 from crosscheck.traces.fingerprint import key_with_constants
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
+from crosscheck.traces.scans import scan_sizes
+from crosscheck.traces.sources import Source, source_of
 from crosscheck.traces.walk import evaluate, inner_jaxpr
 
 Array = np.ndarray
 Arrays = dict[str, Array]
 Edge = tuple[int, int]  # (step, operand): one way on which a gradient travels back
+
+# A scan of so many equations in all its turns, and no more, is written out: then a turn is steps like others.
+MOST_WRITTEN_OUT = 600
 
 # A call with a derivative rule of its own is one step where it is an elementwise function of one
 # operand: its own rule says what happens at a kink (ReLU at 0), the steps inside would say
@@ -45,7 +50,7 @@ class Step(NamedTuple):
 
     `reads` and `writes` are places in the list of values; `active` the operands on which a gradient
     travels back; `within` the name of the innermost function that the step was traced in ("relu"),
-    or "".
+    or ""; `source` where the user's code made it.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Step(NamedTuple):
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     active: tuple[int, ...]
+    source: Source | None = None
 
 
 class Pulled(NamedTuple):
@@ -64,7 +70,8 @@ class Pulled(NamedTuple):
 
 
 def is_float(aval: Any) -> bool:
-    return jnp.issubdtype(aval.dtype, jnp.floating)
+    """Real or complex."""
+    return jnp.issubdtype(aval.dtype, jnp.inexact)
 
 
 class Tape:
@@ -96,7 +103,7 @@ class Tape:
             name: self.value(v.aval, name in wrt and is_float(v.aval))
             for name, v in zip(names, closed.jaxpr.invars, strict=True)
         }
-        outs = self.flatten(closed.jaxpr, closed.consts, [self.inputs[n] for n in names], "")
+        outs = self.flatten(closed.jaxpr, closed.consts, [self.inputs[n] for n in names], "", None)
         self.output = outs[0]
         self.edges: list[Edge] = [(k, i) for k, step in enumerate(self.steps) for i in step.active]
         self.number = {edge: n for n, edge in enumerate(self.edges)}
@@ -117,7 +124,9 @@ class Tape:
         self.constants[place] = value
         return place
 
-    def flatten(self, jaxpr: core.Jaxpr, consts: list[Any], places: list[int], within: str) -> list[int]:
+    def flatten(
+        self, jaxpr: core.Jaxpr, consts: list[Any], places: list[int], within: str, source: Source | None
+    ) -> list[int]:
         env: dict[Any, int] = dict(zip(jaxpr.invars, places, strict=True))
         for var, value in zip(jaxpr.constvars, consts, strict=True):
             env[var] = self.constant(var.aval, value)
@@ -127,16 +136,43 @@ class Tape:
 
         for eqn in jaxpr.eqns:
             reads = [read(atom) for atom in eqn.invars]
-            inner = inner_jaxpr(eqn)
+            inner, here = inner_jaxpr(eqn), source_of(eqn) or source
             if inner is not None and not self.whole(eqn):
                 name = str(eqn.params.get("name", within))
-                writes = self.flatten(inner[0], inner[1], reads, name)
+                writes = self.flatten(inner[0], inner[1], reads, name, here)
+            elif eqn.primitive.name == "scan" and equations(eqn) <= MOST_WRITTEN_OUT:
+                writes = self.turns(eqn, reads, within, here)
             else:
                 active = tuple(i for i, r in enumerate(reads) if self.moves[r] and is_float(self.avals[r]))
                 writes = [self.value(v.aval, bool(active) and is_float(v.aval)) for v in eqn.outvars]
-                self.steps.append(Step(eqn.primitive.name, within, eqn, tuple(reads), tuple(writes), active))
+                self.steps.append(Step(eqn.primitive.name, within, eqn, tuple(reads), tuple(writes), active, here))
             env.update(zip(eqn.outvars, writes, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
+
+    def turns(self, eqn: core.JaxprEqn, reads: list[int], within: str, source: Source | None) -> list[int]:
+        """A scan written out: the steps of every turn, one after another."""
+        body, length = eqn.params["jaxpr"], eqn.params["length"]
+        first, carried = scan_sizes(eqn.params)
+        fixed, carry, rows = reads[:first], reads[first : first + carried], reads[first + carried :]
+        written: list[list[int]] = [[] for _ in body.out_avals[carried:]]
+        for t in reversed(range(length)) if eqn.params["reverse"] else range(length):
+            row = [self.traced(lambda xs, t=t: xs[t], [place], within, source)[0] for place in rows]
+            outs = self.flatten(body.jaxpr, body.consts, [*fixed, *carry, *row], within, source)
+            carry = outs[:carried]
+            for made, out in zip(written, outs[carried:], strict=True):
+                made.append(out)
+        if eqn.params["reverse"]:
+            written = [made[::-1] for made in written]
+        stacked = [self.traced(lambda *ys: jnp.stack(ys), made, within, source)[0] for made in written]
+        return [*carry, *stacked]
+
+    def traced(self, function: Callable[..., Any], reads: list[int], within: str, source: Source | None) -> list[int]:
+        """The steps of a function of values; `source` is where they are said to be written."""
+        closed = jax.make_jaxpr(function)(*[self.avals[place] for place in reads])
+        before = len(self.steps)
+        outs = self.flatten(closed.jaxpr, closed.consts, reads, within, source)
+        self.steps[before:] = [step._replace(within=within, source=source) for step in self.steps[before:]]
+        return outs
 
     def whole(self, eqn: core.JaxprEqn) -> bool:
         if eqn.primitive.name not in CUSTOM:
@@ -234,6 +270,13 @@ class Tape:
             place = self.steps[k].reads[i]
             readers[place] = readers.get(place, 0) + 1
         return [(k, i) for k, i in self.edges if len(self.steps[k].active) > 1 or readers[self.steps[k].reads[i]] > 1]
+
+
+def equations(eqn: core.JaxprEqn) -> int:
+    """How many equations a scan runs through, loops inside it included."""
+    return eqn.params["length"] * sum(
+        equations(inner) if inner.primitive.name == "scan" else 1 for inner in eqn.params["jaxpr"].jaxpr.eqns
+    )
 
 
 def zeros(aval: Any) -> Array:

@@ -54,7 +54,7 @@ def judged(operation: Operation, v: Array) -> tuple[Arrays, Arrays, Arrays]:
     auto = autodiff(operation.reference, operation.inputs, operation.wrt, v, DOUBLE)
     got = operation.gradients(v)
     truth = {k: auto.gradients[k].value for k in got}
-    bound = {k: 2 * auto.gradients[k].bound for k in got}
+    bound = {k: auto.allowed(k) for k in got}
     wrong = {k: a for k, a in got.items() if a.shape != truth[k].shape or not (np.abs(a - truth[k]) <= bound[k]).all()}
     return wrong, {k: truth[k] for k in wrong}, {k: bound[k] for k in wrong}
 
