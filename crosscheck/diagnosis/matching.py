@@ -8,6 +8,7 @@ import numpy as np
 
 from crosscheck.diagnosis.budget import Budget
 from crosscheck.diagnosis.candidates import Candidate, evaluate
+from crosscheck.diagnosis.elsewhere import holds
 from crosscheck.diagnosis.factors import Reading, in_words, readings
 from crosscheck.diagnosis.points import Array, Point
 from crosscheck.diagnosis.problem import Problem
@@ -64,8 +65,11 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
     if factor is None:
         return None
     if factor == 1.0:
-        return Match(candidate, 1.0, [])
+        return None if holds(problem, name, candidate, 1.0) is False else Match(candidate, 1.0, [])
     named = readings(factor, problem.sizes(), BESIDE, accuracy(points[0], name))
+    point = problem.elsewhere() if named else None
+    if point is not None:
+        named = [r for r in named if holds(problem, name, candidate, r.value(point.sizes)) is not False]
     return Match(candidate, factor, named) if named else None
 
 

@@ -36,8 +36,9 @@ Array = np.ndarray
 Arrays = dict[str, Array]
 Edge = tuple[int, int]  # (step, operand): one way on which a gradient travels back
 
-# A scan of so many equations in all its turns, and no more, is written out: then a turn is steps like others.
-MOST_WRITTEN_OUT = 600
+# A scan of so many equations in all its turns, and no more, is written out: then a turn is steps like others. Each step
+# costs some 30 ms of compilation.
+MOST_WRITTEN_OUT = 150
 
 # A call with a derivative rule of its own is one step where it is an elementwise function of one
 # operand: its own rule says what happens at a kink (ReLU at 0), the steps inside would say
@@ -50,7 +51,7 @@ class Step(NamedTuple):
 
     `reads` and `writes` are places in the list of values; `active` the operands on which a gradient
     travels back; `within` the name of the innermost function that the step was traced in ("relu"),
-    or ""; `source` where the user's code made it.
+    or ""; `source` where the user's code made it; `turn` in which turn of the scan around it, of how many.
     """
 
     name: str
@@ -60,10 +61,13 @@ class Step(NamedTuple):
     writes: tuple[int, ...]
     active: tuple[int, ...]
     source: Source | None = None
+    turn: tuple[int, int] | None = None
 
 
 class Pulled(NamedTuple):
-    """A backward pass: a gradient per input, and what arrived at the output of each step (None where nothing did)."""
+    """A backward pass: a gradient per input, and what arrived at the output of each step (None where nothing did; of
+    a step with several outputs, one for each of those that move).
+    """
 
     gradients: Arrays
     arriving: list[Any]
@@ -107,6 +111,12 @@ class Tape:
         self.output = outs[0]
         self.edges: list[Edge] = [(k, i) for k, step in enumerate(self.steps) for i in step.active]
         self.number = {edge: n for n, edge in enumerate(self.edges)}
+        moving = {r for step in self.steps if step.active for r in step.reads if not self.moves[r]}
+        # What does not move and is read by a step that does: masks, counts, constants.
+        self.fixed = sorted(place for place in moving if getattr(self.avals[place].dtype, "kind", "") in "bf")
+        self.untouched = [zeros(self.avals[place]) for place in self.fixed]
+        self.sloped = [k for k, step in enumerate(self.steps) if self.is_elementwise(step)]
+        self.no_slopes = [zeros(self.avals[self.steps[k].writes[0]]) for k in self.sloped]
         self.compiled_run = jax.jit(self.trace_run)
         self.compiled_pull = jax.jit(self.trace_pull)
         self.programs: dict[Any, Callable[..., Any]] = {}  # further compiled pieces of the same forward
@@ -141,7 +151,7 @@ class Tape:
                 name = str(eqn.params.get("name", within))
                 writes = self.flatten(inner[0], inner[1], reads, name, here)
             elif eqn.primitive.name == "scan" and equations(eqn) <= MOST_WRITTEN_OUT:
-                writes = self.turns(eqn, reads, within, here)
+                writes = self.written_out(eqn, reads, within, here)
             else:
                 active = tuple(i for i, r in enumerate(reads) if self.moves[r] and is_float(self.avals[r]))
                 writes = [self.value(v.aval, bool(active) and is_float(v.aval)) for v in eqn.outvars]
@@ -149,15 +159,17 @@ class Tape:
             env.update(zip(eqn.outvars, writes, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def turns(self, eqn: core.JaxprEqn, reads: list[int], within: str, source: Source | None) -> list[int]:
+    def written_out(self, eqn: core.JaxprEqn, reads: list[int], within: str, source: Source | None) -> list[int]:
         """A scan written out: the steps of every turn, one after another."""
         body, length = eqn.params["jaxpr"], eqn.params["length"]
         first, carried = scan_sizes(eqn.params)
         fixed, carry, rows = reads[:first], reads[first : first + carried], reads[first + carried :]
         written: list[list[int]] = [[] for _ in body.out_avals[carried:]]
         for t in reversed(range(length)) if eqn.params["reverse"] else range(length):
+            before = len(self.steps)
             row = [self.traced(lambda xs, t=t: xs[t], [place], within, source)[0] for place in rows]
             outs = self.flatten(body.jaxpr, body.consts, [*fixed, *carry, *row], within, source)
+            self.steps[before:] = [s._replace(turn=s.turn or (t, length)) for s in self.steps[before:]]
             carry = outs[:carried]
             for made, out in zip(written, outs[carried:], strict=True):
                 made.append(out)
@@ -183,34 +195,55 @@ class Tape:
         moving: list[Any] = [v.aval for v in eqn.invars if not isinstance(v, core.Literal)]
         return len(moving) == len(outs) == 1 and moving[0].shape == outs[0].shape
 
+    def is_elementwise(self, step: Step) -> bool:
+        """Does it write one array of the shape of the one operand that moves?"""
+        if len(step.active) != 1 or len(step.writes) != 1:
+            return False
+        read, written = self.avals[step.reads[step.active[0]]], self.avals[step.writes[0]]
+        return read.shape == written.shape and read.dtype == written.dtype
+
     # ------------------------------------------------------------------ the two programs
 
-    def trace_run(self, inputs: list[Any], constants: list[Any]) -> list[Any]:
+    def trace_run(
+        self, inputs: list[Any], constants: list[Any], changed: Any = None, others: list[Any] | None = None
+    ) -> list[Any]:
+        """Every value; where `changed`, that of `fixed` replaced by its other."""
         values: list[Any] = [None] * len(self.avals)
-        for name, value in zip(self.names, inputs, strict=True):
-            values[self.inputs[name]] = value
-        for place, value in zip(self.constants, constants, strict=True):
+        number = {place: n for n, place in enumerate(self.fixed)} if changed is not None else {}
+
+        def write(place: int, value: Any) -> None:
+            if place in number:
+                assert others is not None
+                value = jnp.where(changed[number[place]], others[number[place]], value)
             values[place] = value
+
+        for name, value in zip(self.names, inputs, strict=True):
+            write(self.inputs[name], value)
+        for place, value in zip(self.constants, constants, strict=True):
+            write(place, value)
         for step in self.steps:
             outs = as_function(step.eqn)(*[values[r] for r in step.reads])
             for place, out in zip(step.writes, outs, strict=True):
-                values[place] = out
+                write(place, out)
         return values
 
     def trace_pull(
-        self, residuals: list[list[Any]], v: Any, scales: Any, injected: list[Any]
+        self, residuals: list[list[Any]], v: Any, scales: Any, injected: list[Any], given: Any, slopes: list[Any]
     ) -> tuple[list[Any], list[Any]]:
         arrived: dict[int, Any] = {self.output: v}
         arriving: list[Any] = [None] * len(self.steps)
+        sloped = {k: n for n, k in enumerate(self.sloped)}
         for k in reversed(range(len(self.steps))):
             step = self.steps[k]
             moving = [w for w in step.writes if self.moves[w]]
             if not step.active or not any(w in arrived for w in moving):
                 continue
             g = [arrived[w] if w in arrived else zeros(self.avals[w]) for w in moving]
-            arriving[k] = g[0]
+            arriving[k] = g[0] if len(g) == 1 else g
             for i, pulled in zip(step.active, pull_back(step, residuals[k], g, moving), strict=True):
                 edge = self.number[k, i]
+                if k in sloped:
+                    pulled = jnp.where(given[sloped[k]], slopes[sloped[k]] * g[0], pulled)
                 back = scales[edge] * pulled + injected[edge]  # (1)
                 place = step.reads[i]
                 arrived[place] = arrived[place] + back if place in arrived else back
@@ -218,10 +251,20 @@ class Tape:
 
     # ------------------------------------------------------------------ running them
 
-    def run(self, inputs: Mapping[str, Any]) -> list[Any]:
-        """Every value of the forward at `inputs`, in the order of `avals`."""
+    def run(self, inputs: Mapping[str, Any], fixed: Mapping[int, Any] | None = None) -> list[Any]:
+        """Every value of the forward at `inputs`, in the order of `avals`.
+
+        Args:
+            inputs: by name.
+            fixed: by place, what one of `self.fixed` is replaced by.
+        """
         with double_precision():
-            return self.compiled_run([inputs[n] for n in self.names], list(self.constants.values()))
+            changed, others = np.zeros(len(self.fixed), bool), list(self.untouched)
+            for place, value in (fixed or {}).items():
+                n = self.fixed.index(place)
+                changed[n], others[n] = True, self.shaped(value, self.avals[place])
+            values = [inputs[n] for n in self.names]
+            return self.compiled_run(values, list(self.constants.values()), changed, others)
 
     def pull(
         self,
@@ -231,6 +274,7 @@ class Tape:
         scales: Mapping[Edge, float] | None = None,
         injected: Mapping[Edge, Any] | None = None,
         residuals: Mapping[Edge, Any] | None = None,
+        slopes: Mapping[int, Any] | None = None,
     ) -> Pulled:
         """The backward pass from the cotangent `v` at the forward's `values`, with switches.
 
@@ -238,6 +282,7 @@ class Tape:
             scales: by edge, what multiplies the gradient there; 1 elsewhere.
             injected: by edge, what is added to it; an array of the operand's shape.
             residuals: by (step, operand), what the backward reads instead of the forward's operand.
+            slopes: by elementwise step (`sloped`), what what arrives is multiplied with instead of the derivative.
         """
         with double_precision():
             if self.nothing is None:
@@ -251,7 +296,12 @@ class Tape:
             added = list(self.nothing)
             for edge, value in (injected or {}).items():
                 added[self.number[edge]] = self.shaped(value, self.avals[self.steps[edge[0]].reads[edge[1]]])
-            gradients, arriving = self.compiled_pull(read, self.shaped(v, self.avals[self.output]), factors, added)
+            given, others = np.zeros(len(self.sloped), bool), list(self.no_slopes)
+            for k, slope in (slopes or {}).items():
+                n = self.sloped.index(k)
+                given[n], others[n] = True, self.shaped(slope, self.avals[self.steps[k].writes[0]])
+            v = self.shaped(v, self.avals[self.output])
+            gradients, arriving = self.compiled_pull(read, v, factors, added, given, others)
             named = {n: np.asarray(g) for n, g in zip(self.wrt, gradients, strict=True)}
             return Pulled(named, arriving)
 

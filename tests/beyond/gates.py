@@ -87,10 +87,9 @@ def swiglu_backward(g: Array, slip: str, x: Array, w: Array, v: Array) -> Arrays
     if slip == "the factor a forgotten":
         slope = s * (1 - s)
     grad_a, grad_b = g * b * slope, g * (a if slip == "the gate reads a" else a * s)
-    if slip == "the linear half's gradient dropped":
-        grad_x = grad_a @ w.T
-    else:
-        grad_x = grad_a @ w.T + grad_b @ v.T
+    grad_x = grad_a @ w.T
+    if slip != "the linear half's gradient dropped":
+        grad_x = grad_x + grad_b @ v.T
     return {"x": grad_x, "w": x.T @ grad_a, "v": x.T @ grad_b}
 
 

@@ -18,7 +18,7 @@ from tests.beyond.planted import Array, Arrays, Rng, Slip, Subject, of_size, sof
 def draw_embedding(rng: Rng, size: int) -> Arrays:
     words, d, b, t = of_size(size, (6, 5), (3, 4), (2, 3), (5, 6))
     indices = rng.integers(0, words, (b, t))
-    indices[0, :3] = (2, 0, 2)  # a word twice, and the padding
+    indices[0, :4] = (2, 0, 2, words - 1)  # a word twice, the padding, and the last word
     return {"table": rng.normal(size=(words, d)), "indices": indices}
 
 
