@@ -158,7 +158,10 @@ def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         yield times(tape, wrong, at_result, k, Call(slope, (HERE, k, y)))
         if not alike(-slope(problem.given, k, -problem.given.value(step.reads[i])), slope(problem.given, k)):
             yield times(tape, wrong, f"{taken} at its operand negated", k, negated)
-        yield times(tape, "sign", f"takes the absolute value of the derivative of {what}", k, Call(np.abs, (right,)))
+        if not alike(np.abs(slope(problem.given, k)), -slope(problem.given, k)):
+            yield times(
+                tape, "sign", f"takes the absolute value of the derivative of {what}", k, Call(np.abs, (right,))
+            )
         divides = f"divides by the derivative of {what} instead of multiplying by it"
         yield times(tape, wrong, divides, k, Call(np.divide, (1, right)))
         yield from other_derivatives(problem, tape, k, step.reads[i])

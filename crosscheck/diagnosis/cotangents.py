@@ -64,12 +64,20 @@ def other_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
             yield Candidate("wrong-operand", f"{is_} multiplied by {who}", cotangent=product)
     for t in as_many(shape, axes):
         yield Candidate(t.kind, f"leaves out {lost(t)}", cotangent=t.of(COTANGENT))
-    for t in shifts(shape, axes):
-        for cut in cuts(shape, axes) if t.function is not np.roll else ():
-            if cut.kind == "border" and "border" in cut.text:
-                yield Candidate("shifted", f"{is_} {t.text}, {cut.text}", cotangent=cut.of(t.of(COTANGENT)))
     for t in chain.from_iterable(f(shape, axes) for f in (cuts, flips, orders, shifts, spreads)):
         yield Candidate(t.kind, f"{is_} {t.text}", cotangent=t.of(COTANGENT))
+
+
+def shifted_and_cut(problem: Problem, name: str) -> Iterator[Candidate]:
+    """The true gradient for the incoming gradient shifted and without its border: an image read without its padding."""
+    if problem.tape is None and name not in problem.given.jacobians:
+        return
+    shape, axes = problem.given.v.shape, problem.output_axes
+    borders = [cut for cut in cuts(shape, axes) if cut.kind == "border" and "border" in cut.text]
+    for t in shifts(shape, axes) if borders else ():
+        for cut in borders if t.function is not np.roll else ():
+            text = f"is the true one for the incoming gradient {t.text}, {cut.text}"
+            yield Candidate("shifted", text, cotangent=cut.of(t.of(COTANGENT)))
 
 
 def lost(t: Transform) -> str:

@@ -76,23 +76,25 @@ def resized(operation: Operation, inputs: Arrays) -> Arrays | None:
     """Every length changed that can be; None if none can."""
     found, left = inputs, [(k, axis) for k, a in inputs.items() for axis in range(a.ndim) if a.shape[axis] > 1]
     settled: set[Axis] = set()
-    for one in left:
+    turn = 0
+    for one in left:  # one shorter, the next longer: two lengths that differ by one do so no more
         if one in settled:
             continue
         length = inputs[one[0]].shape[one[1]]
         together = [axis for axis in left if axis not in settled and inputs[axis[0]].shape[axis[1]] == length]
         for axes in ([one], together) if len(together) > 1 else ([one],):
-            changed = next(fitting(operation, found, axes, length), None)
+            by = -1 if turn % 2 == 0 else 1
+            changed = next(fitting(operation, found, axes, (length + by, length - by)), None)
             if changed is not None:
-                found = changed
+                found, turn = changed, turn + 1
                 settled |= set(axes)
                 break
     return found if found is not inputs else None
 
 
-def fitting(operation: Operation, inputs: Arrays, axes: list[Axis], length: int) -> Iterator[Arrays]:
-    """Inputs with these axes one shorter or longer, where forward and reference still are one function."""
-    for size in (length - 1, length + 1):
+def fitting(operation: Operation, inputs: Arrays, axes: list[Axis], sizes: tuple[int, int]) -> Iterator[Arrays]:
+    """Inputs with these axes of another length, where forward and reference still are one function."""
+    for size in sizes:
         if size < SHORTEST:
             continue
         changed = dict(inputs)

@@ -60,5 +60,5 @@ def read(expression: Any, point: Any, arriving: list[Any] | None = None) -> Any:
     if isinstance(expression, Arriving):
         assert arriving is not None
         arrived = arriving[expression.step]
-        return np.asarray(arrived[expression.output] if isinstance(arrived, list) else arrived)
+        return np.asarray(arrived[expression.output] if isinstance(arrived, tuple) else arrived)
     return point if expression is HERE else expression

@@ -57,6 +57,8 @@ def value_name(tape: Tape, place: int) -> str:
             return name
     if place == tape.output:
         return "the output"
+    while place in made and made[place].name in ("convert_element_type", "copy"):
+        place = made[place].reads[0]
     for k, step in enumerate(tape.steps):
         if place in step.writes:
             return f"the result of {label(tape, k)}"

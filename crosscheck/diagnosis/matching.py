@@ -35,15 +35,30 @@ class Match(NamedTuple):
     def diagnosis(self, problem: Problem, name: str, alike: list[Match]) -> Diagnosis:
         text = f"the gradient of {name} {self.candidate.text}"
         evidence: dict[str, Any] = {}
+        lines = lines_of(self.candidate, problem)
         if self.factor != 1.0:
             reading, factor = self.names[0], self.factor
             if problem.judged is not problem.given:
                 factor = problem.factor_where_judged(reading)
             text += f", and {in_words(factor, reading.text, TOLD_ALIKE)}"
             evidence |= {"factor": factor, "name": reading.text}
+        if lines:
+            text += f" ({lines[0]})"
+            evidence["lines"] = lines
         if alike:
             evidence["the same here"] = [m.candidate.text for m in alike[:MOST_ALIKE]]
         return Diagnosis(self.candidate.kind, text, evidence)
+
+
+def lines_of(candidate: Candidate, problem: Problem) -> list[str]:
+    """The lines of the reference that the candidate is about, the last to be computed first."""
+    tape = problem.tape
+    if tape is None:
+        return []
+    steps = {part.step for part in candidate.parts} | {edge[0] for edge, _ in candidate.scales}
+    steps |= {k for place, _ in candidate.fixed for k, step in enumerate(tape.steps) if place in step.reads}
+    sources = [tape.steps[k].source for k in sorted(steps, reverse=True)]
+    return list(dict.fromkeys(str(source) for source in sources if source is not None and source.text))
 
 
 def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, budget: Budget) -> Match | None:

@@ -71,14 +71,15 @@ def squares(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
 def matrix_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
     """A square matrix whose gradient on the way is a triangle, a diagonal, transposed; mistakes in factorizations."""
     for tape, k, step in live_steps(problem):
+        if step.name == "add" and len(step.active) == 2:
+            yield from of_symmetric_part(tape, k, step)
+    for tape, k, step in live_steps(problem):
         if step.name == "cholesky":
             yield from of_cholesky(tape, k)
         if step.name == "qr" and len(step.writes) == 2:
             yield from of_qr(tape, k)
         if step.name in ("custom_linear_solve", "triangular_solve"):
             yield from of_solve(problem, tape, k, step)
-        if step.name == "add" and len(step.active) == 2:
-            yield from of_symmetric_part(tape, k, step)
         shape = tape.avals[step.writes[0]].shape
         if len(step.writes) > 1 or step.writes[0] == tape.output or len(shape) < 2 or shape[-1] != shape[-2]:
             continue

@@ -64,7 +64,7 @@ class Point:
 
     def arrives(self, step: int) -> Array:
         arrived = self.arrivals[step]
-        return np.asarray(arrived[0] if isinstance(arrived, list) else arrived)
+        return np.asarray(arrived[0] if isinstance(arrived, tuple) else arrived)
 
     def cotangent(self) -> Array:
         return self.v

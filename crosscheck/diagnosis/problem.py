@@ -137,15 +137,15 @@ class Problem:
             wrong = self.operation.gradients((MULTIPLE * given.v).astype(self.operation.dtype))
         except Exception:  # the user's code at a cotangent that the user did not choose: nothing is learnt
             return []
-        return [
-            Point(
-                given.inputs,
-                MULTIPLE * given.v,
-                {k: np.asarray(wrong[k], np.float64) for k in self.names},
-                {k: MULTIPLE * a for k, a in given.truth.items()},
-                {k: abs(MULTIPLE) * a for k, a in given.bound.items()},
-            )
-        ]
+        point = Point(
+            given.inputs,
+            MULTIPLE * given.v,
+            {k: np.asarray(wrong[k], np.float64) for k in self.names},
+            {k: MULTIPLE * a for k, a in given.truth.items()},
+            {k: abs(MULTIPLE) * a for k, a in given.bound.items()},
+        )
+        self.leave(point, self.operation)
+        return [point]
 
     def differentiate(self) -> None:
         """Without a reference: small Jacobians by differences of the forward, so that other cotangents can be tried."""

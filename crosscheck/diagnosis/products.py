@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from crosscheck.diagnosis.activations import elementwise, is_mask, slope
-from crosscheck.diagnosis.candidates import Candidate
+from crosscheck.diagnosis.candidates import Candidate, evaluate
 from crosscheck.diagnosis.expressions import HERE, Call, Expression, read
 from crosscheck.diagnosis.labels import label, value_name
-from crosscheck.diagnosis.points import Array, true, value
+from crosscheck.diagnosis.paths import Group, single
+from crosscheck.diagnosis.points import Array, Point, true, value
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.sites import sites_of
+from crosscheck.traces.tape import Edge
 
 POWERS: tuple[tuple[str, Callable[..., Array]], ...] = (
     ("", np.positive),
@@ -30,38 +32,100 @@ MOST_ARRAYS = 24
 
 
 def times_arrays(problem: Problem, name: str) -> Iterator[Candidate]:
-    """The true gradient times or divided by a value of the forward, its root, square, exponential; by a derivative."""
-    found = list(arrays(problem, name))
-    for who, array in found:
-        for word, power in POWERS:
-            factor = array if power is np.positive else Call(power, (array,))
-            yield from both(problem, name, f"{word}{who}", factor)
-    for (a, top), (b, bottom) in ((x, y) for x in found[:MOST_ARRAYS] for y in found[:MOST_ARRAYS] if x != y):
-        ratio = Call(np.divide, (top, bottom))
-        if plausible(problem, name, Call(np.multiply, (true(name), ratio))):
-            text = f"reads {a} where {b} is needed"
-            yield Candidate("wrong-operand", text, result=Call(np.multiply, (true(name), ratio)))
-
-
-def both(problem: Problem, name: str, who: str, factor: Expression) -> Iterator[Candidate]:
-    for text, function in (("times", np.multiply), ("divided by", np.divide)):
-        result = Call(function, (true(name), factor))
-        if plausible(problem, name, result):
-            # Twice or not at all: which of the two is meant, the gradient does not say.
-            kind = "missing-terms" if text == "divided by" else "wrong-operand"
-            yield Candidate(kind, f"is the true one {text} {who}", result=result)
-
-
-def plausible(problem: Problem, name: str, result: Expression) -> bool:
-    """Does it fit at the first point, but for a factor? Most do not, and are not worth a record."""
+    """The true gradient times a value of the forward, its root, square, exponential; or a derivative."""
     points = problem.points(name)
     if not points:
+        return
+    found, whole = list(arrays(problem, name)), true(name)
+    for kind, text, factor in factors(points[0], found, points[0].wrong[name], points[0].truth[name]):
+        yield Candidate(kind, f"is the true one {text}", result=Call(np.multiply, (whole, factor)))
+
+
+def paths_times_arrays(problem: Problem, name: str) -> Iterator[Candidate]:
+    """What one path brings times such an array."""
+    points = problem.points(name)
+    if problem.tape is None or not points:
+        return
+    found = list(arrays(problem, name))
+    for group, rest, brought in paths_of(problem, points[0], name):
+        for kind, text, factor in factors(points[0], found, rest, brought, exact=True):
+            result = Call(with_path, (HERE, name, group.edges, factor))
+            yield Candidate(kind, f"has what comes through {group.text} {text}", result=result, effort=1)
+
+
+def with_path(point: Point, name: str, edges: tuple[Edge, ...], factor: Array) -> Array:
+    """The true gradient with what comes through some edges times a factor."""
+    without = evaluate(Candidate("", "", scales=tuple((e, 0.0) for e in edges)), point, name)
+    assert without is not None
+    return without + factor * (point.truth[name] - without)
+
+
+def factors(
+    point: Point, found: list[tuple[str, Expression]], wrong: Array, right: Array, exact: bool = False
+) -> Iterator[tuple[str, str, Expression]]:
+    """What `right` is to be multiplied with to be `wrong` at one point (but for a number, unless `exact`)."""
+    if not right.any():
+        return
+    values = [(who, array, read(array, point)) for who, array in found]
+    for who, array, value_here in values:
+        for word, power in POWERS:
+            factor = array if power is np.positive else Call(power, (array,))
+            here = power(value_here)
+            if fits(right * here, wrong, exact):
+                yield "wrong-operand", f"times {word}{who}", factor
+            if fits(right / here, wrong, exact):
+                yield "missing-terms", f"divided by {word}{who}", Call(np.divide, (1.0, factor))
+
+
+def ratios(
+    point: Point, found: list[tuple[str, Expression]], wrong: Array, right: Array, exact: bool = False
+) -> Iterator[tuple[str, Expression]]:
+    """The same with one array in the place of another."""
+    few = [(who, array, read(array, point)) for who, array in found[:MOST_ARRAYS]]
+    if not right.any():
+        return
+    for a, top, top_here in few:
+        for b, bottom, bottom_here in few:
+            if a != b and fits(right * (top_here / bottom_here), wrong, exact):
+                yield f"reads {a} where {b} is needed", Call(np.divide, (top, bottom))
+
+
+def other_arrays(problem: Problem, name: str) -> Iterator[Candidate]:
+    """The true gradient, or what one path brings, with one array of the forward in the place of another."""
+    points = problem.points(name)
+    if problem.tape is None or not points:
+        return
+    found, whole = list(arrays(problem, name)), true(name)
+    for text, ratio in ratios(points[0], found, points[0].wrong[name], points[0].truth[name]):
+        yield Candidate("wrong-operand", text, result=Call(np.multiply, (whole, ratio)))
+    for group, rest, brought in paths_of(problem, points[0], name):
+        for text, ratio in ratios(points[0], found, rest, brought, exact=True):
+            result = Call(with_path, (HERE, name, group.edges, ratio))
+            text = f"{text} on the path through {group.text}"
+            yield Candidate("wrong-operand", text, result=result, effort=1)
+
+
+def paths_of(problem: Problem, point: Point, name: str) -> Iterator[tuple[Group, Array, Array]]:
+    """Every path with what is wrong in it, if the rest is right, and what it should bring."""
+    assert problem.tape is not None
+    for group in single(problem.tape):
+        cut = Candidate("", "", scales=tuple((e, 0.0) for e in group.edges))
+        problem.budget.spend(problem.work(cut, point, name))
+        without = evaluate(cut, point, name)
+        if without is not None and without.shape == point.wrong[name].shape:
+            yield group, point.wrong[name] - without, point.truth[name] - without
+
+
+def fits(a: Array, b: Array, exact: bool) -> bool:
+    """At a glance: most do not, and are not worth a record."""
+    if a.shape != b.shape or not np.isfinite(a).all():
         return False
-    array, wrong = read(result, points[0]), points[0].wrong[name]
-    return array.shape == wrong.shape and np.isfinite(array).all() and proportional(array, wrong)
+    if exact:
+        return bool(np.abs(a - b).max(initial=0.0) <= 1e-6 * np.abs(b).max(initial=0.0))
+    return parallel(a, b)
 
 
-def proportional(a: Array, b: Array) -> bool:
+def parallel(a: Array, b: Array) -> bool:
     top = float(np.sum(a * a))
     if top == 0:
         return False

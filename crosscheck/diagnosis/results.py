@@ -15,7 +15,7 @@ from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.transforms import Transform, as_many, cuts, flips, orders, reversals, shifts, spreads
 from crosscheck.diagnosis.words import along
 
-FAMILIES = (flips, orders, reversals, as_many, shifts, spreads, cuts, squares)
+FAMILIES = (flips, orders, reversals, cuts, as_many, shifts, spreads, squares)
 UNSIGNED = Transform("sign", "is the absolute value of the true one", np.abs)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crosscheck.diagnosis.labels import value_name
+from crosscheck.diagnosis.labels import label, value_name
 from crosscheck.diagnosis.points import Point
 from crosscheck.traces.tape import Tape
 
@@ -13,7 +13,7 @@ MOST_SCALARS = 8
 
 
 def scalars_of(point: Point) -> dict[str, float]:
-    """By name: a constant is called by its value, a computed one by the step that made it."""
+    """By name: that of the step that made it, or of the one that reads it, with n / (n - 1) of a whole one."""
     tape = point.tape
     if tape is None:
         return {}
@@ -22,8 +22,15 @@ def scalars_of(point: Point) -> dict[str, float]:
         value = float(np.real(point.value(place)))
         if not np.isfinite(value) or value in (0.0, 1.0, -1.0, 2.0, 0.5):
             continue
-        name = f"{value:.6g}" if place in tape.constants else value_name(tape, place)
+        name = value_name(tape, place)
+        if place in tape.constants:
+            reader = next(k for k, step in enumerate(tape.steps) if step.active and place in step.reads)
+            name = f"the constant of {label(tape, reader)}"
+        if value in found.values() and place in tape.constants:
+            continue
         found.setdefault(name, value)
+        if value == round(value) > 2:
+            found.setdefault(f"n / (n - 1) of n, {name}", value / (value - 1))
     return dict(list(found.items())[:MOST_SCALARS])
 
 

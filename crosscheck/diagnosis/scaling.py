@@ -61,6 +61,10 @@ def scaled(problem: Problem, name: str, factor: float, same: float) -> Diagnosis
         # Two readings that are one number here are two there.
         named = [r for r in named if abs(r.value(point.sizes) - there) <= same * abs(there)]
         confirmed = [r for r in named if r.cost <= named[0].cost + FAR_FETCHED]
+        plain = {size.name for size in problem.sizes()}
+        if len(confirmed) > 1 and all(r.names() <= plain for r in confirmed):
+            # What had to change together there may change alone.
+            confirmed = agreeing(problem, name, confirmed) or confirmed
         if not confirmed and abs(there - factor) > same * abs(factor):
             return None  # another number at other sizes, and none that has a name
     if problem.judged is not problem.given:

@@ -16,7 +16,7 @@ from crosscheck.diagnosis.budget import WORK, Budget
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.causes import common_causes, same_factor
 from crosscheck.diagnosis.constants import other_constants
-from crosscheck.diagnosis.cotangents import other_cotangents
+from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
 from crosscheck.diagnosis.glance import FINAL, at_a_glance
 from crosscheck.diagnosis.known import known_functions
 from crosscheck.diagnosis.matching import Match, fit
@@ -42,7 +42,7 @@ from crosscheck.diagnosis.points import Array
 from crosscheck.diagnosis.posing import posed
 from crosscheck.diagnosis.precision import lost_precision
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.products import times_arrays
+from crosscheck.diagnosis.products import other_arrays, paths_times_arrays, times_arrays
 from crosscheck.diagnosis.results import rearranged, summed_cotangents
 from crosscheck.diagnosis.scaling import proportional
 from crosscheck.diagnosis.spectra import spectral_mistakes
@@ -68,25 +68,28 @@ TABLE: tuple[Family, ...] = (
     paths_in_every_turn,
     other_cotangents,
     everywhere(window_mistakes),
+    shifted_and_cut,
     everywhere(spectral_mistakes),
-    everywhere(matrix_mistakes),
     everywhere(mask_mistakes),
+    weighted_paths,
+    cut_paths,
     everywhere(derivative_mistakes),
     everywhere(operand_mistakes),
     everywhere(arriving_transposed),
     everywhere(order_mistakes),
+    everywhere(matrix_mistakes),
     everywhere(passed_on),
     known_functions,
     times_arrays,
     contributions,
     counts_left_out,
-    cut_paths,
     some_turns,
-    weighted_paths,
     other_constants,
+    paths_times_arrays,
     other_inputs,
     cut_together,
     wrong_operands,
+    other_arrays,
 )
 
 

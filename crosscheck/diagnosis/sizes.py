@@ -56,7 +56,7 @@ def sizes_of(
 
 
 # √ of a size is the scale of attention; a size less one is the count of an unbiased variance.
-ROOT, LESS_ONE, SCALAR = 1.1, 1.0, 1.2
+ROOT, LESS_ONE, SCALAR = 1.1, 1.0, 2.0
 
 
 def special_sizes(sizes: Sequence[Size], scalars: Mapping[str, float]) -> list[Size]:

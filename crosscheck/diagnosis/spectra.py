@@ -26,7 +26,7 @@ def spectral_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         what, params = label(tape, k), step.eqn.params
         if step.name == "fft":
             rows = [("conjugate", "conjugates what arrives", Call(np.conj, (Arriving(k),)))]
-            if "R" in str(params["fft_type"]):
+            if "R" in params["fft_type"].name:
                 length = int(params["fft_lengths"][-1])
                 for text, weight in (("twice", 2.0), ("half", 0.5)):
                     sentence = f"counts the spectrum between its first and last entry {text}"

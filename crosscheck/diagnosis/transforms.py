@@ -171,7 +171,7 @@ def kept(a: Array, axes: Sequence[int], part: Part) -> Array:
 def as_many(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
     """Only the first entries along an axis, as many as another axis has: a loop that runs to the wrong length."""
     for axis in long_axes(shape):
-        for other in range(len(shape)):
+        for other in sorted(range(len(shape)), key=lambda other: abs(other - axis)):
             if other != axis and 0 < shape[other] < shape[axis]:
                 lost = range(shape[other], shape[axis])
                 which = " and ".join(map(str, lost)) if len(lost) < 3 else f"{lost[0]} to {lost[-1]}"

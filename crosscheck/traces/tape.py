@@ -303,7 +303,7 @@ class Tape:
             v = self.shaped(v, self.avals[self.output])
             gradients, arriving = self.compiled_pull(read, v, factors, added, given, others)
             named = {n: np.asarray(g) for n, g in zip(self.wrt, gradients, strict=True)}
-            return Pulled(named, arriving)
+            return Pulled(named, [tuple(a) if isinstance(a, list) else a for a in arriving])
 
     @staticmethod
     def shaped(value: Any, aval: Any) -> Array:

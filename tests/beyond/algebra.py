@@ -163,8 +163,12 @@ SUBJECTS = (
             Slip("a not transposed", "transposed", ("transposed",)),
             Slip("the sign of a's gradient", "sign", ("sign",)),
             Slip("a's gradient transposed", "transposed", ("transposed",)),
-            Slip("a's gradient reads b", "wrong-operand", ("reads b",)),
-            Slip("a's gradient reads the incoming gradient", "wrong-operand missing-terms", ("incoming",)),
+            Slip("a's gradient reads b", "wrong-operand", ("reads the right-hand side",)),
+            Slip(
+                "a's gradient reads the incoming gradient",
+                "wrong-operand missing-terms",
+                ("for the solution",),
+            ),
         ),
     ),
     Subject(
@@ -177,7 +181,11 @@ SUBJECTS = (
             Slip("the inverse not transposed", "transposed", ("transposed",)),
             Slip("only the diagonal", "diagonal", ("diagonal",)),
             Slip("the determinant's gradient", "scaled wrong-derivative", ("det", "exp")),
-            Slip("taken for symmetric", "half-symmetric scaled", ("twice", "path", "symmetr")),
+            Slip(
+                "taken for symmetric",
+                "half-symmetric transposed",
+                ("symmetr", "product transposed"),
+            ),
             Slip("x's gradient through one factor", "missing-terms", ("path",)),
         ),
     ),
@@ -188,7 +196,7 @@ SUBJECTS = (
         qr_backward,
         qr_reference,
         (
-            Slip("the sign of Q̄ᵀQ", "sign", ("sign",)),
+            Slip("the sign of Q̄ᵀQ", "sign", ("adds Q̄ᵀ Q",)),
             Slip("R's path dropped", "missing-terms", ("path",)),
             Slip("the other triangle copied", "triangle", ("triangle",)),
             Slip("nothing copied", "triangle", ("triangle",)),

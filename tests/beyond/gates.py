@@ -107,7 +107,7 @@ SUBJECTS = (
         exact_reference,
         (
             Slip("the derivative of the tanh variant", "wrong-derivative", ("tanh",)),
-            Slip("the density left out", "missing-terms", ("path", "erfc")),
+            Slip("the density left out", "missing-terms wrong-derivative", ("path", "without x φ(x)")),
             Slip("the derivative of x σ(1.702 x)", "wrong-derivative", ("1.702",)),
         ),
     ),
@@ -130,9 +130,9 @@ SUBJECTS = (
         swiglu_backward,
         swiglu_reference,
         (
-            Slip("the sigmoid for silu's derivative", "missing-terms", ("path", "constant")),
+            Slip("the sigmoid for silu's derivative", "missing-terms wrong-derivative", ("path", "to be σ(x)")),
             Slip("silu's derivative left out", "missing-terms", ("silu",)),
-            Slip("the factor a forgotten", "missing-terms wrong-derivative", ("path", "silu")),
+            Slip("the factor a forgotten", "missing-terms wrong-derivative", ("without its factor x",)),
             Slip("the gate reads a", "wrong-operand", ("reads",)),
             Slip("the linear half's gradient dropped", "missing-terms", ("path",)),
         ),

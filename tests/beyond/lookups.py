@@ -148,7 +148,7 @@ SUBJECTS = (
             Slip("divided by all rows", "scaled", ("batch",)),
             Slip("not divided", "scaled", ("sum", "count")),
             Slip("the ignored rows not masked", "missing-mask", ("mask",)),
-            Slip("the softmax's term left out", "missing-terms", ("path", "constant")),
+            Slip("the softmax's term left out", "missing-terms", ("path", "what arrives")),
             Slip("the label's term left out", "missing-terms", ("path",)),
             Slip("the sign", "sign", ("sign",)),
             Slip("the incoming gradient ignored", "ignores-upstream", ("incoming",)),

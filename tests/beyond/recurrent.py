@@ -193,7 +193,7 @@ SUBJECTS = (
             Slip("the reset gate's path dropped", "missing-terms", ("reset", "first factor")),
             Slip("the reset gate reads h", "wrong-operand", ("reads h",)),
             Slip("the reset gate left out", "missing-terms", ("leaves out",)),
-            Slip("the direct path dropped", "missing-terms", ("h in the product", "path through h")),
+            Slip("the direct path dropped", "missing-terms", ("path through the second factor of the product with h",)),
         ),
     ),
     Subject(
@@ -203,7 +203,7 @@ SUBJECTS = (
         rnn_backward,
         rnn_reference,
         (
-            Slip("the recurrent path dropped", "missing-terms", ("h @ u", "from one turn", "recurrent")),
+            Slip("the recurrent path dropped", "missing-terms zero", ("u in every turn", "zero everywhere")),
             Slip("u not transposed", "transposed", ("transposed",)),
             Slip("u reads the state after", "wrong-operand", ("after", "turn")),
             Slip("tanh's derivative at the state before", "wrong-derivative wrong-operand", ("before", "turn")),
