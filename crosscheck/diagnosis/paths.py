@@ -55,11 +55,18 @@ def edge_name(tape: Tape, edge: Edge) -> str:
 
 
 def single(tape: Tape) -> Iterator[Group]:
-    """Every edge where paths part or meet; of a loop those of the first and the last turn."""
+    """Every edge where paths part or meet; of a loop those of the first and the last turn.
+
+    The two operands of x · x are one path: with only one of them the derivative is half of it.
+    """
+    seen = set()
     for edge in tape.junctions():
-        site = sites_of(tape)[edge[0]]
-        if site.turn in (0, site.turns - 1):
-            yield Group(edge_name(tape, edge), (edge,))
+        step, site = tape.steps[edge[0]], sites_of(tape)[edge[0]]
+        place = step.reads[edge[1]]
+        if site.turn in (0, site.turns - 1) and (edge[0], place) not in seen:
+            seen.add((edge[0], place))
+            edges = tuple((edge[0], i) for i in step.active if step.reads[i] == place)
+            yield Group(label(tape, edge[0]) if len(edges) > 1 else edge_name(tape, edge), edges)
 
 
 def every_turn(tape: Tape) -> Iterator[Group]:

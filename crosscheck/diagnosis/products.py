@@ -2,7 +2,8 @@
 
 A standard deviation where a variance was meant, a factor that was to be multiplied in and was not, or was twice, the
 gradient of the determinant for that of its logarithm: each is the true gradient times something that the forward knows.
-One array of the forward may also stand where another should: the true gradient times the one over the other.
+Whether it was left out or taken twice, the gradient does not say; the name says what it is multiplied with. One array
+of the forward may also stand where another should: the true gradient times the one over the other.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def factors(
             factor = array if power is np.positive else Call(power, (array,))
             here = power(value_here)
             if fits(right * here, wrong, exact):
-                yield "wrong-operand", f"times {word}{who}", factor
+                yield "wrong-factor", f"times {word}{who}", factor
             if fits(right / here, wrong, exact):
-                yield "missing-terms", f"divided by {word}{who}", Call(np.divide, (1.0, factor))
+                yield "wrong-factor", f"divided by {word}{who}", Call(np.divide, (1.0, factor))
 
 
 def ratios(

@@ -14,7 +14,7 @@ import numpy as np
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.expressions import HERE, Arriving, Call
 from crosscheck.diagnosis.labels import label
-from crosscheck.diagnosis.points import Array
+from crosscheck.diagnosis.points import Array, Point
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.pulling import pulled
 from crosscheck.diagnosis.steps import at_step, live_steps
@@ -27,10 +27,9 @@ def spectral_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         if step.name == "fft":
             rows = [("conjugate", "conjugates what arrives", Call(np.conj, (Arriving(k),)))]
             if "R" in params["fft_type"].name:
-                length = int(params["fft_lengths"][-1])
                 for text, weight in (("twice", 2.0), ("half", 0.5)):
                     sentence = f"counts the spectrum between its first and last entry {text}"
-                    rows.append(("half-spectrum", sentence, Call(between, (Arriving(k), length, weight))))
+                    rows.append(("half-spectrum", sentence, Call(between, (HERE, k, Arriving(k), weight))))
             for kind, text, changed in rows:
                 gives = ((0, Call(pulled, (HERE, k, 0, changed))),)
                 yield at_step(tape, kind, f"{text} in the backward of {what}", k, gives=gives)
@@ -44,8 +43,10 @@ def spectral_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
                 yield at_step(tape, kind, f"{text} in the backward of {what}", k, gives=gives)
 
 
-def between(g: Array, length: int, weight: float) -> Array:
+def between(point: Point, k: int, g: Array, weight: float) -> Array:
     """All but the first entry and, of an even length, the middle one, weighted."""
+    assert point.tape is not None
+    length = int(point.tape.steps[k].eqn.params["fft_lengths"][-1])
     weights = np.full(g.shape[-1], weight)
     weights[0] = 1.0
     if length % 2 == 0 and g.shape[-1] == length // 2 + 1:

@@ -163,10 +163,10 @@ SUBJECTS = (
             Slip("a not transposed", "transposed", ("transposed",)),
             Slip("the sign of a's gradient", "sign", ("sign",)),
             Slip("a's gradient transposed", "transposed", ("transposed",)),
-            Slip("a's gradient reads b", "wrong-operand", ("reads the right-hand side",)),
+            Slip("a's gradient reads b", "wrong-operand wrong-factor", ("reads the right-hand side",)),
             Slip(
                 "a's gradient reads the incoming gradient",
-                "wrong-operand missing-terms",
+                "wrong-operand missing-terms wrong-factor",
                 ("for the solution",),
             ),
         ),

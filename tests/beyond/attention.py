@@ -98,10 +98,10 @@ ATTENTION = Subject(
         Slip("only the softmax's diagonal", "missing-terms", ("diagonal",)),
         Slip("the softmax's sum left out", "missing-terms", ("sum", "denominator")),
         Slip("the softmax's sum over the queries", "summed", ("axis", "axes")),
-        Slip("the softmax's sum without its weights", "missing-terms wrong-operand", ("softmax",)),
+        Slip("the softmax's sum without its weights", "missing-terms wrong-operand wrong-factor", ("softmax",)),
         Slip("the scores not transposed for k", "transposed", ("transposed", "swapped")),
         Slip("the weights not transposed for v", "transposed", ("transposed", "swapped")),
-        Slip("v taken for k", "wrong-operand", ("reads v",)),
+        Slip("v taken for k", "wrong-operand wrong-factor", ("reads v",)),
     ),
 )
 CAUSAL = Subject(

@@ -133,7 +133,7 @@ SUBJECTS = (
             Slip("the sigmoid for silu's derivative", "missing-terms wrong-derivative", ("path", "to be σ(x)")),
             Slip("silu's derivative left out", "missing-terms", ("silu",)),
             Slip("the factor a forgotten", "missing-terms wrong-derivative", ("without its factor x",)),
-            Slip("the gate reads a", "wrong-operand", ("reads",)),
+            Slip("the gate reads a", "wrong-operand wrong-factor", ("reads",)),
             Slip("the linear half's gradient dropped", "missing-terms", ("path",)),
         ),
     ),

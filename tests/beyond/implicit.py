@@ -103,7 +103,7 @@ SUBJECTS = (
             Slip("the last turn only", "missing-terms", ("turn", "z @ w")),
             Slip("the sign of J", "sign", ("sign",)),
             Slip("J not transposed", "transposed", ("transposed",)),
-            Slip("tanh's derivative left out", "missing-terms", ("derivative",)),
+            Slip("tanh's derivative left out", "missing-terms wrong-factor", ("derivative",)),
         ),
     ),
     Subject(
@@ -113,9 +113,9 @@ SUBJECTS = (
         kepler_backward,
         kepler_reference,
         (
-            Slip("the slope left out", "missing-terms wrong-operand", ("slope", "e left out")),
+            Slip("the slope left out", "missing-terms wrong-operand wrong-factor", ("slope", "e left out")),
             Slip("the sign of e cos E", "sign", ("sign",)),
-            Slip("e's gradient at M", "wrong-operand", ("reads m",)),
+            Slip("e's gradient at M", "wrong-operand wrong-factor", ("reads m",)),
             Slip("e's sign", "sign", ("sign",)),
         ),
     ),

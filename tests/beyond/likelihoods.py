@@ -152,7 +152,7 @@ SUBJECTS = (
             Slip("the ½ left out of the square", "scaled", ("twice",)),
             Slip("the exponential's derivative left out", "missing-terms", ("exponential",)),
             Slip("the sign of the mean", "sign", ("sign",)),
-            Slip("the deviation for the variance", "wrong-derivative wrong-operand missing-terms", ()),
+            Slip("the deviation for the variance", "wrong-derivative wrong-operand missing-terms wrong-factor", ()),
         ),
     ),
     Subject(
@@ -192,7 +192,7 @@ SUBJECTS = (
             Slip("the sign of ψ(k + r)", "sign", ("sign",)),
             Slip("the logarithm left out", "missing-terms", ("path",)),
             Slip("r left out of the total", "missing-terms", ("path",)),
-            Slip("ψ at k", "wrong-operand wrong-derivative", ("lgamma", "k")),
+            Slip("ψ at k", "wrong-operand wrong-derivative wrong-factor", ("lgamma", "k")),
         ),
     ),
 )

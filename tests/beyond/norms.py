@@ -191,7 +191,7 @@ SUBJECTS = (
             Slip("the sign of the variance's path", "sign", ("sign",)),
             Slip("sums for means", "scaled", ("division by", "features")),
             Slip("γ left out", "missing-terms", ("gamma",)),
-            Slip("γ's gradient reads x", "wrong-operand missing-terms", ("reads x", "operand")),
+            Slip("γ's gradient reads x", "wrong-operand missing-terms wrong-factor", ("reads x", "operand")),
             Slip("eps forgotten", "wrong-constant", ("0.001", "eps")),
         ),
     ),
@@ -207,8 +207,8 @@ SUBJECTS = (
             Slip("the unbiased count in the variance", "scaled", ("- 1",)),
             Slip("divided by the batch alone", "scaled", ("rows", "columns", "axis")),
             Slip("β's gradient averaged", "scaled", ("batch",)),
-            Slip("x for x̂", "wrong-operand", ("reads",)),
-            Slip("divided by the variance", "wrong-operand scaled wrong-derivative missing-terms", ()),
+            Slip("x for x̂", "wrong-operand wrong-factor", ("reads",)),
+            Slip("divided by the variance", "wrong-operand scaled wrong-derivative missing-terms wrong-factor", ()),
         ),
     ),
     Subject(
@@ -220,7 +220,7 @@ SUBJECTS = (
         (
             Slip("counts the entries of all groups", "scaled", ("2", "half")),
             Slip("the variance's path left out", "missing-terms", ("var =",)),
-            Slip("γ's gradient reads x", "wrong-operand", ("reads",)),
+            Slip("γ's gradient reads x", "wrong-operand wrong-factor", ("reads",)),
         ),
     ),
     Subject(
@@ -231,11 +231,15 @@ SUBJECTS = (
         rms_norm_reference,
         (
             Slip("the statistic constant", "missing-terms", ("path through the square",)),
-            Slip("the power of r", "wrong-derivative wrong-operand", ("reciprocal", "through the square times")),
+            Slip(
+                "the power of r",
+                "wrong-derivative wrong-operand wrong-factor",
+                ("reciprocal", "through the square times"),
+            ),
             Slip("the sum for the mean", "scaled", ("division by", "features")),
             Slip("the path taken twice", "scaled", ("twice",)),
             Slip("γ left out", "missing-terms", ("gamma",)),
-            Slip("γ's gradient reads x", "wrong-operand missing-terms", ("reads x", "leaves out")),
+            Slip("γ's gradient reads x", "wrong-operand missing-terms wrong-factor", ("reads x", "leaves out")),
         ),
     ),
 )

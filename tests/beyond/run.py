@@ -11,7 +11,7 @@ from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.traces.programs import keep_compilations
 from tests.beyond.planted import Slip, Subject
-from tests.beyond.subjects import SUBJECTS, planted
+from tests.beyond.subjects import HELD_OUT, SUBJECTS, planted
 
 # What is said of where a gradient is wrong is no name for the mistake.
 PLACES = frozenset(["localized", "border"])
@@ -82,5 +82,5 @@ def of_row(row: tuple[str, str]) -> Outcome:
 def of_right(name: str) -> tuple[str, str]:
     """The verdict on a right derivation."""
     keep_compilations()
-    subject = next(s for s in SUBJECTS if s.name == name)
+    subject = next(s for s in (*SUBJECTS, *HELD_OUT) if s.name == name)
     return name, judge(subject.operation("", 0, 0), diagnose=False).verdict

@@ -155,7 +155,7 @@ SUBJECTS = (
         (
             Slip("nothing carried", "missing-terms", ("turn", "y in", "recurrent")),
             Slip("1 - a left out", "missing-terms", ("leaves out",)),
-            Slip("the state after", "wrong-operand", ("after", "turn")),
+            Slip("the state after", "wrong-operand wrong-factor", ("after", "turn")),
             Slip("x's term left out", "missing-terms", ("path",)),
         ),
     ),
