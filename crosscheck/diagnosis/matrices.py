@@ -76,12 +76,13 @@ def matrix_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
     for tape, k, step in live_steps(problem):
         if step.name == "cholesky":
             yield from of_cholesky(tape, k)
-        if step.name == "qr" and len(step.writes) == 2:
+        if step.name == "qr":
             yield from of_qr(tape, k)
         if step.name in ("custom_linear_solve", "triangular_solve"):
             yield from of_solve(problem, tape, k, step)
-        shape = tape.avals[step.writes[0]].shape
-        if len(step.writes) > 1 or step.writes[0] == tape.output or len(shape) < 2 or shape[-1] != shape[-2]:
+        written, *others = step.writes
+        shape = tape.avals[written].shape
+        if others or written == tape.output or len(shape) < 2 or shape[-1] != shape[-2]:
             continue
         rows = [*squares(shape, ()), Transform("transposed", "transposed", transposed)]
         for t in rows:
@@ -159,7 +160,7 @@ def qr_pull(gq: Array, gr: Array, q: Array, r: Array, sign: str, copy: str) -> A
 
 
 def of_qr(tape: Tape, k: int) -> Iterator[Candidate]:
-    q, r = (value(place) for place in tape.steps[k].writes)
+    q, r = (value(place) for place in tape.steps[k].writes[:2])
     for kind, text, sign, copy in QR_ROWS:
         given = Call(qr_pull, (Arriving(k, 0), Arriving(k, 1), q, r, sign, copy))
         yield at_step(tape, kind, f"{text} in the backward of {label(tape, k)}", k, gives=((0, given),))

@@ -69,9 +69,10 @@ def arriving_transposed(problem: Problem, name: str) -> Iterator[Candidate]:
         for t in transposes(shape, plain_names(len(shape))):
             text = f"reads what arrives at {label(tape, k)} {t.text}"
             gives = tuple((i, Call(pulled, (HERE, k, i, t.of(Arriving(k))))) for i in step.active)
-            for some in [*([g] for g in gives), gives] if len(gives) > 1 else [gives]:
-                for_whom = f", for {value_name(tape, step.reads[some[0][0]])}" if len(some) < len(step.active) else ""
-                yield at_step(tape, t.kind, text + for_whom, k, gives=tuple(some))
+            for given in gives if len(gives) > 1 else ():
+                whom = value_name(tape, step.reads[given[0]])
+                yield at_step(tape, t.kind, f"{text}, for {whom}", k, gives=(given,))
+            yield at_step(tape, t.kind, text, k, gives=gives)
 
 
 # What an operand is taken for: √σ² for σ², 1/σ for σ.

@@ -61,10 +61,12 @@ def scaled(problem: Problem, name: str, factor: float, same: float) -> Diagnosis
         # Two readings that are one number here are two there.
         named = [r for r in named if abs(r.value(point.sizes) - there) <= same * abs(there)]
         confirmed = [r for r in named if r.cost <= named[0].cost + FAR_FETCHED]
-        plain = {size.name for size in problem.sizes()}
-        if len(confirmed) > 1 and all(r.names() <= plain for r in confirmed):
+        sizes = {size.name for size in problem.sizes()}
+        plain = [r for r in confirmed if r.names() <= sizes]
+        if len(plain) > 1:
             # What had to change together there may change alone.
-            confirmed = agreeing(problem, name, confirmed) or confirmed
+            left = agreeing(problem, name, plain) or plain
+            confirmed = [r for r in confirmed if r in left or r not in plain]
         if not confirmed and abs(there - factor) > same * abs(factor):
             return None  # another number at other sizes, and none that has a name
     if problem.judged is not problem.given:

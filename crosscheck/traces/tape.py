@@ -17,7 +17,7 @@ injections as arguments, and a counterfactual is a change of numbers, made in Nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -205,7 +205,7 @@ class Tape:
     # ------------------------------------------------------------------ the two programs
 
     def trace_run(
-        self, inputs: list[Any], constants: list[Any], changed: Any = None, others: list[Any] | None = None
+        self, inputs: list[Any], constants: list[Any], changed: Any = None, others: Sequence[Any] = ()
     ) -> list[Any]:
         """Every value; where `changed`, that of `fixed` replaced by its other."""
         values: list[Any] = [None] * len(self.avals)
@@ -213,7 +213,6 @@ class Tape:
 
         def write(place: int, value: Any) -> None:
             if place in number:
-                assert others is not None
                 value = jnp.where(changed[number[place]], others[number[place]], value)
             values[place] = value
 

@@ -136,7 +136,7 @@ def rnn(x: Array, h0: Array, w: Array, u: Array, bias: Array) -> Array:
 def rnn_backward(g: Array, slip: str, x: Array, h0: Array, w: Array, u: Array, bias: Array) -> Arrays:
     h = states(x, h0, w, u, bias)
     out = {"x": np.zeros_like(x), "w": np.zeros_like(w), "u": np.zeros_like(u), "bias": np.zeros_like(bias)}
-    carried = np.zeros_like(h0)
+    carried = z = np.zeros_like(h0)
     for t in reversed(range(len(x))):
         grad_h = g[t] + carried
         z = grad_h * (1 - (h[t] if slip == "tanh's derivative at the state before" else h[t + 1]) ** 2)

@@ -54,3 +54,11 @@ def test_a_bias_of_the_size_of_float32_is_not_rounding(rng: np.random.Generator)
     assert not [d for d in found if d.kind == "precision"]
     assert both_signs(rng.normal(size=1000))
     assert not both_signs(np.abs(rng.normal(size=1000)))
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-11, 1e-13])
+def test_errors_that_no_float32_made_are_not_blamed_on_it(size: float, rng: np.random.Generator) -> None:
+    """Noise far below a float32's unit, as finite differences in float64 leave it."""
+    noise = np.random.default_rng(0)
+    row = Planted("", CONV, "x", lambda r, g, **_: r["x"] * (1 + size * noise.normal(size=r["x"].shape)), "")
+    assert not [d for d in diagnosed(row, rng) if d.kind == "precision"]
