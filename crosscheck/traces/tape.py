@@ -213,6 +213,7 @@ class Tape:
 
         def write(place: int, value: Any) -> None:
             if place in number:
+                assert changed is not None
                 value = jnp.where(changed[number[place]], others[number[place]], value)
             values[place] = value
 

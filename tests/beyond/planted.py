@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import special
 
 from crosscheck.doors.functions import from_functions
 from crosscheck.operation import Operation
@@ -63,7 +64,7 @@ def spd(rng: Rng, n: int) -> Array:
 
 
 def sigmoid(a: Array) -> Array:
-    return 0.5 * (1 + np.tanh(0.5 * a))
+    return special.expit(a)
 
 
 def softmax(a: Array, axis: int = -1) -> Array:
