@@ -279,3 +279,14 @@ def test_a_forward_that_warns_of_an_overflow_is_no_news() -> None:
         overflowing, lambda grad_output, x: {"x": grad_output * 100 * x * overflowing(x)}, {"x": x}
     )
     assert result
+
+
+def test_of_several_gradients_of_the_wrong_shape_each_has_its_own_reason(inputs: dict[str, Array]) -> None:
+    def shapeless(g: Array, x: Array, w: Array) -> dict[str, Array]:
+        return {"x": (g @ w.T)[0:0], "w": (x.T @ g)[None]}
+
+    result = crosscheck.check(lambda x, w: x @ w, shapeless, inputs)
+    for name, shape in (("x", "(0, 3)"), ("w", "(1, 3, 2)")):
+        (reason,) = result.gradients[name].diagnoses
+        assert reason.explanation.startswith(f"the gradient of {name} has shape {shape}")
+        assert reason.evidence["expected"] == list(inputs[name].shape)
