@@ -73,8 +73,8 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
             return None  # a mistake that makes no difference here explains none
         if factor is None:
             factor = fitted_factor(array, point, name)
-            if factor is None:
-                return None
+            if factor is None or (factor != 1.0 and is_multiple_of_truth(array, point, name)):
+                return None  # the truth times a number is said by that number alone
         elif not point.same(factor * array, name):
             return None
     if factor is None:
@@ -86,6 +86,12 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
     if point is not None:
         named = [r for r in named if holds(problem, name, candidate, r.value(point.sizes)) is not False]
     return Match(candidate, factor, named) if named else None
+
+
+def is_multiple_of_truth(array: Array, point: Point, name: str) -> bool:
+    truth = point.truth[name]
+    square = float(np.sum(array * array))
+    return square > 0 and point.is_truth(float(np.sum(array * truth)) / square * array, name)
 
 
 def fitted_factor(array: Array, point: Point, name: str) -> float | None:
