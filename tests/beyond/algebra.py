@@ -148,7 +148,7 @@ SUBJECTS = (
             Slip("the diagonal not halved", "diagonal scaled", ("diagonal",)),
             Slip("no triangle taken", "triangle", ("triangle",)),
             Slip("the factors swapped", "transposed", ("transposed", "swapped")),
-            Slip("not symmetrised", "half-symmetric", ("symmetr",)),
+            Slip("not symmetrised", "half-symmetric missing-terms", ("symmetr", "transpose")),
             Slip("only the lower triangle", "triangle", ("lower triangle",)),
             Slip("the off-diagonal entries twice", "half-symmetric diagonal", ("diagonal",)),
         ),
