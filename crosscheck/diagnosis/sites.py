@@ -48,7 +48,7 @@ def repeated(steps: list[Step], places: list[int]) -> int:
 
     Between two turns of a loop something else is computed: of a + b + c, two additions of one source, nothing is.
     """
-    kinds = [(steps[k].name, steps[k].within, steps[k].turn is None) for k in places]
+    kinds = [(steps[k].name, steps[k].within, steps[k].turn is None, shapes(steps[k])) for k in places]
     for period in range(1, len(places) // 2 + 1):
         if len(places) % period or any(a != b for a, b in zip(kinds, kinds[period:], strict=False)):
             continue
@@ -56,6 +56,11 @@ def repeated(steps: list[Step], places: list[int]) -> int:
         if all(apart(steps, places[n - 1], places[n]) for n in starts):
             return period
     return len(places)
+
+
+def shapes(step: Step) -> tuple[tuple[int, ...], ...]:
+    """What a step reads and writes: a loop over layers of several sizes makes other steps in every turn."""
+    return tuple(tuple(v.aval.shape) for v in (*step.eqn.invars, *step.eqn.outvars))
 
 
 def apart(steps: list[Step], before: int, after: int) -> bool:

@@ -36,6 +36,15 @@ def test_the_turns_of_a_loop_are_one_site() -> None:
         assert {sites_of(tape)[k].turns for k in products} == {TURNS}
 
 
+def test_layers_of_several_sizes_are_no_turns() -> None:
+    def layers(x, w):
+        for width in (3, 2):
+            x = jnp.tanh(x[:, :width] @ w[:width, :width])
+        return x
+
+    assert {site.turns for site in sites_of(of(layers))} == {1}
+
+
 def test_terms_of_one_sum_are_no_turns() -> None:
     tape = of(lambda x, w: x + x + x + jnp.sum(w))
     assert {site.turns for site in sites_of(tape)} == {1}
