@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constrain
 PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help crosscheck test lint format lecture mutants laws programs judge-alone checkers versions bench peers bench-smoke \
+.PHONY: help crosscheck test lint format lecture mutants beyond laws programs judge-alone checkers versions bench peers bench-smoke \
 	bench-judge clean
 .PHONY: bench-roundings bench-limits
 
@@ -22,6 +22,7 @@ help:
 	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
 	@echo "make programs     5,000 random programs through the judge, right and with a mistake (COUNT=, SEED=, JOBS=)"
+	@echo "make beyond       mistakes beyond convolutions, planted and named (ONLY=, JOBS=)"
 	@echo "make laws         prove the roundings: every row of the table and whole programs against 50 digits"
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
 	@echo "make judge-alone  the judge's own tests, where there is nothing but a wheel of the judge"
@@ -107,6 +108,10 @@ bench-judge: $(BIN)/.test
 # The proof of the judge: planted mistakes, and 2,000 healthy checks.
 mutants: $(BIN)/.test
 	$(BIN)/python -m crosscheck.lecture.proof
+
+# Planted mistakes in operations beyond convolutions: caught, named, and named truly. ONLY= selects rows.
+beyond: $(BIN)/.test
+	$(BIN)/python -m tests.beyond $(if $(ONLY),--only "$(ONLY)") $(if $(JOBS),--jobs $(JOBS))
 
 # Random programs, each with its truth to fifty digits: what the judge makes of them. All cores unless JOBS says how many.
 COUNT ?= 5000

@@ -98,7 +98,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
     reasons = (
         Reasons({k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)})
-        | wrong_shapes(evidence, decision)
+        | wrong_shapes(evidence)
         | at_exact_point(formula, evidence, there, seed, deadline)
         | at_this_point(formula, evidence, verdicts, here, seed, deadline)
     )
@@ -199,6 +199,18 @@ def lost_digits(gradient: GradientVerdict) -> Diagnosis:
     return Diagnosis("precision", sentence, {"entries": count})
 
 
-def wrong_shapes(evidence: Evidence, decision: Decision) -> Reasons:
-    said = tuple(Diagnosis(f.kind, f.explanation, {}) for f in decision.findings if f.kind == "shape")
-    return Reasons({k: said for k, g in evidence.gradients.items() if not g.right_shape})
+def wrong_shapes(evidence: Evidence) -> Reasons:
+    """Of each gradient of the wrong shape, its own."""
+    return Reasons(
+        {
+            name: (
+                Diagnosis(
+                    "shape",
+                    f"the gradient of {name} has shape {g.returned}; {name} has shape {g.shape}",
+                    {"shape": list(g.returned), "expected": list(g.shape)},
+                ),
+            )
+            for name, g in evidence.gradients.items()
+            if not g.right_shape
+        }
+    )

@@ -349,3 +349,14 @@ def test_two_functions_have_two_gradients() -> None:
     others = crosscheck.check(lambda x, b: np.sin(x) + 3 * b, backward(1.0), {"x": x, "b": b}, reference)
     assert others.verdict == "disagree"
     assert "mend the forward" in others.gradients["b"].diagnoses[0].explanation
+
+
+def test_of_several_gradients_of_the_wrong_shape_each_has_its_own_reason(inputs: dict[str, Array]) -> None:
+    def shapeless(g: Array, x: Array, w: Array) -> dict[str, Array]:
+        return {"x": (g @ w.T)[0:0], "w": (x.T @ g)[None]}
+
+    result = crosscheck.check(lambda x, w: x @ w, shapeless, inputs)
+    for name, shape in (("x", "(0, 3)"), ("w", "(1, 3, 2)")):
+        (reason,) = result.gradients[name].diagnoses
+        assert reason.explanation.startswith(f"the gradient of {name} has shape {shape}")
+        assert reason.evidence["expected"] == list(inputs[name].shape)

@@ -9,10 +9,12 @@ import jax
 import numpy as np
 
 from crosscheck.diagnosis.candidates import Candidate
-from crosscheck.diagnosis.expressions import HERE, Arriving, Call, Expression
+from crosscheck.diagnosis.expressions import HERE, Call, Expression
+from crosscheck.diagnosis.labels import label
 from crosscheck.diagnosis.points import Array, Point, value
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.steps import arrays_of_shape, at_step, label, live_steps
+from crosscheck.diagnosis.sites import sites_of
+from crosscheck.diagnosis.steps import arrays_of_shape, at_step, live_steps
 from crosscheck.diagnosis.tolerances import TOLD_ALIKE
 from crosscheck.diagnosis.transforms import flips, shifts, transposes
 from crosscheck.diagnosis.words import plain_names
@@ -44,7 +46,7 @@ def slope(point: Point, k: int, at: Array | None = None) -> Array:
             residuals[step.active[0]] = np.asarray(at)
         ones = np.ones(point.tape.avals[step.writes[0]].shape)
         run = point.tape.programs.setdefault(
-            ("slope", k), jax.jit(lambda r, g: pull_back(step, r, [g], list(step.writes))[0])
+            ("slope", sites_of(point.tape)[k].key), jax.jit(lambda r, g: pull_back(step, r, [g], list(step.writes))[0])
         )
         return np.asarray(run(residuals, ones))
 
@@ -54,12 +56,14 @@ def is_mask(problem: Problem, k: int) -> bool:
     return all(np.isin(slope(p, k), (0.0, 1.0)).all() for p in (problem.given, *problem.others))
 
 
+def is_one(problem: Problem, k: int) -> bool:
+    """Does step k pass on everything, at every point?"""
+    return all((slope(p, k) == 1).all() for p in (problem.given, *problem.others))
+
+
 def times(tape: Tape, kind: str, text: str, k: int, factor: Expression | None = None) -> Candidate:
     """Step k passes on what arrives times this, in place of its derivative; None: what arrives."""
-    g = Arriving(k)
-    return at_step(
-        tape, kind, text, k, gives=((tape.steps[k].active[0], Call(np.multiply, (g, factor)) if factor else g),)
-    )
+    return at_step(tape, kind, text, k, slope=factor or Call(np.ones, (tape.avals[tape.steps[k].writes[0]].shape,)))
 
 
 # ---------------------------------------------------------------------- masks
@@ -75,7 +79,7 @@ def mask_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
     """ReLU and its kin: the mask missing, inverted, from another array, or moved."""
     for tape, k, step in live_steps(problem):
         i = elementwise(tape, step)
-        if i is None or not is_mask(problem, k):
+        if i is None or not is_mask(problem, k) or is_one(problem, k):
             continue
         what, mask = label(tape, k), Call(slope, (HERE, k))
         yield times(tape, "missing-mask", f"leaves out the mask of {what}", k)
@@ -152,8 +156,12 @@ def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         yield times(tape, "missing-terms", f"leaves out the derivative of {what}", k)
         yield times(tape, wrong, f"{taken} twice", k, Call(np.square, (right,)))
         yield times(tape, wrong, at_result, k, Call(slope, (HERE, k, y)))
-        yield times(tape, wrong, f"{taken} at its operand negated", k, negated)
-        yield times(tape, "sign", f"takes the absolute value of the derivative of {what}", k, Call(np.abs, (right,)))
+        if not alike(-slope(problem.given, k, -problem.given.value(step.reads[i])), slope(problem.given, k)):
+            yield times(tape, wrong, f"{taken} at its operand negated", k, negated)
+        if not alike(np.abs(slope(problem.given, k)), -slope(problem.given, k)):
+            yield times(
+                tape, "sign", f"takes the absolute value of the derivative of {what}", k, Call(np.abs, (right,))
+            )
         divides = f"divides by the derivative of {what} instead of multiplying by it"
         yield times(tape, wrong, divides, k, Call(np.divide, (1, right)))
         yield from other_derivatives(problem, tape, k, step.reads[i])

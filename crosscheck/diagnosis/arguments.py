@@ -11,7 +11,7 @@ from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.expressions import HERE, Call
 from crosscheck.diagnosis.points import Point
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.transforms import Transform, cuts, flips, shifts, transposes
+from crosscheck.diagnosis.transforms import Transform, cuts, flips, reversals, shifts, transposes
 
 PLAIN = (
     Transform("missing-terms", "left out (taken as 1)", np.ones_like),
@@ -26,7 +26,8 @@ def other_inputs(problem: Problem, name: str) -> Iterator[Candidate]:
     if problem.tape is None:
         return
     for who in problem.operation.wrt:
-        rows, shape, axes = [PLAIN], problem.given.inputs[who].shape, problem.axes[who]
+        shape, axes = problem.given.inputs[who].shape, problem.axes[who]
+        rows = [PLAIN, reversals(shape, axes)]
         if len(shape) > 1:
             rows += [family(shape, axes) for family in (flips, transposes, shifts, cuts)]
         array = Call(Point.input, (HERE, who))

@@ -20,7 +20,7 @@ MULTIPLICATION = 0.25
 # A step of a tape so long that each is called by itself: 0.1 ms.
 ALONE = 40_000
 # One equation of a loop's body, once more: it is compiled with the others.
-TURN = 100
+WORK_OF_A_TURN = 100
 # One call of a user's Python code, in entries: nobody knows what it does; 0.1 ms is the least of a layer in NumPy.
 CALL = 30_000
 # What a search may spend unless the caller says otherwise: some four seconds on that machine. A network of 37 steps
@@ -67,7 +67,7 @@ def written(eqn: Any) -> float:
     body = getattr(eqn.params.get("jaxpr"), "jaxpr", None) if eqn.primitive.name == "scan" else None
     if body is None:
         return entries
-    return entries + eqn.params["length"] * sum(TURN + written(inner) for inner in body.eqns)
+    return entries + eqn.params["length"] * sum(WORK_OF_A_TURN + written(inner) for inner in body.eqns)
 
 
 def multiplications(tape: Tape, step: Step) -> float:

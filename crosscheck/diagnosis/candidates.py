@@ -6,7 +6,9 @@ a gradient for each. A candidate says what is different:
     result      nothing is passed back at all: the gradient is this expression
     cotangent   another gradient arrives
     inputs      the whole pass is that at other inputs
-    scales      what travels on an edge of the tape is multiplied: by 0 (a path left out), -1, 2, ½
+    fixed       the whole pass is that of a forward in which a mask, a count or a constant is another
+    scales      what travels on an edge of the tape is multiplied: by 0 (a path left out), -1, 2, ½, or a number that
+                stands for sizes (`factors.Reading`) and is another one at other sizes
     parts       single steps: what they give to an operand in place of the right gradient, or what they read in place
                 of an operand of the forward
 
@@ -22,12 +24,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crosscheck.diagnosis.expressions import Expression, read
+from crosscheck.diagnosis.factors import Reading
 from crosscheck.diagnosis.points import Array, Arrays, Point
 from crosscheck.traces.tape import Edge
 
 
 class Part(NamedTuple):
-    """One step switched: `gives` by operand in place of its gradients, or `reads` by operand in place of the forward's.
+    """One step switched: `gives` by operand in place of its gradients, or `reads` by operand in place of the forward's;
+    an elementwise one may have another `slope` in place of its derivative.
 
     `text` is the sentence for the same mistake at all steps of the kind.
     """
@@ -36,6 +40,26 @@ class Part(NamedTuple):
     text: str
     gives: tuple[tuple[int, Expression], ...] = ()
     reads: tuple[tuple[int, Expression], ...] = ()
+    slope: Expression | None = None
+
+
+class ToThePower(NamedTuple):
+    """As a weight: a scalar of the forward to some power."""
+
+    place: int
+    power: int
+
+
+Weight = float | Reading | ToThePower
+
+
+def weight_at(weight: Weight, point: Point) -> float:
+    """What a weight is at a point."""
+    if isinstance(weight, Reading):
+        return weight.value(point.sizes)
+    if isinstance(weight, ToThePower):
+        return float(np.real(point.value(weight.place))) ** weight.power
+    return weight
 
 
 @dataclass(frozen=True)
@@ -47,7 +71,8 @@ class Candidate:
     result: Expression | None = None
     cotangent: Expression | None = None
     inputs: tuple[tuple[str, Expression], ...] = ()
-    scales: tuple[tuple[Edge, float], ...] = ()
+    fixed: tuple[tuple[int, Expression], ...] = ()
+    scales: tuple[tuple[Edge, Weight], ...] = ()
     parts: tuple[Part, ...] = ()
     effort: int = 0  # passes over the tape that reading the result takes
 
@@ -78,15 +103,18 @@ def gradients(candidate: Candidate, point: Point) -> Arrays:
         return point.by_jacobians(pass_["v"]) if "v" in pass_ else {}
     if candidate.inputs:
         pass_["inputs"] = {who: read(changed, point) for who, changed in candidate.inputs}
-    scales: dict[Edge, float] = dict(candidate.scales)
+    if candidate.fixed:
+        pass_["fixed"] = {place: read(changed, point) for place, changed in candidate.fixed}
+    scales: dict[Edge, float] = {edge: weight_at(weight, point) for edge, weight in candidate.scales}
     injected: dict[Edge, Array] = {}
     residuals: dict[Edge, Array] = {}
-    pass_ |= {"scales": scales, "injected": injected, "residuals": residuals}
-    plain = len(pass_) == 3 and not scales
+    slopes: dict[int, Array] = {}
+    plain = not pass_ and not scales
+    pass_ |= {"scales": scales, "injected": injected, "residuals": residuals, "slopes": slopes}
     # From the output backwards: what arrives at a step depends on the steps behind it that are switched already.
     for part in sorted(candidate.parts, key=lambda part: -part.step):
         if part.gives:
-            untouched = plain and not (scales or residuals)
+            untouched = plain and not (scales or residuals or slopes)
             arriving = point.arrivals if untouched else point.pull(**pass_).arriving
             if arriving[part.step] is None:
                 return {}
@@ -95,4 +123,6 @@ def gradients(candidate: Candidate, point: Point) -> Arrays:
                 injected[part.step, i] = read(given, point, arriving)
         for i, changed in part.reads:
             residuals[part.step, i] = read(changed, point)
+        if part.slope is not None:
+            slopes[part.step] = read(part.slope, point)
     return point.pull(**pass_).gradients

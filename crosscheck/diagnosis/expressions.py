@@ -30,9 +30,12 @@ HERE = Here()
 
 @dataclass(frozen=True)
 class Arriving:
-    """What arrives at the output of a step in the pass whose later steps are switched already."""
+    """What arrives at the output of a step in the pass whose later steps are switched already; of a step with several
+    outputs, at the one so numbered among those that move.
+    """
 
     step: int
+    output: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,5 +59,6 @@ def read(expression: Any, point: Any, arriving: list[Any] | None = None) -> Any:
         return expression.function(*(read(a, point, arriving) for a in expression.arguments))
     if isinstance(expression, Arriving):
         assert arriving is not None
-        return np.asarray(arriving[expression.step])
+        arrived = arriving[expression.step]
+        return np.asarray(arrived[expression.output] if isinstance(arrived, tuple) else arrived)
     return point if expression is HERE else expression

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
@@ -47,6 +49,11 @@ class Product(NamedTuple):
 
 
 def products(sizes: Sequence[Size], most: int) -> list[Product]:
+    return products_of(tuple(sizes), most)
+
+
+@lru_cache(maxsize=64)
+def products_of(sizes: tuple[Size, ...], most: int) -> list[Product]:
     found = [Product(1.0, (), 0.0)]
     for r in range(1, most + 1):
         for chosen in combinations_with_replacement(sizes, r):
@@ -57,8 +64,34 @@ def products(sizes: Sequence[Size], most: int) -> list[Product]:
     return found
 
 
-def readings(factor: float, sizes: Sequence[Size], most: float = 3.0, same: float = SAME_FACTOR) -> list[Reading]:
-    """Every reading of `factor` as a product of sizes over another, cheapest first; [] if there is none."""
+def readings(
+    factor: float, sizes: Sequence[Size], most: float = 3.0, same: float = SAME_FACTOR, special: Sequence[Size] = ()
+) -> list[Reading]:
+    """Every reading of `factor` as a product of sizes over another, cheapest first; [] if there is none.
+
+    Of the `special` numbers, which need not be whole (√d, n - 1, a constant of the program), at most one stands in it.
+    """
+    found = whole_readings(factor, sizes, most, same)
+    for number in special:
+        room = most - number.cost
+        for reading in whole_readings(factor / number.value, sizes, room, same):
+            found.append(with_special(reading, number, over=True))
+        for reading in whole_readings(factor * number.value, sizes, room, same):
+            found.append(with_special(reading, number, over=False))
+    return sorted(found, key=lambda reading: reading.cost)
+
+
+def with_special(reading: Reading, number: Size, *, over: bool) -> Reading:
+    top = (*reading.over, number.name) if over else reading.over
+    bottom = reading.under if over else (*reading.under, number.name)
+    sign = "-" if reading.text.startswith("-") else ""
+    return Reading(sign + written(top, bottom), top, bottom, reading.cost + number.cost)
+
+
+def whole_readings(factor: float, sizes: Sequence[Size], most: float, same: float) -> list[Reading]:
+    """The readings as whole numbers alone."""
+    if not math.isfinite(factor) or most < 0:
+        return []
     tops: dict[int, list[Product]] = {}
     for p in products(sizes, 3):
         tops.setdefault(round(p.value), []).append(p)
@@ -75,7 +108,7 @@ def readings(factor: float, sizes: Sequence[Size], most: float = 3.0, same: floa
                 cost += 0.5
             if cost <= most and not set(over.names) & set(under.names):
                 found.append(Reading(sign + written(over.names, under.names), over.names, under.names, cost))
-    return sorted(found, key=lambda reading: reading.cost)
+    return found
 
 
 def written(over: tuple[str, ...], under: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from crosscheck.diagnosis.budget import Budget
 from crosscheck.diagnosis.candidates import Candidate, evaluate
+from crosscheck.diagnosis.elsewhere import holds
 from crosscheck.diagnosis.factors import Reading, in_words, readings
 from crosscheck.diagnosis.points import Array, Point
 from crosscheck.diagnosis.problem import Problem
@@ -34,15 +35,30 @@ class Match(NamedTuple):
     def diagnosis(self, problem: Problem, name: str, alike: list[Match]) -> Diagnosis:
         text = f"the gradient of {name} {self.candidate.text}"
         evidence: dict[str, Any] = {}
+        lines = lines_of(self.candidate, problem)
         if self.factor != 1.0:
             reading, factor = self.names[0], self.factor
             if problem.judged is not problem.given:
                 factor = problem.factor_where_judged(reading)
             text += f", and {in_words(factor, reading.text, TOLD_ALIKE)}"
             evidence |= {"factor": factor, "name": reading.text}
+        if lines:
+            text += f" ({lines[0]})"
+            evidence["lines"] = lines
         if alike:
             evidence["the same here"] = [m.candidate.text for m in alike[:MOST_ALIKE]]
         return Diagnosis(self.candidate.kind, text, evidence)
+
+
+def lines_of(candidate: Candidate, problem: Problem) -> list[str]:
+    """The lines of the reference that the candidate is about, the last to be computed first."""
+    tape = problem.tape
+    if tape is None:
+        return []
+    steps = {part.step for part in candidate.parts} | {edge[0] for edge, _ in candidate.scales}
+    steps |= {k for place, _ in candidate.fixed for k, step in enumerate(tape.steps) if place in step.reads}
+    sources = [tape.steps[k].source for k in sorted(steps, reverse=True)]
+    return list(dict.fromkeys(str(source) for source in sources if source is not None and source.text))
 
 
 def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, budget: Budget) -> Match | None:
@@ -57,16 +73,25 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
             return None  # a mistake that makes no difference here explains none
         if factor is None:
             factor = fitted_factor(array, point, name)
-            if factor is None:
-                return None
+            if factor is None or (factor != 1.0 and is_multiple_of_truth(array, point, name)):
+                return None  # the truth times a number is said by that number alone
         elif not point.same(factor * array, name):
             return None
     if factor is None:
         return None
     if factor == 1.0:
-        return Match(candidate, 1.0, [])
+        return None if holds(problem, name, candidate, 1.0) is False else Match(candidate, 1.0, [])
     named = readings(factor, problem.sizes(), BESIDE, accuracy(points[0], name))
+    point = problem.elsewhere() if named else None
+    if point is not None:
+        named = [r for r in named if holds(problem, name, candidate, r.value(point.sizes)) is not False]
     return Match(candidate, factor, named) if named else None
+
+
+def is_multiple_of_truth(array: Array, point: Point, name: str) -> bool:
+    truth = point.truth[name]
+    square = float(np.sum(array * array))
+    return square > 0 and point.is_truth(float(np.sum(array * truth)) / square * array, name)
 
 
 def fitted_factor(array: Array, point: Point, name: str) -> float | None:

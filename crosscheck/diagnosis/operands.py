@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import chain
 
 import numpy as np
 
-from crosscheck.diagnosis.candidates import Candidate
-from crosscheck.diagnosis.expressions import Arriving, Call
+from crosscheck.diagnosis.candidates import Candidate, Part
+from crosscheck.diagnosis.expressions import HERE, Arriving, Call
+from crosscheck.diagnosis.labels import TURN, in_every_turn, label, value_name
 from crosscheck.diagnosis.points import value
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.steps import arrays_of_shape, at_step, label, live_steps, value_name
+from crosscheck.diagnosis.pulling import pulled
+from crosscheck.diagnosis.sites import sites_of
+from crosscheck.diagnosis.steps import arrays_of_shape, at_step, live_steps
 from crosscheck.diagnosis.transforms import cuts, flips, orders, transposes
 from crosscheck.diagnosis.words import plain_names
 from crosscheck.traces.tape import Step, Tape
@@ -48,19 +51,131 @@ def operand_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             for t in chain(transposes(shape, words), flips(shape, words)):
                 text = f"is that of {what} with {who} {t.text}"
                 yield at_step(tape, t.kind, text, k, reads=((i, t.of(value(place))),))
+            other, back = tape.avals[tape.steps[k].reads[1 - i]].shape, tape.avals[tape.steps[k].writes[0]].shape
+            if other == back and (1 - i) in tape.steps[k].active:
+                gives = ((1 - i, Arriving(k)),)
+                yield at_step(tape, "missing-terms", f"leaves out {who} in the backward of {what}", k, gives=gives)
         else:
             text = f"leaves out {who} in the backward of {what}"
             yield at_step(tape, "missing-terms", text, k, reads=((i, Call(np.ones_like, (value(place),))),))
 
 
+def arriving_transposed(problem: Problem, name: str) -> Iterator[Candidate]:
+    """A contraction that reads what arrives transposed, for one of its operands or for both."""
+    for tape, k, step in live_steps(problem):
+        shape = tape.avals[step.writes[0]].shape
+        if step.name not in CONTRACTIONS or len(step.writes) > 1:
+            continue
+        for t in transposes(shape, plain_names(len(shape))):
+            text = f"reads what arrives at {label(tape, k)} {t.text}"
+            gives = tuple((i, Call(pulled, (HERE, k, i, t.of(Arriving(k))))) for i in step.active)
+            for given in gives if len(gives) > 1 else ():
+                whom = value_name(tape, step.reads[given[0]])
+                yield at_step(tape, t.kind, f"{text}, for {whom}", k, gives=(given,))
+            yield at_step(tape, t.kind, text, k, gives=gives)
+
+
+# What an operand is taken for: √σ² for σ², 1/σ for σ.
+POWERS = (
+    ("the square root", np.sqrt),
+    ("the square", np.square),
+    ("the reciprocal", np.reciprocal),
+    ("the exponential", np.exp),
+    ("the logarithm", np.log),
+)
+
+
 def wrong_operands(problem: Problem, name: str) -> Iterator[Candidate]:
-    """A product whose backward reads another array of the same shape."""
+    """A product whose backward reads another array of the same shape, or a power of the right one."""
     for tape, k, i, place in needed_operands(problem):
-        who = value_name(tape, place)
+        who, what = value_name(tape, place), label(tape, k)
+        if tape.steps[k].name not in CONTRACTIONS:
+            for power, function in POWERS:
+                text = f"reads {power} of {who} where {what} needs {who}"
+                yield at_step(tape, "wrong-operand", text, k, reads=((i, Call(function, (value(place),))),))
         for other, array in arrays_of_shape(tape, tape.avals[place].shape, k):
             if other != who:
-                text = f"reads {other} where {label(tape, k)} needs {who}"
+                text = f"reads {other} where {what} needs {who}"
                 yield at_step(tape, "wrong-operand", text, k, reads=((i, array),))
+        source = next((s for s in tape.steps if place in s.writes), None)
+        if source is None or source.name != "transpose":
+            continue
+        order = source.eqn.params["permutation"]
+        for other, array in arrays_of_shape(tape, tape.avals[source.reads[0]].shape, k):
+            if other != who:
+                text = f"reads {other} where {what} needs {who}"
+                yield at_step(tape, "wrong-operand", text, k, reads=((i, Call(np.transpose, (array, order))),))
+
+
+def operands_in_turns(problem: Problem, name: str) -> Iterator[Candidate]:
+    """In every turn of a loop the state before for the state after, or another array of the same turn."""
+    tape = problem.tape
+    if tape is None:
+        return
+    sites = sites_of(tape)
+    by_turn: dict[Hashable, list[int]] = {}
+    for k, site in enumerate(sites):
+        if site.turns > 1 and tape.steps[k].active:
+            by_turn.setdefault(site.key, []).append(k)
+    for steps in by_turn.values():
+        for i in needed_at(tape, steps[0]):
+            shape = tape.avals[tape.steps[steps[0]].reads[i]].shape
+            for words, places in in_step(tape, by_turn, steps, shape):
+                right = [tape.steps[k].reads[i] for k in steps]
+                if places == right:
+                    continue
+                what = in_every_turn(label(tape, steps[-1]))
+                text = f"reads {words} where {what} needs {told(tape, right[-1])}"
+                if tape.steps[steps[0]].name in DERIVED:
+                    slopes = (derived_slope(tape.steps[k].name, place) for k, place in zip(steps, places, strict=True))
+                    parts = tuple(Part(k, "", slope=s) for k, s in zip(steps, slopes, strict=True))
+                else:
+                    reads = zip(steps, places, strict=True)
+                    parts = tuple(Part(k, "", reads=((i, value(place)),)) for k, place in reads)
+                yield Candidate("wrong-operand", text, parts=parts)
+
+
+# Functions whose derivative is computed from their result.
+DERIVED = {"tanh": lambda y: 1 - y * y, "logistic": lambda y: y * (1 - y), "exp": np.positive}
+
+
+def derived(name: str, y: np.ndarray) -> np.ndarray:
+    return DERIVED[name](y)
+
+
+def derived_slope(name: str, place: int) -> Call:
+    return Call(derived, (name, value(place)))
+
+
+def needed_at(tape: Tape, k: int) -> list[int]:
+    step = tape.steps[k]
+    if step.name in DERIVED:
+        return [0]
+    return [i for i in range(2) if step.name in BILINEAR and tape.avals[step.reads[i]].shape and is_needed(step, i)]
+
+
+def in_step(
+    tape: Tape, by_turn: dict[Hashable, list[int]], steps: list[int], shape: tuple[int, ...]
+) -> Iterator[tuple[str, list[int]]]:
+    """What the other lines of the loop read and write in each turn, of one shape: words, and the place in each turn."""
+    seen = set()
+    for others in by_turn.values():
+        if len(others) != len(steps):
+            continue
+        for which in ("reads", "writes"):
+            for i in range(len(getattr(tape.steps[others[0]], which))):
+                places = [getattr(tape.steps[k], which)[i] for k in others]
+                if all(tape.avals[p].shape == shape for p in places) and tuple(places) not in seen:
+                    seen.add(tuple(places))
+                    yield told(tape, places[-1]), places
+
+
+def told(tape: Tape, place: int) -> str:
+    """A value of the last turn as that of every turn: the result of the turn before is the state that is carried."""
+    name = value_name(tape, place)
+    turn, last = TURN.search(name), max(site.turns for site in sites_of(tape))
+    before = turn is not None and not turn[0].endswith(f" {last} of {last}")
+    return TURN.sub("", name) + (" in the turn before" if before else "")
 
 
 def order_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:

@@ -38,6 +38,8 @@ class Point:
     bound: Arrays
     tape: Tape | None = None
     jacobians: dict[str, Jacobian] = field(default_factory=dict)  # only where there is no tape
+    sizes: dict[str, float] = field(default_factory=dict)  # what a named number is here
+    left: dict[str, Array] = field(default_factory=dict)  # what the user's backward wrote to, as it left it
     memo: dict[Any, Any] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ what an expression may read
@@ -61,7 +63,8 @@ class Point:
         return np.asarray(self.values[place])
 
     def arrives(self, step: int) -> Array:
-        return np.asarray(self.arrivals[step])
+        arrived = self.arrivals[step]
+        return np.asarray(arrived[0] if isinstance(arrived, tuple) else arrived)
 
     def cotangent(self) -> Array:
         return self.v
@@ -75,6 +78,10 @@ class Point:
     def true(self, name: str) -> Array:
         return self.truth[name]
 
+    def written(self, name: str) -> Array:
+        """The incoming gradient ("") or an input, as the user's backward leaves it."""
+        return self.left[name] if name in self.left else self.inputs[name] if name else self.v
+
     # ------------------------------------------------------------------ passes
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -83,10 +90,16 @@ class Point:
             self.memo[key] = make()
         return self.memo[key]
 
-    def pull(self, v: Array | None = None, inputs: Mapping[str, Array] | None = None, **switches: Any) -> Pulled:
-        """The backward pass, for another cotangent, at other inputs or with the tape's switches."""
+    def pull(
+        self,
+        v: Array | None = None,
+        inputs: Mapping[str, Array] | None = None,
+        fixed: Mapping[int, Array] | None = None,
+        **switches: Any,
+    ) -> Pulled:
+        """The backward pass, for another cotangent, at other inputs or fixed values or with the tape's switches."""
         assert self.tape is not None
-        values = self.tape.run({**self.inputs, **inputs}) if inputs else self.values
+        values = self.tape.run({**self.inputs, **(inputs or {})}, fixed) if inputs or fixed else self.values
         return self.tape.pull(values, self.v if v is None else v, **switches)
 
     def by_jacobians(self, v: Array) -> Arrays:

@@ -8,6 +8,7 @@ import numpy as np
 
 from crosscheck import draws
 from crosscheck.diagnosis.budget import Budget
+from crosscheck.diagnosis.elsewhere import at_other_sizes
 from crosscheck.diagnosis.points import Array, Arrays, Point, judged_at
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.resizing import cut_down
@@ -28,10 +29,11 @@ def posed(
         operation = operation.widened()
     small = smaller(operation, tuple(wrong), np.random.default_rng([seed, 5]))
     if small is None:
-        return Problem(operation, v, wrong, truth, bound, seed=seed, budget=budget)
+        return Problem(operation, v, wrong, truth, bound, seed=seed, budget=budget, find_elsewhere=at_other_sizes)
     judged = Point(dict(operation.inputs), v, wrong, truth, bound)
     there = (small.v, small.wrong, small.truth, small.bound)
-    return Problem(operation.at(small.inputs), *there, seed=seed, budget=budget, judged=judged)
+    at = operation.at(small.inputs)
+    return Problem(at, *there, seed=seed, budget=budget, judged=judged, find_elsewhere=at_other_sizes)
 
 
 def smaller(operation: Operation, names: tuple[str, ...], rng: np.random.Generator) -> Point | None:

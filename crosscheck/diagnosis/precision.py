@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crosscheck.diagnosis.points import Array
+from crosscheck.diagnosis.points import Array, Point
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
@@ -15,8 +15,9 @@ COARSER = UNIT[SINGLE] / UNIT[DOUBLE]
 HALF_UNIT, BRAIN_UNIT = 2.0**-11, 2.0**-8
 # An error of a few roundings of the largest entry, and one of the many that a sum of a few thousand terms makes.
 FEW, MANY = 8, 64
-# What is stored in float32 once is off by 0.35 roundings in the median; a sixteenth of one is another kind of error.
-LEAST_TYPICAL = 2.0**-4
+# One rounding errs by up to a unit, and by a quarter of one at the median of many entries; a few may be luckier by
+# this much. What errs by less at the median was not computed in float32.
+LUCK = 2.0**-4
 # Rounding errs everywhere: at more than this share of the entries, or it is something else.
 SPREAD = 0.3
 # A balance of signs further off than this many standard deviations has a probability below 10^-3.
@@ -31,7 +32,7 @@ def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
     top = np.abs(truth).max(initial=0.0)
     if top == 0:
         return None
-    typical = float(np.median(error[truth != 0] / np.abs(truth[truth != 0])))
+    typical = relative_error(point, name)
     evidence = {
         "largest relative error": float(error.max() / top),
         "typical relative error": typical,
@@ -54,12 +55,23 @@ def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
     # Half of what the float32 bound allows is hardly ever used up; a real mistake of this size is
     # not spread so evenly.
     allowed = np.maximum(COARSER * bound, 4 * UNIT[SINGLE] * np.abs(truth))
-    spread_out = (error > bound).mean() > SPREAD and typical < FEW * UNIT[SINGLE]
-    small = error.max() < 64 * UNIT[SINGLE] * top and typical >= LEAST_TYPICAL * UNIT[SINGLE]
+    spread_out = (error > bound).mean() > SPREAD and LUCK * UNIT[SINGLE] / 4 < typical < FEW * UNIT[SINGLE]
+    # A term of little weight looks like it at one point and not at another.
+    spread_out = spread_out and all(
+        LUCK * UNIT[SINGLE] / 4 < relative_error(p, name) < MANY * UNIT[SINGLE] for p in problem.others
+    )
+    small = error.max() < 64 * UNIT[SINGLE] * top and typical > 0
     errors = [np.ravel(p.wrong[name] - p.truth[name]) for p in (point, *problem.others) if p.is_wrong(name)]
     if (error <= allowed).all() and spread_out and small and both_signs(np.concatenate(errors)):
         return found("float32")
     return None
+
+
+def relative_error(point: Point, name: str) -> float:
+    """The median over the entries that are not zero."""
+    wrong, truth = point.wrong[name], point.truth[name]
+    there = truth != 0
+    return float(np.median(np.abs(wrong - truth)[there] / np.abs(truth[there]))) if there.any() else 0.0
 
 
 def both_signs(errors: Array) -> bool:

@@ -7,6 +7,7 @@ user's backward gives at each of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import Any
 
@@ -17,7 +18,8 @@ from crosscheck.diagnosis.budget import CALL, STEP, Budget, pass_work
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.factors import Reading, Size
 from crosscheck.diagnosis.points import Array, Arrays, Point, jacobian_of, judged_at
-from crosscheck.diagnosis.sizes import sizes_of
+from crosscheck.diagnosis.scalars import scalars_of
+from crosscheck.diagnosis.sizes import sizes_of, special_sizes
 from crosscheck.diagnosis.words import axis_names, output_names
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation, wide
@@ -49,12 +51,16 @@ class Problem:
         seed: int,
         budget: Budget,
         judged: Point | None = None,
+        find_elsewhere: Callable[[Problem], Point | None] | None = None,
     ) -> None:
         if operation.dtype != DOUBLE:
             operation = operation.widened()
         self.operation, self.budget = operation, budget
         self.rng = np.random.default_rng([seed, 4])
         self.left_out: list[str] = []
+        self.whole_calls = False
+        self.asked, self.resized = False, None
+        self.find_elsewhere = find_elsewhere
         inputs = {k: wide(a) for k, a in operation.inputs.items()}
         self.tape = self.recorded(inputs, v, truth, bound)
         self.given = Point(inputs, np.asarray(v, np.float64), wrong, truth, bound, self.tape)
@@ -63,6 +69,9 @@ class Problem:
         self.axes = {k: axis_names(k, a.shape, self.tape) for k, a in inputs.items()}
         self.output_axes = output_names(np.ndim(v))
         self.others = self.drawn() if self.tape is not None else self.rescaled()
+        self.leave(self.given, operation.at(inputs))
+        for point in (self.given, self.judged, *self.others):
+            point.sizes = self.numbers(point)
         if operation.reference is None:
             self.differentiate()
 
@@ -74,6 +83,7 @@ class Problem:
         if self.operation.reference is None:
             return None
         for whole in (False, True):
+            self.whole_calls = whole
             tape = record(self.operation.reference, inputs, self.operation.wrt, whole_calls=whole)
             gradients = tape.pull(tape.run(inputs), v).gradients
             at = Point(inputs, v, {}, truth, bound)
@@ -92,13 +102,33 @@ class Problem:
         return [p for p in map(self.fresh, (draws.moved_within, draws.resampled)) if p is not None]
 
     def fresh(self, draw: Any) -> Point | None:
-        for way in (draw, nearby):
+        for way in ways(draw):
             inputs = {k: way(a, self.rng) if k in self.operation.wrt else a for k, a in self.given.inputs.items()}
             v = draws.cotangent(self.given.v.shape, self.rng)
             point = judged_at(self.operation, inputs, v, self.names, self.tape)
             if point is not None:
+                self.leave(point, self.operation.at(inputs))
                 return point
         return None
+
+    def leave(self, point: Point, operation: Operation) -> None:
+        """Notes on a point what the backward leaves of its arguments, where it writes to them."""
+        v = point.v.astype(operation.dtype)
+        inputs = {k: np.array(a, copy=True) for k, a in operation.inputs.items()}
+        try:
+            operation.backward(v, inputs)
+        except Exception:  # a backward that may be called but once: its arguments are what they are
+            return
+        left = {"": v, **inputs}
+        before = {"": point.v, **operation.inputs}
+        point.left = {k: wide(a) for k, a in left.items() if not np.array_equal(a, before[k], equal_nan=True)}
+
+    def elsewhere(self) -> Point | None:
+        """A point at other sizes (`elsewhere`), found when it is first asked for."""
+        if not self.asked:
+            self.asked = True
+            self.resized = self.find_elsewhere(self) if self.find_elsewhere else None
+        return self.resized
 
     def rescaled(self) -> list[Point]:
         """Without a tape: the same inputs and another multiple of the cotangent, whose truth is that multiple."""
@@ -107,15 +137,15 @@ class Problem:
             wrong = self.operation.gradients((MULTIPLE * given.v).astype(self.operation.dtype))
         except Exception:  # the user's code at a cotangent that the user did not choose: nothing is learnt
             return []
-        return [
-            Point(
-                given.inputs,
-                MULTIPLE * given.v,
-                {k: np.asarray(wrong[k], np.float64) for k in self.names},
-                {k: MULTIPLE * a for k, a in given.truth.items()},
-                {k: abs(MULTIPLE) * a for k, a in given.bound.items()},
-            )
-        ]
+        point = Point(
+            given.inputs,
+            MULTIPLE * given.v,
+            {k: np.asarray(wrong[k], np.float64) for k in self.names},
+            {k: MULTIPLE * a for k, a in given.truth.items()},
+            {k: abs(MULTIPLE) * a for k, a in given.bound.items()},
+        )
+        self.leave(point, self.operation)
+        return [point]
 
     def differentiate(self) -> None:
         """Without a reference: small Jacobians by differences of the forward, so that other cotangents can be tried."""
@@ -167,9 +197,17 @@ class Problem:
         shapes = {k: a.shape for k, a in point.inputs.items()}
         return sizes_of(shapes, self.axes, point.v.shape, self.output_axes, self.windows())
 
+    def special_sizes(self, point: Point | None = None) -> list[Size]:
+        """Numbers beside the sizes that need not be whole."""
+        return special_sizes(self.sizes(point), scalars_of(point or self.given))
+
+    def numbers(self, point: Point) -> dict[str, float]:
+        """Everything that a reading may name, at a point."""
+        return {size.name: size.value for size in (*self.sizes(point), *self.special_sizes(point))}
+
     def factor_where_judged(self, reading: Reading) -> float:
         """What a named factor comes to at the sizes at which the gradients were judged."""
-        return reading.value({size.name: size.value for size in self.sizes(self.judged)})
+        return reading.value(self.numbers(self.judged))
 
     def windows(self) -> list[tuple[int, ...]]:
         """The windows of pools: sizes that stand in no array's shape."""
@@ -182,6 +220,29 @@ class Problem:
         ]
 
 
+Way = Callable[[Array, np.random.Generator], Array]
+
+
+def ways(first: Way = draws.moved_within) -> Iterator[Way]:
+    """How numbers are drawn, to be tried in this order."""
+    yield lambda a, rng: congruent(a, rng) if is_symmetric(a) else first(a, rng)
+    yield lambda a, rng: congruent(a, rng) if is_symmetric(a) else nearby(a, rng)
+
+
 def nearby(a: Array, rng: np.random.Generator) -> Array:
     """The same numbers, each moved by some twenty percent."""
     return a * np.exp(0.2 * rng.normal(size=a.shape))
+
+
+def is_symmetric(a: Array) -> bool:
+    """Square in its last two axes, and every matrix its own transpose."""
+    square = a.ndim > 1 and a.shape[-1] == a.shape[-2] > 1 and a.dtype.kind == "f"
+    return square and bool(a.any()) and np.allclose(a, np.swapaxes(a, -1, -2), rtol=2.0**-40, atol=0)
+
+
+def congruent(a: Array, rng: np.random.Generator) -> Array:
+    """C A Cᵀ for a C near 1: symmetric, and positive definite where A is (Sylvester)."""
+    n = a.shape[-1]
+    c = np.eye(n) + 0.3 * rng.normal(size=a.shape) / np.sqrt(n)
+    moved = c @ a @ np.swapaxes(c, -1, -2)
+    return (moved + np.swapaxes(moved, -1, -2)) / 2

@@ -9,18 +9,20 @@ import numpy as np
 
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.expressions import Call
+from crosscheck.diagnosis.matrices import squares
 from crosscheck.diagnosis.points import COTANGENT, true
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.transforms import Transform, cuts, flips, orders, shifts, spreads
+from crosscheck.diagnosis.transforms import Transform, as_many, cuts, flips, orders, reversals, shifts, spreads
 from crosscheck.diagnosis.words import along
 
+FAMILIES = (flips, orders, reversals, cuts, as_many, shifts, spreads, squares)
 UNSIGNED = Transform("sign", "is the absolute value of the true one", np.abs)
 
 
 def rearranged(problem: Problem, name: str) -> Iterator[Candidate]:
     """The true gradient flipped, transposed, permuted, shifted, spread, or without its border."""
     shape, axes = problem.given.truth[name].shape, problem.axes[name]
-    for t in chain.from_iterable(f(shape, axes) for f in (flips, orders, shifts, spreads, cuts)):
+    for t in chain.from_iterable(f(shape, axes) for f in FAMILIES):
         yield Candidate(t.kind, f"is the true one {t.text}", result=t.of(true(name)))
     yield Candidate(UNSIGNED.kind, UNSIGNED.text, result=UNSIGNED.of(true(name)))
 

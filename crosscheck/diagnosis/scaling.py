@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.diagnosis.elsewhere import factor_there
 from crosscheck.diagnosis.factors import in_words, readings
 from crosscheck.diagnosis.matching import MOST_ALIKE, accuracy
 from crosscheck.diagnosis.points import Point
@@ -40,17 +41,34 @@ def proportional(problem: Problem, name: str, points: list[Point]) -> Diagnosis 
     if abs(factor + 1) <= accuracy(points[0], name):
         return Diagnosis("sign", f"the gradient of {name} has the wrong sign", {"factor": -1.0})
     if points[0].truth[name].size == 1 and len(points) < 2:
-        named = readings(factor, problem.sizes(), same=accuracy(points[0], name))
+        named = readings(factor, problem.sizes(), same=accuracy(points[0], name), special=problem.special_sizes())
         if not named:
             return None
     return scaled(problem, name, factor, accuracy(points[0], name))
 
 
-def scaled(problem: Problem, name: str, factor: float, same: float) -> Diagnosis:
+def scaled(problem: Problem, name: str, factor: float, same: float) -> Diagnosis | None:
     """The factor in words: a product of sizes, if it is that at other sizes, too."""
-    named = readings(factor, problem.sizes(), same=same)
+    named = readings(factor, problem.sizes(), same=same, special=problem.special_sizes())
     cheapest = [r for r in named if r.cost <= named[0].cost + FAR_FETCHED]
-    confirmed = agreeing(problem, name, cheapest) if cheapest else []
+    point = problem.elsewhere()
+    there = None if point is None else factor_there(point, name)
+    if point is None:
+        confirmed = agreeing(problem, name, cheapest) if cheapest else []
+    elif there is None:
+        return None  # at other sizes it is no multiple at all
+    else:
+        # Two readings that are one number here are two there.
+        named = [r for r in named if abs(r.value(point.sizes) - there) <= same * abs(there)]
+        confirmed = [r for r in named if r.cost <= named[0].cost + FAR_FETCHED]
+        sizes = {size.name for size in problem.sizes()}
+        plain = [r for r in confirmed if r.names() <= sizes]
+        if len(plain) > 1:
+            # What had to change together there may change alone.
+            left = agreeing(problem, name, plain) or plain
+            confirmed = [r for r in confirmed if r in left or r not in plain]
+        if not confirmed and abs(there - factor) > same * abs(factor):
+            return None  # another number at other sizes, and none that has a name
     if problem.judged is not problem.given:
         truth, wrong = problem.judged.truth[name], problem.judged.wrong[name]
         factor = float(np.sum(truth * wrong)) / float(np.sum(truth * truth))

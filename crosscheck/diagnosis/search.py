@@ -15,25 +15,39 @@ from crosscheck.diagnosis.arguments import other_inputs
 from crosscheck.diagnosis.budget import WORK, Budget
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.causes import common_causes, same_factor
-from crosscheck.diagnosis.cotangents import other_cotangents
+from crosscheck.diagnosis.constants import other_constants
+from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
 from crosscheck.diagnosis.glance import FINAL, at_a_glance
+from crosscheck.diagnosis.known import known_functions
 from crosscheck.diagnosis.matching import Match, fit
-from crosscheck.diagnosis.operands import operand_mistakes, order_mistakes, passed_on, wrong_operands
+from crosscheck.diagnosis.matrices import matrix_mistakes
+from crosscheck.diagnosis.operands import (
+    arriving_transposed,
+    operand_mistakes,
+    operands_in_turns,
+    order_mistakes,
+    passed_on,
+    wrong_operands,
+)
+from crosscheck.diagnosis.paths import (
+    counts_left_out,
+    cut_paths,
+    cut_together,
+    paths_in_every_turn,
+    some_turns,
+    weighted_paths,
+)
 from crosscheck.diagnosis.places import places
 from crosscheck.diagnosis.points import Array
 from crosscheck.diagnosis.posing import posed
 from crosscheck.diagnosis.precision import lost_precision
 from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.products import other_arrays, paths_times_arrays, times_arrays
 from crosscheck.diagnosis.results import rearranged, summed_cotangents
 from crosscheck.diagnosis.scaling import proportional
-from crosscheck.diagnosis.steps import Family, everywhere
-from crosscheck.diagnosis.terms import (
-    contributions,
-    cut_paths,
-    cut_together,
-    lost_contributions,
-    weighted_paths,
-)
+from crosscheck.diagnosis.spectra import spectral_mistakes
+from crosscheck.diagnosis.steps import Family, everywhere, in_turns
+from crosscheck.diagnosis.terms import contributions, lost_contributions
 from crosscheck.diagnosis.windowed import window_mistakes
 from crosscheck.diagnosis.words import listed
 from crosscheck.evidence.reason import Diagnosis
@@ -47,19 +61,35 @@ JUDGE = Path(__file__).parents[1]
 TABLE: tuple[Family, ...] = (
     rearranged,
     summed_cotangents,
+    in_turns(mask_mistakes),
+    in_turns(derivative_mistakes),
+    in_turns(operand_mistakes),
+    operands_in_turns,
+    paths_in_every_turn,
     other_cotangents,
     everywhere(window_mistakes),
+    shifted_and_cut,
+    everywhere(spectral_mistakes),
     everywhere(mask_mistakes),
+    weighted_paths,
+    cut_paths,
     everywhere(derivative_mistakes),
     everywhere(operand_mistakes),
+    everywhere(arriving_transposed),
     everywhere(order_mistakes),
+    everywhere(matrix_mistakes),
     everywhere(passed_on),
-    other_inputs,
+    known_functions,
+    times_arrays,
     contributions,
-    cut_paths,
+    counts_left_out,
+    some_turns,
+    other_constants,
+    paths_times_arrays,
+    other_inputs,
     cut_together,
-    weighted_paths,
     wrong_operands,
+    other_arrays,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from crosscheck.diagnosis.factors import Size
 from crosscheck.diagnosis.words import AREAS, area
@@ -53,3 +53,19 @@ def sizes_of(
     return [Size(name, value, costs.get(name, 1.9 if "entries" in name else 1.0)) for name, value in found.items()][
         :MOST_SIZES
     ]
+
+
+# √ of a size is the scale of attention; a size less one is the count of an unbiased variance.
+ROOT, LESS_ONE, SCALAR = 1.1, 1.0, 2.0
+
+
+def special_sizes(sizes: Sequence[Size], scalars: Mapping[str, float]) -> list[Size]:
+    """Numbers that need not be whole: roots of sizes, sizes less one, and the scalars that the forward works with."""
+    plain = [size for size in sizes if size.name != "2" and "·" not in size.name]
+    found = [Size(f"√{grouped(size.name)}", math.sqrt(size.value), size.cost * ROOT) for size in plain]
+    found += [Size(f"({size.name} - 1)", size.value - 1, size.cost * LESS_ONE) for size in plain if size.value > 2]
+    return found + [Size(name, value, SCALAR) for name, value in scalars.items()]
+
+
+def grouped(name: str) -> str:
+    return f"({name})" if " " in name else name

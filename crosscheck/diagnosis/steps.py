@@ -7,77 +7,17 @@ of them: `everywhere`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 from crosscheck.diagnosis.candidates import Candidate, Part
 from crosscheck.diagnosis.expressions import Expression
+from crosscheck.diagnosis.labels import for_all, in_every_turn, value_name
 from crosscheck.diagnosis.points import arrives, value
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.words import step_name
-from crosscheck.traces.tape import CUSTOM, Step, Tape
-from crosscheck.traces.walk import inner_jaxpr
-
-# Steps that only write the same numbers in another shape.
-REWRITTEN = frozenset(["reshape", "broadcast_in_dim", "squeeze", "expand_dims", "convert_element_type", "copy"])
-
-
-# ---------------------------------------------------------------------- words
-
-
-def own_name(step: Step) -> str:
-    """The name of the function that a call with its own derivative rule stands for ("relu")."""
-    inner = inner_jaxpr(step.eqn)
-    if inner is not None:
-        for eqn in inner[0].eqns:
-            if "name" in eqn.params:
-                return str(eqn.params["name"])
-    return step.within
-
-
-def plain_label(step: Step) -> str:
-    """A step in words, the same for all of its kind."""
-    return step_name(step.name, own_name(step) if step.name in CUSTOM else step.within)
-
-
-def label(tape: Tape, k: int) -> str:
-    """Step k in words, told from others of its kind."""
-    step = tape.steps[k]
-    base = plain_label(step)
-    # A step that no gradient passes is counted only where it is the one that is asked about.
-    alike = [j for j, s in enumerate(tape.steps) if (s.active or j == k) and plain_label(s) == base]
-    if len(alike) < 2:
-        return base
-    places = {place: name for name, place in tape.inputs.items()}
-    names = [places[r] for r in step.reads if r in places]
-    if len(step.active) > 1 and names:
-        return f"{base} with {names[-1]}"
-    return f"{base} (number {alike.index(k) + 1} of {len(alike)})"
-
-
-def value_name(tape: Tape, place: int) -> str:
-    """What a value of the forward is called: an input's name, or the step that made it."""
-    made = {w: step for step in tape.steps for w in step.writes}
-    source = place
-    while source in made and made[source].name in REWRITTEN:
-        source = made[source].reads[0]
-    for name, at in tape.inputs.items():
-        if at == source:
-            return name
-    if place == tape.output:
-        return "the output"
-    for k, step in enumerate(tape.steps):
-        if place in step.writes:
-            return f"the result of {label(tape, k)}"
-    return "a constant"
-
+from crosscheck.diagnosis.sites import sites_of
+from crosscheck.traces.tape import Step, Tape
 
 # ---------------------------------------------------------------------- candidates
-
-
-def for_all(tape: Tape, k: int, text: str) -> str:
-    """The sentence about step k turned into one about all steps of its kind."""
-    base = plain_label(tape.steps[k])
-    return text.replace(label(tape, k), f"every {base.removeprefix('the ')}")
 
 
 def at_step(
@@ -88,21 +28,50 @@ def at_step(
     *,
     gives: tuple[tuple[int, Expression], ...] = (),
     reads: tuple[tuple[int, Expression], ...] = (),
+    slope: Expression | None = None,
 ) -> Candidate:
-    """Step k gives these gradients by operand in place of its own, or its backward reads these arrays."""
-    return Candidate(kind, text, parts=(Part(k, for_all(tape, k, text), gives, reads),))
+    """Step k gives these gradients by operand in place of its own, its backward reads these arrays, or it has another
+    slope."""
+    return Candidate(kind, text, parts=(Part(k, for_all(tape, k, text), gives, reads, slope),))
 
 
 Family = Callable[[Problem, str], Iterator[Candidate]]
 
 
+def in_turns(family: Family) -> Family:
+    """A family of one-step mistakes, each of them made in every turn of a loop."""
+
+    def candidates(problem: Problem, name: str) -> Iterator[Candidate]:
+        turns: dict[tuple[Hashable, str, str], list[Part]] = {}
+        sites = sites_of(problem.tape) if problem.tape is not None else []
+        if not any(site.turns > 1 for site in sites):
+            return
+        for candidate in family(problem, name):
+            for part in candidate.parts:
+                site = sites[part.step]
+                if site.turns > 1:
+                    turns.setdefault((site.key, candidate.kind, in_every_turn(candidate.text)), []).append(part)
+        for (_, kind, text), parts in turns.items():
+            if len({part.step for part in parts}) == len(parts) > 1:
+                yield Candidate(kind, text, parts=tuple(parts))
+
+    candidates.__name__ = f"{family.__name__}_in_every_turn"
+    return candidates
+
+
 def everywhere(family: Family) -> Family:
-    """A family of one-step mistakes, followed by each of them made at all steps of a kind together."""
+    """A family of one-step mistakes, followed by each of them made at all steps of a kind together.
+
+    Of a loop only the first and the last turn are tried alone.
+    """
 
     def candidates(problem: Problem, name: str) -> Iterator[Candidate]:
         alike: dict[tuple[str, str], list[Part]] = {}
+        sites = sites_of(problem.tape) if problem.tape is not None else []
         for candidate in family(problem, name):
-            yield candidate
+            spots = [sites[part.step] for part in candidate.parts]
+            if all(spot.turn in (0, spot.turns - 1) for spot in spots):
+                yield candidate
             for part in candidate.parts:
                 alike.setdefault((candidate.kind, part.text), []).append(part)
         for (kind, text), parts in alike.items():

@@ -1,8 +1,6 @@
-"""Terms: paths of the backward pass left out or taken with another factor, and contributions to an
-entry lost.
+"""Terms: contributions to an entry lost.
 
-The derivative of one entry is a sum over all paths to the output. Cutting an edge of the tape
-leaves out the paths through it. And every entry's gradient is a sum over the output's entries,
+Every entry's gradient is a sum over the output's entries,
 
     ∂L/∂x_i = Σ_o v_o · ∂y_o/∂x_i,                                                   (1)
 
@@ -22,68 +20,14 @@ from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.expressions import HERE, Call
 from crosscheck.diagnosis.points import Array, Point
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.steps import label, value_name
 from crosscheck.diagnosis.tolerances import LEAST, TERMS
-from crosscheck.diagnosis.words import listed, operand_name
+from crosscheck.diagnosis.words import listed
 from crosscheck.traces.precision import double_precision
-from crosscheck.traces.tape import Edge, Tape
 
-# Pairs of edges are tried up to this many edges.
-MOST_EDGES = 40
 # How many wrong entries have their terms (1) written out.
 ENTRIES = 6
 # A Jacobian's diagonal is written out up to this many entries: each costs a pass.
 MOST_DIAGONAL = 512
-
-
-def edge_name(tape: Tape, edge: Edge) -> str:
-    """ "the denominator of the quotient", "x in the product"."""
-    step = tape.steps[edge[0]]
-    what = label(tape, edge[0])
-    if len(step.active) == 1:
-        return what
-    who = value_name(tape, step.reads[edge[1]])
-    if who in tape.inputs and who not in what:
-        return f"{who} in {what}"
-    return f"{operand_name(step.name, edge[1])} of {what}"
-
-
-def cut_paths(problem: Problem, name: str) -> Iterator[Candidate]:
-    """Paths left out: through one edge."""
-    tape = problem.tape
-    if tape is None:
-        return
-    for edge in tape.junctions():
-        text = f"leaves out the path through {edge_name(tape, edge)}"
-        yield Candidate("missing-terms", text, scales=((edge, 0.0),))
-
-
-def cut_together(problem: Problem, name: str) -> Iterator[Candidate]:
-    """Paths left out together: through all sums, through two edges."""
-    tape = problem.tape
-    if tape is None:
-        return
-    edges = tape.junctions()
-    sums = [e for e in tape.edges if tape.steps[e[0]].name in ("reduce_sum", "reduce_max")]
-    if len(sums) > 1:
-        text = "treats every sum and mean as a constant"
-        yield Candidate("missing-terms", text, scales=tuple((e, 0.0) for e in sums))
-    if len(edges) <= MOST_EDGES:
-        for a, b in combinations(edges, 2):
-            text = f"leaves out the paths through {edge_name(tape, a)} and {edge_name(tape, b)}"
-            yield Candidate("missing-terms", text, scales=((a, 0.0), (b, 0.0)))
-
-
-def weighted_paths(problem: Problem, name: str) -> Iterator[Candidate]:
-    """One path with the wrong sign, twice, or half."""
-    tape = problem.tape
-    if tape is None:
-        return
-    for edge in tape.junctions():
-        path = f"the path through {edge_name(tape, edge)}"
-        yield Candidate("sign", f"has the wrong sign on {path}", scales=((edge, -1.0),))
-        yield Candidate("scaled", f"counts {path} twice", scales=((edge, 2.0),))
-        yield Candidate("scaled", f"counts {path} half", scales=((edge, 0.5),))
 
 
 # ---------------------------------------------------------------------- the contributions to an entry

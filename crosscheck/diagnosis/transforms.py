@@ -105,6 +105,18 @@ def moved(a: Array, offsets: Sequence[int], axes: Sequence[int]) -> Array:
     return out
 
 
+def reversals(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
+    """Entry k in the place of -k, around the end: what a conjugate too few or too many does to a signal."""
+    for axis in long_axes(shape):
+        if shape[axis] > 2:
+            text = f"reversed circularly along its {names[axis]} (a conjugate left out, or one too many)"
+            yield Transform("conjugate", text, reversed_circularly, (axis,))
+
+
+def reversed_circularly(a: Array, axis: int) -> Array:
+    return np.roll(np.flip(a, axis), 1, axis)
+
+
 def spreads(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
     """Summed over some axes and the sum put everywhere."""
     axes = long_axes(shape)
@@ -112,10 +124,19 @@ def spreads(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
         for subset in combinations(axes, r):
             text = f"summed over its {along(names, subset)} and spread out again"
             yield Transform("summed", text, spread, (subset,))
+    for axis in axes:
+        text = f"summed over its {names[axis]}, all of it in the first place"
+        yield Transform("summed", text, in_the_first, (axis,))
 
 
 def spread(a: Array, axes: tuple[int, ...]) -> Array:
     return np.broadcast_to(a.sum(axes, keepdims=True), a.shape)
+
+
+def in_the_first(a: Array, axis: int) -> Array:
+    out = np.zeros_like(a)
+    out[(slice(None),) * axis + (0,)] = a.sum(axis)
+    return out
 
 
 Stretch = tuple[int | None, int | None]  # where a slice starts and stops
@@ -145,3 +166,19 @@ def kept(a: Array, axes: Sequence[int], part: Stretch) -> Array:
         where[axis] = slice(*part)
     out[tuple(where)] = a[tuple(where)]
     return out
+
+
+def as_many(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
+    """Only the first entries along an axis, as many as another axis has: a loop that runs to the wrong length."""
+    for axis in long_axes(shape):
+        for other in sorted(range(len(shape)), key=lambda other: abs(other - axis)):
+            if other != axis and 0 < shape[other] < shape[axis]:
+                lost = range(shape[other], shape[axis])
+                which = " and ".join(map(str, lost)) if len(lost) < 3 else f"{lost[0]} to {lost[-1]}"
+                one = names[axis] if len(lost) > 1 else SINGULAR.get(names[axis], names[axis])
+                text = f"without its {one} {which} (only as many {names[axis]} as {names[other]})"
+                yield Transform("localized", text, first_as_many, (axis, other))
+
+
+def first_as_many(a: Array, axis: int, other: int) -> Array:
+    return kept(a, (axis,), (None, a.shape[other]))

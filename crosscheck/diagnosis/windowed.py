@@ -8,9 +8,10 @@ import numpy as np
 
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.expressions import Arriving, Call
+from crosscheck.diagnosis.labels import label
 from crosscheck.diagnosis.points import value
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.steps import at_step, label, live_steps
+from crosscheck.diagnosis.steps import at_step, live_steps
 from crosscheck.diagnosis.windows import (
     Windows,
     gradient_of_pool,

@@ -40,6 +40,7 @@ class Axis(NamedTuple):
     after: int
     flipped: bool = False  # the kernel read from its end
     only: str = ""  # of the positions that cover an entry, only the "last" or the "first"
+    whole: bool = False  # of the positions only those whose window lies wholly inside
 
     def matrix(self) -> Array:
         """(1), of shape (out, kernel, size)."""
@@ -47,6 +48,8 @@ class Axis(NamedTuple):
         matrix = (r == self.stride * h + self.dilation * i - self.before).astype(np.float64)
         if self.flipped:
             matrix = matrix[:, ::-1]
+        if self.whole:
+            matrix = matrix * (matrix.sum((1, 2)) == self.kernel)[:, None, None]
         return only(matrix, last=self.only == "last") if self.only else matrix
 
     @property
@@ -176,6 +179,10 @@ def index_mistakes(rows: Axis, columns: Axis) -> Iterator[Misreading]:
         yield from moved("with the dilation forgotten (taken as 1)", dilation=1)
     if rows.before or columns.before:
         yield from moved("with the padding not taken off", before=0)
+        unpadded = (axis._replace(before=0, whole=True) for axis in (rows, columns))
+        yield from both("border", "reading the image without its padding (windows over the border left out)", *unpadded)
+        inside = (axis._replace(whole=True) for axis in (rows, columns))
+        yield from both("border", "without the windows that reach into the padding", *inside)
         twice = rows._replace(before=2 * rows.before), columns._replace(before=2 * columns.before)
         yield from both("shifted", "with the padding taken off twice", *twice)
     for by in (1, -1, 2, -2):

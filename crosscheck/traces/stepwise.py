@@ -44,34 +44,44 @@ class StepByStep:
         # A call that is a step brings a derivative rule, which cannot be written out: the same on this tape only.
         return id(self), step.name, step.within, fingerprint(called[0]), shapes, step.active, moving
 
-    def run(self, inputs: list[Any], constants: list[Any]) -> list[Any]:
+    def run(self, inputs: list[Any], constants: list[Any], changed: Any, others: list[Any]) -> list[Any]:
         """As `Tape.trace_run`."""
         tape = self.tape
         values: list[Any] = [None] * len(tape.avals)
+        replaced = {place: others[n] for n, place in enumerate(tape.fixed) if changed[n]}
+
+        def write(place: int, value: Any) -> None:
+            values[place] = replaced.get(place, value)
+
         for name, value in zip(tape.names, inputs, strict=True):
-            values[tape.inputs[name]] = value
+            write(tape.inputs[name], value)
         for place, value in zip(tape.constants, constants, strict=True):
-            values[place] = value
+            write(place, value)
         for step, kind in zip(tape.steps, self.kinds, strict=True):
             run = compiled(("step", kind), lambda step=step: jax.jit(self.forward(step.eqn)))
             for place, out in zip(step.writes, run(*[values[r] for r in step.reads]), strict=True):
-                values[place] = out
+                write(place, out)
         return values
 
-    def pull(self, residuals: list[list[Any]], v: Any, scales: Any, injected: list[Any]) -> tuple[list[Any], list[Any]]:
+    def pull(
+        self, residuals: list[list[Any]], v: Any, scales: Any, injected: list[Any], given: Any, slopes: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
         """As `Tape.trace_pull`."""
         tape = self.tape
         arrived: dict[int, Any] = {tape.output: v}
         arriving: list[Any] = [None] * len(tape.steps)
+        sloped = {k: n for n, k in enumerate(tape.sloped) if given[n]}
         for k in reversed(range(len(tape.steps))):
             step = tape.steps[k]
             moving = [w for w in step.writes if tape.moves[w]]
             if not step.active or not any(w in arrived for w in moving):
                 continue
             g = [arrived[w] if w in arrived else zeros(tape.avals[w]) for w in moving]
-            arriving[k] = g[0]
+            arriving[k] = g[0] if len(g) == 1 else g
             for i, pulled in zip(step.active, self.pulled(k, moving, residuals[k], g), strict=True):
                 edge, place = tape.number[k, i], step.reads[i]
+                if k in sloped:
+                    pulled = slopes[sloped[k]] * g[0]
                 back = scales[edge] * np.asarray(pulled) + np.asarray(injected[edge])  # (1) of `tape`
                 arrived[place] = arrived[place] + back if place in arrived else back
         inputs = [tape.inputs[n] for n in tape.wrt]

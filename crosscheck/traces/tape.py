@@ -18,7 +18,7 @@ injections as arguments, and a counterfactual is a change of numbers, made in Nu
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -29,12 +29,18 @@ from jax.extend import core
 from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
+from crosscheck.traces.scans import scan_sizes
+from crosscheck.traces.sources import Source, source_of
 from crosscheck.traces.stepwise import MANY_STEPS, StepByStep, zeros
 from crosscheck.traces.walk import evaluate, inner_jaxpr
 
 Array = np.ndarray
 Arrays = dict[str, Array]
 Edge = tuple[int, int]  # (step, operand): one way on which a gradient travels back
+
+# A scan of so many equations in all its turns, and no more, is written out: then a turn is steps like others. Each step
+# costs some 30 ms of compilation.
+MOST_WRITTEN_OUT = 150
 
 # A call with a derivative rule of its own is one step where it is an elementwise function of one
 # operand: its own rule says what happens at a kink (ReLU at 0), the steps inside would say
@@ -47,7 +53,7 @@ class Step(NamedTuple):
 
     `reads` and `writes` are places in the list of values; `active` the operands on which a gradient
     travels back; `within` the name of the innermost function that the step was traced in ("relu"),
-    or "".
+    or ""; `source` where the user's code made it; `turn` in which turn of the scan around it, of how many.
     """
 
     name: str
@@ -56,17 +62,22 @@ class Step(NamedTuple):
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     active: tuple[int, ...]
+    source: Source | None = None
+    turn: tuple[int, int] | None = None
 
 
 class Pulled(NamedTuple):
-    """A backward pass: a gradient per input, and what arrived at the output of each step (None where nothing did)."""
+    """A backward pass: a gradient per input, and what arrived at the output of each step (None where nothing did; of
+    a step with several outputs, one for each of those that move).
+    """
 
     gradients: Arrays
     arriving: list[Any]
 
 
 def is_float(aval: Any) -> bool:
-    return jnp.issubdtype(aval.dtype, jnp.floating)
+    """Real or complex."""
+    return jnp.issubdtype(aval.dtype, jnp.inexact)
 
 
 class Tape:
@@ -98,10 +109,16 @@ class Tape:
             name: self.value(v.aval, name in wrt and is_float(v.aval))
             for name, v in zip(names, closed.jaxpr.invars, strict=True)
         }
-        outs = self.flatten(closed.jaxpr, closed.consts, [self.inputs[n] for n in names], "")
+        outs = self.flatten(closed.jaxpr, closed.consts, [self.inputs[n] for n in names], "", None)
         self.output = outs[0]
         self.edges: list[Edge] = [(k, i) for k, step in enumerate(self.steps) for i in step.active]
         self.number = {edge: n for n, edge in enumerate(self.edges)}
+        moving = {r for step in self.steps if step.active for r in step.reads if not self.moves[r]}
+        # What does not move and is read by a step that does: masks, counts, constants.
+        self.fixed = sorted(place for place in moving if getattr(self.avals[place].dtype, "kind", "") in "bf")
+        self.untouched = [zeros(self.avals[place]) for place in self.fixed]
+        self.sloped = [k for k, step in enumerate(self.steps) if self.is_elementwise(step)]
+        self.no_slopes = [zeros(self.avals[self.steps[k].writes[0]]) for k in self.sloped]
         self.compiled_run: Callable[..., Any] = jax.jit(self.trace_run)
         self.compiled_pull: Callable[..., Any] = jax.jit(self.trace_pull)
         self.stepwise = len(self.steps) > MANY_STEPS
@@ -123,7 +140,9 @@ class Tape:
         self.constants[place] = value
         return place
 
-    def flatten(self, jaxpr: core.Jaxpr, consts: list[Any], places: list[int], within: str) -> list[int]:
+    def flatten(
+        self, jaxpr: core.Jaxpr, consts: list[Any], places: list[int], within: str, source: Source | None
+    ) -> list[int]:
         env: dict[Any, int] = dict(zip(jaxpr.invars, places, strict=True))
         for var, value in zip(jaxpr.constvars, consts, strict=True):
             env[var] = self.constant(var.aval, value)
@@ -133,16 +152,45 @@ class Tape:
 
         for eqn in jaxpr.eqns:
             reads = [read(atom) for atom in eqn.invars]
-            inner = inner_jaxpr(eqn)
+            inner, here = inner_jaxpr(eqn), source_of(eqn) or source
             if inner is not None and not self.whole(eqn):
                 name = str(eqn.params.get("name", within))
-                writes = self.flatten(inner[0], inner[1], reads, name)
+                writes = self.flatten(inner[0], inner[1], reads, name, here)
+            elif eqn.primitive.name == "scan" and equations(eqn) <= MOST_WRITTEN_OUT:
+                writes = self.written_out(eqn, reads, within, here)
             else:
                 active = tuple(i for i, r in enumerate(reads) if self.moves[r] and is_float(self.avals[r]))
                 writes = [self.value(v.aval, bool(active) and is_float(v.aval)) for v in eqn.outvars]
-                self.steps.append(Step(eqn.primitive.name, within, eqn, tuple(reads), tuple(writes), active))
+                self.steps.append(Step(eqn.primitive.name, within, eqn, tuple(reads), tuple(writes), active, here))
             env.update(zip(eqn.outvars, writes, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
+
+    def written_out(self, eqn: core.JaxprEqn, reads: list[int], within: str, source: Source | None) -> list[int]:
+        """A scan written out: the steps of every turn, one after another."""
+        body, length = eqn.params["jaxpr"], eqn.params["length"]
+        first, carried = scan_sizes(eqn.params)
+        fixed, carry, rows = reads[:first], reads[first : first + carried], reads[first + carried :]
+        written: list[list[int]] = [[] for _ in body.out_avals[carried:]]
+        for t in reversed(range(length)) if eqn.params["reverse"] else range(length):
+            before = len(self.steps)
+            row = [self.traced(lambda xs, t=t: xs[t], [place], within, source)[0] for place in rows]
+            outs = self.flatten(body.jaxpr, body.consts, [*fixed, *carry, *row], within, source)
+            self.steps[before:] = [s._replace(turn=s.turn or (t, length)) for s in self.steps[before:]]
+            carry = outs[:carried]
+            for made, out in zip(written, outs[carried:], strict=True):
+                made.append(out)
+        if eqn.params["reverse"]:
+            written = [made[::-1] for made in written]
+        stacked = [self.traced(lambda *ys: jnp.stack(ys), made, within, source)[0] for made in written]
+        return [*carry, *stacked]
+
+    def traced(self, function: Callable[..., Any], reads: list[int], within: str, source: Source | None) -> list[int]:
+        """The steps of a function of values; `source` is where they are said to be written."""
+        closed = jax.make_jaxpr(function)(*[self.avals[place] for place in reads])
+        before = len(self.steps)
+        outs = self.flatten(closed.jaxpr, closed.consts, reads, within, source)
+        self.steps[before:] = [step._replace(within=within, source=source) for step in self.steps[before:]]
+        return outs
 
     def whole(self, eqn: core.JaxprEqn) -> bool:
         if eqn.primitive.name not in CUSTOM:
@@ -153,34 +201,55 @@ class Tape:
         moving: list[Any] = [v.aval for v in eqn.invars if not isinstance(v, core.Literal)]
         return len(moving) == len(outs) == 1 and moving[0].shape == outs[0].shape
 
+    def is_elementwise(self, step: Step) -> bool:
+        """Does it write one array of the shape of the one operand that moves?"""
+        if len(step.active) != 1 or len(step.writes) != 1:
+            return False
+        read, written = self.avals[step.reads[step.active[0]]], self.avals[step.writes[0]]
+        return read.shape == written.shape and read.dtype == written.dtype
+
     # ------------------------------------------------------------------ the two programs
 
-    def trace_run(self, inputs: list[Any], constants: list[Any]) -> list[Any]:
+    def trace_run(
+        self, inputs: list[Any], constants: list[Any], changed: Any = None, others: Sequence[Any] = ()
+    ) -> list[Any]:
+        """Every value; where `changed`, that of `fixed` replaced by its other."""
         values: list[Any] = [None] * len(self.avals)
-        for name, value in zip(self.names, inputs, strict=True):
-            values[self.inputs[name]] = value
-        for place, value in zip(self.constants, constants, strict=True):
+        number = {place: n for n, place in enumerate(self.fixed)} if changed is not None else {}
+
+        def write(place: int, value: Any) -> None:
+            if place in number:
+                assert changed is not None
+                value = jnp.where(changed[number[place]], others[number[place]], value)
             values[place] = value
+
+        for name, value in zip(self.names, inputs, strict=True):
+            write(self.inputs[name], value)
+        for place, value in zip(self.constants, constants, strict=True):
+            write(place, value)
         for step in self.steps:
             outs = as_function(step.eqn)(*[values[r] for r in step.reads])
             for place, out in zip(step.writes, outs, strict=True):
-                values[place] = out
+                write(place, out)
         return values
 
     def trace_pull(
-        self, residuals: list[list[Any]], v: Any, scales: Any, injected: list[Any]
+        self, residuals: list[list[Any]], v: Any, scales: Any, injected: list[Any], given: Any, slopes: list[Any]
     ) -> tuple[list[Any], list[Any]]:
         arrived: dict[int, Any] = {self.output: v}
         arriving: list[Any] = [None] * len(self.steps)
+        sloped = {k: n for n, k in enumerate(self.sloped)}
         for k in reversed(range(len(self.steps))):
             step = self.steps[k]
             moving = [w for w in step.writes if self.moves[w]]
             if not step.active or not any(w in arrived for w in moving):
                 continue
             g = [arrived[w] if w in arrived else zeros(self.avals[w]) for w in moving]
-            arriving[k] = g[0]
+            arriving[k] = g[0] if len(g) == 1 else g
             for i, pulled in zip(step.active, pull_back(step, residuals[k], g, moving), strict=True):
                 edge = self.number[k, i]
+                if k in sloped:
+                    pulled = jnp.where(given[sloped[k]], slopes[sloped[k]] * g[0], pulled)
                 back = scales[edge] * pulled + injected[edge]  # (1)
                 place = step.reads[i]
                 arrived[place] = arrived[place] + back if place in arrived else back
@@ -195,10 +264,20 @@ class Tape:
 
     # ------------------------------------------------------------------ running them
 
-    def run(self, inputs: Mapping[str, Any]) -> list[Any]:
-        """Every value of the forward at `inputs`, in the order of `avals`."""
+    def run(self, inputs: Mapping[str, Any], fixed: Mapping[int, Any] | None = None) -> list[Any]:
+        """Every value of the forward at `inputs`, in the order of `avals`.
+
+        Args:
+            inputs: by name.
+            fixed: by place, what one of `self.fixed` is replaced by.
+        """
         with double_precision():
-            return self.compiled_run([inputs[n] for n in self.names], list(self.constants.values()))
+            changed, others = np.zeros(len(self.fixed), bool), list(self.untouched)
+            for place, value in (fixed or {}).items():
+                n = self.fixed.index(place)
+                changed[n], others[n] = True, self.shaped(value, self.avals[place])
+            values = [inputs[n] for n in self.names]
+            return self.compiled_run(values, list(self.constants.values()), changed, others)
 
     def pull(
         self,
@@ -208,6 +287,7 @@ class Tape:
         scales: Mapping[Edge, float] | None = None,
         injected: Mapping[Edge, Any] | None = None,
         residuals: Mapping[Edge, Any] | None = None,
+        slopes: Mapping[int, Any] | None = None,
     ) -> Pulled:
         """The backward pass from the cotangent `v` at the forward's `values`, with switches.
 
@@ -215,6 +295,7 @@ class Tape:
             scales: by edge, what multiplies the gradient there; 1 elsewhere.
             injected: by edge, what is added to it; an array of the operand's shape.
             residuals: by (step, operand), what the backward reads instead of the forward's operand.
+            slopes: by elementwise step (`sloped`), what what arrives is multiplied with instead of the derivative.
         """
         with double_precision():
             if self.nothing is None:
@@ -228,9 +309,14 @@ class Tape:
             added = list(self.nothing)
             for edge, value in (injected or {}).items():
                 added[self.number[edge]] = self.shaped(value, self.avals[self.steps[edge[0]].reads[edge[1]]])
-            gradients, arriving = self.compiled_pull(read, self.shaped(v, self.avals[self.output]), factors, added)
+            given, others = np.zeros(len(self.sloped), bool), list(self.no_slopes)
+            for k, slope in (slopes or {}).items():
+                n = self.sloped.index(k)
+                given[n], others[n] = True, self.shaped(slope, self.avals[self.steps[k].writes[0]])
+            v = self.shaped(v, self.avals[self.output])
+            gradients, arriving = self.compiled_pull(read, v, factors, added, given, others)
             named = {n: np.asarray(g) for n, g in zip(self.wrt, gradients, strict=True)}
-            return Pulled(named, arriving)
+            return Pulled(named, [tuple(a) if isinstance(a, list) else a for a in arriving])
 
     @staticmethod
     def shaped(value: Any, aval: Any) -> Array:
@@ -247,6 +333,13 @@ class Tape:
             place = self.steps[k].reads[i]
             readers[place] = readers.get(place, 0) + 1
         return [(k, i) for k, i in self.edges if len(self.steps[k].active) > 1 or readers[self.steps[k].reads[i]] > 1]
+
+
+def equations(eqn: core.JaxprEqn) -> int:
+    """How many equations a scan runs through, loops inside it included."""
+    return eqn.params["length"] * sum(
+        equations(inner) if inner.primitive.name == "scan" else 1 for inner in eqn.params["jaxpr"].jaxpr.eqns
+    )
 
 
 def as_function(eqn: core.JaxprEqn) -> Callable[..., list[Any]]:

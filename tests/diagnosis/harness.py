@@ -70,7 +70,8 @@ def planted_operation(base: Base, gradient: str, mistake: Any, inputs: Arrays) -
 def reasons(operation: Operation, v: Array, *, work: float = ENOUGH) -> dict[str, list[Diagnosis]]:
     """Why the gradients that are wrong are wrong; nothing may have failed on the way."""
     found = diagnose_all(operation, v, *judged(operation, v), work=work)
-    assert not [remark for remark in found.remarks if remark.kind == "internal"]
+    internal = [remark.explanation for remark in found.remarks if remark.kind == "internal"]
+    assert not internal, internal
     return found.diagnoses
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crosscheck.diagnosis.budget import MULTIPLICATION, STEP, TURN, Budget, pass_work
+from crosscheck.diagnosis.budget import MULTIPLICATION, STEP, WORK_OF_A_TURN, Budget, pass_work
 from crosscheck.traces.tape import record
 
 
@@ -41,4 +41,4 @@ def test_a_loop_weighs_what_is_in_it() -> None:
         return jax.lax.scan(lambda carry, row: (carry + jnp.sin(row), None), jnp.zeros(7), x)[0]
 
     turns = work(loop, x=(200, 7)) - work(loop, x=(100, 7))
-    assert turns == 100 * 2 * (TURN + 7)
+    assert turns == 100 * 2 * (WORK_OF_A_TURN + 7)

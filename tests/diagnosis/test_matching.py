@@ -44,6 +44,14 @@ def test_a_factor_beside_a_mistake_needs_a_name(rng: np.random.Generator) -> Non
     assert tried(posed(lambda r, g, **_: 0.77 * r["weights"][::-1], rng)) is None
 
 
+def test_the_truth_times_a_number_is_said_by_the_number_alone(rng: np.random.Generator) -> None:
+    """Negated and of the wrong sign: a tiny scaling is no such mistake."""
+    negated = Candidate("sign", "is the true one negated", result=Call(np.negative, (true("weights"),)))
+    problem = posed(lambda r, g, **_: r["weights"] * (1 + 3e-12), rng)
+    assert problem.points("weights")
+    assert tried(problem, negated) is None
+
+
 def test_one_point_that_it_does_not_reproduce_is_enough(rng: np.random.Generator) -> None:
     calls = 0
 

@@ -11,8 +11,9 @@ import numpy as np
 from crosscheck.diagnosis.budget import Budget
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.expressions import Arriving
+from crosscheck.diagnosis.labels import label, value_name
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.steps import arrays_of_shape, at_step, everywhere, label, live_steps, value_name
+from crosscheck.diagnosis.steps import arrays_of_shape, at_step, everywhere, live_steps
 from crosscheck.doors.functions import from_functions
 from crosscheck.traces.tape import Tape, record
 from tests.diagnosis.harness import judged

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,8 @@ from tests.diagnosis.derivations import (
     OVERLAP,
     POOL,
     STRIDED,
+    Array,
+    Arrays,
 )
 from tests.diagnosis.harness import (
     Planted,
@@ -18,7 +22,22 @@ from tests.diagnosis.harness import (
     of,
 )
 
+
+def of_windows_inside(right: Arrays, g: Array, x: Array, filters: Array, biases: Array, padding: int = 0) -> Array:
+    """The filters' gradient from the windows that lie wholly in the image; `padding` moves them to where they are."""
+    (rows, columns), grad = filters.shape[2:], np.zeros(filters.shape)
+    for h, w in np.ndindex(g.shape[2:]):
+        i, j = h - padding, w - padding
+        if i >= 0 and j >= 0 and i + rows <= x.shape[2] and j + columns <= x.shape[3]:
+            grad += np.einsum("bc,bkij->ckij", g[:, :, h, w], x[:, :, i : i + rows, j : j + columns])
+    return grad
+
+
 ROWS = [
+    Planted("the image unpadded", CONV, "filters", of_windows_inside, "border", "without its padding"),
+    Planted(
+        "windows into the padding left out", CONV, "filters", partial(of_windows_inside, padding=1), "border", "border"
+    ),
     Planted(
         "filters unflipped",
         CONV,

@@ -1,0 +1,173 @@
+"""The same operation at other sizes: where a name that is a coincidence of lengths does not hold.
+
+Which axes must change together, nothing says; their lengths do, nearly always. An axis is made one entry shorter (or
+longer) alone, and where the forward or the reference refuses that, or they become two different functions, together
+with every axis of the same length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from crosscheck.diagnosis.candidates import Candidate, evaluate
+from crosscheck.diagnosis.points import Array, Arrays, Point
+from crosscheck.diagnosis.problem import Problem, ways
+from crosscheck.diagnosis.tolerances import CANDIDATE, LEAST
+from crosscheck.operation import Operation
+from crosscheck.traces.precision import double_precision
+from crosscheck.traces.tape import record
+from crosscheck.witnesses.autodiff import plain_gradients
+
+AxisOf = tuple[str, int]  # of an input: its name and the number of the axis
+# Forward and reference are one function where they agree to half the digits.
+SAME_FUNCTION = 2.0**-26
+# An axis is not cut to one entry, at which sums and shifts are nothing.
+SHORTEST = 2
+
+
+def at_other_sizes(problem: Problem) -> Point | None:
+    """A point at other sizes; None without a reference, or where no other sizes fit."""
+    operation = problem.operation
+    if problem.tape is None or operation.reference is None:
+        return None
+    inputs = resized(operation, problem.given.inputs)
+    if inputs is None:
+        return None
+    for way in ways():
+        drawn = {k: way(a, problem.rng) if k in operation.wrt else a for k, a in inputs.items()}
+        point = point_at(problem, operation.at(drawn))
+        if point is not None:
+            return point
+    return None
+
+
+def point_at(problem: Problem, operation: Operation) -> Point | None:
+    assert operation.reference is not None
+    try:
+        v = problem.rng.choice([-1.0, 1.0], operation.output().shape) * problem.rng.uniform(
+            0.5, 2.0, operation.output().shape
+        )
+        if not same_function(operation):
+            return None
+        wrong = operation.gradients(v)
+        _, truth = plain_gradients(operation.reference, operation.inputs, operation.wrt, v)
+        tape = record(operation.reference, operation.inputs, operation.wrt, whole_calls=problem.whole_calls)
+    except Exception:  # numbers and sizes that the author of the code did not choose
+        return None
+    if not all(np.isfinite(a).all() for a in truth.values()):
+        return None
+    # As far off as rounding allows where the gradients were judged.
+    relative = {k: CANDIDATE * max(problem.given.relative_bound(k), LEAST) for k in problem.names}
+    bound = {k: np.full(truth[k].shape, r * np.abs(truth[k]).max(initial=0.0)) for k, r in relative.items()}
+    got = {k: np.asarray(wrong[k], np.float64) for k in problem.names}
+    point = Point(dict(operation.inputs), v, got, {k: truth[k] for k in problem.names}, bound, tape)
+    point.sizes = problem.numbers(point)
+    problem.leave(point, operation)
+    return point
+
+
+# ---------------------------------------------------------------------- sizes
+
+
+def resized(operation: Operation, inputs: Arrays) -> Arrays | None:
+    """Every length changed that can be; None if none can."""
+    found, left = inputs, [(k, axis) for k, a in inputs.items() for axis in range(a.ndim) if a.shape[axis] > 1]
+    settled: set[AxisOf] = set()
+    turn = 0
+    for one in left:  # one shorter, the next longer: two lengths that differ by one do so no more
+        if one in settled:
+            continue
+        length = inputs[one[0]].shape[one[1]]
+        together = [axis for axis in left if axis not in settled and inputs[axis[0]].shape[axis[1]] == length]
+        for axes in ([one], together) if len(together) > 1 else ([one],):
+            by = -1 if turn % 2 == 0 else 1
+            changed = next(fitting(operation, found, axes, (length + by, length - by)), None)
+            if changed is not None:
+                found, turn = changed, turn + 1
+                settled |= set(axes)
+                break
+    return found if found is not inputs else None
+
+
+def fitting(operation: Operation, inputs: Arrays, axes: list[AxisOf], sizes: tuple[int, int]) -> Iterator[Arrays]:
+    """Inputs with these axes of another length, where forward and reference still are one function."""
+    for size in sizes:
+        if size < SHORTEST:
+            continue
+        changed = dict(inputs)
+        for name, axis in axes:
+            changed[name] = of_length(changed[name], axis, size)
+        if same_function(operation.at(changed)):
+            yield changed
+
+
+def of_length(a: Array, axis: int, size: int) -> Array:
+    """The first entries along an axis, from the beginning again where there are not enough."""
+    return np.take(a, np.arange(size) % a.shape[axis], axis)
+
+
+def same_function(operation: Operation) -> bool:
+    """Do forward and reference work here, and agree?"""
+    reference = operation.reference
+    assert reference is not None
+    try:
+        with np.errstate(all="ignore"):
+            y = operation.output()
+        with double_precision():
+            shape = jax.eval_shape(lambda d: reference(**d), operation.inputs)
+            if shape.shape != y.shape or not y.size or not np.isfinite(y).all():
+                return False
+            other = np.asarray(jax.jit(lambda d: reference(**d))(operation.inputs))
+    except Exception:  # sizes that do not fit together
+        return False
+    return bool(np.abs(other - y).max() <= SAME_FUNCTION * np.abs(y).max())
+
+
+# ---------------------------------------------------------------------- names
+
+
+def holds(problem: Problem, name: str, candidate: Candidate, factor: float | None) -> bool | None:
+    """Does the candidate give the user's gradient at other sizes, too? None where that cannot be asked.
+
+    `factor` is what multiplies it there; None if no number is known for those sizes.
+    """
+    point = problem.elsewhere()
+    if point is None or factor is None or not point.is_wrong(name) or not comparable(problem, point):
+        return None
+    try:
+        array = evaluate(candidate, point, name)
+    except Exception:  # an expression made for the sizes at hand
+        return None
+    if array is None:
+        return None
+    if point.same(factor * array, name):
+        return True
+    # Code that was written for these sizes holds a number of them: at others it is off by one factor, and only that.
+    return None if factor == 1.0 and is_multiple(point, name, array) else False
+
+
+def is_multiple(point: Point, name: str, array: Array) -> bool:
+    square = float(np.sum(array * array))
+    if square == 0 or array.shape != point.wrong[name].shape:
+        return False
+    number = float(np.sum(array * point.wrong[name])) / square
+    return number != 0 and point.same(number * array, name)
+
+
+def comparable(problem: Problem, point: Point) -> bool:
+    """Is the forward made of the same steps there?"""
+    here, there = (() if tape is None else tape.steps for tape in (problem.tape, point.tape))
+    return [(s.name, s.reads) for s in here] == [(s.name, s.reads) for s in there]
+
+
+def factor_there(point: Point, name: str) -> float | None:
+    """The one number by which the gradient is off at other sizes; None if it is not one."""
+    truth, wrong = point.truth[name], point.wrong[name]
+    square = float(np.sum(truth * truth))
+    if square == 0 or truth.shape != wrong.shape:
+        return None
+    factor = float(np.sum(truth * wrong)) / square
+    return factor if point.same(factor * truth, name) else None

@@ -1,0 +1,69 @@
+"""Other sizes: which axes change together, and what a coincidence of lengths does not survive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from crosscheck.diagnosis.elsewhere import resized, same_function
+from crosscheck.diagnosis.problem import congruent, is_symmetric
+from crosscheck.doors.functions import from_functions
+from tests.diagnosis.harness import reasons
+
+Array = np.ndarray
+
+
+def dense(x: Any, w: Any) -> Any:
+    return x @ w
+
+
+def nothing(g: Array, **inputs: Array) -> dict[str, Array]:
+    return {k: np.zeros_like(a) for k, a in inputs.items()}
+
+
+def test_axes_that_meet_change_together() -> None:
+    inputs = {"x": np.ones((4, 4)), "w": np.ones((4, 3))}
+    changed = resized(from_functions(dense, nothing, inputs, dense), inputs)
+    assert changed is not None
+    (batch, d), (e, outputs) = changed["x"].shape, changed["w"].shape
+    assert d == e != 4
+    assert batch != 4
+    assert outputs != 3
+
+
+def test_a_forward_that_becomes_another_function_is_left() -> None:
+    def clipped(x: Array, w: Array) -> Array:
+        return x[:, : len(w)] @ w  # takes what the reference refuses
+
+    inputs = {"x": np.ones((2, 4)), "w": np.ones((4, 3))}
+    operation = from_functions(clipped, nothing, inputs, dense)
+    assert same_function(operation)
+    assert not same_function(operation.at({"x": np.ones((2, 5)), "w": np.ones((4, 3))}))
+
+
+def test_a_name_that_is_a_coincidence_of_lengths_is_not_given(rng: np.random.Generator) -> None:
+    """The bias gradient adds up as many columns as there are rows: at 3 rows and 5 columns that is a shift by 2."""
+
+    def forward(x: Array, b: Array) -> Array:
+        return x + b[:, None, None]
+
+    def backward(g: Array, x: Array, b: Array) -> dict[str, Array]:
+        rows = g.shape[1]
+        return {"x": g.copy(), "b": g[:, :, :rows].sum((1, 2))}
+
+    inputs = {"x": rng.normal(size=(2, 3, 5)), "b": rng.normal(size=2)}
+    operation = from_functions(forward, backward, inputs, lambda x, b: x + b[:, None, None])
+    found = reasons(operation, rng.normal(size=(2, 3, 5)))["b"][0]
+    assert "columns 3 and 4 (only as many columns as rows)" in found.explanation
+
+
+def test_a_symmetric_matrix_stays_one(rng: np.random.Generator) -> None:
+    m = rng.normal(size=(4, 4))
+    spd = m @ m.T + np.eye(4)
+    moved = congruent(spd, rng)
+    assert is_symmetric(spd)
+    assert is_symmetric(moved)
+    assert np.linalg.eigvalsh(moved).min() > 0
+    assert not np.allclose(moved, spd)
+    assert not is_symmetric(m)

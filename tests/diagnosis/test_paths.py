@@ -1,0 +1,91 @@
+"""Paths left out, weighted, or lost in some turns of a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from crosscheck.diagnosis.factors import Size, readings
+from crosscheck.doors.functions import from_functions
+from tests.diagnosis.harness import reasons
+
+Array = np.ndarray
+
+
+def centred(x: Array) -> Array:
+    d = x - x.mean(1, keepdims=True)
+    return d * (d * d).mean(1, keepdims=True)
+
+
+def reference(x: Any) -> Any:
+    d = x - x.mean(1, keepdims=True)
+    spread = (d * d).mean(1, keepdims=True)
+    return d * spread
+
+
+def backward(g: Array, x: Array, weight: Callable[[int], float] = lambda n: 1.0, mean: float = 1.0) -> dict[str, Array]:
+    d = x - x.mean(1, keepdims=True)
+    n = x.shape[1]
+    grad = g * (d * d).mean(1, keepdims=True)
+    grad = grad + weight(n) * 2 * d * (g * d).mean(1, keepdims=True)
+    return {"x": grad - mean * grad.mean(1, keepdims=True)}
+
+
+@pytest.mark.parametrize(
+    ("slip", "kind", "words"),
+    [
+        ({"weight": lambda n: 0.0}, "missing-terms", "spread = (d * d)"),
+        ({"weight": lambda n: -1.0}, "sign", "wrong sign"),
+        ({"weight": lambda n: 2.0}, "scaled", "twice"),
+        ({"weight": lambda n: n / (n - 1)}, "scaled", "- 1"),
+        ({"weight": lambda n: float(n)}, "scaled", "features"),
+        ({"mean": 0.0}, "missing-terms", "x.mean"),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else str(value),
+)
+def test_a_weight_has_a_name(slip: dict[str, Any], kind: str, words: str, rng: np.random.Generator) -> None:
+    operation = from_functions(centred, lambda g, x: backward(g, x, **slip), {"x": rng.normal(size=(3, 5))}, reference)
+    found = reasons(operation, rng.normal(size=(3, 5)))["x"][0]
+    assert found.kind == kind, found
+    assert words in found.explanation
+
+
+def loop(x: Any, w: Any) -> Any:
+    for _ in range(3):
+        x = jnp.tanh(x @ w)
+    return x
+
+
+def test_a_turn_of_a_loop_is_lost(rng: np.random.Generator) -> None:
+    def forward(x: Array, w: Array) -> Array:
+        for _ in range(3):
+            x = np.tanh(x @ w)
+        return x
+
+    def wrong(g: Array, x: Array, w: Array) -> dict[str, Array]:
+        states = [x]
+        for _ in range(3):
+            states.append(np.tanh(states[-1] @ w))
+        grad_w = np.zeros_like(w)
+        for t in reversed(range(3)):
+            g = g * (1 - states[t + 1] ** 2)
+            grad_w = states[t].T @ g  # and not +=
+            g = g @ w.T
+        return {"x": g, "w": grad_w}
+
+    operation = from_functions(forward, wrong, {"x": rng.normal(size=(2, 4)), "w": rng.normal(size=(4, 4))}, loop)
+    found = reasons(operation, rng.normal(size=(2, 4)))["w"][0]
+    assert found.kind == "overwritten"
+    assert "only the first turn's" in found.explanation
+
+
+def test_numbers_that_are_not_whole_have_readings() -> None:
+    sizes = [Size("features", 5.0, 1.0)]
+    special = [Size("√features", 5.0**0.5, 1.1), Size("(features - 1)", 4.0, 1.0)]
+    assert readings(5.0**-0.5, sizes, special=special)[0].text == "1 / √features"
+    assert readings(5 / 4, sizes, special=special)[0].text == "features / (features - 1)"
+    assert readings(-(5.0**0.5), sizes, special=special)[0].value({"√features": 3.0}) == -3.0
