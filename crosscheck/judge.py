@@ -34,6 +34,7 @@ from crosscheck.evidence.result import Result
 from crosscheck.evidence.verdict import Decision, GradientVerdict
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
+from crosscheck.recorder.operations import DIFFERS, is_recorded, source, with_recording
 from crosscheck.report.text import text
 
 
@@ -54,12 +55,27 @@ def judge(
     with warnings.catch_warnings():
         # A judged forward is visited far from where it is used; that it overflows there is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
-        evidence = collect(operation, grad_output=grad_output, seed=seed, differences=differences, exact=exact)
+        given, why_not = operation, ""
+        if operation.reference is None:
+            operation, why_not = with_recording(operation)
+        asked = {"grad_output": grad_output, "seed": seed, "differences": differences, "exact": exact}
+        evidence = collect(operation, **asked)
         decision = decide(evidence)
+        if is_recorded(operation) and doubted(decision):
+            operation, why_not = given, DIFFERS
+            evidence = collect(operation, **asked)
+            decision = decide(evidence)
+        evidence = replace(evidence, source=source(operation, why_not))
         reasons = Reasons()
         if diagnose and decision.verdict != "agree":
             reasons = explain(operation, evidence, decision, seed)
         return Result(operation.name, operation.dtype, seed, evidence, decision, reasons, text)
+
+
+def doubted(decision: Decision) -> bool:
+    """Whether a recorded forward is not what the forward does, or its derivative not the forward's: then it is not
+    believed."""
+    return any(f.fails and f.kind in ("forward", "reference") for f in decision.findings)
 
 
 def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: int) -> Reasons:

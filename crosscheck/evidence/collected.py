@@ -104,6 +104,7 @@ class Evidence:
         t: the quantile that standard deviations are taken times: of all comparisons of the check, none fails by chance
             with a probability above δ.
         further_points: how many points beside the caller's own were compared.
+        source: where the reference comes from, or why there is none.
     """
 
     output: Array
@@ -116,3 +117,4 @@ class Evidence:
     exact: ExactRun = NOT_ASKED
     t: float = 0.0
     further_points: int = 0
+    source: str = ""

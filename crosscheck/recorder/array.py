@@ -158,7 +158,9 @@ class RecordedArray(Value, NDArrayOperatorsMixin):
 
     # ------------------------------------------------------------------ methods that are no function of the same form
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         dtype = np.dtype(real_type(dtype))
         if dtype == self.value.dtype:
             return copied(self, order) if copy else self
@@ -299,4 +301,3 @@ def of_input(tape: Tape, name: str, a: np.ndarray) -> RecordedArray:
     own = np.array(a, order="K")
     tape.inputs[name] = tape.place(own)
     return RecordedArray(tape, own, Memory(own, tape.inputs[name]), tape.inputs[name])
-

@@ -96,11 +96,13 @@ def conversion(tape: Tape, function: Function) -> Made:
 
     def made(value: Any = None, *args: Any, **kwargs: Any) -> Any:
         names = dict(zip(("dtype",), args, strict=False)) | kwargs
-        if not any(True for _ in values_in(value)):
+        if not values_in(value):
             result = function(value, *real(args), **real(kwargs))
             if not isinstance(result, np.ndarray) or result.dtype.kind not in "fc" or result is value:
                 return result
-            return result if isinstance(value, np.ndarray) and np.may_share_memory(result, value) else lifted(tape, result)
+            return (
+                result if isinstance(value, np.ndarray) and np.may_share_memory(result, value) else lifted(tape, result)
+            )
         a = value if is_recorded(value) else stacked(tape, value)
         dtype, order = real_type(names.get("dtype")), names.get("order") or layout or "K"
         if dtype is not None and np.dtype(dtype) != real(a).dtype:
@@ -121,7 +123,7 @@ def lies(a: Any, order: str) -> bool:
 def from_iterator(tape: Tape) -> Made:
     def made(iterable: Any, dtype: Any = float, count: int = -1, **kwargs: Any) -> Any:
         items = list(iterable)
-        if not any(True for _ in values_in(items)):
+        if not values_in(items):
             result = np.fromiter(items, real_type(dtype), count, **kwargs)
             return lifted(tape, result) if result.dtype.kind in "fc" else result
         return stacked(tape, items if count < 0 else items[:count]).astype(dtype)
@@ -148,7 +150,7 @@ class Vectorized:
         self.pyfunc = pyfunc or of.pyfunc
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not any(True for _ in values_in((args, kwargs))):
+        if not values_in((args, kwargs)):
             return self.of(*args, **kwargs)
         if self.of.signature is not None or kwargs or self.of.excluded:
             raise self.tape.refusal("numpy.vectorize with a signature, excluded or named arguments is not recorded")
@@ -159,7 +161,7 @@ class Vectorized:
         if isinstance(results[0], tuple):
             raise self.tape.refusal("numpy.vectorize of a function with several results is not recorded")
         dtype = np.dtype(self.of.otypes[0]) if self.of.otypes else np.asarray(real(results[0])).dtype
-        if not any(True for _ in values_in(results)):
+        if not values_in(results):
             return np.array(results, dtype).reshape(shape)
         return np.reshape(stacked(self.tape, results).astype(dtype), shape)
 
@@ -172,12 +174,25 @@ def mathematics(tape: Tape) -> dict[Function, Made]:
     made: dict[Function, Made] = {}
     for name in dir(math):
         function, same = getattr(math, name), getattr(np, other.get(name, name), None)
-        if isinstance(same, np.ufunc) and name not in ("floor", "ceil", "trunc", "gcd", "lcm", "ldexp", "frexp", "modf"):
+        if isinstance(same, np.ufunc) and name not in (
+            "floor",
+            "ceil",
+            "trunc",
+            "gcd",
+            "lcm",
+            "ldexp",
+            "frexp",
+            "modf",
+        ):
             made[function] = of_number(function, same)
         elif name in special:
             made[function] = of_special(function, special[name])
-    made[math.fsum] = lambda a: np.sum(np.stack(list(a))) if any(True for _ in values_in(list(a))) else math.fsum(a)
-    made[math.floor], made[math.ceil], made[math.trunc] = rounding(math.floor), rounding(math.ceil), rounding(math.trunc)
+    made[math.fsum] = lambda a: np.sum(np.stack(list(a))) if values_in(list(a)) else math.fsum(a)
+    made[math.floor], made[math.ceil], made[math.trunc] = (
+        rounding(math.floor),
+        rounding(math.ceil),
+        rounding(math.trunc),
+    )
     return made
 
 
@@ -187,7 +202,7 @@ def rounding(function: Function) -> Made:
 
 def of_number(function: Function, same: np.ufunc) -> Made:
     def made(*args: Any) -> Any:
-        if not any(True for _ in values_in(args)):
+        if not values_in(args):
             return function(*args)
         if function is math.log and len(args) == 2:
             return np.log(args[0]) / np.log(args[1])

@@ -111,13 +111,19 @@ def rearranged(tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[st
     entries themselves.
     """
     result = function(*real(args), **real(kwargs))
-    given = list(values_in((args, kwargs)))
+    given = values_in((args, kwargs))
     if not any(v.moving for v in given):
         return call(tape, function, args, kwargs)
     for v in given:
         if v.memory is not None and isinstance(result, np.ndarray) and shares(result, v):
             return view_of(v, result)
-    if len(given) == 1 and args and args[0] is given[0] and isinstance(result, np.ndarray) and result.dtype.kind in "fcb":
+    if (
+        len(given) == 1
+        and args
+        and args[0] is given[0]
+        and isinstance(result, np.ndarray)
+        and result.dtype.kind in "fcb"
+    ):
         v = given[0]
         labels = np.empty_like(v.value, np.int64, subok=False)
         labels[...] = np.arange(v.value.size).reshape(v.value.shape)
@@ -128,7 +134,12 @@ def rearranged(tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[st
             places, others = (np.asarray(function(a, *real(args[1:]), **real(kwargs))) for a in (labels, shuffled))
         except Exception:  # a function that takes no integers rearranges nothing
             places = others = np.zeros(0)
-        if places.dtype == np.int64 and places.shape == result.shape and others.shape == result.shape and within(places, v):
+        if (
+            places.dtype == np.int64
+            and places.shape == result.shape
+            and others.shape == result.shape
+            and within(places, v)
+        ):
             entries = np.asarray(v.value).reshape(-1)[places]
             if np.array_equal(shuffle[places], others) and np.array_equal(entries, result, equal_nan=True):
                 return of_array(tape, take, (Ref(v.place()), places), {}, result, given)
@@ -158,7 +169,6 @@ def copyto(tape: Tape, dst: Any, src: Any, casting: str = "same_kind", where: An
 
 def writes(function: Callable[..., Any], place: int) -> Handler:
     """A function that writes the values at `place` of its arguments into the first: to where it writes their numbers."""
-
     signature = inspect.signature(function)
 
     def handler(tape: Tape, *given: Any, **named: Any) -> None:
@@ -201,7 +211,11 @@ def apply_along_axis(tape: Tape, func1d: Any, axis: int, arr: Any, *args: Any, *
 def apply_over_axes(tape: Tape, func: Any, a: Any, axes: Any) -> Any:
     for axis in np.atleast_1d(axes):
         reduced = func(a, int(axis))
-        a = reduced if np.ndim(real(reduced)) == np.ndim(real(a)) else call(tape, np.expand_dims, (reduced, int(axis)), {})
+        a = (
+            reduced
+            if np.ndim(real(reduced)) == np.ndim(real(a))
+            else call(tape, np.expand_dims, (reduced, int(axis)), {})
+        )
     return a
 
 

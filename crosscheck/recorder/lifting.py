@@ -66,7 +66,7 @@ class Lift:
 
     def dispatched(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def made(*args: Any, **kwargs: Any) -> Any:
-            if any(True for _ in values_in((args, kwargs))):
+            if values_in((args, kwargs)):
                 return apply(self.tape, function, args, kwargs)
             return function(*args, **kwargs)
 
@@ -154,7 +154,7 @@ class OfLists:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function = self._function
-        if not any(type(a) in (list, tuple) and any(True for _ in values_in(a)) for a in args) or not self._lift.here():
+        if not any(type(a) in (list, tuple) and values_in(a) for a in args) or not self._lift.here():
             return function(*args, **kwargs)
         if isinstance(function, np.ufunc):
             return function(*(stacked(self._lift.tape, a) for a in args), **kwargs)

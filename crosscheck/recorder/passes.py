@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.recorder.memory import add, add_all, put, put_all, take
-from crosscheck.recorder.tape import Kind, Ref, Step, operands
+from crosscheck.recorder.tape import Kind, Ref, Step, step_of
 from crosscheck.recorder.values import getitem
 
 
@@ -26,14 +26,14 @@ def live(steps: list[Step], wanted: set[int]) -> list[Step]:
     for step in reversed(steps):
         if step.place in needed:
             kept.append(step)
-            needed.update(operands(step))
+            needed.update(step.reads)
     return kept[::-1]
 
 
 def together(steps: list[Step], kinds: list[Kind], wanted: set[int]) -> list[Step]:
     """The same with runs of writes and of additions put together."""
     steps = live(as_additions(steps, kinds, wanted), wanted)
-    readers = Counter(place for step in steps for place in operands(step))
+    readers = Counter(place for step in steps for place in step.reads)
     readers.update(wanted)
     runs: dict[int, tuple[Ref, list[Any], list[Any], Callable[..., Any]]] = {}
     whole: list[Step] = []
@@ -54,7 +54,9 @@ def together(steps: list[Step], kinds: list[Kind], wanted: set[int]) -> list[Ste
         whole.append(step)
     ended = {place: (start, tuple(at), tuple(given), f) for place, (start, at, given, f) in runs.items()}
     return [
-        step if step.function not in (put, add) else Step(step.place, ended[step.place][3], ended[step.place][:3], {}, step.line)
+        step
+        if step.function not in (put, add)
+        else step_of(step.place, ended[step.place][3], ended[step.place][:3], {}, step.line)
         for step in whole
         if step.function not in (put, add) or step.place in ended
     ]
@@ -63,12 +65,14 @@ def together(steps: list[Step], kinds: list[Kind], wanted: set[int]) -> list[Ste
 def as_additions(steps: list[Step], kinds: list[Kind], wanted: set[int]) -> list[Step]:
     """`a[i] = a[i] + b` by one step, where `a[i]` and the sum are read by nobody else."""
     made = {step.place: step for step in steps}
-    readers = Counter(place for step in steps for place in operands(step))
+    readers = Counter(place for step in steps for place in step.reads)
     readers.update(wanted)
     found = []
     for step in steps:
         term = added(step, made, kinds, readers) if step.function is put else None
-        found.append(step if term is None else Step(step.place, add, (step.args[0], step.args[1], term), {}, step.line))
+        found.append(
+            step if term is None else step_of(step.place, add, (step.args[0], step.args[1], term), {}, step.line)
+        )
     return found
 
 

@@ -9,13 +9,16 @@ come out otherwise beside the point, closer ones are tried.
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from crosscheck.recorder.array import new_tape, of_input
@@ -31,10 +34,14 @@ Array = np.ndarray
 Arrays = Mapping[str, Array]
 Forward = Callable[[dict[str, Array]], Any]
 
-# By what share of itself every number is moved: a little, less where that decides otherwise, and last by a thousand ulp.
-MOVES = (2.0**-4, 2.0**-12, 2.0**-24, 2.0**-42)
-# Of the difference that the move made, the share that a replay may be off by: it is right to rounding, or wrong.
+# By what share of itself every number is moved: a little, and less where that decides otherwise.
+MOVES = (2.0**-4, 2.0**-12, 2.0**-24)
+# A replay beside the point is right to rounding, or it lacks a part of what the move changed: at least this share.
 SHARE = 2.0**-8
+# The same functions on the same numbers in another layout: sums in another order, in ulp of the largest entry.
+ROUNDING = 2.0**10
+# Steps from which on the tape is run as the program that JAX makes of it: NumPy takes longer than the compilation.
+LONG = 20_000
 # So many points of a forward with guards are remembered.
 MOST_POINTS = 16
 
@@ -66,7 +73,7 @@ class Reference:
     def __init__(self, forward: Forward, inputs: Arrays, replay: Replay) -> None:
         self.forward, self.replay = forward, replay
         self.inputs = {k: np.array(a) for k, a in inputs.items()}
-        self.others: OrderedDict[bytes, Reference] = OrderedDict()
+        self.others: OrderedDict[bytes, Reference | Silent] = OrderedDict()
 
     @property
     def guarded(self) -> bool:
@@ -76,21 +83,25 @@ class Reference:
     def __call__(self, **inputs: Any) -> Any:
         return self.replay(**inputs)
 
-    def at(self, inputs: Arrays) -> Reference:
-        """The function at another point.
-
-        Raises:
-            Unrecordable: the forward cannot be recorded there.
-        """
+    def at(self, inputs: Arrays) -> Reference | Silent:
+        """The function at another point; one that gives NaN where the forward cannot be recorded."""
         if self.holds(inputs):
             return self
         key = b"".join(np.asarray(inputs[k]).tobytes() + repr(np.shape(inputs[k])).encode() for k in sorted(inputs))
         if key not in self.others:
-            recorded = {k: np.asarray(a, self.inputs[k].dtype) for k, a in inputs.items()}
-            self.others[key] = Reference(self.forward, recorded, replay_of(self.forward, recorded))
+            self.others[key] = self.anew({k: np.asarray(a, self.inputs[k].dtype) for k, a in inputs.items()})
             while len(self.others) > MOST_POINTS:
                 self.others.popitem(last=False)
         return self.others[key]
+
+    def anew(self, inputs: dict[str, Array]) -> Reference | Silent:
+        try:
+            with quiet():
+                replay = replay_of(self.forward, inputs)
+                check_jax(replay, inputs, run_forward(self.forward, inputs))
+            return Reference(self.forward, inputs, replay)
+        except Exception:  # the code at a point that its author did not choose
+            return Silent()
 
     def holds(self, inputs: Arrays) -> bool:
         """Whether the forward does the same at another point."""
@@ -101,17 +112,42 @@ class Reference:
         return not self.guarded or self.replay.holds(inputs)
 
 
-def record(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Recorded:
-    """The forward `{name: array} -> y` as a function of its inputs in JAX, or why not."""
+class Silent:
+    """What is said where nothing could be recorded: nothing finite, which no witness is blamed for."""
+
+    guarded = True
+
+    def __call__(self, **inputs: Any) -> Any:
+        return jnp.nan * sum(jnp.sum(a) for a in inputs.values())
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings of the user's code; and Python does not look for garbage, of which long tapes look like a lot."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
+            yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def record(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Recorded:
+    """The forward `{name: array} -> y` as a function of its inputs in JAX, or why not."""
+    try:
+        with quiet():
+            y = run_forward(forward, inputs)
             replay = replay_of(forward, inputs, most)
-            compare(forward, inputs, replay)
+            compare(forward, inputs, y, replay)
     except Unrecordable as reason:
         return Recorded(None, str(reason))
     except Exception as error:  # the user's code on arrays that are none, or a function of JAX that takes less
-        return Recorded(None, f"it refuses to be recorded: {type(error).__name__}: {first_line(error)}{where_raised(error)}")
+        return Recorded(
+            None, f"it refuses to be recorded: {type(error).__name__}: {first_line(error)}{where_raised(error)}"
+        )
     lines = dict.fromkeys(step.line for step in replay.steps if step.line is not None)
     return Recorded(Reference(forward, inputs, replay), "", len(replay.steps), tuple(lines))
 
@@ -124,7 +160,8 @@ def replay_of(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Repla
     """One run of the forward on recorded arrays."""
     tape = new_tape(most)
     given: dict[str, Any] = {
-        k: of_input(tape, k, a) if np.asarray(a).dtype.kind == "f" else np.array(a, order="K") for k, a in inputs.items()
+        k: of_input(tape, k, a) if np.asarray(a).dtype.kind == "f" else np.array(a, order="K")
+        for k, a in inputs.items()
     }
     with recording(tape, forward):
         try:
@@ -142,7 +179,7 @@ def replay_of(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Repla
 def output_of(tape: Tape, y: Any) -> int:
     if not is_recorded(y):
         kind = type(y).__name__
-        if any(True for _ in values_in(y)):
+        if values_in(y):
             raise Unrecordable(f"it returns a {kind} of recorded values")
         raise Unrecordable(f"it returns a plain {kind}: what it does with its inputs was not seen")
     if not y.moving:
@@ -153,14 +190,15 @@ def output_of(tape: Tape, y: Any) -> int:
 # ---------------------------------------------------------------------- compared
 
 
-def compare(forward: Forward, inputs: Arrays, replay: Replay) -> None:
+def compare(forward: Forward, inputs: Arrays, true: Array, replay: Replay) -> None:
     """The tape against the forward at the point and beside it.
 
     Raises:
         Unrecordable: they differ, or JAX does not take the tape.
     """
-    y, holds = replay.numpy(inputs)
-    true = run_forward(forward, inputs)
+    check_jax(replay, inputs, true)
+    run = replay.jitted if len(replay.checked) > LONG and not replay.guards else replay.numpy
+    y, holds = run(inputs)
     if not holds or not close(y, true, np.abs(true)):
         raise Unrecordable("its replay is not what it gives: it does not do the same twice, or something was not seen")
     rng = np.random.default_rng(0)
@@ -168,15 +206,14 @@ def compare(forward: Forward, inputs: Arrays, replay: Replay) -> None:
         beside = {k: moved(a, size, rng) if k in replay.tape.inputs else a for k, a in inputs.items()}
         try:
             there = run_forward(forward, beside)
+            again, holds = run(beside)
         except Exception:  # outside of what the code takes: closer, then
             continue
-        again, holds = replay.numpy(beside)
         if not holds or not np.isfinite(there[np.isfinite(true)]).all():
             continue
         if again.shape != there.shape or not close(again, there, np.abs(there - true)):
             raise Unrecordable("its replay beside the point is not what it gives there: something was not seen")
-        break
-    check_jax(replay, inputs, true)
+        return
 
 
 def close(found: Array, true: Array, change: Array) -> bool:
@@ -185,9 +222,11 @@ def close(found: Array, true: Array, change: Array) -> bool:
         return False
     known = np.isfinite(true)
     size = float(np.max(np.abs(true), initial=0.0, where=known))
-    rounding = 2.0**10 * float(np.finfo(true.dtype).eps) * size if true.dtype.kind == "f" else 0.0
+    rounding = ROUNDING * float(np.finfo(true.dtype).eps) * size if true.dtype.kind == "f" else 0.0
     off = np.abs(np.where(known, found, 0.0) - np.where(known, true, 0.0))
-    return bool((off <= SHARE * np.where(known, change, 0.0) + rounding).all()) and bool((np.isfinite(found) == known).all())
+    return bool((off <= SHARE * np.where(known, change, 0.0) + rounding).all()) and bool(
+        (np.isfinite(found) == known).all()
+    )
 
 
 def run_forward(forward: Forward, inputs: Arrays) -> Array:

@@ -1,7 +1,11 @@
-"""A tape as a function: of JAX arrays, which JAX can trace and differentiate, or of NumPy's, to see that it is right."""
+"""A tape as a function: of JAX arrays, which JAX can trace and differentiate, or of NumPy's, to see that it is right.
+
+Every equation that JAX makes of it stands in a scope that is named after the line of the user's code (`line_of`).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +18,10 @@ from crosscheck.recorder.passes import live, together
 from crosscheck.recorder.rolling import Part, rolled, taken
 from crosscheck.recorder.tape import Ref, Step, Tape, mapped, run
 from crosscheck.recorder.words import Unrecordable, named
+from crosscheck.traces.precision import double_precision
 
 Array = np.ndarray
+SCOPE = "line "
 
 
 class Replay:
@@ -35,6 +41,7 @@ class Replay:
         lacking = [s for s in self.steps if counterpart(s.function) is None]
         if lacking:
             raise Unrecordable(f"{named(lacking[0].function)} has no counterpart in JAX (at {lacking[0].line})")
+        self.compiled: Any = None
         self.parts: list[Part] = rolled(self.steps, tape.kinds)
 
     def numpy(self, inputs: Mapping[str, Array]) -> tuple[Array, bool]:
@@ -44,6 +51,13 @@ class Replay:
         values |= {place: np.asarray(inputs[k], tape.kinds[place].dtype) for k, place in tape.inputs.items()}
         found = run(self.checked, values)
         return found[self.output], all(same(found[place], value) for place, value in self.guards)
+
+    def jitted(self, inputs: Mapping[str, Array]) -> tuple[Array, bool]:
+        """What the tape gives in JAX, without guards."""
+        with double_precision():
+            if self.compiled is None:
+                self.compiled = jax.jit(lambda given: self(**given))
+            return np.asarray(self.compiled({k: inputs[k] for k in self.tape.inputs})), True
 
     def holds(self, inputs: Mapping[str, Array]) -> bool:
         """Whether all guards come out at another point as they did."""
@@ -63,7 +77,7 @@ class Replay:
                 raise ValueError(f"recorded at shape {kind.shape} of {name}, replayed at {given.shape}")
             values[place] = given.astype(kind.dtype)
         for part in self.parts:
-            with jax.named_scope(str(part.line) if part.line else "numpy"):
+            with jax.named_scope(f"{SCOPE}{part.line or '?'}"):
                 if isinstance(part, Step):
                     self.step(part, values)
                 else:
@@ -86,3 +100,9 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, (tuple, list)):
         return len(a) == len(b) and all(map(same, a, b))
     return np.array_equal(a, b)
+
+
+def line_of(equation: Any) -> str:
+    """The line of the user's code that an equation of a jaxpr comes from, `file.py:12`; "" for one that has none."""
+    names = re.findall(rf"{SCOPE}([^/()]+:\d+)", str(equation.source_info.name_stack))
+    return names[-1] if names else ""

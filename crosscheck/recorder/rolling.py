@@ -24,7 +24,7 @@ import numpy as np
 
 from crosscheck.recorder.counterparts import counterpart
 from crosscheck.recorder.memory import add_all, put_all, take
-from crosscheck.recorder.tape import Kind, Line, Ref, Step, mapped, operands
+from crosscheck.recorder.tape import Kind, Line, Ref, Step, mapped
 from crosscheck.recorder.values import getitem
 
 Array = np.ndarray
@@ -93,7 +93,11 @@ class Writes:
         at, pieces = [], []
         start = 0
         for end in range(1, len(found) + 1):
-            if end < len(found) and goes_on(found[end - 1], found[end]) and positions[end - 1].shape == positions[end].shape:
+            if (
+                end < len(found)
+                and goes_on(found[end - 1], found[end])
+                and positions[end - 1].shape == positions[end].shape
+            ):
                 continue
             here = np.stack(positions[start:end])
             piece = rows_of(found[start:end])
@@ -161,7 +165,7 @@ def rolled(steps: list[Step], kinds: list[Kind]) -> list[Part]:
     level: dict[int, int] = {}
     groups: dict[Any, list[tuple[Step, list[Any]]]] = defaultdict(list)
     for step in steps:
-        level[step.place] = 1 + max((level.get(p, 0) for p in operands(step)), default=0)
+        level[step.place] = 1 + max((level.get(p, 0) for p in step.reads), default=0)
         read: list[Any] = []
         key = (level[step.place], signature(step, kinds, read))
         groups[key].append((step, read))

@@ -22,8 +22,8 @@ from crosscheck.recorder.words import Unrecordable
 
 Array = np.ndarray
 
-# Half a minute of recording. Longer loops are the business of a reference that is written for arrays.
-MOST_STEPS = 400_000
+# Some ten seconds of recording. Longer loops are the business of a reference that is written for arrays.
+MOST_STEPS = 250_000
 # Whose frames are passed on the way to the line of the user's code.
 OURS = ("crosscheck.recorder", "numpy", "scipy")
 
@@ -52,13 +52,38 @@ class Kind(NamedTuple):
 
 
 class Step(NamedTuple):
-    """`function(*args, **kwargs)`, put at `place`; the operands among the arguments are `Ref`s."""
+    """`function(*args, **kwargs)`, put at `place`; the operands among the arguments are `Ref`s, in order in `reads`."""
 
     place: int
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     line: Line | None
+    reads: tuple[int, ...]
+
+
+def step_of(place: int, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], line: Line | None) -> Step:
+    reads: list[int] = []
+    collect(args, reads)
+    if kwargs:
+        collect(kwargs, reads)
+    return Step(place, function, args, kwargs, line, tuple(reads))
+
+
+def collect(argument: Any, reads: list[int]) -> None:
+    kind = type(argument)
+    if kind is Ref:
+        reads.append(argument.place)
+    elif kind is tuple or kind is list:
+        for a in argument:
+            if type(a) not in ATOMS:
+                collect(a, reads)
+    elif kind is dict:
+        for a in argument.values():
+            collect(a, reads)
+
+
+ATOMS = frozenset([int, float, bool, str, type(None), slice, np.ndarray, type(Ellipsis)])
 
 
 class Tape:
@@ -98,7 +123,7 @@ class Tape:
         if len(self.steps) >= self.most:
             raise self.refusal(f"it takes more than {self.most:,} steps on entries")
         place = self.place(value)
-        self.steps.append(Step(place, function, args, kwargs, line))
+        self.steps.append(step_of(place, function, args, kwargs, line))
         return place
 
     def guard(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> None:
@@ -132,20 +157,14 @@ def kind_of(value: Any) -> Kind:
 
 def mapped(argument: Any, of_ref: Callable[[Ref], Any]) -> Any:
     """An argument with something in the place of every operand, whatever holds it."""
-    if type(argument) is Ref:
+    kind = type(argument)
+    if kind is Ref:
         return of_ref(argument)
-    if type(argument) in (tuple, list):
-        return type(argument)(mapped(a, of_ref) for a in argument)
-    if type(argument) is dict:
-        return {k: mapped(a, of_ref) for k, a in argument.items()}
+    if kind is tuple or kind is list:
+        return kind([a if type(a) in ATOMS else mapped(a, of_ref) for a in argument])
+    if kind is dict:
+        return {k: mapped(a, of_ref) for k, a in argument.items()} if argument else argument
     return argument
-
-
-def operands(step: Step) -> list[int]:
-    """The places that a step reads, in order."""
-    read: list[int] = []
-    mapped((step.args, step.kwargs), lambda ref: read.append(ref.place))
-    return read
 
 
 def run(steps: list[Step], values: dict[int, Any]) -> Mapping[int, Any]:

@@ -37,8 +37,8 @@ def apply(tape: Tape, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwa
     if method == "at":
         return at(tape, ufunc, *inputs)
     out = kwargs.pop("out", None)
-    inputs = tuple(stacked(tape, a) for a in inputs)
-    if ufunc.signature is None and ufunc.types and ufunc.types[0].startswith("O"):
+    inputs = tuple([stacked(tape, a) if type(a) in (list, tuple) else a for a in inputs])
+    if ufunc.signature is None and ufunc.types[0].startswith("O"):
         return of_python(tape, ufunc, inputs)
     function = ufunc if method == "__call__" else Method(ufunc, method)
     if out is None:
@@ -77,7 +77,11 @@ def adds(inputs: tuple[Any, ...], kwargs: dict[str, Any], out: Value) -> bool:
     b = inputs[1]
     same_memory = is_recorded(b) and b.memory is memory
     kind = real(b).dtype if is_recorded(b) or isinstance(b, (np.ndarray, np.generic)) else np.result_type(type(b))
-    return not same_memory and np.result_type(kind, out.value.dtype) == out.value.dtype and np.ndim(real(b)) <= out.value.ndim
+    return (
+        not same_memory
+        and np.result_type(kind, out.value.dtype) == out.value.dtype
+        and np.ndim(real(b)) <= out.value.ndim
+    )
 
 
 def accumulate(tape: Tape, b: Any, out: Value) -> Value:

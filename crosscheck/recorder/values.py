@@ -12,15 +12,18 @@ Comparisons stay on the tape until the code asks: a mask that selects is no bran
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from crosscheck.recorder.memory import Memory, contiguous, put, take
-from crosscheck.recorder.tape import Ref, Tape, kind_of
+from crosscheck.recorder.tape import ATOMS, Ref, Tape, kind_of
 
 Array = np.ndarray
+
+# What holds no recorded value, and is what it is.
+SIMPLE = ATOMS - {np.ndarray, slice}
 
 
 class Value:
@@ -70,16 +73,26 @@ class Value:
 # ---------------------------------------------------------------------- arguments
 
 
-def values_in(argument: Any) -> Iterator[Value]:
+def values_in(argument: Any) -> list[Value]:
     """The recorded values in an argument, whatever holds them."""
-    if isinstance(type(argument), type) and issubclass(type(argument), Value):
-        yield argument
-    elif isinstance(argument, (tuple, list)):
+    found: list[Value] = []
+    search(argument, found)
+    return found
+
+
+def search(argument: Any, found: list[Value]) -> None:
+    kind = type(argument)
+    if kind in ATOMS:
+        return
+    if issubclass(kind, Value):
+        found.append(argument)
+    elif issubclass(kind, (tuple, list)):
         for a in argument:
-            yield from values_in(a)
-    elif isinstance(argument, dict):
+            if type(a) not in ATOMS:
+                search(a, found)
+    elif kind is dict:
         for a in argument.values():
-            yield from values_in(a)
+            search(a, found)
 
 
 def is_recorded(argument: Any) -> bool:
@@ -89,14 +102,14 @@ def is_recorded(argument: Any) -> bool:
 def real(argument: Any) -> Any:
     """The argument with real values in the place of recorded ones."""
     kind = type(argument)
+    if kind in ATOMS:
+        return argument
     if issubclass(kind, Value):
         return argument.value
     if kind is tuple or kind is list:
         return kind([real(a) for a in argument])
     if kind is dict:
         return {k: real(a) for k, a in argument.items()}
-    if kind is slice:
-        return slice(real(argument.start), real(argument.stop), real(argument.step))
     if issubclass(kind, tuple) and hasattr(argument, "_fields"):
         return kind(*map(real, argument))
     return real_type(argument)
@@ -112,6 +125,8 @@ def on_tape(tape: Tape, argument: Any) -> Any:
     kind = type(argument)
     if issubclass(kind, Value):
         return Ref(argument.place())
+    if kind in SIMPLE:
+        return argument
     if issubclass(kind, np.ndarray):
         return Ref(tape.constant(argument)) if argument.dtype.kind in "fc" else argument.copy()
     if kind is tuple or kind is list:
@@ -129,7 +144,7 @@ def on_tape(tape: Tape, argument: Any) -> Any:
 def call(tape: Tape, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`function` on recorded values: what it gives, recorded."""
     real_kwargs = real(kwargs) if kwargs else kwargs
-    result = function(*real(args), **real_kwargs)
+    result = function(*[real(a) for a in args], **real_kwargs)
     return recorded(tape, function, args, kwargs, result)
 
 
@@ -137,9 +152,11 @@ def recorded(
     tape: Tape, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> Any:
     """A real result as what `function` made of its arguments."""
-    given = list(values_in(args)) + (list(values_in(kwargs)) if kwargs else [])
+    given = values_in(args)
+    if kwargs:
+        given += values_in(kwargs)
     check_thread(tape)
-    if not any(v.moving for v in given):
+    if not any([v.moving for v in given]):
         return constant(tape, result, given)
     kind = result.dtype.kind if isinstance(result, (np.ndarray, np.generic)) else ""
     if kind and kind in "fcb":
@@ -242,14 +259,19 @@ def decided(v: Value, question: Callable[[Any], Any] = np.array) -> Any:
 
 def concrete(argument: Any) -> Any:
     """Masks and the like as arrays of their own; other things as they are."""
+    if type(argument) in SIMPLE:
+        return argument
     if is_recorded(argument):
         if argument.moving and argument.value.dtype.kind in "fc":
             raise argument.tape.refusal("a recorded value is used as an index")
         return decided(argument)
     if type(argument) in (list, tuple):
-        return type(argument)([concrete(a) for a in argument])
+        return type(argument)([a if type(a) in SIMPLE else concrete(a) for a in argument])
     if isinstance(argument, np.ndarray):
         return argument.copy()
+    if type(argument) is slice:
+        parts = (argument.start, argument.stop, argument.step)
+        return slice(*map(concrete, parts)) if any(map(is_recorded, parts)) else argument
     return argument
 
 
@@ -280,7 +302,7 @@ def write(v: Value, index: Any, value: Any) -> None:
     if v.value.dtype != memory.owner.dtype:
         raise tape.refusal("a part of a complex array is written to")
     index = ... if index is None else concrete(index)
-    given = list(values_in(value))
+    given = values_in(value)
     if is_itself(v, index, value):
         return
     if not v.moving and not any(g.moving for g in given):
@@ -327,7 +349,6 @@ def spread(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Array:
 
 def stacked(tape: Tape, nested: Any) -> Any:
     """A list of recorded values, or of lists of them, as one array; anything else as it is."""
-    if not isinstance(nested, (list, tuple)) or not any(True for _ in values_in(nested)):
+    if not isinstance(nested, (list, tuple)) or not values_in(nested):
         return nested
     return call(tape, np.stack, ([stacked(tape, a) for a in nested],), {})
-

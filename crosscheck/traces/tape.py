@@ -26,6 +26,7 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.traces.fingerprint import key_with_constants
+from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import evaluate, inner_jaxpr
@@ -284,7 +285,8 @@ def record(
 ) -> Tape:
     """The tape of `reference(**inputs)` at these shapes; the same trace gives the same compiled tape."""
     names = tuple(inputs)
+    here = at_point(reference, inputs)
     with double_precision():
-        closed = jax.make_jaxpr(lambda *a: reference(**dict(zip(names, a, strict=True))))(*inputs.values())
+        closed = jax.make_jaxpr(lambda *a: here(**dict(zip(names, a, strict=True))))(*inputs.values())
         key = (key_with_constants(closed), names, wrt, whole_calls)
         return TAPES.get(key, lambda: Tape(closed, names, wrt, whole_calls=whole_calls))

@@ -27,6 +27,7 @@ from crosscheck.floats import UNIT
 from crosscheck.operation import OUTPUT
 from crosscheck.rounding import Rounded, Roundings, roundings
 from crosscheck.traces.fingerprint import key_of
+from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import inner_jaxpr
@@ -81,7 +82,7 @@ def autodiff(
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         v = cotangent.astype(np.float64)
         values, constants = split(inputs, wrt)
-        closed, both = trace(reference, values, constants, v)
+        closed, both = trace(at_point(reference, inputs), values, constants, v)
         flat = [*jax.tree.leaves(values), *jax.tree.leaves(constants), v]
         if both:
             rng = np.random.default_rng([seed, 4])
@@ -101,7 +102,7 @@ def plain_gradients(reference: Reference, inputs: Arrays, wrt: tuple[str, ...], 
     with double_precision():
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         values, constants = split(inputs, wrt)
-        closed, _ = trace(reference, values, constants, v, forward_mode=False)
+        closed, _ = trace(at_point(reference, inputs), values, constants, v, forward_mode=False)
         run = PLAIN.get(key_of(closed), lambda: jitted(closed.jaxpr))
         out = run(list(closed.consts), [*jax.tree.leaves(values), *jax.tree.leaves(constants), v])
         y, *gradients = [np.asarray(a) for a in out]
@@ -182,7 +183,8 @@ def output_shape(reference: Reference, inputs: Arrays) -> tuple[tuple[int, ...],
     """Shape and dtype of the reference's output, without computing it."""
     with double_precision():
         try:
-            out = jax.eval_shape(lambda d: reference(**d), inputs)
+            here = at_point(reference, inputs)
+            out = jax.eval_shape(lambda d: here(**d), inputs)
         except jax.errors.TracerArrayConversionError as error:
             raise TypeError("the reference hands its arrays to NumPy; it must be written in jax.numpy") from error
     if not isinstance(out, jax.ShapeDtypeStruct):

@@ -52,7 +52,7 @@ IMAGE = {"x": normal(2, 2, 5, 4), "w": normal(3, 2, 3, 3)}
 
 @style(**IMAGE, b=normal(3))
 def naive_convolution(x, w, b):
-    n, c, h, width = x.shape
+    n, _, h, width = x.shape
     f, _, kh, kw = w.shape
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="constant")
     out = np.zeros((n, f, h, width))
@@ -93,7 +93,7 @@ def convolution_that_adds_up_entries(x, w):
 @style(**IMAGE)
 def strided_convolution(x, w):
     n, c, h, width = x.shape
-    f, _, kh, kw = w.shape
+    _, _, kh, kw = w.shape
     s = x.strides
     windows = as_strided(x, (n, c, h - kh + 1, width - kw + 1, kh, kw), s + s[2:])
     return np.einsum("nchwij,fcij->nfhw", windows, w, optimize=True)
@@ -230,7 +230,9 @@ def attention(q, k, v):
 @style(x=normal(2, 5, 6), wq=normal(6, 6), wk=normal(6, 6), wv=normal(6, 6))
 def heads_by_split(x, wq, wk, wv):
     heads = []
-    for q, k, v in zip(np.split(x @ wq, 2, -1), np.split(x @ wk, 2, -1), np.array_split(x @ wv, 2, axis=-1), strict=True):
+    for q, k, v in zip(
+        np.split(x @ wq, 2, -1), np.split(x @ wk, 2, -1), np.array_split(x @ wv, 2, axis=-1), strict=True
+    ):
         heads.append(scipy.special.softmax(np.matmul(q, np.transpose(k, (0, 2, 1))) / 3**0.5, axis=-1) @ v)
     return np.concatenate(heads, axis=-1)
 
@@ -474,7 +476,9 @@ def eigenvalues(a):
 
 @style(x=normal(8), h=normal(8))
 def circular_convolution(x, h):
-    return np.real(np.fft.ifft(np.fft.fft(x) * np.fft.fft(h))) + np.fft.irfft(np.fft.rfft(x) * np.conj(np.fft.rfft(h)), n=8)
+    return np.real(np.fft.ifft(np.fft.fft(x) * np.fft.fft(h))) + np.fft.irfft(
+        np.fft.rfft(x) * np.conj(np.fft.rfft(h)), n=8
+    )
 
 
 @style(x=normal(3, 4))
@@ -485,7 +489,9 @@ def power_spectrum(x):
 
 @style(x=normal(3, 4))
 def sums_along_axes(x):
-    return np.cumsum(x, axis=1) + np.cumprod(x, 0) + np.diff(x, axis=1, append=0.0) + np.add.accumulate(x[:, ::-1], axis=1)
+    return (
+        np.cumsum(x, axis=1) + np.cumprod(x, 0) + np.diff(x, axis=1, append=0.0) + np.add.accumulate(x[:, ::-1], axis=1)
+    )
 
 
 @style(x=normal(3, 4))
