@@ -27,7 +27,7 @@ class RecordedArray(Value, NDArrayOperatorsMixin):
 
     __slots__ = ()
     __array_priority__ = 1000
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     @property
     def __class__(self) -> type:  # type: ignore[override]
@@ -100,7 +100,8 @@ class RecordedArray(Value, NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return repr(self.value)
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return str(self.value)
 
     def __format__(self, spec: str) -> str:
         return format(self.value, spec)
@@ -186,7 +187,8 @@ class RecordedArray(Value, NDArrayOperatorsMixin):
         return copied(self) if self.memory is not None else self
 
     def flatten(self, order: str = "C") -> Any:
-        return copied(np.ravel(self, order=order))
+        row: Any = np.ravel(self, order=order)  # type: ignore[arg-type]
+        return copied(row)
 
     def fill(self, value: Any) -> None:
         write(self, None, value)
@@ -198,7 +200,7 @@ class RecordedArray(Value, NDArrayOperatorsMixin):
         write(self, None, np.partition(self, kth, axis=axis))
 
     def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
-        np.put(self, indices, values, mode)
+        functions.apply(self.tape, np.put, (self, indices, values, mode), {})
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
         return np.compress(condition, self, axis=axis)
@@ -236,7 +238,8 @@ class Flat:
         return (flat[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Any:
-        return copied(np.ravel(self.a))[index]
+        row: Any = np.ravel(self.a)
+        return copied(row)[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         numbers = np.atleast_1d(np.arange(len(self))[index])

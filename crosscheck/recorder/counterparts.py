@@ -135,7 +135,7 @@ def power(x: Any, y: Any) -> Any:
 
 def of_method(method: Method) -> Function | None:
     name = method.ufunc.__name__
-    found = special(name) or getattr(jnp, name, None)
+    found: Any = special(name) or getattr(jnp, name, None)
     if method.method == "reduce":
         return functools.partial(reduce, REDUCE.get(name), method.ufunc, found)
     if method.method == "accumulate":

@@ -100,16 +100,15 @@ def conversion(tape: Tape, function: Function) -> Made:
             result = function(value, *real(args), **real(kwargs))
             if not isinstance(result, np.ndarray) or result.dtype.kind not in "fc" or result is value:
                 return result
-            return (
-                result if isinstance(value, np.ndarray) and np.may_share_memory(result, value) else lifted(tape, result)
-            )
-        a = value if is_recorded(value) else stacked(tape, value)
+            same = isinstance(value, np.ndarray) and np.may_share_memory(result, value)
+            return result if same else lifted(tape, result)
+        a: Any = value if is_recorded(value) else stacked(tape, value)
         dtype, order = real_type(names.get("dtype")), names.get("order") or layout or "K"
         if dtype is not None and np.dtype(dtype) != real(a).dtype:
             a = a.astype(dtype, order)
         elif a.memory is None or (copies and is_recorded(value) and names.get("copy", True)) or lies(a, order):
             a = copied(a, order)
-        missing = int(names.get("ndmin", 0)) - np.ndim(real(a))
+        missing = int(names.get("ndmin", layout is not None)) - np.ndim(real(a))
         return a if missing <= 0 or not is_recorded(a) else np.reshape(a, (1,) * missing + real(a).shape)
 
     return made

@@ -50,14 +50,11 @@ OF_SEQUENCES = {
 OF_ARRAYS = {np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.select}
 # Which arguments are masks or indices, by place and name.
 INDICES: dict[Any, tuple[tuple[int, str], ...]] = {
-    np.compress: ((0, "condition"),),
-    np.extract: ((0, "condition"),),
     np.delete: ((1, "obj"),),
     np.insert: ((1, "obj"),),
     np.repeat: ((1, "repeats"),),
     np.take: ((1, "indices"),),
     np.take_along_axis: ((1, "indices"),),
-    np.choose: ((0, "a"),),
 }
 
 
@@ -117,41 +114,34 @@ def rearranged(tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[st
     for v in given:
         if v.memory is not None and isinstance(result, np.ndarray) and shares(result, v):
             return view_of(v, result)
-    if (
-        len(given) == 1
-        and args
-        and args[0] is given[0]
-        and isinstance(result, np.ndarray)
-        and result.dtype.kind in "fcb"
-    ):
+    if len(given) == 1 and args and args[0] is given[0]:
         v = given[0]
-        labels = np.empty_like(v.value, np.int64, subok=False)
-        labels[...] = np.arange(v.value.size).reshape(v.value.shape)
-        shuffle = np.random.default_rng(0).permutation(v.value.size)
-        shuffled = np.empty_like(labels)
-        shuffled[...] = shuffle[labels]
-        try:
-            places, others = (np.asarray(function(a, *real(args[1:]), **real(kwargs))) for a in (labels, shuffled))
-        except Exception:  # a function that takes no integers rearranges nothing
-            places = others = np.zeros(0)
-        if (
-            places.dtype == np.int64
-            and places.shape == result.shape
-            and others.shape == result.shape
-            and within(places, v)
-        ):
-            entries = np.asarray(v.value).reshape(-1)[places]
-            if np.array_equal(shuffle[places], others) and np.array_equal(entries, result, equal_nan=True):
-                return of_array(tape, take, (Ref(v.place()), places), {}, result, given)
-    if not isinstance(result, (np.ndarray, np.generic, tuple, list)) or (
-        isinstance(result, (np.ndarray, np.generic)) and result.dtype.kind not in "fc"
-    ):
-        return call(tape, function, args, kwargs)  # a decision
+        places = places_in(v.value, lambda a: function(a, *real(args[1:]), **real(kwargs)), result)
+        if places is not None:
+            return of_array(tape, take, (Ref(v.place()), places), {}, result, given)
+    numbers = result.dtype.kind in "fc" if isinstance(result, (np.ndarray, np.generic)) else isinstance(result, tuple)
+    if not numbers:  # a decision
+        return call(tape, function, args, kwargs)
     raise tape.refusal(f"{named(function)} has no counterpart in JAX")
 
 
-def within(places: np.ndarray, v: Value) -> bool:
-    return bool(((places >= 0) & (places < v.value.size)).all())
+def places_in(a: Any, function: Callable[[Any], Any], result: Any) -> Any:
+    """Of each entry of the result, the number of the entry of `a` that it is; None where that is not so."""
+    labels = np.empty_like(a, np.int64, subok=False)
+    labels[...] = np.arange(labels.size).reshape(labels.shape)
+    shuffle = np.random.default_rng(0).permutation(labels.size)
+    shuffled = np.empty_like(labels)
+    shuffled[...] = shuffle[labels]
+    try:
+        places, others = np.asarray(function(labels)), np.asarray(function(shuffled))
+    except Exception:  # a function that takes no integers rearranges nothing
+        return None
+    if places.dtype != np.int64 or not places.shape == others.shape == np.shape(result):
+        return None
+    if not ((places >= 0) & (places < labels.size)).all() or not np.array_equal(shuffle[places], others):
+        return None
+    entries = np.asarray(a).reshape(-1)[places]
+    return places if np.array_equal(entries, result, equal_nan=result.dtype.kind in "fc") else None
 
 
 # ---------------------------------------------------------------------- what writes
@@ -168,7 +158,7 @@ def copyto(tape: Tape, dst: Any, src: Any, casting: str = "same_kind", where: An
 
 
 def writes(function: Callable[..., Any], place: int) -> Handler:
-    """A function that writes the values at `place` of its arguments into the first: to where it writes their numbers."""
+    """A function that writes its argument number `place` into the first: to where it writes the numbers of entries."""
     signature = inspect.signature(function)
 
     def handler(tape: Tape, *given: Any, **named: Any) -> None:
@@ -176,7 +166,7 @@ def writes(function: Callable[..., Any], place: int) -> Handler:
         bound.apply_defaults()
         args = bound.args
         a, values = args[0], stacked(tape, args[place])
-        rest = [concrete(x) if 0 < i != place else x for i, x in enumerate(args)]
+        rest: list[Any] = [concrete(x) if 0 < i != place else x for i, x in enumerate(args)]
         if not is_recorded(a):
             if any(v.moving for v in values_in(values)):
                 raise tape.refusal("a recorded value is written into an array that was made out of reach")
@@ -187,7 +177,7 @@ def writes(function: Callable[..., Any], place: int) -> Handler:
         rest[0], rest[place] = np.full(a.value.shape, -1), numbers
         function(*rest)
         index = np.nonzero(rest[0] >= 0)
-        source = call(tape, np.ravel, (values,), {}) if is_recorded(values) else np.ravel(values)
+        source: Any = call(tape, np.ravel, (values,), {}) if is_recorded(values) else np.ravel(values)
         write(a, index, read(source, rest[0][index]) if is_recorded(source) else source[rest[0][index]])
 
     return handler
@@ -211,11 +201,8 @@ def apply_along_axis(tape: Tape, func1d: Any, axis: int, arr: Any, *args: Any, *
 def apply_over_axes(tape: Tape, func: Any, a: Any, axes: Any) -> Any:
     for axis in np.atleast_1d(axes):
         reduced = func(a, int(axis))
-        a = (
-            reduced
-            if np.ndim(real(reduced)) == np.ndim(real(a))
-            else call(tape, np.expand_dims, (reduced, int(axis)), {})
-        )
+        same = np.ndim(real(reduced)) == np.ndim(real(a))
+        a = reduced if same else call(tape, np.expand_dims, (reduced, int(axis)), {})
     return a
 
 
@@ -227,13 +214,9 @@ def piecewise(tape: Tape, x: Any, condlist: Any, funclist: Any, *args: Any, **kw
     functions = list(funclist)
     if len(functions) == len(masks) + 1:
         masks.append(~np.any(masks, axis=0))
-    y = call(tape, np.multiply, (x, 0.0), {})
-    y = call(tape, np.copy, (y,), {}) if y.memory is not None else y
+    y = lifted(tape, np.zeros(np.shape(real(x)), real(x).dtype))
     for mask, function in zip(masks, functions, strict=True):
-        if y.memory is None:  # a single number
-            if mask:
-                y = function(x, *args, **kwargs) if callable(function) else call(tape, np.add, (y, function), {})
-        elif mask.any():
+        if mask.any():
             write(y, mask, function(read(x, mask), *args, **kwargs) if callable(function) else function)
     return y
 
@@ -250,7 +233,7 @@ def copy(tape: Tape, a: Any, order: str = "K", subok: bool = False) -> Any:
     return copied(stacked(tape, a), order)
 
 
-def copied(v: Value, order: str = "K") -> Value:
+def copied(v: Value, order: str = "K") -> Any:
     """A copy: the same place on the tape, in memory of its own."""
     if v.memory is None:
         return v.tape.array(v.tape, np.array(v.value), Memory(np.array(v.value), v.place()), v.place())
@@ -264,6 +247,27 @@ def partition(tape: Tape, a: Any, kth: Any, axis: int | None = -1, **kwargs: Any
         a, axis = call(tape, np.ravel, (a,), {}), -1
     order = call(tape, np.argpartition, (a, kth, axis), kwargs)
     return call(tape, np.take_along_axis, (a, order, axis), {})
+
+
+def compress(tape: Tape, condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
+    chosen = np.flatnonzero(concrete(condition))
+    return apply(tape, np.take, (a, chosen), {"axis": axis, "out": out} if out is not None else {"axis": axis})
+
+
+def extract(tape: Tape, condition: Any, arr: Any) -> Any:
+    return compress(tape, np.ravel(concrete(condition)), call(tape, np.ravel, (arr,), {}))
+
+
+def choose(tape: Tape, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    which = np.asarray(concrete(a))
+    np.choose(which, real(choices), mode=mode)  # type: ignore[call-overload]  # NumPy says what is out of range
+    which = np.mod(which, len(choices)) if mode == "wrap" else np.clip(which, 0, len(choices) - 1)
+    masks = [which == i for i in range(len(choices))]
+    result = call(tape, np.select, (masks, [stacked(tape, c) for c in choices]), {})
+    if out is None:
+        return result
+    write(out, None, result)
+    return out
 
 
 def unique(tape: Tape, ar: Any, *args: Any, **kwargs: Any) -> Any:
@@ -288,6 +292,9 @@ HANDLERS: dict[Any, Handler] = {
     np.bincount: bincount,
     np.copy: copy,
     np.partition: partition,
+    np.compress: compress,
+    np.extract: extract,
+    np.choose: choose,
     np.unique: unique,
     np.fill_diagonal: writes(np.fill_diagonal, 1),
     **{f: writes(f, 2) for f in (np.put, np.place, np.putmask, np.put_along_axis)},

@@ -13,7 +13,7 @@ import math
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,7 +32,7 @@ SPECIAL = ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln")
 
 
 @contextmanager
-def recording(tape: Tape, *roots: Callable[..., Any]) -> Iterator[None]:
+def recording(tape: Tape, *roots: Callable[..., Any]) -> Generator[None]:
     """While inside, the code of these functions finds what records on this tape."""
     lift = Lift(tape)
     with replaced(reached(*roots), lift.stand_in, {"float": lift.types[float]}):

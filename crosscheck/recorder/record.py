@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +122,7 @@ class Silent:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None]:
     """No warnings of the user's code; and Python does not look for garbage, of which long tapes look like a lot."""
     enabled = gc.isenabled()
     gc.disable()
@@ -199,7 +199,7 @@ def compare(forward: Forward, inputs: Arrays, true: Array, replay: Replay) -> No
     check_jax(replay, inputs, true)
     run = replay.jitted if len(replay.checked) > LONG and not replay.guards else replay.numpy
     y, holds = run(inputs)
-    if not holds or not close(y, true, np.abs(true)):
+    if not holds or not close(y, true, np.zeros(true.shape)):
         raise Unrecordable("its replay is not what it gives: it does not do the same twice, or something was not seen")
     rng = np.random.default_rng(0)
     for size in MOVES:
@@ -211,7 +211,7 @@ def compare(forward: Forward, inputs: Arrays, true: Array, replay: Replay) -> No
             continue
         if not holds or not np.isfinite(there[np.isfinite(true)]).all():
             continue
-        if again.shape != there.shape or not close(again, there, np.abs(there - true)):
+        if again.shape != there.shape or not close(again, there, difference(there, true)):
             raise Unrecordable("its replay beside the point is not what it gives there: something was not seen")
         return
 
@@ -220,6 +220,8 @@ def close(found: Array, true: Array, change: Array) -> bool:
     """Whether two results differ by rounding only: by less than a share of the change that is looked for."""
     if found.shape != true.shape:
         return False
+    if true.dtype.kind == "b":
+        return np.array_equal(found, true)
     known = np.isfinite(true)
     size = float(np.max(np.abs(true), initial=0.0, where=known))
     rounding = ROUNDING * float(np.finfo(true.dtype).eps) * size if true.dtype.kind == "f" else 0.0
@@ -227,6 +229,10 @@ def close(found: Array, true: Array, change: Array) -> bool:
     return bool((off <= SHARE * np.where(known, change, 0.0) + rounding).all()) and bool(
         (np.isfinite(found) == known).all()
     )
+
+
+def difference(a: Array, b: Array) -> Array:
+    return np.abs(a - b) if a.dtype.kind != "b" else np.zeros(a.shape)
 
 
 def run_forward(forward: Forward, inputs: Arrays) -> Array:

@@ -87,14 +87,13 @@ def adds(inputs: tuple[Any, ...], kwargs: dict[str, Any], out: Value) -> bool:
 def accumulate(tape: Tape, b: Any, out: Value) -> Value:
     memory = out.memory
     assert memory is not None
-    moving = out.moving or (is_recorded(b) and b.moving)
-    if moving:
-        operand = on_tape(tape, b)
+    place = memory.place
+    if out.moving or (is_recorded(b) and b.moving):
         before = memory.place if memory.place is not None else tape.constant(memory.owner)
-        positions = memory.positions(out.value).copy()
+        args = (Ref(before), memory.positions(out.value).copy(), on_tape(tape, b))
+        place = tape.step(add, args, {}, memory.owner, tape.line())
     np.add(out.value, real(b), out=out.value)
-    if moving:
-        memory.place = tape.step(add, (Ref(before), positions, operand), {}, memory.owner, tape.line())
+    memory.place = place
     memory.version += 1
     return out
 

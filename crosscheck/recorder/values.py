@@ -188,7 +188,7 @@ def shares(result: Array, v: Value) -> bool:
     return (result is v.value or result.base is not None) and v.memory.holds(result)
 
 
-def view_of(v: Value, result: Array) -> Value:
+def view_of(v: Value, result: Array) -> Any:
     """A view that no step makes: its entries are read by their positions in memory."""
     assert v.memory is not None
     return v.tape.array(v.tape, result, v.memory)
@@ -235,7 +235,7 @@ def constant(tape: Tape, result: Any, given: list[Value]) -> Any:
     return lifted(tape, result)
 
 
-def lifted(tape: Tape, a: Array) -> Value:
+def lifted(tape: Tape, a: Array) -> Any:
     """A constant array that recorded values may be written into."""
     a = contiguous(a)
     return tape.array(tape, a, Memory(a, None))
@@ -311,13 +311,14 @@ def write(v: Value, index: Any, value: Any) -> None:
         return
     whole = index is ... and memory.all_of_it(v.value)
     operand = on_tape(tape, stacked(tape, value))
-    before = None if whole else memory.place if memory.place is not None else tape.constant(memory.owner)
+    before = memory.place if whole or memory.place is not None else tape.constant(memory.owner)
     v.value[index] = real(value)
     if whole and isinstance(operand, Ref) and tape.kinds[operand.place] == kind_of(memory.owner):
         memory.place = operand.place
     elif whole:
         memory.place = tape.step(spread, (operand, v.value.shape, v.value.dtype), {}, memory.owner, tape.line())
     else:
+        assert before is not None
         args = (Ref(before), memory.positions(v.value)[index].copy(), operand)
         memory.place = tape.step(put, args, {}, memory.owner, tape.line())
     memory.version += 1
