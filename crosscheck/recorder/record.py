@@ -145,15 +145,17 @@ def record(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Recorded
     except Unrecordable as reason:
         return Recorded(None, str(reason))
     except Exception as error:  # the user's code on arrays that are none, or a function of JAX that takes less
-        return Recorded(
-            None, f"it refuses to be recorded: {type(error).__name__}: {first_line(error)}{where_raised(error)}"
-        )
+        return Recorded(None, refusal(error))
     lines = dict.fromkeys(step.line for step in replay.steps if step.line is not None)
     return Recorded(Reference(forward, inputs, replay), "", len(replay.steps), tuple(lines))
 
 
-def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:160]
+def refusal(error: Exception) -> str:
+    """An exception of the code, or of JAX, in a line."""
+    if "JAX array" in str(error) or "not a valid JAX type" in str(error):
+        return f"it computes in JAX itself{where_raised(error)}"
+    said = (str(error).splitlines() or [""])[0][:160]
+    return f"it refuses to be recorded: {type(error).__name__}: {said}{where_raised(error)}"
 
 
 def replay_of(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Replay:

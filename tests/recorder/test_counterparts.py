@@ -1,6 +1,6 @@
 """A law for each function: the replay in JAX is what NumPy gives, in value, shape and dtype.
 
-The functions of a kind of arrays run as one program: JAX compiles once. The suite takes a third of the laws of each
+The functions of a kind of arrays run as one program: JAX compiles once. The suite takes a quarter of the laws of each
 kind, others for others; all of them take two minutes:
 
     python -m tests.recorder.test_counterparts
@@ -20,7 +20,7 @@ from crosscheck.recorder.record import record
 from crosscheck.traces.precision import double_precision
 from tests.recorder.functions import BESIDE, BINARY, KINDS, MATRIX, NOT_OF_BOOLS, Law, binary, unary
 
-PARTS = 3
+PARTS = 4
 
 
 def laws(kind: str) -> dict[str, Law]:
