@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from crosscheck.floats import DOUBLE
-from crosscheck.operation import Operation
-from crosscheck.recorder.record import Reference, record
+from crosscheck.operation import Array, Operation
+from crosscheck.recorder.record import LONG, Forward, Reference, record
 from crosscheck.recorder.words import WHAT_TO_DO
 
 GIVEN = "given, independent of the forward"
@@ -35,10 +38,24 @@ def with_recording(operation: Operation) -> tuple[Operation, str]:
 
 def referring(operation: Operation, reference: Reference) -> Operation:
     """The operation with this reference, also when it is widened."""
-    widen = operation.widen
-    if widen is None:
-        return replace(operation, reference=reference)
-    return replace(operation, reference=reference, widen=lambda: replace(widen(), reference=reference))
+    widen, quick = operation.widen, operation.moving_forward or quicker(operation, reference)
+    wider = None if widen is None else lambda: replace(widen(), reference=reference, moving_forward=quick)
+    return replace(operation, reference=reference, moving_forward=quick, widen=wider)
+
+
+def quicker(operation: Operation, reference: Reference) -> Forward | None:
+    """The replay in the place of a forward that loops over entries, for the witnesses that call it hundreds of times;
+    None where the forward is quick, or decides by values."""
+    if len(reference.replay.checked) <= LONG or reference.guarded:
+        return None
+    recorded = {k: (a.shape, a.dtype) for k, a in reference.inputs.items()}
+
+    def forward(inputs: dict[str, Array]) -> Any:
+        if all((np.shape(inputs[k]), np.asarray(inputs[k]).dtype) == kind for k, kind in recorded.items()):
+            return reference.replay.jitted(inputs)[0]
+        return operation.forward({k: np.array(a) for k, a in inputs.items()})  # complex, longdouble
+
+    return forward
 
 
 def is_recorded(operation: Operation) -> bool:

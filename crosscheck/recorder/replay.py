@@ -57,7 +57,7 @@ class Replay:
         with double_precision():
             if self.compiled is None:
                 self.compiled = jax.jit(lambda given: self(**given))
-            return np.asarray(self.compiled({k: inputs[k] for k in self.tape.inputs})), True
+            return np.array(self.compiled({k: inputs[k] for k in self.tape.inputs})), True
 
     def holds(self, inputs: Mapping[str, Array]) -> bool:
         """Whether all guards come out at another point as they did."""

@@ -13,7 +13,7 @@ import crosscheck
 from crosscheck.doors.functions import from_functions
 from crosscheck.doors.layers import from_layer
 from crosscheck.evidence.estimate import AUTODIFF, HAND
-from crosscheck.recorder import counterparts, record
+from crosscheck.recorder import counterparts, operations, record
 from crosscheck.recorder.operations import DIFFERS, is_recorded, source, with_recording
 from crosscheck.traces.precision import double_precision
 from tests.doors.test_layers import Dense, Flat, Named, Nested
@@ -122,7 +122,7 @@ def test_a_forward_in_jax_is_told_so() -> None:
     assert found.why_not.startswith("it computes in JAX itself")
 
 
-def test_a_naive_convolution_is_a_short_program() -> None:
+def test_a_naive_convolution_is_a_short_program(monkeypatch: pytest.MonkeyPatch) -> None:
     def convolution(x: Array, w: Array) -> Array:
         rows, columns = x.shape[0] - 2, x.shape[1] - 2
         y = np.zeros((len(w), rows, columns))
@@ -132,6 +132,15 @@ def test_a_naive_convolution_is_a_short_program() -> None:
                     y[f, i, j] = np.sum(x[i : i + 3, j : j + 3] * w[f])
         return y
 
+    def derived(grad_output: Array, x: Array, w: Array) -> dict[str, Array]:
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3))
+        padded = np.pad(grad_output, ((0, 0), (2, 2), (2, 2)))
+        back = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+        return {
+            "x": np.einsum("fhwij,fij->hw", back, w[:, ::-1, ::-1]),
+            "w": np.einsum("fhw,hwij->fij", grad_output, windows),
+        }
+
     rng = np.random.default_rng(0)
     inputs = {"x": rng.normal(size=(10, 10)), "w": rng.normal(size=(2, 3, 3))}
     found = record.record(lambda values: convolution(**values), inputs)
@@ -140,3 +149,9 @@ def test_a_naive_convolution_is_a_short_program() -> None:
     assert len(found.reference.replay.parts) < 10
     with double_precision():
         np.testing.assert_allclose(found.reference(**inputs), convolution(**inputs), rtol=1e-12)
+    monkeypatch.setattr(operations, "LONG", 100)
+    operation, _ = with_recording(from_functions(convolution, derived, inputs))
+    assert operation.moving_forward is not None
+    np.testing.assert_allclose(operation.moved({"x": 2 * inputs["x"]}), 2 * convolution(**inputs), rtol=1e-12)
+    with pytest.warns(np.exceptions.ComplexWarning):  # of these the replay knows nothing: the forward itself is asked
+        operation.moved({"x": 1j * inputs["x"]})
