@@ -109,7 +109,7 @@ MATRIX: dict[str, Law] = {
     "matmul": lambda x: x @ np.arange(8.0).reshape(4, 2).astype(x.dtype),
     "matmul of integers": lambda x: x @ np.arange(8).reshape(4, 2),
     "dot, inner, outer": lambda x: np.dot(x, x.T) + np.inner(x, x) + np.outer(x[:, 0], x[:, 1]),
-    "tensordot": lambda x: np.tensordot(x, x, axes=[[1], [1]]),
+    "tensordot": lambda x: np.tensordot(x, x, axes=([1], [1])),
     "vdot, vecdot": lambda x: np.vdot(x, x) + np.vecdot(x, x),
     "einsum": lambda x: np.einsum("ij,kj->ik", x, x),
     "kron": lambda x: np.kron(x, np.array([1, 2])),

@@ -111,7 +111,7 @@ def test_a_layer_is_recorded_with_its_parameters(make: Callable[[Array], Any]) -
 def test_a_recording_goes_on_when_the_operation_is_widened() -> None:
     single = {k: a.astype(np.float32) for k, a in INPUTS.items()}
     operation, _ = with_recording(from_functions(forward, backward, single))
-    assert operation.reference is not None
+    assert isinstance(operation.reference, record.Reference)
     assert operation.widened().reference is operation.reference
     assert operation.reference.inputs["x"].dtype == np.float64
     assert "reference=" in source(from_functions(forward, backward, single), "why")

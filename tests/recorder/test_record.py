@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from typing import Any
@@ -114,7 +115,7 @@ def random(x):
 
 def loses_it_and_goes_on(x):
     try:
-        return x * np.frombuffer(memoryview(np.ascontiguousarray(x)))[0]
+        return x * math.ldexp(float(x.sum()), 2)
     except Exception:
         return x
 
