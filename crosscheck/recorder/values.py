@@ -162,7 +162,7 @@ def recorded(
     if kind and kind in "fcb":
         return of_array(tape, function, on_tape(tape, args), on_tape(tape, kwargs), result, given)
     if isinstance(result, (tuple, list)) and any(is_floating(r) for r in result):
-        return several(tape, function, args, kwargs, result)
+        return several(tape, function, args, kwargs, result, given)
     tape.guard(function, on_tape(tape, args), on_tape(tape, kwargs), result)
     return result
 
@@ -194,11 +194,24 @@ def view_of(v: Value, result: Array) -> Any:
     return v.tape.array(v.tape, result, v.memory)
 
 
-def several(tape: Tape, function: Any, args: Any, kwargs: Any, results: Any) -> Any:
-    """A function with several results: one step, and one more for each."""
+def several(tape: Tape, function: Any, args: Any, kwargs: Any, results: Any, given: list[Value]) -> Any:
+    """A function with several results: one step, and one more for each; those that are views are read as views."""
     whole = tape.step(function, on_tape(tape, args), on_tape(tape, kwargs), None, tape.line())
-    items = [recorded_item(tape, whole, i, r) for i, r in enumerate(results)]
+    items = [view_or_item(tape, whole, i, r, given) for i, r in enumerate(results)]
     return type(results)(*items) if hasattr(results, "_fields") else type(results)(items)
+
+
+def view_or_item(tape: Tape, whole: int, number: int, result: Any, given: list[Value]) -> Any:
+    for v in given:
+        if is_view(result, v):
+            return view_of(v, result)
+    return recorded_item(tape, whole, number, result)
+
+
+def is_view(result: Any, v: Value) -> bool:
+    if v.memory is None or not isinstance(result, np.ndarray):
+        return False
+    return result.dtype == v.memory.owner.dtype and shares(result, v)
 
 
 def recorded_item(tape: Tape, whole: int, number: int, result: Any) -> Any:
