@@ -93,7 +93,7 @@ def same(y: Array, true: Array) -> None:
     np.testing.assert_allclose(y, true, rtol=0, atol=1e-14 * np.abs(true).max())
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(25))
 def test_scribbling_through_views_is_what_numpy_does(seed: int) -> None:
     x = np.random.default_rng([1, seed]).normal(size=(4, 4))
     replay = replay_of(lambda values: scribbled(values["x"], seed), {"x": x})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -30,7 +31,7 @@ def functions(reference: Reference) -> list[Any]:
 
 def in_jax(reference: Reference) -> Array:
     with double_precision():
-        return np.asarray(reference(x=X))
+        return np.asarray(jax.jit(lambda x: reference(x=x))(X))
 
 
 def fills(x: Any) -> Any:
