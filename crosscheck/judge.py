@@ -39,6 +39,7 @@ from crosscheck.evidence.verdict import Decision, GradientVerdict
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
 from crosscheck.progress import shown
+from crosscheck.recorder.operations import DIFFERS, is_recorded, source, with_recording
 from crosscheck.report.text import text
 from crosscheck.traces.once import TracedOnce
 
@@ -65,11 +66,23 @@ def judge(
     with warnings.catch_warnings(), watching:
         # A judged forward is visited far from where it is used; that it overflows there is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
-        operation = traced_once(operation)
-        evidence = collect(
-            operation, grad_output=grad_output, seed=seed, differences=differences, exact=exact, deadline=deadline
-        )
+        given, why_not = traced_once(operation), ""
+        operation = given
+        if operation.reference is None:
+            operation, why_not = with_recording(operation)
+
+        def collected(operation: Operation) -> Evidence:
+            return collect(
+                operation, grad_output=grad_output, seed=seed, differences=differences, exact=exact, deadline=deadline
+            )
+
+        evidence = collected(operation)
         decision = decide(evidence)
+        if is_recorded(operation) and doubted(decision):
+            operation, why_not = given, DIFFERS
+            evidence = collected(operation)
+            decision = decide(evidence)
+        evidence = replace(evidence, source=source(operation, why_not))
         reasons = Reasons()
         if diagnose and decision.verdict != "agree":
             reasons = explain(operation, evidence, decision, seed, deadline)
@@ -87,6 +100,12 @@ def traced_once(operation: Operation) -> Operation:
 
     reference = None if operation.reference is None else TracedOnce(operation.reference)
     return replace(operation, reference=reference, widen=None if widen is None else widened)
+
+
+def doubted(decision: Decision) -> bool:
+    """Whether a recorded forward is not what the forward does, or its derivative not the forward's: then it is not
+    believed."""
+    return any(f.fails and f.kind in ("forward", "reference") for f in decision.findings)
 
 
 def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: int, deadline: Deadline) -> Reasons:

@@ -35,13 +35,15 @@ FLOORS = {
     "traces": set(),
     "rounding": {"floats", "traces"},
     "witnesses": {"floats", "draws", "evidence", "operation", "traces", "rounding"},
+    "recorder": {"floats", "operation", "traces", "witnesses"},
     "exact": {"floats", "evidence", "operation", "traces", "witnesses"},
     "effects": {"evidence", "operation"},
     "diagnosis": {"floats", "draws", "evidence", "operation", "traces", "witnesses"},
     "report": {"evidence"},
     "collect": {"floats", "draws", "deadline", "rounding", "evidence", "operation", "witnesses", "exact", "effects"},
     "judge": {
-        *("floats", "deadline", "progress", "evidence", "operation", "traces", "collect", "diagnosis", "report"),
+        *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
+        "report",
     },
     "doors": {"evidence", "operation", "judge"},
     "interrupts": set(),
@@ -184,7 +186,7 @@ def test_the_proof_can_fail() -> None:
 
 # What tests the judge alone, so that it can run where there is no layer of ours.
 ALONE = (
-    *("evidence", "traces", "rounding", "witnesses", "exact", "effects", "diagnosis", "report", "doors"),
+    *("evidence", "traces", "rounding", "witnesses", "recorder", "exact", "effects", "diagnosis", "report", "doors"),
     *("test_judge.py", "test_collect.py", "test_operation.py", "test_cli.py", "test_public_names.py"),
     *("conftest.py", "operations.py"),
 )

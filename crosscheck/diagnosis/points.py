@@ -13,6 +13,7 @@ from crosscheck.diagnosis.expressions import HERE, Call
 from crosscheck.diagnosis.tolerances import CANDIDATE, JACOBIAN_LEAST, JACOBIAN_STEP, LEAST
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
+from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.tape import Pulled, Tape
 from crosscheck.witnesses.autodiff import autodiff
 
@@ -174,6 +175,10 @@ def judged_at(
     Both are asked about numbers and sizes that their author did not choose: an exception is no news.
     """
     assert operation.reference is not None
+    if tape is not None and at_point(operation.reference, inputs) is not at_point(
+        operation.reference, operation.inputs
+    ):
+        return None  # another program there, of which this is not the tape
     try:
         own = {k: a.astype(operation.inputs[k].dtype) for k, a in inputs.items()}
         wrong = operation.at(own).gradients(v.astype(operation.dtype))

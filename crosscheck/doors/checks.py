@@ -34,7 +34,8 @@ def check(
         forward: `forward(**inputs) -> y`, NumPy.
         backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy.
         inputs: arrays by name, float64 or float32; integer arrays are passed on and not differentiated.
-        reference: `reference(**inputs) -> y`, the same forward in jax.numpy. None: finite differences judge alone.
+        reference: `reference(**inputs) -> y`, the same forward in jax.numpy, which is independent of it. None:
+            the forward itself is recorded, where it can be, and finite differences judge alone where not.
         grad_output: the cotangent, of y's shape. None: drawn at random (never ones).
         wrt: the inputs to differentiate; None: every floating one.
         seed: of the random cotangent.

@@ -115,6 +115,7 @@ class Evidence:
         further_points: how many points beside the caller's own were compared.
         left_out: what a budget ended before it was done, in words.
         excusable: whether something that was left out might have excused a difference.
+        source: where the reference comes from, or why there is none.
     """
 
     output: Array
@@ -129,3 +130,4 @@ class Evidence:
     further_points: int = 0
     left_out: tuple[str, ...] = ()
     excusable: bool = False
+    source: str = ""

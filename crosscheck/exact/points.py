@@ -29,6 +29,7 @@ from crosscheck.exact.lattice import (
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation, wide
 from crosscheck.traces.fingerprint import key_of
+from crosscheck.traces.pointwise import is_guarded
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.walk import walk
@@ -139,6 +140,8 @@ class Polynomial:
     def __init__(self, formula: Operation) -> None:
         reference = formula.reference
         assert reference is not None
+        if is_guarded(reference):
+            raise NotPolynomial("it was recorded, and is another program at another point")
         self.names = sorted(formula.wrt)  # the order of jax.tree.flatten
         self.first = formula.wrt[0]
         self.shapes = {k: formula.inputs[k].shape for k in self.names}

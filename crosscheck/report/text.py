@@ -92,6 +92,8 @@ def how_run(reference: Reference) -> str:
 def text(result: Result) -> str:
     """The whole report on one check."""
     lines = [f"{result.name} ({result.dtype}): {result.verdict}"]
+    if result.evidence.source:
+        lines.append(wrapped(f"reference: {result.evidence.source}"))
     lines += [wrapped(f"{finding.kind}: {finding.explanation}") for finding in result.findings]
     lines.append(f"    {'where the error takes most of its bound:':<40}  {'error':>8} {'bound':>8} {'used':>5}")
     if result.forward is not None:

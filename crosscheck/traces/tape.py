@@ -27,6 +27,7 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.traces.fingerprint import key_of
+from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.scans import scan_sizes
@@ -386,7 +387,8 @@ def record(
 ) -> Tape:
     """The tape of `reference(**inputs)` at these shapes; the same trace gives the same compiled tape."""
     names = tuple(inputs)
+    here = at_point(reference, inputs)
     with double_precision():
-        closed = jax.make_jaxpr(lambda *a: reference(**dict(zip(names, a, strict=True))))(*inputs.values())
+        closed = jax.make_jaxpr(lambda *a: here(**dict(zip(names, a, strict=True))))(*inputs.values())
         key = (key_of(closed), names, wrt, whole_calls)
         return TAPES.get(key, lambda: Tape(closed, names, wrt, whole_calls=whole_calls)).closing_over(closed.consts)

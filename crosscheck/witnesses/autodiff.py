@@ -29,6 +29,7 @@ from crosscheck.operation import OUTPUT
 from crosscheck.rounding import Rounded, Roundings, plain, roundings
 from crosscheck.traces.once import derived
 from crosscheck.traces.paths import reached
+from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.walk import inner_jaxpr
 from crosscheck.witnesses.untaken import read_as_zero
@@ -87,13 +88,14 @@ def autodiff(
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         v = cotangent.astype(np.float64)
         values, constants = split(inputs, wrt)
-        reverse, both = trace(reference, values, constants, v, forward_mode=both_modes)
+        here = at_point(reference, inputs)
+        reverse, both = trace(here, values, constants, v, forward_mode=both_modes)
         arrives = reached(reverse.jaxpr, [False] * (len(reverse.jaxpr.invars) - 1) + [True])[1:]
         flat = [*jax.tree.leaves(values), *jax.tree.leaves(constants), v]
         known = run(reverse, flat)
         lost = [int(np.isnan(g).sum()) for g in known[1:]]
         if any(lost):
-            reverse, both = read_as_zero(reference, values, constants, v), None
+            reverse, both = read_as_zero(here, values, constants, v), None
             known = run(reverse, flat)
             lost = [n - int(np.isnan(g).sum()) for n, g in zip(lost, known[1:], strict=True)]
         if both is not None:
@@ -117,7 +119,7 @@ def plain_gradients(
     with double_precision():
         inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
         values, constants = split(inputs, wrt)
-        closed, _ = trace(reference, values, constants, v, forward_mode=False)
+        closed, _ = trace(at_point(reference, inputs), values, constants, v, forward_mode=False)
         y, *gradients = run(closed, [*jax.tree.leaves(values), *jax.tree.leaves(constants), v])
     return y, dict(zip(sorted(wrt), gradients, strict=True))
 
@@ -203,7 +205,8 @@ def output_shape(reference: Callable[..., Any], inputs: Arrays) -> tuple[tuple[i
     """Shape and dtype of the reference's output, without computing it."""
     with double_precision():
         try:
-            out = jax.eval_shape(lambda d: reference(**d), inputs)
+            here = at_point(reference, inputs)
+            out = jax.eval_shape(lambda d: here(**d), inputs)
         except jax.errors.TracerArrayConversionError as error:
             raise TypeError("the reference hands its arrays to NumPy; it must be written in jax.numpy") from error
     if not isinstance(out, jax.ShapeDtypeStruct):

@@ -1,0 +1,63 @@
+"""An operation without a reference, with the recording of its forward for one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crosscheck.floats import DOUBLE
+from crosscheck.operation import Array, Operation
+from crosscheck.recorder.record import LONG, Forward, Reference, record
+from crosscheck.recorder.words import WHAT_TO_DO
+
+GIVEN = "given, independent of the forward"
+RECORDED = "recorded from the forward, for which it cannot vouch"
+DIFFERS = "its replay in JAX differs from it"
+
+
+def source(operation: Operation, why_not: str) -> str:
+    """Where the reference of an operation comes from, in words; or why there is none, and what to do."""
+    if is_recorded(operation):
+        return RECORDED
+    return f"none; the forward is not recorded: {why_not}; {WHAT_TO_DO}" if operation.reference is None else GIVEN
+
+
+def with_recording(operation: Operation) -> tuple[Operation, str]:
+    """The operation with the recorded forward as its reference, or as it is and why not.
+
+    A float32 operation is recorded as the formula that it is judged as, at float64.
+    """
+    formula = operation if operation.dtype == DOUBLE else operation.widened()
+    recorded = record(formula.forward, formula.inputs)
+    if recorded.reference is None:
+        return operation, recorded.why_not
+    return referring(operation, recorded.reference), ""
+
+
+def referring(operation: Operation, reference: Reference) -> Operation:
+    """The operation with this reference, also when it is widened."""
+    widen, quick = operation.widen, operation.moving_forward or quicker(operation, reference)
+    wider = None if widen is None else lambda: replace(widen(), reference=reference, moving_forward=quick)
+    return replace(operation, reference=reference, moving_forward=quick, widen=wider)
+
+
+def quicker(operation: Operation, reference: Reference) -> Forward | None:
+    """The replay in the place of a forward that loops over entries, for the witnesses that call it hundreds of times;
+    None where the forward is quick, or decides by values."""
+    if len(reference.replay.checked) <= LONG or reference.guarded:
+        return None
+    recorded = {k: (a.shape, a.dtype) for k, a in reference.inputs.items()}
+
+    def forward(inputs: dict[str, Array]) -> Any:
+        if all((np.shape(inputs[k]), np.asarray(inputs[k]).dtype) == kind for k, kind in recorded.items()):
+            return reference.replay.jitted(inputs)[0]
+        return operation.forward({k: np.array(a) for k, a in inputs.items()})  # complex, longdouble
+
+    return forward
+
+
+def is_recorded(operation: Operation) -> bool:
+    """Whether its reference is its own forward."""
+    return isinstance(operation.reference, Reference)

@@ -1,0 +1,108 @@
+"""A tape as a function: of JAX arrays, which JAX can trace and differentiate, or of NumPy's, to see that it is right.
+
+Every equation that JAX makes of it stands in a scope that is named after the line of the user's code (`line_of`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crosscheck.recorder.counterparts import counterpart
+from crosscheck.recorder.passes import live, together
+from crosscheck.recorder.rolling import Part, rolled, taken
+from crosscheck.recorder.tape import Ref, Step, Tape, mapped, run
+from crosscheck.recorder.words import Unrecordable, named
+from crosscheck.traces.precision import double_precision
+
+Array = np.ndarray
+SCOPE = "line "
+
+
+class Replay:
+    """What the forward does where its guards come out as they did.
+
+    Args:
+        tape: recorded; nothing is added to it any more.
+        output: the place of the result.
+    """
+
+    def __init__(self, tape: Tape, output: int) -> None:
+        self.tape, self.output = tape, output
+        self.guards = tape.guards
+        asked = {place for place, _ in self.guards}
+        self.checked = live(tape.steps, {output, *asked})
+        self.steps = together(live(tape.steps, {output}), tape.kinds, {output})
+        lacking = [s for s in self.steps if counterpart(s.function) is None]
+        if lacking:
+            raise Unrecordable(f"{named(lacking[0].function)} has no counterpart in JAX (at {lacking[0].line})")
+        self.compiled: Any = None
+        self.parts: list[Part] = rolled(self.steps, tape.kinds)
+
+    def numpy(self, inputs: Mapping[str, Array]) -> tuple[Array, bool]:
+        """What the tape gives in NumPy, and whether all guards come out as they did."""
+        tape = self.tape
+        values: dict[int, Any] = dict(tape.constants)
+        values |= {place: np.asarray(inputs[k], tape.kinds[place].dtype) for k, place in tape.inputs.items()}
+        found = run(self.checked, values)
+        return found[self.output], all(same(found[place], value) for place, value in self.guards)
+
+    def jitted(self, inputs: Mapping[str, Array]) -> tuple[Array, bool]:
+        """What the tape gives in JAX, without guards."""
+        with double_precision():
+            if self.compiled is None:
+                self.compiled = jax.jit(lambda given: self(**given))
+            return np.array(self.compiled({k: inputs[k] for k in self.tape.inputs})), True
+
+    def holds(self, inputs: Mapping[str, Array]) -> bool:
+        """Whether all guards come out at another point as they did."""
+        try:
+            with np.errstate(all="ignore"):
+                return self.numpy(inputs)[1]
+        except Exception:  # outside of what the code takes, or other shapes
+            return False
+
+    def __call__(self, **inputs: Any) -> Any:
+        """The result in JAX."""
+        tape = self.tape
+        values: dict[int, Any] = dict(tape.constants)
+        for name, place in tape.inputs.items():
+            kind, given = tape.kinds[place], jnp.asarray(inputs[name])
+            if given.shape != kind.shape:
+                raise ValueError(f"recorded at shape {kind.shape} of {name}, replayed at {given.shape}")
+            values[place] = given.astype(kind.dtype)
+        for part in self.parts:
+            with jax.named_scope(f"{SCOPE}{part.line or '?'}"):
+                if isinstance(part, Step):
+                    self.step(part, values)
+                else:
+                    part.run(values, tape.kinds)
+        return jnp.asarray(taken(values[self.output]))
+
+    def step(self, step: Step, values: dict[int, Any]) -> None:
+        def value(ref: Ref) -> Any:
+            return taken(values[ref.place])
+
+        function = counterpart(step.function)
+        assert function is not None
+        found = function(*mapped(step.args, value), **mapped(step.kwargs, value))
+        kind = self.tape.kinds[step.place]
+        values[step.place] = found if kind.dtype is None else jnp.asarray(found).astype(kind.dtype)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether a guard comes out as it did."""
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return np.array_equal(a, b)
+
+
+def line_of(equation: Any) -> str:
+    """The line of the user's code that an equation of a jaxpr comes from, `file.py:12`; "" for one that has none."""
+    names = re.findall(rf"{SCOPE}([^/()]+:\d+)", str(equation.source_info.name_stack))
+    return names[-1] if names else ""
