@@ -466,7 +466,7 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         ruling = ruled(setting, name, gradient, open_entries)
         if ruling.answer == LEGITIMATE:
             settled[name] = replace(gradient, conventions=int(open_entries.sum()))
-        elif ruling.answer == ILLEGITIMATE and verdict.undecided.any():
+        elif ruling.answer == ILLEGITIMATE:
             settled[name] = replace(gradient, illegitimate=refuted(ruling))
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
 
