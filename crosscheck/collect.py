@@ -281,8 +281,9 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
         other = Site(first.inputs, first.cotangent, first.gradients)
     else:
         rng = np.random.default_rng([setting.seed, 1])
+        # No round numbers: two sums of them may be equal by chance, and look like one answer kept.
         inputs = {k: another(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
-        other = Site(inputs, (v * rng.choice([-0.75, 0.5, 1.25], v.shape)).astype(v.dtype))
+        other = Site(inputs, (v * rng.uniform(0.5, 1.5, v.shape) * rng.choice([-1.0, 1.0], v.shape)).astype(v.dtype))
     unit = UNIT[operation.dtype] / UNIT[DOUBLE]
     known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
     # Two answers of one code, each as far from the truth as another's.
