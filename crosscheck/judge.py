@@ -39,7 +39,7 @@ from crosscheck.evidence.verdict import Decision, GradientVerdict
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
 from crosscheck.progress import shown
-from crosscheck.recorder.operations import DIFFERS, is_recorded, source, with_recording
+from crosscheck.recorder.operations import DIFFERS, is_its_own_reference, source, with_recording
 from crosscheck.report.text import text
 from crosscheck.traces.once import TracedOnce
 
@@ -78,7 +78,7 @@ def judge(
 
         evidence = collected(operation)
         decision = decide(evidence)
-        if is_recorded(operation) and doubted(decision):
+        if is_its_own_reference(operation) and doubted(decision):
             operation, why_not = given, DIFFERS
             evidence = collected(operation)
             decision = decide(evidence)

@@ -18,6 +18,10 @@ ROOT = Path(__file__).parents[1] / "crosscheck"
 TWICE = {
     "Case": "what is to be judged: a row of the lecture's table, and one gradient before the rules",
     "train": "a command, and the function that it runs",
+    **dict.fromkeys(
+        ("add", "take", "put", "put_all", "add_all", "getitem", "astype", "spread"),
+        "what NumPy does in memory while a forward is recorded, and its counterpart in JAX when it is replayed",
+    ),
 }
 
 

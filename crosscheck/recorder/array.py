@@ -18,7 +18,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from crosscheck.recorder import functions, ufuncs
 from crosscheck.recorder.functions import copied
 from crosscheck.recorder.memory import Memory
-from crosscheck.recorder.tape import Tape
+from crosscheck.recorder.tape import RecordedTape
 from crosscheck.recorder.values import Value, astype, call, decided, read, real, real_type, write
 
 
@@ -36,7 +36,7 @@ class RecordedArray(Value, NDArrayOperatorsMixin):
     # ------------------------------------------------------------------ NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return ufuncs.apply(self.tape, ufunc, method, inputs, kwargs)
+        return ufuncs.apply_ufunc(self.tape, ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return functions.apply(self.tape, function, args, kwargs)
@@ -280,7 +280,7 @@ def in_place(symbol: str, ufunc: np.ufunc) -> Callable[..., Any]:
     def made(self: RecordedArray, other: Any) -> Any:
         if self.memory is None:  # a scalar: a new one
             return ufunc(self, other)
-        return ufuncs.apply(self.tape, ufunc, "__call__", (self, other), {"out": (self,)})
+        return ufuncs.apply_ufunc(self.tape, ufunc, "__call__", (self, other), {"out": (self,)})
 
     made.__name__ = symbol
     return made
@@ -295,11 +295,11 @@ for word, ufunc in IN_PLACE.items():
     setattr(RecordedArray, f"__i{word}__", in_place(f"__i{word}__", ufunc))
 
 
-def new_tape(most: int) -> Tape:
-    return Tape(RecordedArray, most)
+def new_tape(most: int) -> RecordedTape:
+    return RecordedTape(RecordedArray, most)
 
 
-def of_input(tape: Tape, name: str, a: np.ndarray) -> RecordedArray:
+def of_input(tape: RecordedTape, name: str, a: np.ndarray) -> RecordedArray:
     """An input: a copy of the caller's array, with a place on the tape."""
     own = np.array(a, order="K")
     tape.inputs[name] = tape.place(own)

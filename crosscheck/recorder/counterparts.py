@@ -19,8 +19,8 @@ import numpy as np
 from crosscheck.recorder import memory, values
 from crosscheck.recorder.ufuncs import Method, Scattered
 
-Array = Any
-Function = Callable[..., Any]
+AnyArray = Any
+AnyFunction = Callable[..., Any]
 
 # What says how NumPy computes, and nothing of what.
 MANNERS = {"casting", "order", "subok", "optimize", "like", "device", "copy"}
@@ -31,7 +31,7 @@ SCATTER = {"add": "add", "subtract": "add", "multiply": "multiply", "maximum": "
 
 
 @functools.cache
-def counterpart(function: Function) -> Function | None:
+def counterpart(function: AnyFunction) -> AnyFunction | None:
     """The function in JAX; None where there is none."""
     if function in OURS:
         return OURS[function]
@@ -46,7 +46,7 @@ def counterpart(function: Function) -> Function | None:
     return None if found is None else functools.partial(without_manners, found)
 
 
-def by_name(function: Function) -> Function | None:
+def by_name(function: AnyFunction) -> AnyFunction | None:
     module, name = getattr(function, "__module__", None) or "", getattr(function, "__name__", "")
     if module.startswith("scipy.special"):
         return special(name)
@@ -56,7 +56,7 @@ def by_name(function: Function) -> Function | None:
     return getattr(rooms.get(module, jnp), name, None)
 
 
-def special(name: str) -> Function | None:
+def special(name: str) -> AnyFunction | None:
     """`scipy.special` where JAX has it."""
     other = {"psi": "digamma", "loggamma": "gammaln"}.get(name, name)
     return getattr(jax.scipy.special, other, None) or (getattr(jax.nn, name, None) if name in NEURAL else None)
@@ -65,7 +65,7 @@ def special(name: str) -> Function | None:
 NEURAL = ("softmax", "log_softmax")
 
 
-def without_manners(found: Function, *args: Any, **kwargs: Any) -> Any:
+def without_manners(found: AnyFunction, *args: Any, **kwargs: Any) -> Any:
     kwargs = {k: a for k, a in kwargs.items() if k not in MANNERS or (k == "order" and a == "F")}
     try:
         return found(*args, **kwargs)
@@ -93,7 +93,7 @@ def plain(nested: Any) -> bool:
 # ---------------------------------------------------------------------- universal functions
 
 
-def universal(ufunc: np.ufunc, found: Function, *operands: Any, dtype: Any = None, **manners: Any) -> Any:
+def universal(ufunc: np.ufunc, found: AnyFunction, *operands: Any, dtype: Any = None, **manners: Any) -> Any:
     """A universal function on the dtypes of NumPy's loop."""
     loop = loop_of(ufunc, operands)
     if dtype is not None:
@@ -133,7 +133,7 @@ def power(x: Any, y: Any) -> Any:
     return universal(np.power, jnp.power, x, y)
 
 
-def of_method(method: Method) -> Function | None:
+def of_method(method: Method) -> AnyFunction | None:
     name = method.ufunc.__name__
     found: Any = special(name) or getattr(jnp, name, None)
     if method.method == "reduce":
@@ -150,15 +150,15 @@ def of_method(method: Method) -> Function | None:
 
 
 def reduce(
-    known: Function | None,
+    known: AnyFunction | None,
     ufunc: np.ufunc,
-    found: Function,
-    a: Array,
+    found: AnyFunction,
+    a: AnyArray,
     axis: Any = 0,
     dtype: Any = None,
     keepdims: bool = False,
     **kwargs: Any,
-) -> Array:
+) -> AnyArray:
     a = jnp.asarray(a) if dtype is None else jnp.asarray(a).astype(dtype)
     given = {k: v for k, v in kwargs.items() if v is not None and not (k == "where" and v is True)}
     if "initial" in given and given["initial"] is np._NoValue:  # type: ignore[attr-defined]
@@ -168,7 +168,7 @@ def reduce(
     return jnp.frompyfunc(found, 2, 1, identity=ufunc.identity).reduce(a, axis=axis, keepdims=keepdims, **given)
 
 
-def accumulate(ufunc: np.ufunc, found: Function, a: Array, axis: int = 0, dtype: Any = None) -> Array:
+def accumulate(ufunc: np.ufunc, found: AnyFunction, a: AnyArray, axis: int = 0, dtype: Any = None) -> AnyArray:
     a = jnp.asarray(a) if dtype is None else jnp.asarray(a).astype(dtype)
     name = ufunc.__name__
     if name in ACCUMULATE:
@@ -178,12 +178,12 @@ def accumulate(ufunc: np.ufunc, found: Function, a: Array, axis: int = 0, dtype:
     return jnp.frompyfunc(found, 2, 1, identity=ufunc.identity).accumulate(a, axis=axis)
 
 
-def outer(found: Function, a: Array, b: Array, **kwargs: Any) -> Array:
+def outer(found: AnyFunction, a: AnyArray, b: AnyArray, **kwargs: Any) -> AnyArray:
     a, b = jnp.asarray(a), jnp.asarray(b)
     return found(a.reshape(a.shape + (1,) * b.ndim), b, **kwargs)
 
 
-def reduceat(known: Function, a: Array, indices: Any, axis: int = 0, dtype: Any = None) -> Array:
+def reduceat(known: AnyFunction, a: AnyArray, indices: Any, axis: int = 0, dtype: Any = None) -> AnyArray:
     """One reduction for each stretch; where the next begins no later, the entry alone."""
     a = jnp.moveaxis(jnp.asarray(a) if dtype is None else jnp.asarray(a).astype(dtype), axis, 0)
     indices = [int(i) for i in indices]
@@ -192,7 +192,7 @@ def reduceat(known: Function, a: Array, indices: Any, axis: int = 0, dtype: Any 
     return jnp.moveaxis(jnp.stack(pieces), 0, axis)
 
 
-def scattered(function: Scattered, a: Array, index: Any, *given: Any) -> Array:
+def scattered(function: Scattered, a: AnyArray, index: Any, *given: Any) -> AnyArray:
     name = function.ufunc.__name__
     value = jnp.asarray(given[0])
     value = -value if name == "subtract" else value
@@ -205,21 +205,21 @@ def scattered(function: Scattered, a: Array, index: Any, *given: Any) -> Array:
 # ---------------------------------------------------------------------- what we wrote for NumPy
 
 
-def getitem(a: Array, index: Any) -> Array:
+def getitem(a: AnyArray, index: Any) -> AnyArray:
     if isinstance(index, tuple):
         return jnp.asarray(a)[tuple(np.asarray(i) if isinstance(i, list) else i for i in index)]
     return jnp.asarray(a)[np.asarray(index) if isinstance(index, list) else index]
 
 
-def take(content: Array, positions: np.ndarray) -> Array:
+def take(content: AnyArray, positions: np.ndarray) -> AnyArray:
     return jnp.asarray(content).reshape(-1)[positions]
 
 
-def put(content: Array, positions: np.ndarray, value: Any) -> Array:
+def put(content: AnyArray, positions: np.ndarray, value: Any) -> AnyArray:
     return put_all(content, (positions,), (value,))
 
 
-def put_all(content: Array, positions: tuple[np.ndarray, ...], given: tuple[Any, ...]) -> Array:
+def put_all(content: AnyArray, positions: tuple[np.ndarray, ...], given: tuple[Any, ...]) -> AnyArray:
     """Several writes one after another: of those to one position the last is seen."""
     content = jnp.asarray(content)
     at, value = flattened(content, positions, given)
@@ -234,52 +234,54 @@ def put_all(content: Array, positions: tuple[np.ndarray, ...], given: tuple[Any,
     return content.reshape(-1).at[at].set(value, unique_indices=True).reshape(content.shape)
 
 
-def add(content: Array, positions: np.ndarray, value: Any) -> Array:
+def add(content: AnyArray, positions: np.ndarray, value: Any) -> AnyArray:
     return add_all(content, (positions,), (value,))
 
 
-def add_all(content: Array, positions: tuple[np.ndarray, ...], given: tuple[Any, ...]) -> Array:
+def add_all(content: AnyArray, positions: tuple[np.ndarray, ...], given: tuple[Any, ...]) -> AnyArray:
     content = jnp.asarray(content)
     at, value = flattened(content, positions, given)
     return content.reshape(-1).at[at].add(value).reshape(content.shape)
 
 
-def flattened(content: Array, positions: tuple[np.ndarray, ...], given: tuple[Any, ...]) -> tuple[np.ndarray, Array]:
+def flattened(
+    content: AnyArray, positions: tuple[np.ndarray, ...], given: tuple[Any, ...]
+) -> tuple[np.ndarray, AnyArray]:
     flat = [spread(v, p.shape, content.dtype).reshape(-1) for p, v in zip(positions, given, strict=True)]
     at = np.concatenate([np.ravel(p) for p in positions])
     return at, flat[0] if len(flat) == 1 else jnp.concatenate(flat)
 
 
-def spread(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+def spread(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> AnyArray:
     value = jnp.asarray(value)
     if value.ndim > len(shape):  # NumPy drops leading axes of length one when it writes
         value = value.reshape(value.shape[value.ndim - len(shape) :])
     return jnp.broadcast_to(as_dtype(value, np.dtype(dtype)), shape)
 
 
-def astype(a: Array, dtype: Any) -> Array:
+def astype(a: AnyArray, dtype: Any) -> AnyArray:
     return jnp.asarray(a).astype(dtype)
 
 
-def lower_half(a: Array) -> Array:
+def lower_half(a: AnyArray) -> AnyArray:
     """The symmetric matrix that NumPy sees: it reads one triangle only."""
     below = jnp.tril(a)
     return below + jnp.swapaxes(jnp.conj(jnp.tril(a, -1)), -1, -2)
 
 
-def read_half(found: Function) -> Function:
-    def on_half(a: Array, UPLO: str = "L", **kwargs: Any) -> Any:
+def read_half(found: AnyFunction) -> AnyFunction:
+    def on_half(a: AnyArray, UPLO: str = "L", **kwargs: Any) -> Any:
         return found(lower_half(jnp.asarray(a) if UPLO == "L" else jnp.swapaxes(jnp.conj(a), -1, -2)), **kwargs)
 
     return on_half
 
 
-def cholesky(a: Array, *, upper: bool = False) -> Array:
+def cholesky(a: AnyArray, *, upper: bool = False) -> AnyArray:
     found = jnp.linalg.cholesky(lower_half(jnp.swapaxes(jnp.conj(a), -1, -2) if upper else jnp.asarray(a)))
     return jnp.swapaxes(jnp.conj(found), -1, -2) if upper else found
 
 
-OURS: dict[Any, Function] = {
+OURS: dict[Any, AnyFunction] = {
     values.getitem: getitem,
     values.item: operator.getitem,
     values.spread: spread,

@@ -14,7 +14,7 @@ import numpy as np
 
 from crosscheck.recorder import functions
 from crosscheck.recorder.functions import copied
-from crosscheck.recorder.tape import Tape
+from crosscheck.recorder.tape import RecordedTape
 from crosscheck.recorder.values import (
     decided,
     is_recorded,
@@ -26,7 +26,7 @@ from crosscheck.recorder.values import (
     view_of,
 )
 
-Function = Callable[..., Any]
+AnyFunction = Callable[..., Any]
 Made = Callable[..., Any]
 
 FRESH = ("zeros", "ones", "empty", "full", "eye", "identity", "tri", "arange", "linspace", "logspace", "geomspace")
@@ -34,9 +34,9 @@ LIKE = ("zeros_like", "ones_like", "empty_like", "full_like")
 FROM = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "require")
 
 
-def stand_ins(tape: Tape) -> dict[Function, Made]:
+def stand_ins(tape: RecordedTape) -> dict[AnyFunction, Made]:
     """By the function of NumPy, what stands for it on this tape."""
-    made: dict[Function, Made] = {getattr(np, n): fresh(tape, getattr(np, n)) for n in FRESH}
+    made: dict[AnyFunction, Made] = {getattr(np, n): fresh(tape, getattr(np, n)) for n in FRESH}
     made |= {getattr(np, n): like(tape, getattr(np, n)) for n in LIKE}
     made |= {getattr(np, n): conversion(tape, getattr(np, n)) for n in FROM}
     made[np.fromiter] = from_iterator(tape)
@@ -48,7 +48,7 @@ def stand_ins(tape: Tape) -> dict[Function, Made]:
     return made
 
 
-def fresh(tape: Tape, function: Function) -> Made:
+def fresh(tape: RecordedTape, function: AnyFunction) -> Made:
     """A new array; what is left undefined is zeros, so that two runs are alike."""
     function = np.zeros if function is np.empty else function
 
@@ -61,7 +61,7 @@ def fresh(tape: Tape, function: Function) -> Made:
     return made
 
 
-def filled(tape: Tape, function: Function, *args: Any, **kwargs: Any) -> Any:
+def filled(tape: RecordedTape, function: AnyFunction, *args: Any, **kwargs: Any) -> Any:
     """`np.full(shape, value)`, `np.linspace(a, b)` with recorded values."""
     if function is np.full:
         names = dict(zip(("shape", "fill_value", "dtype", "order"), args, strict=False)) | kwargs
@@ -73,7 +73,7 @@ def filled(tape: Tape, function: Function, *args: Any, **kwargs: Any) -> Any:
     return functions.apply(tape, function, args, kwargs)
 
 
-def like(tape: Tape, function: Function) -> Made:
+def like(tape: RecordedTape, function: AnyFunction) -> Made:
     function = np.zeros_like if function is np.empty_like else function
 
     def made(prototype: Any, *args: Any, **kwargs: Any) -> Any:
@@ -89,7 +89,7 @@ def like(tape: Tape, function: Function) -> Made:
     return made
 
 
-def conversion(tape: Tape, function: Function) -> Made:
+def conversion(tape: RecordedTape, function: AnyFunction) -> Made:
     """`np.array`, `np.asarray` and the like."""
     copies = function is np.array
     layout = {np.asfortranarray: "F", np.ascontiguousarray: "C"}.get(function)
@@ -119,7 +119,7 @@ def lies(a: Any, order: str) -> bool:
     return (order == "F" and not a.value.flags.f_contiguous) or (order == "C" and not a.value.flags.c_contiguous)
 
 
-def from_iterator(tape: Tape) -> Made:
+def from_iterator(tape: RecordedTape) -> Made:
     def made(iterable: Any, dtype: Any = float, count: int = -1, **kwargs: Any) -> Any:
         items = list(iterable)
         if not values_in(items):
@@ -130,7 +130,7 @@ def from_iterator(tape: Tape) -> Made:
     return made
 
 
-def strided(tape: Tape) -> Made:
+def strided(tape: RecordedTape) -> Made:
     as_strided = np.lib.stride_tricks.as_strided
 
     def made(x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -144,7 +144,7 @@ def strided(tape: Tape) -> Made:
 class Vectorized:
     """`np.vectorize`: one call for each entry, and the dtype of the first result, as NumPy has it."""
 
-    def __init__(self, tape: Tape, of: np.vectorize, pyfunc: Function | None = None) -> None:
+    def __init__(self, tape: RecordedTape, of: np.vectorize, pyfunc: AnyFunction | None = None) -> None:
         self.tape, self.of = tape, of
         self.pyfunc = pyfunc or of.pyfunc
 
@@ -165,12 +165,12 @@ class Vectorized:
         return np.reshape(stacked(self.tape, results).astype(dtype), shape)
 
 
-def mathematics(tape: Tape) -> dict[Function, Made]:
+def mathematics(tape: RecordedTape) -> dict[AnyFunction, Made]:
     """Python's `math` on recorded numbers, by the function of NumPy."""
     other = {"pow": "power", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "atan2": "arctan2"}
     other |= {"acosh": "arccosh", "asinh": "arcsinh", "atanh": "arctanh"}
     special = {"erf": "erf", "erfc": "erfc", "lgamma": "gammaln", "gamma": "gamma"}
-    made: dict[Function, Made] = {}
+    made: dict[AnyFunction, Made] = {}
     for name in dir(math):
         function, same = getattr(math, name), getattr(np, other.get(name, name), None)
         if isinstance(same, np.ufunc) and name not in (
@@ -195,11 +195,11 @@ def mathematics(tape: Tape) -> dict[Function, Made]:
     return made
 
 
-def rounding(function: Function) -> Made:
+def rounding(function: AnyFunction) -> Made:
     return lambda x: decided(x, function) if is_recorded(x) else function(x)
 
 
-def of_number(function: Function, same: np.ufunc) -> Made:
+def of_number(function: AnyFunction, same: np.ufunc) -> Made:
     def made(*args: Any) -> Any:
         if not values_in(args):
             return function(*args)
@@ -210,7 +210,7 @@ def of_number(function: Function, same: np.ufunc) -> Made:
     return made
 
 
-def of_special(function: Function, name: str) -> Made:
+def of_special(function: AnyFunction, name: str) -> Made:
     def made(x: Any) -> Any:
         if not is_recorded(x):
             return function(x)

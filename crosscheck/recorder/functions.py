@@ -14,7 +14,7 @@ import numpy as np
 
 from crosscheck.recorder.counterparts import counterpart
 from crosscheck.recorder.memory import Memory, take
-from crosscheck.recorder.tape import Ref, Tape
+from crosscheck.recorder.tape import RecordedTape, Ref
 from crosscheck.recorder.ufuncs import Scattered
 from crosscheck.recorder.values import (
     Value,
@@ -58,7 +58,7 @@ INDICES: dict[Any, tuple[tuple[int, str], ...]] = {
 }
 
 
-def apply(tape: Tape, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def apply(tape: RecordedTape, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if function in ABOUT:
         return function(*real(args), **real(kwargs))
     if function in HANDLERS:
@@ -89,7 +89,7 @@ def with_indices(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     return tuple(given), kwargs
 
 
-def into(tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+def into(tape: RecordedTape, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
     if not is_recorded(out):
         if any(v.moving for v in values_in((args, kwargs))):
             raise tape.refusal("a recorded value is written into an array that was made out of reach")
@@ -101,7 +101,7 @@ def into(tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any
 # ---------------------------------------------------------------------- what only rearranges
 
 
-def rearranged(tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def rearranged(tape: RecordedTape, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A function without a counterpart: if it only rearranges, by where it puts the entries' numbers.
 
     That it does so is seen, not known: it must put the numbers in any other order at the same places, too, and the
@@ -147,7 +147,7 @@ def places_in(a: Any, function: Callable[[Any], Any], result: Any) -> Any:
 # ---------------------------------------------------------------------- what writes
 
 
-def copyto(tape: Tape, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+def copyto(tape: RecordedTape, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     if not is_recorded(dst):
         raise tape.refusal("a recorded value is written into an array that was made out of reach")
     src = stacked(tape, src)
@@ -161,7 +161,7 @@ def writes(function: Callable[..., Any], place: int) -> Handler:
     """A function that writes its argument number `place` into the first: to where it writes the numbers of entries."""
     signature = inspect.signature(function)
 
-    def handler(tape: Tape, *given: Any, **named: Any) -> None:
+    def handler(tape: RecordedTape, *given: Any, **named: Any) -> None:
         bound = signature.bind(*given, **named)
         bound.apply_defaults()
         args = bound.args
@@ -186,7 +186,7 @@ def writes(function: Callable[..., Any], place: int) -> Handler:
 # ---------------------------------------------------------------------- what calls the user's functions
 
 
-def apply_along_axis(tape: Tape, func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+def apply_along_axis(tape: RecordedTape, func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """One call for each line along the axis, and the results in its place."""
     moved = call(tape, np.moveaxis, (stacked(tape, arr), axis, -1), {})
     shape = moved.shape[:-1]
@@ -198,7 +198,7 @@ def apply_along_axis(tape: Tape, func1d: Any, axis: int, arr: Any, *args: Any, *
     return call(tape, np.transpose, (whole, tuple(order)), {})
 
 
-def apply_over_axes(tape: Tape, func: Any, a: Any, axes: Any) -> Any:
+def apply_over_axes(tape: RecordedTape, func: Any, a: Any, axes: Any) -> Any:
     for axis in np.atleast_1d(axes):
         reduced = func(a, int(axis))
         same = np.ndim(real(reduced)) == np.ndim(real(a))
@@ -206,7 +206,7 @@ def apply_over_axes(tape: Tape, func: Any, a: Any, axes: Any) -> Any:
     return a
 
 
-def piecewise(tape: Tape, x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Any:
+def piecewise(tape: RecordedTape, x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Any:
     """Each function on the entries where its condition holds, the last one elsewhere."""
     if is_recorded(condlist) or not isinstance(condlist[0], (list, tuple, np.ndarray, Value)):
         condlist = [condlist]
@@ -221,7 +221,7 @@ def piecewise(tape: Tape, x: Any, condlist: Any, funclist: Any, *args: Any, **kw
     return y
 
 
-def bincount(tape: Tape, x: Any, weights: Any = None, minlength: int = 0) -> Any:
+def bincount(tape: RecordedTape, x: Any, weights: Any = None, minlength: int = 0) -> Any:
     x = np.asarray(concrete(x))
     if weights is None:
         return np.bincount(x, None, minlength)
@@ -229,7 +229,7 @@ def bincount(tape: Tape, x: Any, weights: Any = None, minlength: int = 0) -> Any
     return call(tape, Scattered(np.add), (bins, x, stacked(tape, weights)), {})
 
 
-def copy(tape: Tape, a: Any, order: str = "K", subok: bool = False) -> Any:
+def copy(tape: RecordedTape, a: Any, order: str = "K", subok: bool = False) -> Any:
     return copied(stacked(tape, a), order)
 
 
@@ -241,7 +241,7 @@ def copied(v: Value, order: str = "K") -> Any:
     return v.tape.array(v.tape, a, Memory(a, v.place() if v.moving else None))
 
 
-def partition(tape: Tape, a: Any, kth: Any, axis: int | None = -1, **kwargs: Any) -> Any:
+def partition(tape: RecordedTape, a: Any, kth: Any, axis: int | None = -1, **kwargs: Any) -> Any:
     """By the order that NumPy leaves behind, which is no other library's."""
     if axis is None:
         a, axis = call(tape, np.ravel, (a,), {}), -1
@@ -249,16 +249,16 @@ def partition(tape: Tape, a: Any, kth: Any, axis: int | None = -1, **kwargs: Any
     return call(tape, np.take_along_axis, (a, order, axis), {})
 
 
-def compress(tape: Tape, condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
+def compress(tape: RecordedTape, condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
     chosen = np.flatnonzero(concrete(condition))
     return apply(tape, np.take, (a, chosen), {"axis": axis, "out": out} if out is not None else {"axis": axis})
 
 
-def extract(tape: Tape, condition: Any, arr: Any) -> Any:
+def extract(tape: RecordedTape, condition: Any, arr: Any) -> Any:
     return compress(tape, np.ravel(concrete(condition)), call(tape, np.ravel, (arr,), {}))
 
 
-def choose(tape: Tape, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+def choose(tape: RecordedTape, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     which = np.asarray(concrete(a))
     np.choose(which, real(choices), mode=mode)  # type: ignore[call-overload]  # NumPy says what is out of range
     which = np.mod(which, len(choices)) if mode == "wrap" else np.clip(which, 0, len(choices) - 1)
@@ -270,7 +270,7 @@ def choose(tape: Tape, a: Any, choices: Any, out: Any = None, mode: str = "raise
     return out
 
 
-def unique(tape: Tape, ar: Any, *args: Any, **kwargs: Any) -> Any:
+def unique(tape: RecordedTape, ar: Any, *args: Any, **kwargs: Any) -> Any:
     if args or any(kwargs.get(k) for k in ("return_index", "return_inverse", "return_counts")) or "axis" in kwargs:
         raise tape.refusal("numpy.unique of recorded values with further results is not recorded")
     flat = call(tape, np.ravel, (ar,), {})

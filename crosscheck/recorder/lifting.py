@@ -22,9 +22,9 @@ import numpy as np
 from crosscheck.recorder.creation import Vectorized, stand_ins
 from crosscheck.recorder.functions import apply
 from crosscheck.recorder.memory import Memory, address
-from crosscheck.recorder.tape import Tape
+from crosscheck.recorder.tape import RecordedTape
 from crosscheck.recorder.values import is_recorded, stacked, values_in
-from crosscheck.witnesses.namespaces import reached, replaced
+from crosscheck.witnesses.namespaces import CACHED, reached, replaced
 
 SCALARS = (np.float64, np.float32, np.float16, np.longdouble, np.complex128, np.complex64)
 # Of SciPy, what is no universal function: they ask for plain arrays first.
@@ -32,17 +32,17 @@ SPECIAL = ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln")
 
 
 @contextmanager
-def recording(tape: Tape, *roots: Callable[..., Any]) -> Generator[None]:
+def recording(tape: RecordedTape, *roots: Callable[..., Any]) -> Generator[None]:
     """While inside, the code of these functions finds what records on this tape."""
-    lift = Lift(tape)
+    lift = Swap(tape)
     with replaced(reached(*roots), lift.stand_in, {"float": lift.types[float]}):
         yield
 
 
-class Lift:
+class Swap:
     """What stands for what on the thread that records."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: RecordedTape) -> None:
         self.tape, self.thread = tape, threading.get_ident()
         self.types = {kind: self.scalar(kind) for kind in (float, *SCALARS)}
         self.by_identity: dict[int, Any] = {id(kind): other for kind, other in self.types.items()}
@@ -51,7 +51,7 @@ class Lift:
         for name in SPECIAL if scipy_special else ():
             function = getattr(scipy_special, name)
             self.by_identity[id(function)] = self.only_here(function, self.dispatched(function))
-        self.modules: dict[str, Proxy] = {}
+        self.modules: dict[str, NamespaceProxy] = {}
         self.owners: dict[int, tuple[np.ndarray, Memory]] = {}
 
     def here(self) -> bool:
@@ -85,7 +85,7 @@ class Lift:
             return self.array(value)
         if isinstance(value, np.vectorize):
             return Vectorized(self.tape, value)
-        if isinstance(value, functools._lru_cache_wrapper):
+        if isinstance(value, CACHED):
             return value.__wrapped__
         if type(value) is tuple:
             others = tuple(map(self.stand_in, value))
@@ -96,7 +96,7 @@ class Lift:
         name = value.__name__
         if value is not math and name.split(".")[0] != "numpy" and not name.startswith("scipy"):
             return value
-        return self.modules.setdefault(name, Proxy(self, value))
+        return self.modules.setdefault(name, NamespaceProxy(self, value))
 
     def array(self, a: np.ndarray) -> Any:
         """A recorded copy, which shares memory with the copies of what `a` shares memory with."""
@@ -149,7 +149,7 @@ class Lift:
 class OfLists:
     """A function of NumPy, which does not look for recorded values in lists: `np.mean([a, b])`."""
 
-    def __init__(self, lift: Lift, function: Any) -> None:
+    def __init__(self, lift: Swap, function: Any) -> None:
         self._lift, self._function = lift, function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -164,10 +164,10 @@ class OfLists:
         return getattr(self._function, name)
 
 
-class Proxy:
+class NamespaceProxy:
     """A module, as recorded code sees it."""
 
-    def __init__(self, lift: Lift, module: types.ModuleType) -> None:
+    def __init__(self, lift: Swap, module: types.ModuleType) -> None:
         self.__dict__["_lift"], self.__dict__["_module"] = lift, module
 
     def __getattr__(self, name: str) -> Any:

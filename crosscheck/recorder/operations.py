@@ -9,7 +9,7 @@ import numpy as np
 
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Array, Operation
-from crosscheck.recorder.record import LONG, Forward, Reference, record
+from crosscheck.recorder.record import LONG, PlainForward, Replayed, record
 from crosscheck.recorder.words import WHAT_TO_DO
 
 GIVEN = "given, independent of the forward"
@@ -19,7 +19,7 @@ DIFFERS = "its replay in JAX differs from it"
 
 def source(operation: Operation, why_not: str) -> str:
     """Where the reference of an operation comes from, in words; or why there is none, and what to do."""
-    if is_recorded(operation):
+    if is_its_own_reference(operation):
         return RECORDED
     return f"none; the forward is not recorded: {why_not}; {WHAT_TO_DO}" if operation.reference is None else GIVEN
 
@@ -36,14 +36,14 @@ def with_recording(operation: Operation) -> tuple[Operation, str]:
     return referring(operation, recorded.reference), ""
 
 
-def referring(operation: Operation, reference: Reference) -> Operation:
+def referring(operation: Operation, reference: Replayed) -> Operation:
     """The operation with this reference, also when it is widened."""
     widen, quick = operation.widen, operation.moving_forward or quicker(operation, reference)
     wider = None if widen is None else lambda: replace(widen(), reference=reference, moving_forward=quick)
     return replace(operation, reference=reference, moving_forward=quick, widen=wider)
 
 
-def quicker(operation: Operation, reference: Reference) -> Forward | None:
+def quicker(operation: Operation, reference: Replayed) -> PlainForward | None:
     """The replay in the place of a forward that loops over entries, for the witnesses that call it hundreds of times;
     None where the forward is quick, or decides by values."""
     if len(reference.replay.checked) <= LONG or reference.guarded:
@@ -58,6 +58,6 @@ def quicker(operation: Operation, reference: Reference) -> Forward | None:
     return forward
 
 
-def is_recorded(operation: Operation) -> bool:
+def is_its_own_reference(operation: Operation) -> bool:
     """Whether its reference is its own forward."""
-    return isinstance(operation.reference, Reference)
+    return isinstance(operation.reference, Replayed)

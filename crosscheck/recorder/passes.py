@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from crosscheck.recorder.memory import add, add_all, put, put_all, take
-from crosscheck.recorder.tape import Kind, Ref, Step, step_of
+from crosscheck.recorder.tape import KindOfStep, RecordedStep, Ref, step_of
 from crosscheck.recorder.values import getitem
 
 
-def live(steps: list[Step], wanted: set[int]) -> list[Step]:
+def live(steps: list[RecordedStep], wanted: set[int]) -> list[RecordedStep]:
     """The steps that what is wanted needs."""
     needed, kept = set(wanted), []
     for step in reversed(steps):
@@ -30,13 +30,13 @@ def live(steps: list[Step], wanted: set[int]) -> list[Step]:
     return kept[::-1]
 
 
-def together(steps: list[Step], kinds: list[Kind], wanted: set[int]) -> list[Step]:
+def together(steps: list[RecordedStep], kinds: list[KindOfStep], wanted: set[int]) -> list[RecordedStep]:
     """The same with runs of writes and of additions put together."""
     steps = live(as_additions(steps, kinds, wanted), wanted)
     readers = Counter(place for step in steps for place in step.reads)
     readers.update(wanted)
     runs: dict[int, tuple[Ref, list[Any], list[Any], Callable[..., Any]]] = {}
-    whole: list[Step] = []
+    whole: list[RecordedStep] = []
     for step in steps:
         if step.function not in (put, add):
             whole.append(step)
@@ -62,7 +62,7 @@ def together(steps: list[Step], kinds: list[Kind], wanted: set[int]) -> list[Ste
     ]
 
 
-def as_additions(steps: list[Step], kinds: list[Kind], wanted: set[int]) -> list[Step]:
+def as_additions(steps: list[RecordedStep], kinds: list[KindOfStep], wanted: set[int]) -> list[RecordedStep]:
     """`a[i] = a[i] + b` by one step, where `a[i]` and the sum are read by nobody else."""
     made = {step.place: step for step in steps}
     readers = Counter(place for step in steps for place in step.reads)
@@ -76,7 +76,7 @@ def as_additions(steps: list[Step], kinds: list[Kind], wanted: set[int]) -> list
     return found
 
 
-def added(step: Step, made: dict[int, Step], kinds: list[Kind], readers: Counter[int]) -> Any:
+def added(step: RecordedStep, made: dict[int, RecordedStep], kinds: list[KindOfStep], readers: Counter[int]) -> Any:
     """What a write adds to what was there; None where it is something else."""
     content, positions, value = step.args
     total = made.get(value.place) if isinstance(value, Ref) else None

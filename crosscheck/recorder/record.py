@@ -24,15 +24,15 @@ import numpy as np
 from crosscheck.recorder.array import new_tape, of_input
 from crosscheck.recorder.lifting import recording
 from crosscheck.recorder.replay import Replay
-from crosscheck.recorder.tape import MOST_STEPS, Line, Tape
+from crosscheck.recorder.tape import MOST_STEPS, Line, RecordedTape
 from crosscheck.recorder.values import is_recorded, stacked, values_in
 from crosscheck.recorder.words import Unrecordable, where_raised
 from crosscheck.traces.precision import double_precision
 from crosscheck.witnesses.namespaces import kept, reached
 
 Array = np.ndarray
-Arrays = Mapping[str, Array]
-Forward = Callable[[dict[str, Array]], Any]
+Inputs = Mapping[str, Array]
+PlainForward = Callable[[dict[str, Array]], Any]
 
 # By what share of itself every number is moved: a little, and less where that decides otherwise.
 MOVES = (2.0**-4, 2.0**-12, 2.0**-24)
@@ -57,23 +57,23 @@ class Recorded:
         lines: of the user's code that they come from.
     """
 
-    reference: Reference | None
+    reference: Replayed | None
     why_not: str
     steps: int = 0
     lines: tuple[Line, ...] = ()
 
 
-class Reference:
+class Replayed:
     """A recorded forward as a function of its named inputs that JAX can trace.
 
     It is what the forward does at the point where it was recorded. `at(inputs)` is the one for another point: itself
     where nothing was decided by values, else recorded anew there.
     """
 
-    def __init__(self, forward: Forward, inputs: Arrays, replay: Replay) -> None:
+    def __init__(self, forward: PlainForward, inputs: Inputs, replay: Replay) -> None:
         self.forward, self.replay = forward, replay
         self.inputs = {k: np.array(a) for k, a in inputs.items()}
-        self.others: OrderedDict[bytes, Reference | Silent] = OrderedDict()
+        self.others: OrderedDict[bytes, Replayed | Silent] = OrderedDict()
 
     @property
     def guarded(self) -> bool:
@@ -83,7 +83,7 @@ class Reference:
     def __call__(self, **inputs: Any) -> Any:
         return self.replay(**inputs)
 
-    def at(self, inputs: Arrays) -> Reference | Silent:
+    def at(self, inputs: Inputs) -> Replayed | Silent:
         """The function at another point; one that gives NaN where the forward cannot be recorded."""
         if self.holds(inputs):
             return self
@@ -94,16 +94,16 @@ class Reference:
                 self.others.popitem(last=False)
         return self.others[key]
 
-    def anew(self, inputs: dict[str, Array]) -> Reference | Silent:
+    def anew(self, inputs: dict[str, Array]) -> Replayed | Silent:
         try:
             with quiet():
                 replay = replay_of(self.forward, inputs)
                 check_jax(replay, inputs, run_forward(self.forward, inputs))
-            return Reference(self.forward, inputs, replay)
+            return Replayed(self.forward, inputs, replay)
         except Exception:  # the code at a point that its author did not choose
             return Silent()
 
-    def holds(self, inputs: Arrays) -> bool:
+    def holds(self, inputs: Inputs) -> bool:
         """Whether the forward does the same at another point."""
         for k, a in self.inputs.items():
             given = np.asarray(inputs[k])
@@ -135,7 +135,7 @@ def quiet() -> Generator[None]:
             gc.enable()
 
 
-def record(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Recorded:
+def record(forward: PlainForward, inputs: Inputs, most: int = MOST_STEPS) -> Recorded:
     """The forward `{name: array} -> y` as a function of its inputs in JAX, or why not."""
     try:
         with quiet():
@@ -147,7 +147,7 @@ def record(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Recorded
     except Exception as error:  # the user's code on arrays that are none, or a function of JAX that takes less
         return Recorded(None, refusal(error))
     lines = dict.fromkeys(step.line for step in replay.steps if step.line is not None)
-    return Recorded(Reference(forward, inputs, replay), "", len(replay.steps), tuple(lines))
+    return Recorded(Replayed(forward, inputs, replay), "", len(replay.steps), tuple(lines))
 
 
 def refusal(error: Exception) -> str:
@@ -158,7 +158,7 @@ def refusal(error: Exception) -> str:
     return f"it refuses to be recorded: {type(error).__name__}: {said}{where_raised(error)}"
 
 
-def replay_of(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Replay:
+def replay_of(forward: PlainForward, inputs: Inputs, most: int = MOST_STEPS) -> Replay:
     """One run of the forward on recorded arrays."""
     tape = new_tape(most)
     given: dict[str, Any] = {
@@ -178,7 +178,7 @@ def replay_of(forward: Forward, inputs: Arrays, most: int = MOST_STEPS) -> Repla
     return Replay(tape, output_of(tape, y))
 
 
-def output_of(tape: Tape, y: Any) -> int:
+def output_of(tape: RecordedTape, y: Any) -> int:
     if not is_recorded(y):
         kind = type(y).__name__
         if values_in(y):
@@ -192,7 +192,7 @@ def output_of(tape: Tape, y: Any) -> int:
 # ---------------------------------------------------------------------- compared
 
 
-def compare(forward: Forward, inputs: Arrays, true: Array, replay: Replay) -> None:
+def compare(forward: PlainForward, inputs: Inputs, true: Array, replay: Replay) -> None:
     """The tape against the forward at the point and beside it.
 
     Raises:
@@ -237,7 +237,7 @@ def difference(a: Array, b: Array) -> Array:
     return np.abs(a - b) if a.dtype.kind != "b" else np.zeros(a.shape)
 
 
-def run_forward(forward: Forward, inputs: Arrays) -> Array:
+def run_forward(forward: PlainForward, inputs: Inputs) -> Array:
     with kept(reached(forward)):
         return np.array(forward({k: np.array(a) for k, a in inputs.items()}))
 
@@ -247,7 +247,7 @@ def moved(a: Array, size: float, rng: np.random.Generator) -> Array:
     return np.asarray(a * (1 + size * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
 
 
-def check_jax(replay: Replay, inputs: Arrays, y: Array) -> None:
+def check_jax(replay: Replay, inputs: Inputs, y: Array) -> None:
     with double_precision():
         out = jax.eval_shape(lambda d: replay(**d), {k: inputs[k] for k in replay.tape.inputs})
     if tuple(out.shape) != y.shape or out.dtype != y.dtype:

@@ -15,8 +15,8 @@ import numpy as np
 
 from crosscheck.recorder.counterparts import counterpart
 from crosscheck.recorder.passes import live, together
-from crosscheck.recorder.rolling import Part, rolled, taken
-from crosscheck.recorder.tape import Ref, Step, Tape, mapped, run
+from crosscheck.recorder.rolling import Rolled, rolled, taken
+from crosscheck.recorder.tape import RecordedStep, RecordedTape, Ref, mapped, run
 from crosscheck.recorder.words import Unrecordable, named
 from crosscheck.traces.precision import double_precision
 
@@ -32,7 +32,7 @@ class Replay:
         output: the place of the result.
     """
 
-    def __init__(self, tape: Tape, output: int) -> None:
+    def __init__(self, tape: RecordedTape, output: int) -> None:
         self.tape, self.output = tape, output
         self.guards = tape.guards
         asked = {place for place, _ in self.guards}
@@ -42,7 +42,7 @@ class Replay:
         if lacking:
             raise Unrecordable(f"{named(lacking[0].function)} has no counterpart in JAX (at {lacking[0].line})")
         self.compiled: Any = None
-        self.parts: list[Part] = rolled(self.steps, tape.kinds)
+        self.parts: list[Rolled] = rolled(self.steps, tape.kinds)
 
     def numpy(self, inputs: Mapping[str, Array]) -> tuple[Array, bool]:
         """What the tape gives in NumPy, and whether all guards come out as they did."""
@@ -78,13 +78,13 @@ class Replay:
             values[place] = given.astype(kind.dtype)
         for part in self.parts:
             with jax.named_scope(f"{SCOPE}{part.line or '?'}"):
-                if isinstance(part, Step):
+                if isinstance(part, RecordedStep):
                     self.step(part, values)
                 else:
                     part.run(values, tape.kinds)
         return jnp.asarray(taken(values[self.output]))
 
-    def step(self, step: Step, values: dict[int, Any]) -> None:
+    def step(self, step: RecordedStep, values: dict[int, Any]) -> None:
         def value(ref: Ref) -> Any:
             return taken(values[ref.place])
 

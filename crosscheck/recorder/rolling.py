@@ -24,7 +24,7 @@ import numpy as np
 
 from crosscheck.recorder.counterparts import counterpart
 from crosscheck.recorder.memory import add_all, put_all, take
-from crosscheck.recorder.tape import Kind, Line, Ref, Step, mapped
+from crosscheck.recorder.tape import KindOfStep, Line, RecordedStep, Ref, mapped
 from crosscheck.recorder.values import getitem
 
 Array = np.ndarray
@@ -36,7 +36,7 @@ FEW_ENTRIES = 2**14
 
 
 @dataclass(frozen=True)
-class Group:
+class EqualSteps:
     """Steps that are one call.
 
     Args:
@@ -52,7 +52,7 @@ class Group:
     sources: tuple[tuple[int, ...] | Array, ...]
     line: Line | None
 
-    def run(self, values: dict[int, Any], kinds: list[Kind]) -> None:
+    def run(self, values: dict[int, Any], kinds: list[KindOfStep]) -> None:
         """The call; each row of its result is the value of its step."""
         shared = [isinstance(s, tuple) and len(set(s)) == 1 for s in self.sources]
         given = [
@@ -74,20 +74,20 @@ class Group:
             values.update(dict.fromkeys(self.places, one(*given)))
             return
         rows = jax.vmap(one, in_axes=tuple(None if alike else 0 for alike in shared))(*given)
-        values.update((place, Row(rows, number)) for number, place in enumerate(self.places))
+        values.update((place, TableRow(rows, number)) for number, place in enumerate(self.places))
 
 
 @dataclass(frozen=True)
 class Writes:
     """Many writes, or additions, to one array: `put_all` or `add_all` of rows."""
 
-    step: Step
+    step: RecordedStep
 
     @property
     def line(self) -> Line | None:
         return self.step.line
 
-    def run(self, values: dict[int, Any], kinds: list[Kind]) -> None:
+    def run(self, values: dict[int, Any], kinds: list[KindOfStep]) -> None:
         content, positions, given = self.step.args
         found = [values[v.place] if isinstance(v, Ref) else v for v in given]
         at, pieces = [], []
@@ -110,7 +110,7 @@ class Writes:
         values[self.step.place] = function(taken(values[content.place]), tuple(at), tuple(pieces))
 
 
-class Row:
+class TableRow:
     """A row of a group's result, which is taken out where it is read alone."""
 
     __slots__ = ("number", "rows")
@@ -120,12 +120,12 @@ class Row:
 
 
 def taken(value: Any) -> Any:
-    return value.rows[value.number] if isinstance(value, Row) else value
+    return value.rows[value.number] if isinstance(value, TableRow) else value
 
 
 def goes_on(a: Any, b: Any) -> bool:
     """Whether two values can be stacked without taking them out one by one."""
-    if isinstance(a, Row) and isinstance(b, Row):
+    if isinstance(a, TableRow) and isinstance(b, TableRow):
         return a.rows is b.rows
     return isinstance(a, (np.ndarray, np.generic)) and isinstance(b, (np.ndarray, np.generic)) and a.shape == b.shape
 
@@ -143,7 +143,7 @@ def rows_of(found: list[Any]) -> Any:
 
 def piece_of(alike: list[Any]) -> Any:
     first = alike[0]
-    if isinstance(first, Row):
+    if isinstance(first, TableRow):
         numbers = np.array([row.number for row in alike])
         everything = numbers.size == first.rows.shape[0] and np.array_equal(numbers, np.arange(numbers.size))
         return first.rows if everything else first.rows[numbers]
@@ -155,21 +155,21 @@ def piece_of(alike: list[Any]) -> Any:
 # ---------------------------------------------------------------------- finding them
 
 
-Part = Step | Group | Writes
+Rolled = RecordedStep | EqualSteps | Writes
 
 
-def rolled(steps: list[Step], kinds: list[Kind]) -> list[Part]:
+def rolled(steps: list[RecordedStep], kinds: list[KindOfStep]) -> list[Rolled]:
     """The program in an order in which it can run, groups together; a short one as it is."""
     if len(steps) + sum(len(s.args[1]) for s in steps if s.function in (put_all, add_all)) <= SHORT:
         return list(steps)
     level: dict[int, int] = {}
-    groups: dict[Any, list[tuple[Step, list[Any]]]] = defaultdict(list)
+    groups: dict[Any, list[tuple[RecordedStep, list[Any]]]] = defaultdict(list)
     for step in steps:
         level[step.place] = 1 + max((level.get(p, 0) for p in step.reads), default=0)
         read: list[Any] = []
         key = (level[step.place], signature(step, kinds, read))
         groups[key].append((step, read))
-    parts: list[Part] = []
+    parts: list[Rolled] = []
     for _, members in sorted(groups.items(), key=lambda entry: entry[0][0]):
         first = members[0][0]
         if first.function in (put_all, add_all):
@@ -181,7 +181,7 @@ def rolled(steps: list[Step], kinds: list[Kind]) -> list[Part]:
     return parts
 
 
-def signature(step: Step, kinds: list[Kind], read: list[Any]) -> Any:
+def signature(step: RecordedStep, kinds: list[KindOfStep], read: list[Any]) -> Any:
     """What must be the same for two steps to be one call; the operands go to `read`."""
     if step.function in (put_all, add_all):
         return step.place
@@ -192,7 +192,7 @@ def signature(step: Step, kinds: list[Kind], read: list[Any]) -> Any:
     return step.function, key(step.args, kinds, read), key(step.kwargs, kinds, read), kinds[step.place]
 
 
-def numbers(step: Step, kinds: list[Kind]) -> Array | None:
+def numbers(step: RecordedStep, kinds: list[KindOfStep]) -> Array | None:
     """The entries that a step takes out of an array by their numbers; None where it does something else, or many."""
     if step.function is take:
         return step.args[1]
@@ -209,7 +209,7 @@ def numbered(shape: tuple[int, ...]) -> Array:
     return np.arange(int(np.prod(shape))).reshape(shape)
 
 
-def key(argument: Any, kinds: list[Kind], read: list[Any]) -> Any:
+def key(argument: Any, kinds: list[KindOfStep], read: list[Any]) -> Any:
     """An argument as a key; operands by their kind."""
     if isinstance(argument, Ref):
         read.append(argument.place)
@@ -227,7 +227,7 @@ def key(argument: Any, kinds: list[Kind], read: list[Any]) -> Any:
     return type(argument), argument
 
 
-def group(members: list[tuple[Step, list[Any]]], kinds: list[Kind]) -> Group:
+def group(members: list[tuple[RecordedStep, list[Any]]], kinds: list[KindOfStep]) -> EqualSteps:
     first, read = members[0]
     places = tuple(step.place for step, _ in members)
     count = iter(range(len(read)))
@@ -236,10 +236,10 @@ def group(members: list[tuple[Step, list[Any]]], kinds: list[Kind]) -> Group:
         for i in range(len(read))
     )
     if numbers(first, kinds) is not None:
-        return Group(take, places, (Ref(0), Ref(1)), {}, sources, first.line)
+        return EqualSteps(take, places, (Ref(0), Ref(1)), {}, sources, first.line)
 
     def number(_: Ref) -> Ref:
         return Ref(next(count))
 
     args, kwargs = mapped((first.args, first.kwargs), number)
-    return Group(first.function, places, args, kwargs, sources, first.line)
+    return EqualSteps(first.function, places, args, kwargs, sources, first.line)

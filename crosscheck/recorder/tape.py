@@ -10,7 +10,7 @@ guards come out as they did, the code does what is on the tape; where one does n
 
 from __future__ import annotations
 
-import sys
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from types import CodeType
@@ -44,14 +44,14 @@ class Line(NamedTuple):
         return f"{self.file.rsplit('/', 1)[-1]}:{self.number}"
 
 
-class Kind(NamedTuple):
+class KindOfStep(NamedTuple):
     """Shape and dtype of what is at a place; of what is no array, nothing."""
 
     shape: tuple[int, ...]
     dtype: np.dtype | None
 
 
-class Step(NamedTuple):
+class RecordedStep(NamedTuple):
     """`function(*args, **kwargs)`, put at `place`; the operands among the arguments are `Ref`s, in order in `reads`."""
 
     place: int
@@ -62,12 +62,14 @@ class Step(NamedTuple):
     reads: tuple[int, ...]
 
 
-def step_of(place: int, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], line: Line | None) -> Step:
+def step_of(
+    place: int, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], line: Line | None
+) -> RecordedStep:
     reads: list[int] = []
     collect(args, reads)
     if kwargs:
         collect(kwargs, reads)
-    return Step(place, function, args, kwargs, line, tuple(reads))
+    return RecordedStep(place, function, args, kwargs, line, tuple(reads))
 
 
 def collect(argument: Any, reads: list[int]) -> None:
@@ -86,7 +88,7 @@ def collect(argument: Any, reads: list[int]) -> None:
 ATOMS = frozenset([int, float, bool, str, type(None), slice, np.ndarray, type(Ellipsis)])
 
 
-class Tape:
+class RecordedTape:
     """What is recorded while it is recorded.
 
     Args:
@@ -97,8 +99,8 @@ class Tape:
     def __init__(self, array: Callable[..., Any], most: int = MOST_STEPS) -> None:
         self.array, self.most = array, most
         self.thread = threading.get_ident()
-        self.steps: list[Step] = []
-        self.kinds: list[Kind] = []
+        self.steps: list[RecordedStep] = []
+        self.kinds: list[KindOfStep] = []
         self.constants: dict[int, Array] = {}
         self.inputs: dict[str, int] = {}
         self.guards: list[tuple[int, Any]] = []
@@ -138,7 +140,7 @@ class Tape:
 
     def line(self) -> Line | None:
         """The innermost line that is neither ours nor NumPy's."""
-        frame = sys._getframe(1)
+        frame = inspect.currentframe()
         while frame is not None:
             code = frame.f_code
             if code not in self.passed:
@@ -149,10 +151,10 @@ class Tape:
         return None
 
 
-def kind_of(value: Any) -> Kind:
+def kind_of(value: Any) -> KindOfStep:
     if isinstance(value, (np.ndarray, np.generic)):
-        return Kind(value.shape, value.dtype)
-    return Kind((), None)
+        return KindOfStep(value.shape, value.dtype)
+    return KindOfStep((), None)
 
 
 def mapped(argument: Any, of_ref: Callable[[Ref], Any]) -> Any:
@@ -167,7 +169,7 @@ def mapped(argument: Any, of_ref: Callable[[Ref], Any]) -> Any:
     return argument
 
 
-def run(steps: list[Step], values: dict[int, Any]) -> Mapping[int, Any]:
+def run(steps: list[RecordedStep], values: dict[int, Any]) -> Mapping[int, Any]:
     """The steps in NumPy, into `values`, which holds the inputs and the constants."""
 
     def value(ref: Ref) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.recorder.memory import add
-from crosscheck.recorder.tape import Ref, Tape
+from crosscheck.recorder.tape import RecordedTape, Ref
 from crosscheck.recorder.values import Value, call, concrete, is_recorded, on_tape, real, stacked, values_in, write
 from crosscheck.recorder.words import named
 
@@ -32,7 +32,9 @@ class Method:
         return getattr(self.ufunc, self.method)(*args, **kwargs)
 
 
-def apply(tape: Tape, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def apply_ufunc(
+    tape: RecordedTape, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """What `__array_ufunc__` is asked for."""
     if method == "at":
         return at(tape, ufunc, *inputs)
@@ -50,7 +52,7 @@ def apply(tape: Tape, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwa
     return into(tape, function, inputs, kwargs, out[0])
 
 
-def into(tape: Tape, function: Any, inputs: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+def into(tape: RecordedTape, function: Any, inputs: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
     """A call whose result is written to `out`."""
     if not is_recorded(out):
         if any(v.moving for v in values_in(inputs)):
@@ -84,7 +86,7 @@ def adds(inputs: tuple[Any, ...], kwargs: dict[str, Any], out: Value) -> bool:
     )
 
 
-def accumulate(tape: Tape, b: Any, out: Value) -> Value:
+def accumulate(tape: RecordedTape, b: Any, out: Value) -> Value:
     memory = out.memory
     assert memory is not None
     place = memory.place
@@ -118,7 +120,7 @@ class Scattered:
         return new
 
 
-def at(tape: Tape, ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
+def at(tape: RecordedTape, ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
     if not is_recorded(target):
         if any(v.moving for v in values_in(values)):
             raise tape.refusal("a recorded value is written into an array that was made out of reach")
@@ -132,7 +134,7 @@ def at(tape: Tape, ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> No
     write(target, None, new)
 
 
-def of_python(tape: Tape, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
+def of_python(tape: RecordedTape, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     """A function of Python objects (`np.frompyfunc`), one entry after another."""
     arrays = np.broadcast_arrays(*(objects(a) for a in inputs))
     results = ufunc(*arrays)

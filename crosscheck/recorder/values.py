@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.recorder.memory import Memory, contiguous, put, take
-from crosscheck.recorder.tape import ATOMS, Ref, Tape, kind_of
+from crosscheck.recorder.tape import ATOMS, RecordedTape, Ref, kind_of
 
 Array = np.ndarray
 
@@ -39,7 +39,7 @@ class Value:
     __slots__ = ("at", "memory", "pending", "tape", "value", "version")
 
     def __init__(
-        self, tape: Tape, value: Any, memory: Memory | None, place: int | None = None, pending: Any = None
+        self, tape: RecordedTape, value: Any, memory: Memory | None, place: int | None = None, pending: Any = None
     ) -> None:
         self.tape, self.value, self.memory = tape, value, memory
         self.at, self.pending = place, pending
@@ -120,7 +120,7 @@ def real_type(argument: Any) -> Any:
     return argument.stands_for if isinstance(argument, type) and hasattr(argument, "stands_for") else argument
 
 
-def on_tape(tape: Tape, argument: Any) -> Any:
+def on_tape(tape: RecordedTape, argument: Any) -> Any:
     """The argument as a step keeps it: operands by their places, other arrays as the numbers that they hold now."""
     kind = type(argument)
     if issubclass(kind, Value):
@@ -141,7 +141,7 @@ def on_tape(tape: Tape, argument: Any) -> Any:
 # ---------------------------------------------------------------------- calls
 
 
-def call(tape: Tape, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call(tape: RecordedTape, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`function` on recorded values: what it gives, recorded."""
     real_kwargs = real(kwargs) if kwargs else kwargs
     result = function(*[real(a) for a in args], **real_kwargs)
@@ -149,7 +149,7 @@ def call(tape: Tape, function: Callable[..., Any], args: tuple[Any, ...], kwargs
 
 
 def recorded(
-    tape: Tape, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    tape: RecordedTape, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> Any:
     """A real result as what `function` made of its arguments."""
     given = values_in(args)
@@ -167,7 +167,7 @@ def recorded(
     return result
 
 
-def of_array(tape: Tape, function: Any, args: Any, kwargs: Any, result: Any, given: list[Value]) -> Any:
+def of_array(tape: RecordedTape, function: Any, args: Any, kwargs: Any, result: Any, given: list[Value]) -> Any:
     """The result of a step; a view's step is recorded when it is read."""
     line = tape.line()
     if isinstance(result, np.generic):
@@ -194,14 +194,14 @@ def view_of(v: Value, result: Array) -> Any:
     return v.tape.array(v.tape, result, v.memory)
 
 
-def several(tape: Tape, function: Any, args: Any, kwargs: Any, results: Any, given: list[Value]) -> Any:
+def several(tape: RecordedTape, function: Any, args: Any, kwargs: Any, results: Any, given: list[Value]) -> Any:
     """A function with several results: one step, and one more for each; those that are views are read as views."""
     whole = tape.step(function, on_tape(tape, args), on_tape(tape, kwargs), None, tape.line())
     items = [view_or_item(tape, whole, i, r, given) for i, r in enumerate(results)]
     return type(results)(*items) if hasattr(results, "_fields") else type(results)(items)
 
 
-def view_or_item(tape: Tape, whole: int, number: int, result: Any, given: list[Value]) -> Any:
+def view_or_item(tape: RecordedTape, whole: int, number: int, result: Any, given: list[Value]) -> Any:
     for v in given:
         if is_view(result, v):
             return view_of(v, result)
@@ -214,7 +214,7 @@ def is_view(result: Any, v: Value) -> bool:
     return result.dtype == v.memory.owner.dtype and shares(result, v)
 
 
-def recorded_item(tape: Tape, whole: int, number: int, result: Any) -> Any:
+def recorded_item(tape: RecordedTape, whole: int, number: int, result: Any) -> Any:
     args = (Ref(whole), number)
     if is_floating(result) or is_truth(result):
         return of_array(tape, item, args, {}, np.array(result) if isinstance(result, np.ndarray) else result, [])
@@ -235,7 +235,7 @@ def is_truth(result: Any) -> bool:
     return isinstance(result, (np.ndarray, np.generic)) and result.dtype.kind == "b"
 
 
-def constant(tape: Tape, result: Any, given: list[Value]) -> Any:
+def constant(tape: RecordedTape, result: Any, given: list[Value]) -> Any:
     """What was made of constants only: recorded still, since it may be a view of what is written to."""
     if isinstance(result, (tuple, list)):
         items = [constant(tape, r, given) for r in result]
@@ -248,13 +248,13 @@ def constant(tape: Tape, result: Any, given: list[Value]) -> Any:
     return lifted(tape, result)
 
 
-def lifted(tape: Tape, a: Array) -> Any:
+def lifted(tape: RecordedTape, a: Array) -> Any:
     """A constant array that recorded values may be written into."""
     a = contiguous(a)
     return tape.array(tape, a, Memory(a, None))
 
 
-def check_thread(tape: Tape) -> None:
+def check_thread(tape: RecordedTape) -> None:
     if threading.get_ident() != tape.thread:
         raise tape.refusal("a recorded value is used on another thread")
 
@@ -361,7 +361,7 @@ def spread(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     return np.broadcast_to(value, shape).astype(dtype)
 
 
-def stacked(tape: Tape, nested: Any) -> Any:
+def stacked(tape: RecordedTape, nested: Any) -> Any:
     """A list of recorded values, or of lists of them, as one array; anything else as it is."""
     if not isinstance(nested, (list, tuple)) or not values_in(nested):
         return nested

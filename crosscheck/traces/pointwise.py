@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Reference = Callable[..., Any]
 
-
-def at_point(reference: Reference, inputs: Mapping[str, Any]) -> Reference:
+def at_point(reference: Callable[..., Any], inputs: Mapping[str, Any]) -> Callable[..., Any]:
     """What is to be traced for these inputs, which are numbers: this is called before anything is traced."""
     at = getattr(reference, "at", None)
     return reference if at is None else at(inputs)
 
 
-def is_guarded(reference: Reference) -> bool:
+def is_guarded(reference: Callable[..., Any]) -> bool:
     return bool(getattr(reference, "guarded", False))

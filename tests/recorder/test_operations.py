@@ -14,7 +14,7 @@ from crosscheck.doors.functions import from_functions
 from crosscheck.doors.layers import from_layer
 from crosscheck.evidence.estimate import AUTODIFF, HAND
 from crosscheck.recorder import counterparts, operations, record
-from crosscheck.recorder.operations import DIFFERS, is_recorded, source, with_recording
+from crosscheck.recorder.operations import DIFFERS, is_its_own_reference, source, with_recording
 from crosscheck.traces.precision import double_precision
 from tests.doors.test_layers import Dense, Flat, Named, Nested
 
@@ -101,7 +101,7 @@ def test_a_forward_that_decides_is_judged_along_the_branch_of_each_point() -> No
 def test_a_layer_is_recorded_with_its_parameters(make: Callable[[Array], Any]) -> None:
     operation, why_not = with_recording(from_layer(make(INPUTS["w"].copy()), INPUTS["x"]))
     assert why_not == ""
-    assert is_recorded(operation)
+    assert is_its_own_reference(operation)
     assert operation.reference is not None
     with double_precision():
         moved = {k: a + 0.25 for k, a in operation.inputs.items()}
@@ -111,7 +111,7 @@ def test_a_layer_is_recorded_with_its_parameters(make: Callable[[Array], Any]) -
 def test_a_recording_goes_on_when_the_operation_is_widened() -> None:
     single = {k: a.astype(np.float32) for k, a in INPUTS.items()}
     operation, _ = with_recording(from_functions(forward, backward, single))
-    assert isinstance(operation.reference, record.Reference)
+    assert isinstance(operation.reference, record.Replayed)
     assert operation.widened().reference is operation.reference
     assert operation.reference.inputs["x"].dtype == np.float64
     assert "reference=" in source(from_functions(forward, backward, single), "why")

@@ -11,25 +11,25 @@ import pytest
 
 from crosscheck.recorder import rolling
 from crosscheck.recorder.memory import add_all, put_all
-from crosscheck.recorder.record import Reference, record
-from crosscheck.recorder.rolling import Group, Writes
+from crosscheck.recorder.record import Replayed, record
+from crosscheck.recorder.rolling import EqualSteps, Writes
 from crosscheck.traces.precision import double_precision
 
 Array = np.ndarray
 X = np.random.default_rng(0).normal(size=6)
 
 
-def of(forward: Callable[[Any], Any]) -> Reference:
+def of(forward: Callable[[Any], Any]) -> Replayed:
     found = record(lambda values: forward(values["x"]), {"x": X})
     assert found.reference is not None, found.why_not
     return found.reference
 
 
-def functions(reference: Reference) -> list[Any]:
+def functions(reference: Replayed) -> list[Any]:
     return [step.function for step in reference.replay.steps]
 
 
-def in_jax(reference: Reference) -> Array:
+def in_jax(reference: Replayed) -> Array:
     with double_precision():
         return np.asarray(jax.jit(lambda x: reference(x=x))(X))
 
@@ -88,7 +88,7 @@ def test_what_is_put_together_gives_the_same(forward: Any, short: int, monkeypat
 def test_equal_steps_are_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rolling, "SHORT", 0)
     parts = of(fills).replay.parts
-    assert [type(p) for p in parts] == [Group, Group, Writes]
+    assert [type(p) for p in parts] == [EqualSteps, EqualSteps, Writes]
 
 
 def test_what_is_not_needed_is_left_out() -> None:
