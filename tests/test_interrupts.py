@@ -18,11 +18,13 @@ from crosscheck.interrupts import INTERRUPTED, listening, when_interrupted
 ROOT = Path(__file__).parents[1]
 # A second on a machine that does nothing else; a busy one may take longer to start a thread.
 SOON = 5.0
+# Where this runs in the background, SIGINT is ignored, and children inherit that.
+HEARING = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 def interrupted(code: str, sign: str = "ready") -> tuple[int, str, str, float]:
     """Run `code`, send SIGINT once it prints `sign`: exit code, output, errors, and the seconds it took to leave."""
-    command = [sys.executable, "-c", textwrap.dedent(code)]
+    command = [sys.executable, "-c", HEARING + textwrap.dedent(code)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
     read = []
@@ -156,7 +158,8 @@ def test_values_and_exceptions_come_back() -> None:
         listening(lambda: 1 / 0)
 
 
-def test_the_work_is_beside_the_thread_that_listens() -> None:
+def test_the_work_is_beside_the_thread_that_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
     assert listening(threading.current_thread) is not threading.main_thread()
 
 
