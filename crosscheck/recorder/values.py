@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.recorder.memory import Memory, contiguous, put, take
+from crosscheck.recorder.memory import Memory, address, contiguous, put, take
 from crosscheck.recorder.tape import ATOMS, RecordedTape, Ref, kind_of
 
 Array = np.ndarray
@@ -344,11 +344,7 @@ def is_itself(v: Value, index: Any, value: Any) -> bool:
     there = v.value[index]
     if not isinstance(there, np.ndarray) or there.shape != value.value.shape or there.strides != value.value.strides:
         return False
-    return there.base is not None and np.may_share_memory(there, value.value) and start(there) == start(value.value)
-
-
-def start(a: Array) -> int:
-    return a.__array_interface__["data"][0]
+    return there.base is not None and np.may_share_memory(there, value.value) and address(there) == address(value.value)
 
 
 def astype(a: Any, dtype: Any) -> Any:
