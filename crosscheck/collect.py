@@ -383,7 +383,7 @@ def with_roundings_times(auto: Autodiff, ratio: float) -> Autodiff:
 
 def of_reference(auto: Autodiff) -> Reference:
     found = auto.roundings
-    return Reference(auto.adjoint, found.estimated, found.equations, found.compiled, found.copies)
+    return Reference(auto.adjoint, found.estimated, found.equations, found.compiled, found.copies, found.interpreted)
 
 
 # ---------------------------------------------------------------------- witnesses that move the inputs, and kinks

@@ -83,6 +83,7 @@ class Reference:
         estimated: the primitives of whose rounding nothing is known: it is estimated.
         equations: of its program, those in loops once.
         compiled: whether the program was compiled as one, or evaluated equation by equation.
+        small: whether that was because it is small, and not because it is long.
         copies: K, the random roundings from which the standard deviations were estimated.
     """
 
@@ -91,6 +92,7 @@ class Reference:
     equations: int = 0
     compiled: bool = True
     copies: int = 0
+    small: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """How its program was evaluated."""

@@ -85,7 +85,11 @@ def picture(gradient: GradientResult) -> list[str]:
 
 def how_run(reference: Reference) -> str:
     """How the reference and its VJP were evaluated."""
-    how = "compiled as one" if reference.compiled else "too long to be compiled as one: evaluated one by one"
+    how = "too long to be compiled as one: evaluated one by one"
+    if reference.compiled:
+        how = "compiled as one"
+    elif reference.small:
+        how = "too small to be worth compiling: interpreted"
     return f"{reference.equations} equations, {how}, in {reference.copies} random roundings"
 
 

@@ -69,6 +69,7 @@ class Roundings:
         estimated: primitives without a row in the table.
         decides: whether anything is compared in the program, so that it may have kinks.
         steps: whether anything in it is constant between jumps.
+        interpreted: whether it is so small that its copies were computed by NumPy.
     """
 
     outputs: tuple[Rounded, ...]
@@ -80,6 +81,7 @@ class Roundings:
     estimated: frozenset[str]
     decides: bool
     steps: bool = False
+    interpreted: bool = False
 
 
 def roundings(
@@ -131,7 +133,7 @@ def roundings(
     flipped = any(out.flipped for out in found)
     together = short and not small
     said = estimated(jaxpr), decides(jaxpr), steps(jaxpr)
-    return Roundings(outputs, t, block * blocks, count(jaxpr), together, flipped, *said)
+    return Roundings(outputs, t, block * blocks, count(jaxpr), together, flipped, *said, interpreted=small)
 
 
 def gathered(run: Callable[..., tuple[list[Plane], bool]], blocks: int, t: float, *, summed: bool) -> list[Gathered]:

@@ -143,8 +143,15 @@ def test_a_line_says_how_much_of_the_bound_is_used() -> None:
     assert len(pair_line("x" * 90, compare(says([9.0, 0.0], [True, True]), truth))) <= 80
 
 
-@pytest.mark.parametrize(("steps", "words"), [(2, "compiled as one"), (60, "too long to be compiled as one")])
-def test_the_page_says_how_the_reference_was_run(steps: int, words: str) -> None:
+@pytest.mark.parametrize(
+    ("steps", "size", "words"),
+    [
+        (2, 2, "too small to be worth compiling: interpreted"),
+        (2, 4000, "equations, compiled as one"),
+        (60, 4000, "too long to be compiled as one: evaluated one by one"),
+    ],
+)
+def test_the_page_says_how_the_reference_was_run(steps: int, size: int, words: str) -> None:
     def loop(xp: Any, x: Any) -> Any:
         for _ in range(steps):
             x = xp.tanh(x)
@@ -157,7 +164,9 @@ def test_the_page_says_how_the_reference_was_run(steps: int, words: str) -> None
             slope = slope * (1 - x**2)
         return {"x": slope}
 
-    result = crosscheck.check(lambda x: loop(np, x), backward, {"x": np.array([0.5, 1.0])}, lambda x: loop(jnp, x))
+    result = crosscheck.check(
+        lambda x: loop(np, x), backward, {"x": np.linspace(0.5, 1.0, size)}, lambda x: loop(jnp, x)
+    )
     assert result, result
     assert words in " ".join(str(result).split())
-    assert result.to_dict()["reference"]["compiled"] == (steps == 2)
+    assert result.to_dict()["reference"]["compiled"] == ("equations, compiled" in words)
