@@ -120,7 +120,7 @@ def same_function(operation: Operation) -> bool:
             shape = jax.eval_shape(lambda d: reference(**d), operation.inputs)
             if shape.shape != y.shape or not y.size or not np.isfinite(y).all():
                 return False
-            other = np.asarray(jax.jit(lambda d: reference(**d))(operation.inputs))
+        other, _ = plain_gradients(reference, operation.inputs, operation.wrt, np.zeros(y.shape))
     except Exception:  # sizes that do not fit together
         return False
     return bool(np.abs(other - y).max() <= SAME_FUNCTION * np.abs(y).max())
