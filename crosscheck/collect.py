@@ -32,7 +32,7 @@ from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
 from crosscheck.witnesses.contradiction import seen_noise, standing
-from crosscheck.witnesses.further import Looked, look
+from crosscheck.witnesses.further import Looked, look, stirred
 from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
 from crosscheck.witnesses.kinks import ILLEGITIMATE, LEGITIMATE, Ruling, is_convention
 from crosscheck.witnesses.moving import moving_witnesses
@@ -139,6 +139,12 @@ def collect(
             lambda: look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed),
             looked,
         )
+    still = frozenset(k for k in right if vacuous(setting, k, hand[k], run, looked) and setting.cotangent.any())
+    if still and looked.compared:
+        moving = in_time(
+            "points of other ranges", lambda: stirred(setting.formula, setting.cotangent, still, seed), frozenset()
+        )
+        looked = looked._replace(moving=looked.moving | moving)
     auto = setting.auto
     gradients = {
         k: GradientEvidence(

@@ -91,6 +91,46 @@ def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) ->
     return Looked(found, compared, frozenset(moving))
 
 
+STIRRING = (1.0, -1.0, 8.0, -0.125)
+
+
+def stirred(formula: Operation, v: Array, still: frozenset[str], seed: int) -> frozenset[str]:
+    """Of gradients that were zero wherever one looked, those that are right and not zero somewhere else.
+
+    Here the values of all inputs are mixed, so that what always lost (a maximum, a clip) may win. The code may not be
+    meant for such points: nobody is accused at them.
+    """
+    known = [a[np.isfinite(a) & (a != 0)].astype(np.float64) for k, a in formula.inputs.items() if k in formula.wrt]
+    pool = np.concatenate([a.ravel() for a in known]) if known else np.zeros(0)
+    found: set[str] = set()
+    for number, factor in enumerate(STIRRING):
+        if not pool.size or found == still:
+            break
+        rng = np.random.default_rng([seed, 7, number])
+        drawn = {
+            k: np.asarray(factor * rng.choice(pool, a.shape) * rng.uniform(0.75, 1.25, a.shape), a.dtype)
+            for k, a in formula.inputs.items()
+            if k in formula.wrt
+        }
+        there = formula.at({**formula.inputs, **drawn})
+        try:
+            with np.errstate(all="ignore"):
+                y, hand = there.output(), there.gradients(v)
+            if y.shape != v.shape or not np.isfinite(y).all():
+                continue
+            if there.reference is None:
+                judged = along_one_direction(there, hand, v, seed)
+                right = {k for k, (wrong, _, _) in judged.items() if not wrong.any()}
+            else:
+                output, truth = plain_gradients(there.reference, there.inputs, there.wrt, v)
+                same = np.isfinite(output).all() and not gross(y, output, np.abs(output)).any()
+                right = {k for k in there.wrt if same and not gross(hand[k], truth[k], np.abs(truth[k])).any()}
+        except Exception:  # the point is ours, and nothing hangs on it
+            continue
+        found |= {k for k in still & right if np.any(hand[k] != 0)}
+    return frozenset(found)
+
+
 Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the truth, and how far off it may be
 
 

@@ -15,7 +15,7 @@ from crosscheck.evidence.collected import Elsewhere
 from crosscheck.operation import Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses import further as module
-from crosscheck.witnesses.further import CHANGES, further_points, look
+from crosscheck.witnesses.further import CHANGES, further_points, look, stirred
 
 Array = np.ndarray
 Arrays = dict[str, Array]
@@ -228,3 +228,29 @@ def test_kinks_of_relus_and_maxima_accuse_nobody() -> None:
     subject = operation(back, forward=lambda x: np.maximum(x, 0).max(1), given=pooled)
     for seed in range(3):
         assert not look(subject, V[:, 0], quantile(32, 24), 24, seed).wrong
+
+
+# ---------------------------------------------------------------------- what is zero everywhere
+
+
+def test_what_always_loses_is_seen_where_it_wins() -> None:
+    """max(a, b) with b far below: its gradient is zero at every point of such values, right or not."""
+    a, b = np.random.default_rng(0).normal(size=(2, 4, 3))
+
+    def operation_of(share: float) -> Operation:
+        def backward(grad_output: Array, a: Array, b: Array) -> Arrays:
+            return {"a": grad_output * (a > b), "b": share * grad_output * (b > a)}
+
+        return from_functions(
+            lambda a, b: np.maximum(a, b), backward, {"a": a + 50, "b": b}, lambda a, b: jnp.maximum(a, b)
+        )
+
+    still = frozenset(["b"])
+    assert stirred(operation_of(1.0), V, still, 0) == still
+    assert stirred(operation_of(0.5), V, still, 0) == frozenset()
+
+
+def test_what_is_zero_by_itself_stays_so() -> None:
+    x = -np.abs(np.random.default_rng(0).normal(size=(4, 3)))
+    nothing = from_functions(lambda x: x - x, lambda grad_output, x: {"x": 0 * x}, {"x": x}, lambda x: x - x)
+    assert stirred(nothing, V, frozenset(["x"]), 0) == frozenset()
