@@ -312,7 +312,7 @@ def test_a_gradient_that_is_zero_wherever_one_looks() -> None:
     dead = crosscheck.check(
         lambda x: np.maximum(x, 0), lambda grad_output, x: {"x": 0 * x}, {"x": negative}, lambda x: jnp.maximum(x, 0)
     )
-    assert dead.verdict == "undecided"
+    assert dead.verdict != "agree"
     # Where the trace shows that nothing can arrive, zero is right.
     assert crosscheck.check(
         lambda x: np.floor(x), lambda grad_output, x: {"x": 0 * x}, {"x": negative}, lambda x: jnp.floor(x)
