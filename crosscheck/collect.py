@@ -442,7 +442,9 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
         if steps:
             found[DIFFERENCE] = replace(difference, notes={**notes, "confirmed": notes["confirmed"] & ~against})
             continue
-        noise = seen_noise(formula, name, v) if auto is None else output_noise(setting, auto)
+        noise = seen_noise(formula, name, v)
+        if auto is not None:  # which has no word for an input whose last place is a whole turn
+            noise = np.fmax(np.reshape(noise, auto.output.value.shape), output_noise(setting, auto))
         differing = np.where(against, difference.value, np.nan)
         fails = against & ~standing(formula, name, v, found[HAND].value, differing, np.nan_to_num(noise, nan=np.inf))
         if auto is not None:

@@ -93,6 +93,7 @@ def test_it_leaves_a_users_slow_forward() -> None:
 
 
 def test_the_command_prints_the_cases_that_are_finished() -> None:
+    pytest.importorskip("crosscheck.lecture")
     code, out, errors, seconds = interrupted(
         """
         import threading

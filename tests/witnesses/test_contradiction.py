@@ -110,12 +110,14 @@ def test_nor_does_it_without_a_reference() -> None:
     assert result.verdict != "disagree"
 
 
-def test_nor_a_ripple_that_is_finer_than_the_last_place() -> None:
+@pytest.mark.parametrize("reference", [None, lambda x: jnp.sinh(jnp.cos(x))], ids=["alone", "with a reference"])
+def test_nor_a_ripple_that_is_finer_than_the_last_place(reference: Any) -> None:
     x = np.array([1e22, -3e25, 0.3])
     result = crosscheck.check(
         lambda x: np.sinh(np.cos(x)),
         lambda grad_output, x: {"x": -grad_output * np.cosh(np.cos(x)) * np.sin(x)},
         {"x": x},
+        reference,
     )
     assert result.verdict != "disagree"
 
