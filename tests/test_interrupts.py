@@ -27,6 +27,8 @@ def interrupted(code: str, sign: str = "ready") -> tuple[int, str, str, float]:
     command = [sys.executable, "-c", HEARING + textwrap.dedent(code)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
+    patience = threading.Timer(120, child.kill)  # whatever goes wrong, nobody waits for ever
+    patience.start()
     read = []
     for line in child.stdout:
         read.append(line)
@@ -41,6 +43,7 @@ def interrupted(code: str, sign: str = "ready") -> tuple[int, str, str, float]:
         out, errors = child.communicate(timeout=60)
     finally:
         child.kill()
+        patience.cancel()
     return child.returncode, "".join(read) + out, errors, time.perf_counter() - sent
 
 
