@@ -22,9 +22,10 @@ Allowed = Mapping[str, Array | float]
 
 # Findings about what the code remembers: with one of them, comparing further answers says nothing new.
 STATE = ("stale", "accumulates", "nondeterministic")
-DISPLACEMENTS = 4
-# Far enough for a digit that is lost in a larger number to be lost otherwise, and far below what a misread array does.
-DISPLACEMENT = 2.0**-20
+# Far enough for a digit that is lost in a larger number to be lost otherwise, and far below what a misread array does;
+# nearer where the gradient itself moves on that way: a batch of mean 10⁵ and variance 1 is another one within 2^-20.
+DISPLACEMENTS = tuple(2.0**-n for n in (20, 28, 36, 44, 50))
+DRAWS = 4
 
 
 @dataclass(frozen=True)
@@ -131,32 +132,47 @@ class Calls:
 
     @cached_property
     def scatter(self) -> dict[str, float]:
-        """How far the gradients move when every input does a little, of those that stay near.
+        """How far the gradients move when every number does a little, by the largest of `DISPLACEMENTS` at which they
+        stay near (`FAR`).
 
         Nobody knows how the code rounds; arrays in another order are summed in another order. Asked on suspicion only.
         """
-        rng = np.random.default_rng(7)
-        here, most = self.plain(self.a), dict.fromkeys(self.operation.wrt, 0.0)
-        for _ in range(DISPLACEMENTS):
-            inputs = {k: displaced(x, rng) if x.dtype.kind == "f" else x for k, x in self.a.inputs.items()}
+        here, found = self.plain(self.a), dict[str, float]()
+        for size in DISPLACEMENTS:
+            missing = [k for k in here if k not in found]
+            moved = self.moved(here, size) if missing else {}
+            # Twice, for two answers, and twice the largest of so few draws.
+            found |= {k: 4 * moved[k] for k in missing if moved.get(k, np.inf) <= FAR * largest(here[k])}
+        return found
+
+    def moved(self, here: Arrays, size: float) -> dict[str, float]:
+        """The largest gap between the gradients and those at points `size` of every number away, or what a dtype has
+        that is coarser; nothing where the code refuses one."""
+        rng, most = np.random.default_rng(7), dict.fromkeys(here, 0.0)
+        for _ in range(DRAWS):
+            inputs = {k: displaced(x, size, rng) if x.dtype.kind == "f" else x for k, x in self.a.inputs.items()}
             try:
-                there = self.plain(Site(inputs, displaced(self.a.cotangent, rng)))
+                there = self.plain(Site(inputs, displaced(self.a.cotangent, size, rng)))
             except Exception:  # the code may refuse points that are not its caller's
                 return {}
             for k, a in there.items():
-                gap = np.abs(a.astype(np.float64) - here[k]) if a.shape == here[k].shape else np.full(1, np.inf)
-                most[k] = max(most[k], float(np.max(gap, initial=0.0)))
-        # Twice, for two answers, and twice the largest of so few draws.
-        return {k: 4 * m for k, m in most.items() if m <= FAR * float(np.max(np.abs(here[k]), initial=0.0))}
+                same = a.shape == here[k].shape
+                most[k] = max(most[k], largest(a.astype(np.float64) - here[k]) if same else np.inf)
+        return most
 
     def unequal(self, answer: Arrays, wanted: Arrays) -> list[str]:
         """The names of those that are not."""
         return [k for k in wanted if not self.equal(k, answer[k], wanted[k])]
 
 
-def displaced(a: Array, rng: np.random.Generator) -> Array:
-    """Every number moved by `DISPLACEMENT` of itself, up or down."""
-    return np.asarray(a * (1 + DISPLACEMENT * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
+def displaced(a: Array, size: float, rng: np.random.Generator) -> Array:
+    """Every number moved by `size` of itself, up or down."""
+    size = max(size, 2 * float(np.finfo(a.dtype).eps))
+    return np.asarray(a * (1 + size * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
+
+
+def largest(a: Array) -> float:
+    return float(np.max(np.abs(a), initial=0.0))
 
 
 def real(value: Any, who: str, wanted: str) -> None:
