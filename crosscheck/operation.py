@@ -41,6 +41,9 @@ class Operation:
             must not write to its arguments.
         own_bounds: (inputs, grad_output) -> how far each hand-derived gradient, and under `OUTPUT` the output, may be
             from exact by the algorithm that computes it, where it says so; None where it rounds like a plain sum.
+        own_program: (inputs, grad_output) -> what the backward does there as a function of the same inputs, and under
+            `OUTPUT` of the cotangent, that JAX can trace: all gradients as one vector, in the order of `wrt`. It gives
+            None where that is not to be had.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Operation:
     widen: Callable[[], Operation] | None = field(default=None, repr=False)
     moving_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
     own_bounds: Callable[[Arrays, Array], Arrays | None] | None = field(default=None, repr=False)
+    own_program: Callable[[Arrays, Array], Callable[..., Any] | None] | None = field(default=None, repr=False)
 
     @property
     def dtype(self) -> np.dtype:
