@@ -34,6 +34,9 @@ from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
 from crosscheck.witnesses.measured import Spread, far_rounding, known_mean, measured_rounding
 from crosscheck.witnesses.own import program_rounding
 
+# Entries up to which a gradient's rounding is measured: beyond, the points beside would take more than a GiB.
+MANY = 2**20
+
 
 @dataclass(frozen=True)
 class Said:
@@ -94,7 +97,8 @@ def hand_estimates(
             formula = of_formula(witness, wide, truths[k], found.seen[k], asked)
             with np.errstate(invalid="ignore", over="ignore"):
                 said[k] = Said(formula, "longdouble", np.asarray(np.abs(wide - answers[k]), np.float64))
-    silent = [k for k in differing if said[k].how == "assumed" and pairs[k].disagree.any()]
+    # A measurement keeps twelve answers at once, or more.
+    silent = [k for k in differing if said[k].how == "assumed" and pairs[k].disagree.any() and answers[k].size <= MANY]
     for measure in (near, afar):
         silent = [k for k in silent if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
         for k, sigma in measured(measure, silent, truths, asked).items():
