@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from crosscheck import draws
-from crosscheck.deadline import Deadline
-from crosscheck.effects.audit import Audit, audit
-from crosscheck.effects.calls import Site
+from crosscheck.deadline import Deadline, noted
+from crosscheck.effects.audit import Audit, audit, begun
+from crosscheck.effects.calls import Calls, Site
+from crosscheck.effects.visits import BACKWARD, visited
 from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import COMPARED, RESOLUTION, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
@@ -54,6 +55,7 @@ class Setting:
         formula: the same on float64 copies; itself where it is float64 already.
         output: the operation's y.
         cotangent: float64; with float32's digits where the operation is float32.
+        first: the first calls, for the audit to go on with.
         auto: what the reference says, with the rounding of float64; None without a reference.
         took: the seconds of one forward, for what is announced; nothing is decided by it.
     """
@@ -63,6 +65,7 @@ class Setting:
     seed: int
     output: Array
     cotangent: Array
+    first: Calls
     auto: Autodiff | None
     took: float = 0.0
 
@@ -109,7 +112,7 @@ def collect(
     if exact:
         points, why_not = in_time("the drawing of exact points", lambda: exact_points(setting), (None, OUT_OF_TIME))
     audited = in_time("side effects", lambda: side_effects(setting, points), None)
-    audited = audited or unaudited(given, setting)
+    audited = audited or unaudited(setting)
     hand = audited.gradients
     if setting.single:
         hand = in_time("the formula at float64", lambda: setting.formula.gradients(setting.cotangent), hand)
@@ -184,21 +187,21 @@ def watched(operation: Operation, deadline: Deadline) -> Operation:
     """The same, called as long as there is time."""
 
     def watching(function: Any) -> Any:
-        return None if function is None else deadline.watching(function)
+        return None if function is None else deadline.watching(function, "forward")
 
     widen = operation.widen
     return replace(
         operation,
-        forward=deadline.watching(operation.forward),
-        backward=deadline.watching(operation.backward),
+        forward=deadline.watching(operation.forward, "forward"),
+        backward=deadline.watching(operation.backward, "backward"),
         moving_forward=watching(operation.moving_forward),
         widen=None if widen is None else lambda: watched(widen(), deadline),
     )
 
 
-def unaudited(given: Operation, setting: Setting) -> Audit:
+def unaudited(setting: Setting) -> Audit:
     """The hand-derived gradients alone."""
-    return Audit([], given.gradients(setting.cotangent.astype(given.dtype)), setting.output)
+    return Audit([], visited(setting.first, BACKWARD).values, setting.output)
 
 
 def vacuous(setting: Setting, name: str, hand: Array, run: ExactRun, looked: Looked) -> str:
@@ -225,19 +228,25 @@ def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> Non
 
 
 def setting_of(given: Operation, operation: Operation, grad_output: Any, seed: int, deadline: Deadline) -> Setting:
-    """The point: one call of the forward as it was `given`, and what the reference says there, if in time."""
+    """The point: the first calls of the code as it was `given`, and what the reference says there, if in time.
+
+    Nothing is compiled before the code has worked once.
+    """
     started = time.perf_counter()
-    y = given.output()
+    with noted(lambda: "calling forward at the point of the check"):
+        y = given.output()
     took = time.perf_counter() - started
     v = arriving(y, grad_output, np.random.default_rng(seed))
     single = operation.dtype == SINGLE
     if single:
         v = v.astype(SINGLE).astype(DOUBLE)
     formula = operation.widened() if single else operation
+    with noted(lambda: "calling forward and backward at the point of the check, for the first time"):
+        first = begun(given, v.astype(operation.dtype))
     auto = None
     if operation.reference is not None:
         auto = deadline.unless_late("the reference", lambda: asked(operation, formula, y, v, seed), None)
-    return Setting(operation, formula, seed, y, v, auto, took)
+    return Setting(operation, formula, seed, y, v, first, auto, took)
 
 
 def asked(operation: Operation, formula: Operation, y: Array, v: Array, seed: int) -> Autodiff:
@@ -294,7 +303,7 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
     known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
     # Two answers of one code, each as far from the truth as another's.
     allowed = {k: 2 * a for k, a in known.items()}
-    return audit(operation, v, other, allowed, partial(true_gradients, operation))
+    return audit(operation, v, other, allowed, partial(true_gradients, operation), setting.first)
 
 
 def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:

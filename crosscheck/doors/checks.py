@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crosscheck.doors.door import door
 from crosscheck.doors.functions import from_functions
 from crosscheck.doors.layers import from_layer
 from crosscheck.doors.modules import from_module
@@ -16,6 +17,7 @@ from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 
 
+@door
 def check(
     forward: Callable[..., Any],
     backward: Callable[..., Any],
@@ -55,6 +57,7 @@ def check(
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 
 
+@door
 def check_operation(
     operation: Any,
     inputs: Mapping[str, Any],
@@ -75,6 +78,7 @@ def check_operation(
     return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
 
 
+@door
 def check_layer(
     layer: Any,
     x: Any,

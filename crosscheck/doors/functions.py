@@ -20,6 +20,8 @@ def from_functions(
 ) -> Operation:
     """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`."""
     arrays, names = checked_inputs(inputs, wrt)
+    must_take("forward", forward, tuple(arrays))
+    must_take("backward", backward, tuple(arrays), "grad_output")
     return Operation(
         name or getattr(forward, "__name__", "forward"),
         lambda values: forward(**values),
@@ -28,6 +30,20 @@ def from_functions(
         names,
         None if reference is None else by_name(reference, tuple(arrays)),
     )
+
+
+def must_take(who: str, function: Callable[..., Any], names: tuple[str, ...], first: str = "") -> None:
+    """Refuse a function that cannot be called with the inputs by name, after `first` by position."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a built-in without a signature: it will say itself what it wants
+        return
+    try:
+        signature.bind(*([first] if first else []), **dict.fromkeys(names))
+    except TypeError as error:
+        called = ", ".join([*([first] if first else []), *(f"{k}=" for k in names)])
+        takes = ", ".join(signature.parameters) or "nothing"
+        raise TypeError(f"{who} takes {takes}; it is called as {who}({called}): {error}") from None
 
 
 def by_name(reference: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:

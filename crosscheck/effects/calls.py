@@ -64,21 +64,32 @@ class Calls:
     Args:
         operation: the code under audit, at A.
         v: the cotangent at A.
-        other: B.
+        other: B, where it is known from the beginning.
         allowed, truth: as `audit` has them.
     """
 
-    def __init__(self, operation: Operation, v: Array, other: Site, allowed: Allowed, truth: Truth | None) -> None:
-        self.operation = operation
-        self.a = Site({k: fresh(x) for k, x in operation.inputs.items()}, fresh(v))
-        self.b = Site({k: fresh(other.inputs[k]) for k in self.a.inputs}, fresh(other.cotangent), other.gradients)
+    def __init__(
+        self,
+        operation: Operation,
+        v: Array,
+        other: Site | None = None,
+        allowed: Allowed | None = None,
+        truth: Truth | None = None,
+    ) -> None:
+        self.a = self.b = Site({k: fresh(x) for k, x in operation.inputs.items()}, fresh(v))
+        self.go_on(operation, other or self.a, allowed or {}, truth)
         self.buffers = {k: fresh(x) for k, x in self.a.inputs.items()}  # hold A, later B
-        self.allowed, self.truth = allowed, truth
         self.unit = float(np.finfo(operation.dtype).eps) / 2
         self.answers: dict[Change[Any], Any] = {}
         self.findings: dict[tuple[str, str], Finding] = {}
         # Every array handed to the code stays alive, so that no identity is used twice.
         self.kept: list[Any] = []
+
+    def go_on(self, operation: Operation, other: Site, allowed: Allowed, truth: Truth | None) -> None:
+        """What the calls that follow need to know."""
+        self.operation, self.allowed, self.truth = operation, allowed, truth
+        if other is not self.a:
+            self.b = Site({k: fresh(other.inputs[k]) for k in self.a.inputs}, fresh(other.cotangent), other.gradients)
 
     # ------------------------------------------------------------------ answers and findings
 
@@ -108,7 +119,8 @@ class Calls:
         self.kept.append((v, inputs))
         returned = self.operation.backward(v, dict(inputs))
         names = self.operation.wrt
-        if not isinstance(returned, Mapping) or any(k not in returned for k in names):
+        inputs_named = isinstance(returned, Mapping) and all(k in self.a.inputs for k in returned)
+        if not inputs_named or any(k not in returned for k in names):
             self.operation.gradients(self.a.cotangent)  # says what is wrong, in its own words
             raise TypeError(f"backward of {self.operation.name} returns no dictionary of gradients")
         for k in names:

@@ -78,5 +78,5 @@ def test_functions_become_an_operation() -> None:
     assert operation.output().tolist() == [2.0, 3.0, 4.0]
     assert operation.gradients(np.ones(3))["x"].tolist() == [2.0, 2.0, 2.0]
     assert operation.inputs["x"] is not given["x"]
-    assert from_functions(doubled, lambda **d: {}, given, name="mine").name == "mine"
-    assert from_functions(doubled, lambda **d: {}, given).reference is None
+    assert from_functions(doubled, lambda grad_output, **d: {}, given, name="mine").name == "mine"
+    assert from_functions(doubled, lambda grad_output, **d: {}, given).reference is None
