@@ -26,6 +26,8 @@ STATE = ("stale", "accumulates", "nondeterministic")
 # nearer where the gradient itself moves on that way: a batch of mean 10⁵ and variance 1 is another one within 2^-20.
 DISPLACEMENTS = tuple(2.0**-n for n in (20, 28, 36, 44, 50))
 DRAWS = 4
+# Entries of one call's arrays up to which those of all calls, some dozens, are kept: a quarter of a GiB.
+KEPT = 2**20
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,10 @@ class Calls:
         self.unit = float(np.finfo(operation.dtype).eps) / 2
         self.answers: dict[Change[Any], Any] = {}
         self.findings: dict[tuple[str, str], Finding] = {}
-        # Every array handed to the code stays alive, so that no identity is used twice.
+        # Every array handed to the code stays alive, so that no identity is used twice: code that remembers by identity
+        # is told apart. Of large ones there is no room for so many; such code then looks stale, which it is.
         self.kept: list[Any] = []
+        self.roomy = sum(x.size for x in (*self.a.inputs.values(), self.a.cotangent)) <= KEPT
 
     def go_on(self, operation: Operation, other: Site, allowed: Allowed, truth: Truth | None) -> None:
         """What the calls that follow need to know."""
@@ -109,14 +113,14 @@ class Calls:
 
     def forward(self, inputs: Arrays) -> Any:
         """The raw output, just as it was returned."""
-        self.kept.append(inputs)
+        self.keep(inputs)
         returned = self.operation.forward(dict(inputs))
         real(returned, f"forward of {self.operation.name}", "one array")
         return returned
 
     def backward(self, v: Array, inputs: Arrays) -> dict[str, Any]:
         """The raw gradients by name, just as they were returned."""
-        self.kept.append((v, inputs))
+        self.keep((v, inputs))
         returned = self.operation.backward(v, dict(inputs))
         names = self.operation.wrt
         inputs_named = isinstance(returned, Mapping) and all(k in self.a.inputs for k in returned)
@@ -126,6 +130,10 @@ class Calls:
         for k in names:
             real(returned[k], f"gradient {k} of {self.operation.name}", "an array")
         return {k: returned[k] for k in names}
+
+    def keep(self, given: Any) -> None:
+        if self.roomy:
+            self.kept.append(given)
 
     def plain(self, at: Site) -> Arrays:
         """One backward in arrays made for it, copied."""
