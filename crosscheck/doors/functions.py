@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crosscheck.doors.signatures import by_name
 from crosscheck.operation import Operation, checked_inputs
 
 
@@ -20,49 +20,14 @@ def from_functions(
 ) -> Operation:
     """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`."""
     arrays, names = checked_inputs(inputs, wrt)
-    must_take("forward", forward, tuple(arrays))
-    must_take("backward", backward, tuple(arrays), "grad_output")
+    title = name or getattr(forward, "__name__", "forward")
+    forward = by_name("forward", forward, tuple(arrays))
+    backward = by_name("backward", backward, tuple(arrays), "grad_output")
     return Operation(
-        name or getattr(forward, "__name__", "forward"),
+        title,
         lambda values: forward(**values),
         lambda grad_output, values: backward(grad_output, **values),
         arrays,
         names,
-        None if reference is None else by_name(reference, tuple(arrays)),
+        None if reference is None else by_name("the reference", reference, tuple(arrays)),
     )
-
-
-def must_take(who: str, function: Callable[..., Any], names: tuple[str, ...], first: str = "") -> None:
-    """Refuse a function that cannot be called with the inputs by name, after `first` by position."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # a built-in without a signature: it will say itself what it wants
-        return
-    try:
-        signature.bind(*([first] if first else []), **dict.fromkeys(names))
-    except TypeError as error:
-        called = ", ".join([*([first] if first else []), *(f"{k}=" for k in names)])
-        takes = ", ".join(signature.parameters) or "nothing"
-        raise TypeError(f"{who} takes {takes}; it is called as {who}({called}): {error}") from None
-
-
-def by_name(reference: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """The reference as a function of keyword arguments; one that takes its arrays by position only gets them in order.
-
-    Raises:
-        TypeError: a reference that takes other names, or another number of arrays.
-    """
-    try:
-        parameters = inspect.signature(reference).parameters.values()
-    except (TypeError, ValueError):  # a built-in without a signature: it will say itself what it wants
-        return reference
-    keyword = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    if any(p.kind is p.VAR_KEYWORD for p in parameters) or set(names) <= keyword:
-        return reference
-    ordered = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = [p for p in ordered if p.default is p.empty]
-    only_position = any(p.kind is p.POSITIONAL_ONLY for p in ordered[: len(names)])
-    if only_position and len(required) <= len(names) <= len(ordered):
-        return lambda **values: reference(*(values[name] for name in names))
-    takes = ", ".join(p.name for p in parameters) or "nothing"
-    raise TypeError(f"the reference takes {takes}; the inputs are {', '.join(names)}")

@@ -89,7 +89,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = {
         TypeError,
         ("backward takes g, a, b", "grad_output, x=, w="),
     ),
-    "a reference of other names": (lambda: check(reference=lambda a, b: a @ b), TypeError, ("a, b", "x, w")),
+    "a reference of other names": (lambda: check(reference=lambda a, b: a @ b), TypeError, ("a, b", "x=, w=")),
     "forward and backward swapped": (
         lambda: check(forward=backward, backward=forward),
         TypeError,
