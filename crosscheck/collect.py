@@ -55,7 +55,6 @@ class Setting:
         formula: the same on float64 copies; itself where it is float64 already.
         output: the operation's y.
         cotangent: float64; with float32's digits where the operation is float32.
-        first: the first calls, for the audit to go on with.
         auto: what the reference says, with the rounding of float64; None without a reference.
         took: the seconds of one forward, for what is announced; nothing is decided by it.
     """
@@ -65,7 +64,6 @@ class Setting:
     seed: int
     output: Array
     cotangent: Array
-    first: Calls
     auto: Autodiff | None
     took: float = 0.0
 
@@ -107,12 +105,13 @@ def collect(
     deadline = deadline or Deadline()
     in_time = deadline.unless_late
     given, operation = operation, watched(operation, deadline)
-    setting = setting_of(given, operation, grad_output, seed, deadline)
+    setting, first = setting_of(given, operation, grad_output, seed, deadline)
     points, why_not = None, "it was not asked for"
     if exact:
         points, why_not = in_time("the drawing of exact points", lambda: exact_points(setting), (None, OUT_OF_TIME))
-    audited = in_time("side effects", lambda: side_effects(setting, points), None)
-    audited = audited or unaudited(setting)
+    audited = in_time("side effects", partial(side_effects, setting, first, points), None)
+    audited = audited or unaudited(setting, first)
+    del first  # and the arrays that were handed out
     hand = audited.gradients
     if setting.single:
         hand = in_time("the formula at float64", lambda: setting.formula.gradients(setting.cotangent), hand)
@@ -199,9 +198,9 @@ def watched(operation: Operation, deadline: Deadline) -> Operation:
     )
 
 
-def unaudited(setting: Setting) -> Audit:
+def unaudited(setting: Setting, first: Calls) -> Audit:
     """The hand-derived gradients alone."""
-    return Audit([], visited(setting.first, BACKWARD).values, setting.output)
+    return Audit([], visited(first, BACKWARD).values, setting.output)
 
 
 def vacuous(setting: Setting, name: str, hand: Array, run: ExactRun, looked: Looked) -> str:
@@ -227,8 +226,11 @@ def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> Non
 # ---------------------------------------------------------------------- the point
 
 
-def setting_of(given: Operation, operation: Operation, grad_output: Any, seed: int, deadline: Deadline) -> Setting:
-    """The point: the first calls of the code as it was `given`, and what the reference says there, if in time.
+def setting_of(
+    given: Operation, operation: Operation, grad_output: Any, seed: int, deadline: Deadline
+) -> tuple[Setting, Calls]:
+    """The point, with what the reference says there, if in time; and the first calls of the code as it was `given`, for
+    the audit to go on with.
 
     Nothing is compiled before the code has worked once.
     """
@@ -246,7 +248,7 @@ def setting_of(given: Operation, operation: Operation, grad_output: Any, seed: i
     auto = None
     if operation.reference is not None:
         auto = deadline.unless_late("the reference", lambda: asked(operation, formula, y, v, seed), None)
-    return Setting(operation, formula, seed, y, v, first, auto, took)
+    return Setting(operation, formula, seed, y, v, auto, took), first
 
 
 def asked(operation: Operation, formula: Operation, y: Array, v: Array, seed: int) -> Autodiff:
@@ -287,13 +289,13 @@ def exact_points(setting: Setting) -> tuple[Points | None, str]:
     return Points(setting.formula, seed=setting.seed), "a gradient has another shape than its input"
 
 
-def side_effects(setting: Setting, points: Points | None) -> Audit:
+def side_effects(setting: Setting, first: Calls, points: Points | None) -> Audit:
     """The calls that show side effects, at the point of the check and at another one: an exact one where there is."""
     operation = setting.operation
     v = setting.cotangent.astype(operation.dtype)
-    first = points.drawn[0] if points is not None and points.drawn and not setting.single else None
-    if first is not None:
-        other = Site(first.inputs, first.cotangent, first.gradients)
+    drawn = points.drawn[0] if points is not None and points.drawn and not setting.single else None
+    if drawn is not None:
+        other = Site(drawn.inputs, drawn.cotangent, drawn.gradients)
     else:
         rng = np.random.default_rng([setting.seed, 1])
         # No round numbers: two sums of them may be equal by chance, and look like one answer kept.
@@ -303,7 +305,7 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
     known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
     # Two answers of one code, each as far from the truth as another's.
     allowed = {k: 2 * a for k, a in known.items()}
-    return audit(operation, v, other, allowed, partial(true_gradients, operation), setting.first)
+    return audit(operation, v, other, allowed, partial(true_gradients, operation), first)
 
 
 def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:
