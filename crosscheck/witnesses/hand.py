@@ -8,11 +8,11 @@ is asked. Where it is not, a difference is either a mistake or rounding, and the
                     rounding. It is compared instead of the float64 answer, and how far the two are apart is the code's
                     own rounding there: `lost`. It has a rounding of its own, which is the code's and not the
                     reference's: what it lost in float64, 2^-11 times (`of_formula`).
-    measured        Where that is silent, the spread of the residuals at points near (`measured`): a mistake stays
+    recorded        What differs is asked for its own program (`own`), whose roundings are drawn like the reference's.
+                    It knows what no other way does: that 1 + tanh(a) is coarse where it gives 0 at every point near,
+                    and that tan(10^137) is not, however far it moves there. It costs a compilation.
+    measured        Where both are silent, the spread of the residuals at points near (`measured`): a mistake stays
                     where it is, rounding scatters. What does not agree even so is asked once more from further away.
-    recorded        What differs still is asked for its own program (`own`), whose roundings are drawn like the
-                    reference's. That is so late since it costs a compilation; and it knows what nothing else does: that
-                    1 + tanh(a) is coarse, whatever becomes of it, where it gives 0 at every point near.
     assumed         Where all are silent: the first answer stands.
 """
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -34,7 +35,8 @@ from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
 from crosscheck.witnesses.measured import Spread, far_rounding, known_mean, measured_rounding
 from crosscheck.witnesses.own import program_rounding
 
-# Entries up to which a gradient's rounding is measured: beyond, the points beside would take more than a GiB.
+# Entries up to which a gradient's rounding is asked for so closely: beyond, the points beside would take more than a
+# GiB.
 MANY = 2**20
 
 
@@ -97,22 +99,27 @@ def hand_estimates(
             formula = of_formula(witness, wide, truths[k], found.seen[k], asked)
             with np.errstate(invalid="ignore", over="ignore"):
                 said[k] = Said(formula, "longdouble", np.asarray(np.abs(wide - answers[k]), np.float64))
-    # A measurement keeps twelve answers at once, or more.
-    silent = [k for k in differing if said[k].how == "assumed" and pairs[k].disagree.any() and answers[k].size <= MANY]
+    accused = [k for k in differing if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
+    accused = [k for k in accused if answers[k].size <= MANY]
+    said |= recorded(said, accused, asked)
+    silent = [k for k in accused if said[k].how != "longdouble"]
     for measure in (near, afar):
         silent = [k for k in silent if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
-        for k, sigma in measured(measure, silent, truths, asked).items():
+        # A code whose program has spoken is not excused by points beside that have nothing to do with this one.
+        known = [k for k in silent if said[k].how == "recorded"]
+        unknown = [k for k in silent if k not in known]
+        strictly = partial(measure, strict=True)
+        seen = measured(measure, unknown, truths, asked) | measured(strictly, known, truths, asked)
+        for k, sigma in seen.items():
             old = said[k].estimate
             assert old.sigma is not None
             said[k] = Said(replace(old, sigma=np.maximum(old.sigma, sigma)), "measured")
-    accused = [k for k in differing if k != OUTPUT and answers[k].size <= MANY]
-    accused = [k for k in accused if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
-    return said | recorded(said, accused, asked)
+    return said
 
 
 def recorded(said: Mapping[str, Said], names: list[str], asked: Asked) -> dict[str, Said]:
-    """These estimates with the rounding of the code's own program. A longdouble answer has 2^-11 of it,
-    unless the code keeps to a coarser format."""
+    """The estimates of these gradients with the rounding of the code's own program, where it is to be had. A longdouble
+    answer has 2^-11 of it, unless the code keeps to a coarser format."""
     if not names:
         return {}
     own = program_rounding(asked.operation, asked.cotangent, asked.comparisons, asked.t, asked.seed)
@@ -121,7 +128,8 @@ def recorded(said: Mapping[str, Said], names: list[str], asked: Asked) -> dict[s
         old, sigma = said[k].estimate, own.sigma.get(k)
         if sigma is not None and old.sigma is not None and sigma.shape == old.sigma.shape:
             share = RATIO if said[k].how == "longdouble" and not own.coarse else 1.0
-            found[k] = replace(said[k], estimate=replace(old, sigma=np.maximum(old.sigma, share * sigma)))
+            how = "recorded" if said[k].how == "assumed" else said[k].how
+            found[k] = replace(said[k], estimate=replace(old, sigma=np.maximum(old.sigma, share * sigma)), how=how)
     return found
 
 
@@ -158,14 +166,15 @@ def at_the_quantile(spread: Spread, asked: Asked) -> Array:
     return spread.sigma * wider / asked.t
 
 
-Measure = Callable[[Operation, Asked, Mapping[str, Array]], dict[str, Spread]]
+Measure = Callable[..., dict[str, Spread]]
 
 
-def near(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dict[str, Spread]:
-    return measured_rounding(operation, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
+def near(operation: Operation, asked: Asked, sigmas: Mapping[str, Array], *, strict: bool = False) -> dict[str, Spread]:
+    return measured_rounding(operation, asked.cotangent, asked.truth, sigmas, seed=asked.seed, strict=strict)
 
 
-def afar(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dict[str, Spread]:
+def afar(operation: Operation, asked: Asked, sigmas: Mapping[str, Array], *, strict: bool = False) -> dict[str, Spread]:
+    """It has a condition of its own that is as strict."""
     return far_rounding(operation, asked.cotangent, asked.truth, tuple(sigmas), seed=asked.seed)
 
 

@@ -93,13 +93,21 @@ class Spread:
 
 
 def measured_rounding(
-    operation: Operation, cotangent: Array, truth: Truth, sigma: Mapping[str, Array], *, runs: int = 6, seed: int = 0
+    operation: Operation,
+    cotangent: Array,
+    truth: Truth,
+    sigma: Mapping[str, Array],
+    *,
+    runs: int = 6,
+    seed: int = 0,
+    strict: bool = False,
 ) -> dict[str, Spread]:
     """How the hand-written gradients round at the operation's point, by name.
 
     Args:
         truth: (inputs, cotangent) -> the true gradients, at any point near.
         sigma: the standard deviation of the truth's own rounding at every entry.
+        strict: nothing is said where the truth is not itself on any way, however short: there a mistake scatters, too.
 
     Where the code or the truth raises at a point, or is not finite where it is at the judged one, the opposite point
     is tried, then others, as many again, and then nearer ones. A gradient with fewer than three is left out: nothing
@@ -109,24 +117,27 @@ def measured_rounding(
         hand = operation.gradients(cotangent)
         names = [k for k in operation.wrt if hand[k].shape == np.shape(sigma[k])]
         residuals: dict[str, list[Array]] = {k: [] for k in names}
-        for size in SIZES[itself(operation, cotangent, truth, names, seed) :]:
+        first = itself(operation, cotangent, truth, names, seed)
+        if first is None and strict:
+            return {}
+        for size in SIZES[-1:] if first is None else SIZES[first:]:
             few = {k: hand[k] for k in names if len(residuals[k]) < FEWEST}
             if few:
                 residuals |= residuals_within(operation, cotangent, truth, few, size, runs, seed)
         return {k: spread(np.stack(r), hand[k], sigma[k]) for k, r in residuals.items() if len(r) >= FEWEST}
 
 
-def itself(operation: Operation, cotangent: Array, truth: Truth, names: list[str], seed: int) -> int:
-    """Which of `SIZES` is the first on whose way the truth hardly moves."""
+def itself(operation: Operation, cotangent: Array, truth: Truth, names: list[str], seed: int) -> int | None:
+    """Which of `SIZES` is the first on whose way the truth hardly moves; None if it does on all of them."""
     here = truth(operation.inputs, cotangent)
-    for number, size in enumerate(SIZES[:-1]):
+    for number, size in enumerate(SIZES):
         try:
             there = truth(*beside(operation, cotangent, size, 2 * seed))
         except Exception:  # the truth may refuse a point that is not its own
             continue
         if all(rms(there[k] - here[k]) <= MOVED * rms(here[k]) for k in names):
             return number
-    return len(SIZES) - 1
+    return None
 
 
 def residuals_within(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -100,3 +101,19 @@ def test_coarse_is_not_wrong(slope: Callable[[Any], Any], verdict: str) -> None:
         diagnose=False,
     )
     assert result.verdict == verdict, result
+
+
+def test_a_chaotic_neighbourhood_excuses_no_mistake() -> None:
+    """tan(10^137) has all its digits; an ulp beside it is another number altogether."""
+    x = np.array([2.9e72, -7.2e81, 6e-7, -1.7e63, 8.3e137, -5.6e12])
+    wrong = np.array([1.0, 1.0, 1.0, 1.0, -5.4, 1.0])
+    for factor, verdict in ((1.0, "agree"), (wrong, "disagree")):
+        result = crosscheck.check(
+            lambda x: np.tan(x),
+            lambda g, x, factor=factor: {"x": g * factor * (1 + np.tan(x) ** 2)},
+            {"x": x},
+            lambda x: jnp.tan(x),
+            diagnose=False,
+        )
+        assert result.verdict == verdict, result
+        assert (result.gradients["x"].mismatched == (np.abs(factor * np.ones(6)) != 1)).all()
