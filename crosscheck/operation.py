@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,20 @@ Arrays = dict[str, Array]
 Truth = Callable[[Arrays, Array], Arrays]
 
 OUTPUT = ""  # the output's place beside the names of the inputs
+
+
+class Notice(NamedTuple):
+    """What a door has to say of what it was given: a finding of the check.
+
+    Args:
+        kind: stable, for programs.
+        explanation: one sentence.
+        fails: whether the check cannot agree.
+    """
+
+    kind: str
+    explanation: str
+    fails: bool
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class Operation:
             must not write to its arguments.
         own_bounds: (inputs, grad_output) -> how far each hand-derived gradient, and under `OUTPUT` the output, may be
             from exact by the algorithm that computes it, where it says so; None where it rounds like a plain sum.
+        remarks: what the door has to say, of what it found and what it could not judge.
     """
 
     name: str
@@ -52,6 +67,7 @@ class Operation:
     widen: Callable[[], Operation] | None = field(default=None, repr=False)
     moving_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
     own_bounds: Callable[[Arrays, Array], Arrays | None] | None = field(default=None, repr=False)
+    remarks: tuple[Notice, ...] = ()
 
     @property
     def dtype(self) -> np.dtype:

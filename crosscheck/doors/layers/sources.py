@@ -1,0 +1,154 @@
+"""Where the gradient of each of a layer's parameters comes from, seen from one backward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doors.layers import nudges
+from crosscheck.doors.layers.answers import positions
+from crosscheck.doors.layers.discovery import ADVICE, Looking
+from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
+from crosscheck.doors.layers.once import Ran, ran
+from crosscheck.doors.layers.pairing import (
+    distinct,
+    spelled_all,
+)
+from crosscheck.doors.layers.places import Path, at, private, spelled
+from crosscheck.doors.layers.recipe import Recipe
+from crosscheck.doors.layers.returned import Key, by_keys
+from crosscheck.doors.layers.updating import exact_steps
+from crosscheck.operation import Arrays
+
+
+def planned(look: Looking) -> Recipe:
+    """The plan for a layer; what it cannot judge is among the remarks of `look`."""
+    run = ran(look)
+    moving = {path for place in look.moving for path in place.paths}
+    movers = [name for name, place in run.pool.items() if moving.intersection(place.paths)]
+    left = of_pool(look, run, movers)
+    inputs_left = of_inputs(look, run, movers)
+    kept = [k for k in run.pool if k in movers or k in left or is_kept(look, run, k)]
+    keyed, surplus = by_keys(run.flat, [*look.wrt, *kept])
+    names = [k for k in run.pool if k in movers or k in left or k in keyed or k in run.noted]
+    if surplus:
+        ours = ", ".join([*look.inputs, *names])
+        raise ValueError(
+            f"backward of {look.title} returned a gradient of {surplus[0]!r}, which is none of its inputs and "
+            f"parameters: {ours}"
+        )
+    returned = {**keyed, **positions(look, run, [k for k in names if k not in keyed], left, inputs_left)}
+    sources = {k: [*left.get(k, ())] for k in names}
+    doubtful(look, run, sources, returned)
+    stepped = [k for k in names if not sources[k] and k not in returned and k not in run.noted and k in run.changed]
+    rate, readable = exact_steps(look, run, stepped)
+    judged = [k for k in names if sources[k] or k in returned or k in run.noted or k in readable]
+    unjudged(look, [k for k in names if k not in judged], stepped)
+    plan = replace(
+        run.plan,
+        held={k: run.pool[k] for k in judged},
+        left={**inputs_left, **{k: sources[k][0] for k in judged if sources[k] and k not in returned}},
+        returned=returned,
+        stepped=tuple(readable),
+        noted=tuple(k for k in judged if k in run.noted and not sources[k] and k not in returned),
+        rate=rate,
+        aside=bool(run.changed or run.noted),
+        zeroed=bool(run.changed or run.noted or look.steady is False),
+    )
+    missing = [k for k in look.wrt if k not in returned and k not in inputs_left]
+    if missing:
+        raise TypeError(
+            f"backward of {look.title} returned no gradient of {', '.join(missing)} and left none (as d{missing[0]} or "
+            f"grad_{missing[0]}); it must return it"
+        )
+    say_what_was_found(look, run, plan)
+    return accumulating(look, run, plan)
+
+
+def doubtful(look: Looking, run: Ran, sources: dict[str, list[Path]], returned: Mapping[str, Key]) -> None:
+    """Two different arrays that may each be the gradient: both are named, and the check fails."""
+    for name, paths in sources.items():
+        different = distinct(run.layer, paths)
+        if len(different) > 1:
+            look.say(
+                "ambiguous",
+                f"{name} of {look.title} has two candidates for its gradient, {spelled_all(different)}: say which, "
+                f"parameters={{{name!r}: ...}}",
+                True,
+            )
+        elif different and name in returned:
+            value, other = np.asarray(at(run.layer, different[0])), np.asarray(run.flat[returned[name]])
+            if not np.array_equal(np.ravel(value), np.ravel(other)):
+                look.say(
+                    "ambiguous",
+                    f"{name} of {look.title} has two candidates for its gradient, what backward returns and what it "
+                    f"leaves in {spelled_all(different)}, and they differ",
+                    True,
+                )
+
+
+def unjudged(look: Looking, names: list[str], told: list[str]) -> None:
+    """What moves the output and has no gradient, but for what was `told` already."""
+    for k in names:
+        if k not in told:
+            look.say(
+                "unjudged",
+                f"{k} moves the output of {look.title}, and no gradient of it was found: it was not judged{ADVICE}",
+                True,
+            )
+
+
+def say_what_was_found(look: Looking, run: Ran, plan: Recipe) -> None:
+    if look.declared is not None:
+        for place in look.moving:
+            look.say(
+                "unjudged",
+                f"{place.name} moves the output of {look.title} and is none of the parameters that it names: it was "
+                f"not judged{ADVICE}",
+                True,
+            )
+        return
+    said = []
+    for k in plan.held:
+        if k in plan.returned:
+            said.append(f"{k} (returned)")
+        elif k in plan.left:
+            said.append(f"{k} (gradient in {spelled(plan.left[k])})")
+        else:
+            said.append(f"{k} ({'handed to an optimizer' if k in plan.noted else 'from its step'})")
+    if said:
+        look.say("parameters", f"parameters found in {look.title}: {', '.join(said)}")
+
+
+def accumulating(look: Looking, run: Ran, plan: Recipe) -> Recipe:
+    """The plan, with places zeroed where gradients grow by themselves from call to call."""
+    if look.steady is None:
+        return plan
+    values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in plan.held.items()}}
+    if look.declared is not None:
+        return plan
+    trial = private(look.base)
+    one, two = (copies(plan.gradients(trial, run.cotangent, values)) for _ in range(2))
+    grown = [k for k in plan.left if not nudges.unchanged(one[k], two[k])]
+    if grown and not plan.zeroed:
+        from_zero = replace(plan, zeroed=True)
+        three, four = (copies(from_zero.gradients(trial, run.cotangent, values)) for _ in range(2))
+        if all(nudges.unchanged(three[k], four[k]) for k in grown):
+            look.say("adds-up", f"the gradient of {', '.join(grown)} adds up over calls: each call began from zero")
+            plan, one = from_zero, three
+    came = plan.as_they_come(private(look.base), run.cotangent, values)
+    for k in plan.held:
+        if np.shape(came[k]) != values[k].shape and np.shape(one[k]) == values[k].shape:
+            look.say(
+                "shape-read",
+                f"the gradient of {k} has shape {np.shape(came[k])}; {k} has shape {values[k].shape}, and it is "
+                "read as that",
+            )
+    return plan
+
+
+def copies(gradients: Mapping[str, Any]) -> Arrays:
+    return {k: np.array(g) for k, g in gradients.items()}
