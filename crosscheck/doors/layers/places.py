@@ -54,7 +54,7 @@ class Held:
             return
         number = not isinstance(at(root, self.paths[0]), np.ndarray) and np.ndim(value) == 0
         for path in self.paths:
-            put(root, path, value[()] if number else value)
+            put(root, path, value[()] if number and hasattr(value, "shape") else value)
 
 
 def spelled(path: Path) -> str:

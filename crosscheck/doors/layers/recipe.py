@@ -90,8 +90,6 @@ class Recipe:
             found[name] = noted[name]
         if self.calling.ways.loss:
             found = {k: np.asarray(g) * grad_output for k, g in found.items()}
-        if self.zeroed:  # what is left is zeroed the next time
-            found = {k: np.array(g) for k, g in found.items()}
         return found
 
     def back(self, layer: Any, grad_output: Array, cache: tuple[Any, ...]) -> tuple[Any, Notebook, float]:
@@ -122,7 +120,8 @@ class Recipe:
             found[name] = flat[key]
         for name, path in self.left.items():
             if name not in found:
-                found[name] = read(layer, path, f"{who} left no gradient of {name}")
+                # A copy: whoever reads a layer's attribute does so before the next call.
+                found[name] = np.array(read(layer, path, f"{who} left no gradient of {name}"))
         if self.declared is not None:
             found |= self.declared.gradients(layer)
         return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.doors.layers import nudges
+from crosscheck.doors.layers import nudges, overlap
 from crosscheck.doors.layers.answers import positions
 from crosscheck.doors.layers.discovery import ADVICE, Looking
 from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
@@ -44,6 +44,11 @@ def planned(look: Looking) -> Recipe:
     sources = {k: [*left.get(k, ())] for k in names}
     doubtful(look, run, sources, returned)
     stepped = [k for k in names if not sources[k] and k not in returned and k not in run.noted and k in run.changed]
+    for k in apart(look, run, names, sources, returned):
+        names.remove(k)
+        sources.pop(k)
+        returned.pop(k, None)
+    stepped = [k for k in stepped if k in names]
     rate, readable = exact_steps(look, run, stepped)
     judged = [k for k in names if sources[k] or k in returned or k in run.noted or k in readable]
     unjudged(look, [k for k in names if k not in judged], stepped)
@@ -66,6 +71,19 @@ def planned(look: Looking) -> Recipe:
         )
     say_what_was_found(look, run, plan)
     return accumulating(look, run, plan)
+
+
+def apart(
+    look: Looking, run: Ran, names: list[str], sources: Mapping[str, list[Path]], returned: Mapping[str, Key]
+) -> list[str]:
+    """Of parameters that share memory, those that are judged by way of others."""
+    gradients = {k: at(run.layer, sources[k][0]) for k in names if sources[k]}
+    gradients |= {k: run.noted[k] for k in names if k in run.noted}
+    gradients |= {k: run.flat[returned[k]] for k in names if k in returned}
+    out, differ = overlap.once(look.base, {k: run.pool[k] for k in names}, gradients)
+    for sentence in differ:
+        look.say("ambiguous", f"in {look.title}, {sentence}", True)
+    return out
 
 
 def doubtful(look: Looking, run: Ran, sources: dict[str, list[Path]], returned: Mapping[str, Key]) -> None:

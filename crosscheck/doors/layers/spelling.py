@@ -32,7 +32,7 @@ SPELLINGS = (
     re.compile(r"[gG](?P<name>[A-Z]\w*)"),
 )
 # Words that are used for one another.
-FAMILIES = (("w", "weight", "kernel", "filter", "coef", "theta"), ("b", "bias", "biase", "intercept"))
+FAMILIES = (("w", "weight", "kernel", "filter", "coef", "theta"), ("b", "bias", "bia", "biase", "intercept"))
 FAMILIES += (("gamma", "scale"), ("beta", "shift"), ("x", "input", "in", "inp", "z_in", "a_prev"))
 TIERS = (0, 1, 2)
 
