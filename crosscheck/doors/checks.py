@@ -1,7 +1,8 @@
-"""The doors: three ways to say what is under check, one engine behind them.
+"""The doors: the ways to say what is under check, one engine behind them.
 
 All lead to one `Operation` and from there to `judge`: `check` for plain functions, `check_operation` for
-a forward and backward pair with saved values, `check_layer` for a layer or a network.
+a forward and backward pair with saved values, `check_layer` for a layer or a network, `check_gradient` for a function
+to one number.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from crosscheck.doors.functions import from_functions
 from crosscheck.doors.layers import Ways, from_layer
 from crosscheck.doors.modules import from_module
+from crosscheck.doors.scalars import from_scalar
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 
@@ -32,7 +34,7 @@ def check(
 
     Args:
         forward: `forward(**inputs) -> y`, NumPy.
-        backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy.
+        backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy; of one input, the gradient alone.
         inputs: arrays by name, float64 or float32; integer arrays are passed on and not differentiated.
         reference: `reference(**inputs) -> y`, the same forward in jax.numpy, which is independent of it. None:
             the forward itself is recorded, where it can be, and finite differences judge alone where not.
@@ -68,8 +70,9 @@ def check_operation(
 ) -> Result:
     """Check a pair `forward(*arrays, **hyper) -> (y, saved)`, `backward(grad_output, saved) -> gradients`.
 
-    A module of `manual` qualifies, and so does any object with the two functions. `reference(**inputs, **hyper) -> y`.
-    See `check` for the rest.
+    A module of `manual` qualifies, and so does any object with the two functions, a class with static ones, a tuple of
+    them. Where forward's first argument is called `ctx`, both are handed one object instead to keep what is saved, as
+    PyTorch does it. `reference(**inputs, **hyper) -> y`. See `check` for the rest.
     """
     adapted = from_module(operation, inputs, reference, hyperparameters=hyperparameters, wrt=wrt)
     return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
@@ -137,3 +140,27 @@ def check_layer(
     )
     operation = from_layer(layer, x, reference, ways)
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
+
+
+def check_gradient(
+    f: Callable[..., Any],
+    grad: Callable[..., Any] | bool,
+    x0: Any,
+    args: tuple[Any, ...] = (),
+    reference: Callable[..., Any] | None = None,
+    *,
+    seed: int = 0,
+    diagnose: bool = True,
+    budget: float | None = None,
+) -> Result:
+    """Check the gradient of a function to one number, as SciPy's minimizers take them.
+
+    Args:
+        f: `f(x, *args) -> number`, NumPy.
+        grad: `grad(x, *args) -> array` of x's shape; True for an f that returns `(value, gradient)`.
+        x0: the point; numbers in a list are float64, as SciPy reads them.
+        args: passed on to both, and to the reference.
+        reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: `f` itself is recorded.
+        seed, diagnose, budget: as in `check`.
+    """
+    return judge(from_scalar(f, grad, x0, args, reference), seed=seed, diagnose=diagnose, budget=budget)

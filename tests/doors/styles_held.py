@@ -396,7 +396,7 @@ class Sequential:
     """Layers in a list."""
 
     def __init__(self) -> None:
-        self.layers = [Attributes(), Tanh(), Parameters2()]
+        self.layers = [Attributes(), Tanh(), Unbiased()]
 
     def forward(self, x: Array) -> Array:
         for layer in self.layers:
@@ -418,7 +418,7 @@ class Tanh:
         return grad * (1 - self.y**2)
 
 
-class Parameters2:
+class Unbiased:
     """Inside `Sequential`: the names are its own."""
 
     def __init__(self) -> None:
@@ -429,7 +429,7 @@ class Parameters2:
         return x @ self.weight.data
 
     def backward(self, grad: Array) -> Array:
-        self.weight.grad = s("layers.2.weight", self.x.T @ grad)
+        self.weight.grad = s("weight", self.x.T @ grad)
         return grad @ self.weight.data.T
 
 
@@ -476,7 +476,7 @@ class Lazy:
 
     def __call__(self, x: Array) -> Array:
         if self.W is None:
-            self.W, self.b = np.random.normal(size=(x.shape[1], self.units)), np.zeros(self.units)
+            self.W, self.b = np.random.default_rng().normal(size=(x.shape[1], self.units)), np.zeros(self.units)
         self.x = x
         return x @ self.W + self.b
 
@@ -531,6 +531,6 @@ HELD = {
     "stacks": lambda: Style(Stacks(), X, {}, ("x", "weights.0", "biases.0", "weights.1", "biases.1")),
     "lazy": lambda: Style(Lazy(3), X, {}, WB),
     "of the class": lambda: Style(Shared(), X, {}, WB),
-    "sequential": lambda: Style(Sequential(), X, {}, ("layers.2.weight",)),
-    "composed": lambda: Style(Composed(), X, {}, ()),
+    "sequential": lambda: Style(Sequential(), X, {}, ("x", "W", "b", "weight")),
+    "composed": lambda: Style(Composed(), X, {}, ("x", "W", "gamma", "beta")),
 }

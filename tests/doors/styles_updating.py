@@ -1,4 +1,4 @@
-"""Layers as they are found whose backward uses its gradients up: it updates the parameters itself, or calls an optimizer."""
+"""Layers as they are found whose backward uses its gradients up: it updates parameters, or calls an optimizer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.doors.planting import Array, normal, s
-from tests.doors.styles_held import WB, WORDS, Style, X
+from tests.doors.styles_held import WB, Style, X
 
 
 class RateArgument:
@@ -205,5 +205,5 @@ UPDATING = {
     "an adaptive optimizer": lambda: Style(Optimized(Adam()), X, {}, ("x", "W", "w0")),
     "an optimizer with lists": lambda: Style(OptimizedLists(), X, {}, WB),
     "an optimizer as argument": lambda: Style(OptimizedDictionaries(), X, {"backward_args": (ByKey(),)}, WB),
-    "a network of them": lambda: Style(Updated(), X.T, {}, ()),
+    "a network of them": lambda: Style(Updated(), X.T, {}, ("x", "weights", "bias")),
 }

@@ -91,6 +91,10 @@ def begin(look: Looking) -> bool | None:
             f"forward of {look.title} returned {kind}; it must return one array, or (y, cache) for backward"
         )
     look.y = np.asarray(y)
+    if look.calling.ways.loss and look.y.size != 1:
+        raise ValueError(
+            f"loss is True, and forward of {look.title} returned shape {look.y.shape}; a loss is one number"
+        )
     late = [place for place in arrays(first) if absent(look.base, place)]
     if any(nudges.kept(first, look.run, place) for place in nudges.moving(first, look.run, look.y, late)):
         look.base = first  # its parameters are made at the first call

@@ -9,7 +9,7 @@ import numpy as np
 
 from crosscheck.doors.layers.places import ATTRIBUTE, ENTRY, Held, Path, at, everything, spelled, walk
 from crosscheck.doors.layers.returned import squeezed
-from crosscheck.doors.layers.spelling import TIERS, VALUES, gradient_names, named_as, parameter_names, plain
+from crosscheck.doors.layers.spelling import GRADIENTS, SILENT, TIERS, gradient_names, named_as, parameter_names, plain
 from crosscheck.operation import Arrays
 
 Candidates = dict[str, list[Path]]
@@ -18,7 +18,7 @@ Candidates = dict[str, list[Path]]
 def short_names(places: Sequence[Held], taken: Iterable[str]) -> dict[str, Held]:
     """The places by what they are called: without the words that say no more than "the value", if that is clear."""
     words = [
-        [str(k) for _, k in place.paths[0] if plain(k).lower() not in VALUES or len(place.paths[0]) == 1]
+        [str(k) for _, k in place.paths[0] if plain(k).lower() not in SILENT or len(place.paths[0]) == 1]
         for place in places
     ]
     short = [".".join(own) for own in words]
@@ -54,10 +54,10 @@ def candidates(layer: Any, places: Mapping[str, Held], excluded: Iterable[Any]) 
 
 
 def fitting_best(layer: Any, place: Held, paths: list[Path]) -> list[Path]:
-    """Those of its shape, where there are any."""
+    """Without those that are called a gradient, of nothing by name, and have another shape: what arrived, perhaps."""
     shape = squeezed(place.value(layer))
-    fitting = [path for path in paths if squeezed(at(layer, path)) == shape]
-    return fitting or paths
+    named = [path for path in paths if plain(path[-1][1]).lower() not in GRADIENTS]
+    return [path for path in paths if path in named or squeezed(at(layer, path)) == shape] or paths
 
 
 def distinct(layer: Any, paths: list[Path]) -> list[Path]:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import copy
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,16 +83,23 @@ def put(root: Any, path: Path, value: Any) -> None:
 
 def parts(thing: Any) -> Iterator[tuple[str, Any, Any]]:
     """What one object holds: how it is reached, under which key, and what it is."""
-    if isinstance(thing, dict):
+    if isinstance(thing, Mapping):
         yield from ((ENTRY, k, v) for k, v in list(thing.items()))
-    elif isinstance(thing, (list, tuple)) or (type(thing) is np.ndarray and thing.dtype == object and thing.ndim == 1):
+    elif isinstance(thing, (list, tuple, deque)):
         yield from ((ENTRY, i, v) for i, v in enumerate(thing))
+    elif is_array(thing):
+        yield from ((ENTRY, i, thing[i]) for i in np.ndindex(thing.shape) if thing.dtype == object)
     elif is_users(thing):
         for name in attributes(thing):
             try:
                 yield ATTRIBUTE, name, getattr(thing, name)
             except AttributeError:  # a slot that is empty
                 continue
+
+
+def is_array(thing: Any) -> bool:
+    """Whether it is an array of NumPy, and not what says so while a forward is recorded."""
+    return issubclass(type(thing), np.ndarray)
 
 
 def is_users(thing: Any) -> bool:
@@ -120,7 +128,7 @@ def walk(root: Any) -> Iterator[tuple[Path, Any]]:
         for path, thing in todo:
             for kind, key, value in parts(thing):
                 place = (*path, (kind, key))
-                if (type(value) is np.ndarray and value.dtype != object) or isinstance(value, (float, np.floating)):
+                if (is_array(value) and value.dtype != object) or isinstance(value, (float, np.floating)):
                     yield place, value
                 elif id(value) not in seen and not isinstance(value, (*CODE, str, bytes, int, type(None))):
                     seen[id(value)] = value
@@ -129,10 +137,13 @@ def walk(root: Any) -> Iterator[tuple[Path, Any]]:
 
 
 def fixed(root: Any, path: Path) -> bool:
-    """Whether nothing else can be put at a path: an entry of a tuple, an attribute of what is frozen."""
+    """Whether nothing else can be put at a path: an entry of a tuple, an attribute of what is
+    frozen, an array of a class of its own."""
     owner = at(root, path[:-1])
+    if type(at(root, path)) not in (np.ndarray, float) and is_array(at(root, path)):
+        return True
     if path[-1][0] == ENTRY:
-        return isinstance(owner, tuple)
+        return isinstance(owner, (tuple, types.MappingProxyType))
     parameters = getattr(type(owner), "__dataclass_params__", None)
     return isinstance(owner, tuple) or bool(getattr(parameters, "frozen", False))
 
@@ -150,11 +161,11 @@ def arrays(root: Any) -> list[Held]:
 
 
 def everything(root: Any) -> list[Held]:
-    """The floating arrays and the numbers that a layer holds, each once."""
+    """The floating and complex arrays and the numbers that a layer holds, each once."""
     paths: dict[Any, list[Path]] = {}
     owners: dict[int, set[Any]] = {}
     for path, value in walk(root):
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
             paths.setdefault(id(value), []).append(path)
             owners.setdefault(id(owner_of(value)), set()).add(id(value))
         elif not isinstance(value, np.ndarray):

@@ -7,6 +7,7 @@ whose forward reads what it wrote the last time, or whose backward changes the p
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,7 +100,7 @@ class Recipe:
                 zero(layer, path)
         book = Notebook(layer, self.held)
         stand_in(layer, list(self.optimizers), book)
-        calling, rate = self.calling.handing(lambda a: StandIn(book, a) if is_optimizer(a) else a), 1.0
+        calling, rate = self.calling.handing(lambda a: StandIn(book, copy.deepcopy(a)) if is_optimizer(a) else a), 1.0
         extra: Mapping[str, Any] = NOTHING
         if self.rate is not None:
             dtypes = [a.dtype for name in self.held if isinstance(a := self.held[name].value(layer), np.ndarray)]

@@ -17,7 +17,7 @@ from crosscheck.doors.layers.pairing import (
     distinct,
     spelled_all,
 )
-from crosscheck.doors.layers.places import Path, at, private, spelled
+from crosscheck.doors.layers.places import Path, at, names_of, private, spelled
 from crosscheck.doors.layers.recipe import Recipe
 from crosscheck.doors.layers.returned import Key, by_keys
 from crosscheck.doors.layers.updating import exact_steps
@@ -50,8 +50,10 @@ def planned(look: Looking) -> Recipe:
         returned.pop(k, None)
     stepped = [k for k in stepped if k in names]
     rate, readable = exact_steps(look, run, stepped)
+    names = differentiable(look, run, names)
     judged = [k for k in names if sources[k] or k in returned or k in run.noted or k in readable]
     unjudged(look, [k for k in names if k not in judged], stepped)
+    beside(look, run, [*names, *judged], left)
     plan = replace(
         run.plan,
         held={k: run.pool[k] for k in judged},
@@ -106,6 +108,25 @@ def doubtful(look: Looking, run: Ran, sources: dict[str, list[Path]], returned: 
                     f"leaves in {spelled_all(different)}, and they differ",
                     True,
                 )
+
+
+def differentiable(look: Looking, run: Ran, names: list[str]) -> list[str]:
+    """Without complex parameters, which are said not to be judged."""
+    real = [k for k in names if np.asarray(run.pool[k].value(look.base)).dtype.kind == "f"]
+    for k in names:
+        if k not in real:
+            look.say("unjudged", f"{k} of {look.title} is complex: it was not judged", True)
+    return real
+
+
+def beside(look: Looking, run: Ran, known: list[str], left: Mapping[str, list[Path]]) -> None:
+    """What is held and is taken for no parameter: numbers that move the output, and arrays that do not."""
+    gradients = {id(at(run.layer, path)) for paths in left.values() for path in paths}
+    rest = [k for k in run.pool if k not in known and id(run.pool[k].value(run.layer)) not in gradients]
+    numbers = [k for k in rest if not isinstance(run.pool[k].value(look.base), np.ndarray)]
+    moving = nudges.moving(look.base, look.run, look.y, [run.pool[k] for k in numbers]) if look.steady else []
+    if moving:
+        look.say("constants", f"taken as constants of {look.title}, being plain numbers: {names_of(moving)}")
 
 
 def unjudged(look: Looking, names: list[str], told: list[str]) -> None:

@@ -20,6 +20,8 @@ GRADIENTS = frozenset(
 VALUES = frozenset(
     ("params", "parameters", "param", "data", "value", "values", "val", "array", "tensor", "theta", "variables", "p")
 ) | frozenset(("trainable", "learnable", "weights", "param_dict", "params_dict"))
+# Of these, the words that are left out of a parameter's name in the report.
+SILENT = VALUES - {"weights", "theta", "variables", "p"}
 MARKS = "grad|gradient|gradients|grads"
 SPELLINGS = (
     re.compile(rf"(?:{MARKS})_?(?:wrt_|of_|L_)?(?P<name>\w+)"),

@@ -5,12 +5,13 @@ The step says what the gradient was, if the rate is a power of two so large that
     (W - fl(W - R · dW)) / R = dW      exactly, where |W| is less than half the last digit of R · dW; and where dW = 0
 
 Multiplying by R and dividing by it do not round. An optimizer that is called with the parameter and its gradient is
-replaced by a stand-in, which writes down what it is handed and leaves the parameter as it is.
+replaced by a stand-in, which writes down what it is handed and hands it on to a copy of the optimizer: what backward
+does with the parameter afterwards, it does with the new one, as it would in training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class Notebook:
                 return name
         return None
 
-    def note(self, *args: Any, **kwargs: Any) -> Any:
+    def note(self, *args: Any, **kwargs: Any) -> None:
         """One call: the parameters among what it was handed, each with the gradient that came with it."""
         given = [*args, *kwargs.values()]
         dictionaries = [a for a in given if isinstance(a, dict)]
@@ -80,7 +81,6 @@ class Notebook:
             if len(names) == len(gradients):
                 for name, gradient in zip(names, gradients, strict=True):
                     self.seen[name].append(np.array(gradient))
-        return next((a for a in given if any(self.name_of(b) for b in leaves(a))), None)
 
     def by_key(self, one: dict[Any, Any], other: dict[Any, Any]) -> None:
         if not any(self.name_of(a) for a in one.values()):
@@ -108,17 +108,24 @@ def leaves(thing: Any) -> Iterator[Any]:
 
 
 class StandIn:
-    """For an optimizer: whatever method is called, the call is written down."""
+    """For an optimizer: the calls of the methods that update are written down."""
 
     def __init__(self, book: Notebook, real: Any) -> None:
         self._book, self._real = book, real
 
     def __getattr__(self, name: str) -> Any:
         own = getattr(self._real, name)
-        return self._book.note if callable(own) and name in UPDATES else own
+        return self._noting(own) if callable(own) and name in UPDATES else own
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._book.note(*args, **kwargs)
+        return self._noting(self._real)(*args, **kwargs)
+
+    def _noting(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            self._book.note(*args, **kwargs)
+            return method(*args, **kwargs)
+
+        return called
 
 
 def stand_in(layer: Any, paths: list[Path], book: Notebook) -> None:
