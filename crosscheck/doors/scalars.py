@@ -41,7 +41,7 @@ def from_scalar(
             y = pair(y, title)[0]
         if np.size(y) != 1:
             raise ValueError(
-                f"f returned shape {np.shape(y)}; it must return one number (crosscheck.check takes what returns arrays)"
+                f"f returned shape {np.shape(y)}; it must return one number (crosscheck.check takes arrays)"
             )
         return np.reshape(y, ())
 

@@ -61,7 +61,7 @@ def mistakes() -> Iterator[tuple[str, str, str]]:
             number += 1
 
 
-@pytest.mark.parametrize(("name", "gradient", "mistake"), mistakes())
+@pytest.mark.parametrize(("name", "gradient", "mistake"), list(mistakes()))
 def test_a_mistake_in_any_gradient_is_found_there(name: str, gradient: str, mistake: str) -> None:
     with planted(gradient, mistake):
         result = judged(name)

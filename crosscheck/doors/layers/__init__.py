@@ -5,6 +5,7 @@
     discovery   what forward shows                        sources    where each gradient comes from
     steps       gradients that backward uses up           returned   gradients that it returns
     recipe      all of that, followed at every call       declared   layers that name their parameters themselves
+    ways        what the caller says of it                state      what forward leaves behind
 
 What is known of a layer beyond that (its reference, the bounds of the algorithm that computes it) an *adapter* brings:
 a function registered for the layer's class.
@@ -33,6 +34,7 @@ from crosscheck.doors.layers.discovery import look_at
 from crosscheck.doors.layers.places import private
 from crosscheck.doors.layers.recipe import Recipe, samples
 from crosscheck.doors.layers.sources import planned
+from crosscheck.doors.layers.state import compared, output_alone
 from crosscheck.doors.layers.ways import Ways, calling, checked_ways, given_inputs
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs, wide
 
@@ -94,10 +96,12 @@ def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, w
     values = held if look.declared is None else look.declared.values(look.base)
     arrays, names = checked_inputs({**inputs, **{k: np.asarray(a) for k, a in values.items()}}, (*wrt, *values))
     known = None if reference is None else by_name(reference, tuple(arrays))
-    return replaceable(plan, called.title, arrays, names, known, tuple(look.remarks))
+    said = (*look.remarks, *compared(plan, arrays, names, known))
+    known = output_alone(known) if known is not None and ways.state else known
+    return following(plan, called.title, arrays, names, known, said)
 
 
-def replaceable(
+def following(
     plan: Recipe, title: str, arrays: Arrays, names: tuple[str, ...], reference: Any, remarks: tuple[Any, ...]
 ) -> Operation:
     """The operation that follows a plan, on a copy of its own; widened, on one with float64 for float32."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from crosscheck import draws
 from crosscheck.doors.layers import nudges
-from crosscheck.doors.layers.discovery import Looking
+from crosscheck.doors.layers.discovery import Looking, absent
 from crosscheck.doors.layers.pairing import (
     checked_pairs,
     place_of,
@@ -25,7 +25,7 @@ from crosscheck.operation import Array
 
 @dataclass(frozen=True)
 class Ran:
-    """One backward, made at an exact rate and with stand-ins for optimizers.
+    """One backward, made with stand-ins for optimizers.
 
     Args:
         plan: by which it was made; of the gradients it knows nothing.
@@ -47,7 +47,10 @@ class Ran:
 
 
 def ran(look: Looking) -> Ran:
-    calling = look.calling
+    calling, layer = look.calling, private(look.base)
+    if look.declared is not None:
+        look.declared.assign(layer, look.declared.values(look.base))
+    _, cache = calling.run(layer, look.inputs)
     pool = (
         short_names([p for p in everything(look.base) if not look.constants.intersection(p.paths)], look.inputs)
         if look.declared is None
@@ -57,22 +60,20 @@ def ran(look: Looking) -> Ran:
         named = {str(word): place_of(look.base, word, "parameters") for word in checked_pairs(calling.ways.parameters)}
         known = {path for place in named.values() for path in place.paths}
         pool = named | {name: place for name, place in pool.items() if not known.intersection(place.paths)}
+    pool = {name: place for name, place in pool.items() if not absent(layer, place)}
     held = {name: place for name, place in pool.items() if isinstance(place.value(look.base), np.ndarray)}
     places = tuple(optimizers(look.base))
     called = places or any(map(is_optimizer, (*calling.ways.backward_args, *calling.ways.backward_kwargs.values())))
     plan = Recipe(
-        calling, look.base, held, optimizers=places, rate=rate_argument(calling, True), anew=look.steady is False
+        calling, look.base, held, optimizers=places, asked=rate_argument(calling, True), anew=look.steady is False
     )
-    layer = private(look.base)
     if look.declared is not None:
-        look.declared.assign(layer, look.declared.values(look.base))
         plan = replace(plan, held={}, declared=look.declared)
-    _, cache = calling.run(layer, look.inputs)
     layer = private(layer)
     before = {name: np.array(place.value(layer)) for name, place in pool.items()}
     v = draws.cotangent(look.y.shape, np.random.default_rng(0))
     v = np.asarray(v, look.y.dtype if look.y.dtype.kind == "f" else np.float64)
-    answer, book, _ = plan.back(layer, v, cache)
+    answer, book = plan.back(layer, v, cache)
     moving = {place.name for place in look.moving}
     changed = {k for k, a in before.items() if pool[k].name in moving and not nudges.unchanged(pool[k].value(layer), a)}
     return Ran(plan, pool, layer, v, flattened(answer), book.gradients() if called else {}, frozenset(changed))

@@ -21,6 +21,10 @@ from crosscheck.doors.layers.steps import Notebook, StandIn, exact_rate, from_st
 from crosscheck.doors.layers.ways import NOTHING, Calling
 from crosscheck.operation import Array, Arrays
 
+# A learning rate for a backward that must have one, as people use it: what backward does after the update with the new
+# parameters shows.
+ORDINARY_RATE = 2.0**-6
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -36,7 +40,8 @@ class Recipe:
         stepped: parameters whose gradient is read from the step that backward makes.
         optimizers: the places of objects that are called with gradients.
         noted: parameters whose gradient such an object is handed.
-        rate: the argument, or the places, of the learning rate.
+        asked: the learning rate that backward cannot be called without, an argument; None where there is none.
+        rate: the argument, or the places, of the learning rate by which steps are read.
         size: by what the exact rate is multiplied.
         zeroed: whether the places of gradients are set to zero before each backward.
         anew: whether every call starts from the layer as it was given.
@@ -52,6 +57,7 @@ class Recipe:
     stepped: tuple[str, ...] = ()
     optimizers: tuple[Path, ...] = ()
     noted: tuple[str, ...] = ()
+    asked: str | None = None
     rate: str | tuple[Path, ...] | None = None
     size: float = 1.0
     zeroed: bool = False
@@ -79,12 +85,9 @@ class Recipe:
         _, cache = self.calling.run(layer, values)
         if self.aside:
             layer = private(layer)
-        before = {name: np.array(self.held[name].value(layer)) for name in self.stepped}
-        answer, book, rate = self.back(layer, grad_output, cache)
-        found = self.taken(layer, answer)
-        for name in self.stepped:
-            found[name] = from_step(before[name], self.held[name].value(layer), rate)
-        noted = book.gradients()
+        steps = self.steps(private(layer), grad_output, cache) if self.stepped else {}
+        answer, book = self.back(layer, grad_output, cache)
+        found, noted = {**self.taken(layer, answer), **steps}, book.gradients()
         for name in self.noted:
             if name not in noted:
                 raise ValueError(f"backward of {self.calling.title} handed no gradient of {name} to its optimizer")
@@ -93,24 +96,29 @@ class Recipe:
             found = {k: np.asarray(g) * grad_output for k, g in found.items()}
         return found
 
-    def back(self, layer: Any, grad_output: Array, cache: tuple[Any, ...]) -> tuple[Any, Notebook, float]:
-        """One backward: what it returned, what optimizers were handed, and the rate it ran at."""
+    def steps(self, layer: Any, grad_output: Array, cache: tuple[Any, ...]) -> dict[str, Any]:
+        """The gradients that are read from steps, of one backward at an exact rate that is for nothing else."""
+        before = {name: np.array(self.held[name].value(layer)) for name in self.stepped}
+        dtypes = [a.dtype for a in before.values()]
+        rate = exact_rate(min(dtypes, key=lambda d: d.itemsize)) * self.size
+        places = () if self.rate is None or isinstance(self.rate, str) else self.rate
+        for path in places:
+            put(layer, path, rate)
+        self.back(layer, grad_output, cache, {self.rate: rate} if isinstance(self.rate, str) else NOTHING)
+        return {name: from_step(a, self.held[name].value(layer), rate) for name, a in before.items()}
+
+    def back(
+        self, layer: Any, grad_output: Array, cache: tuple[Any, ...], rate: Mapping[str, float] = NOTHING
+    ) -> tuple[Any, Notebook]:
+        """One backward: what it returned, and what optimizers were handed."""
         if self.zeroed:
             for path in self.left.values():
                 zero(layer, path)
         book = Notebook(layer, self.held)
         stand_in(layer, list(self.optimizers), book)
-        calling, rate = self.calling.handing(lambda a: StandIn(book, copy.deepcopy(a)) if is_optimizer(a) else a), 1.0
-        extra: Mapping[str, Any] = NOTHING
-        if self.rate is not None:
-            dtypes = [a.dtype for name in self.held if isinstance(a := self.held[name].value(layer), np.ndarray)]
-            rate = exact_rate(min(dtypes, key=lambda d: d.itemsize, default=np.dtype(np.float64))) * self.size
-            if isinstance(self.rate, str):
-                extra = {self.rate: rate}
-            else:
-                for path in self.rate:
-                    put(layer, path, rate)
-        return calling.back(layer, grad_output, cache, extra), book, rate
+        calling = self.calling.handing(lambda a: StandIn(book, copy.deepcopy(a)) if is_optimizer(a) else a)
+        extra = {self.asked: ORDINARY_RATE, **rate} if self.asked is not None else rate
+        return calling.back(layer, grad_output, cache, extra), book
 
     def taken(self, layer: Any, answer: Any) -> dict[str, Any]:
         """The gradients that one backward returned or left."""

@@ -43,7 +43,8 @@ def planned(look: Looking) -> Recipe:
     returned = {**keyed, **positions(look, run, [k for k in names if k not in keyed], left, inputs_left)}
     sources = {k: [*left.get(k, ())] for k in names}
     doubtful(look, run, sources, returned)
-    stepped = [k for k in names if not sources[k] and k not in returned and k not in run.noted and k in run.changed]
+    stepped = [k for k in names if not sources[k] and k not in returned and k not in run.noted]
+    stepped = stepped if run.changed.intersection(stepped) else []  # one that stays where others move has a step of 0
     for k in apart(look, run, names, sources, returned):
         names.remove(k)
         sources.pop(k)

@@ -20,7 +20,7 @@ def exact_steps(look: Looking, run: Ran, names: list[str]) -> tuple[str | tuple[
     ways = look.calling.ways
     rate = rate_argument(look.calling, False) or tuple(rate_attributes(run.layer, ways.rate)) or None
     if not names:
-        return run.plan.rate, []
+        return None, []
     if rate is None:
         look.say(
             "unjudged",
@@ -38,7 +38,7 @@ def exact_steps(look: Looking, run: Ran, names: list[str]) -> tuple[str | tuple[
 
     one, quarter = gradients(run.cotangent, 1.0), gradients(run.cotangent, 0.25)
     nothing = gradients(np.zeros_like(run.cotangent), 1.0)
-    good = [k for k in names if nudges.unchanged(one[k], quarter[k]) and not np.any(nothing[k])]
+    good = [k for k in names if nudges.unchanged(one[k], quarter[k]) and (ways.loss or not np.any(nothing[k]))]
     for k in names:
         if k not in good:
             look.say(
