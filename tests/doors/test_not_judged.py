@@ -310,3 +310,12 @@ def test_a_float32_layer_that_updates_is_judged_in_float32() -> None:
     assert check(layer, X.astype(np.float32))
     with planted("b", "zero"):
         assert not check(layer, X.astype(np.float32)).gradients["b"].passed
+
+
+def test_a_class_without_a_home_is_looked_into_like_any_other() -> None:
+    names: dict[str, Any] = {}
+    exec("class Scale:\n def forward(self, x): return x * self.w\n def backward(self, g): return g * self.w", names)
+    layer = names["Scale"]()
+    assert type(layer).__module__ == "builtins"
+    layer.w = normal(4)
+    assert "w moves the output of Scale" in failing(check(layer))

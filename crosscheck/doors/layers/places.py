@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import sysconfig
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,8 @@ from crosscheck.operation import Array, describe
 ATTRIBUTE, ENTRY = ".", "["
 Path = tuple[tuple[str, Any], ...]
 
-LIBRARIES = frozenset({"numpy", "scipy", "jax", "jaxlib", "torch", "autograd", "numba"}) | sys.stdlib_module_names
+LIBRARIES = frozenset({"numpy", "scipy", "jax", "jaxlib", "torch", "autograd", "numba"})
+STANDARD = sysconfig.get_paths()["stdlib"]
 CODE = (types.ModuleType, types.FunctionType, types.MethodType, type)
 
 
@@ -106,7 +108,20 @@ def is_users(thing: Any) -> bool:
     """Whether it is an object of a class that is no library's."""
     if isinstance(thing, (*CODE, str, bytes, np.ndarray, np.generic)):
         return False
-    return isinstance(thing, types.SimpleNamespace) or type(thing).__module__.split(".")[0] not in LIBRARIES
+    return isinstance(thing, types.SimpleNamespace) or not is_library(type(thing))
+
+
+def is_library(cls: type) -> bool:
+    """Whether a class is one of a library's, Python's own among them: by its home, not by what its home is called.
+
+    A user's module may be called `code`, and a class that is made by `exec` says that it comes from `builtins`.
+    """
+    top = cls.__module__.split(".")[0]
+    if top not in sys.stdlib_module_names:
+        return top in LIBRARIES
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    return getattr(module, cls.__name__, None) is cls and (file is None or file.startswith(STANDARD))
 
 
 def attributes(thing: Any) -> list[str]:
@@ -115,7 +130,7 @@ def attributes(thing: Any) -> list[str]:
     for cls in type(thing).__mro__:
         slots = vars(cls).get("__slots__", ())
         names |= dict.fromkeys([slots] if isinstance(slots, str) else slots)
-        if cls.__module__.split(".")[0] not in LIBRARIES:
+        if not is_library(cls):
             names |= dict.fromkeys(k for k, v in vars(cls).items() if type(v) is np.ndarray)
     return [k for k in names if k not in ("__dict__", "__weakref__")]
 

@@ -20,6 +20,7 @@ from crosscheck.doors.layers.pairing import (
 from crosscheck.doors.layers.places import Path, at, names_of, private, spelled
 from crosscheck.doors.layers.recipe import Recipe
 from crosscheck.doors.layers.returned import Key, by_keys
+from crosscheck.doors.layers.steps import rate_argument, rate_attributes
 from crosscheck.doors.layers.updating import exact_steps
 from crosscheck.operation import Arrays
 
@@ -27,6 +28,9 @@ from crosscheck.operation import Arrays
 def planned(look: Looking) -> Recipe:
     """The plan for a layer; what it cannot judge is among the remarks of `look`."""
     run = ran(look)
+    named = look.calling.ways.rate
+    if named and rate_argument(look.calling, False) != named and not rate_attributes(look.base, named):
+        raise ValueError(f"rate names {named!r}, which is neither an argument of backward nor a number that it holds")
     moving = {path for place in look.moving for path in place.paths}
     movers = [name for name, place in run.pool.items() if moving.intersection(place.paths)]
     left = of_pool(look, run, movers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -76,18 +77,25 @@ class Calling:
 
     def run(self, layer: Any, values: Arrays) -> tuple[Any, tuple[Any, ...]]:
         """The output, and what backward is handed beside the gradient: the cache, where forward returns one."""
-        ways, given = self.ways, [values[k] for k in self.inputs]
-        method = getattr(layer, self.forward)
-        if self.by_name:
-            y = method(*ways.forward_args, **dict(zip(self.inputs, given, strict=True)), **ways.forward_kwargs)
-        else:
-            y = method(*given, *ways.forward_args, **ways.forward_kwargs)
+        with during(f"{self.forward} of {self.title}"):
+            y = self.forwards(layer, values)
         if isinstance(y, tuple) and len(y) == 2 and len(self.takes or ()) >= 2:
             return y[0], (y[1],)
         return y, ()
 
+    def forwards(self, layer: Any, values: Arrays) -> Any:
+        ways, given = self.ways, [values[k] for k in self.inputs]
+        method = getattr(layer, self.forward)
+        if self.by_name:
+            return method(*ways.forward_args, **dict(zip(self.inputs, given, strict=True)), **ways.forward_kwargs)
+        return method(*given, *ways.forward_args, **ways.forward_kwargs)
+
     def back(self, layer: Any, grad_output: Array, cache: tuple[Any, ...], extra: Mapping[str, Any] = NOTHING) -> Any:
         """What backward returns; of a loss that leaves the gradient out, for the gradient 1."""
+        with during(f"{self.backward} of {self.title}"):
+            return self.backwards(layer, grad_output, cache, extra)
+
+    def backwards(self, layer: Any, grad_output: Array, cache: tuple[Any, ...], extra: Mapping[str, Any]) -> Any:
         ways, method = self.ways, getattr(layer, self.backward)
         keywords = {**ways.backward_kwargs, **extra}
         if self.takes == ():
@@ -108,6 +116,18 @@ class Calling:
         args = tuple(map(other, ways.backward_args))
         keywords = {k: other(v) for k, v in ways.backward_kwargs.items()}
         return replace(self, ways=replace(ways, backward_args=args, backward_kwargs=keywords))
+
+
+@contextmanager
+def during(call: str) -> Generator[None]:
+    """Whatever the user's code raises keeps its traceback, and has a note that says in which call it was."""
+    try:
+        yield
+    except Exception as error:
+        note = f"while calling {call}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
 
 
 def calling(layer: Any, inputs: tuple[str, ...], by_name: bool, ways: Ways) -> Calling:
