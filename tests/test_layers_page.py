@@ -3,6 +3,7 @@
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ FIRST = EXAMPLES[0]
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_an_example_agrees_in_two_lines(number: int) -> None:
     example = EXAMPLES[number]
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(COMMON + (FIRST if "(Dense)" in example else "") + example, names)
     result = names["result"]
     assert result, result

@@ -151,7 +151,7 @@ def check_gradient(
     f: Callable[..., Any],
     grad: Callable[..., Any] | bool,
     x0: Any,
-    args: tuple[Any, ...] = (),
+    args: Any = (),
     reference: Callable[..., Any] | None = None,
     *,
     seed: int = 0,

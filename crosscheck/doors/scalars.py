@@ -14,7 +14,7 @@ def from_scalar(
     f: Callable[..., Any],
     grad: Callable[..., Any] | bool,
     x0: Any,
-    args: tuple[Any, ...] = (),
+    args: Any = (),
     reference: Callable[..., Any] | None = None,
 ) -> Operation:
     """`f(x, *args) -> number` and `grad(x, *args) -> array`; `grad=True` for an f that returns both.

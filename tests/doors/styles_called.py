@@ -1,6 +1,10 @@
 """Layers as they are found, by how they are called and what their backward returns: tuples, dictionaries, caches, other
 names, several inputs, losses, single samples, loops, state."""
 
+# As they are found, and not as a type checker would have them:
+# pyright: reportIncompatibleMethodOverride=false, reportMissingSuperCall=false, reportAttributeAccessIssue=false
+# pyright: reportAssignmentType=false, reportOptionalMemberAccess=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,6 +1,10 @@
 """Layers as they are found in public repositories, by where they keep parameters and gradients: attributes,
 dictionaries, lists, objects, layers inside layers."""
 
+# As they are found, and not as a type checker would have them:
+# pyright: reportIncompatibleMethodOverride=false, reportMissingSuperCall=false, reportAttributeAccessIssue=false
+# pyright: reportAssignmentType=false, reportOptionalMemberAccess=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple

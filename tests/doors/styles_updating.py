@@ -1,5 +1,9 @@
 """Layers as they are found whose backward uses its gradients up: it updates parameters, or calls an optimizer."""
 
+# As they are found, and not as a type checker would have them:
+# pyright: reportIncompatibleMethodOverride=false, reportMissingSuperCall=false, reportAttributeAccessIssue=false
+# pyright: reportAssignmentType=false, reportOptionalMemberAccess=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -2,9 +2,11 @@
 
     places      where a layer keeps its arrays            nudges     which of them move the output
     spelling    how gradients are spelled                 pairing    which array is the gradient of which
-    discovery   what forward shows                        sources    where each gradient comes from
-    steps       gradients that backward uses up           returned   gradients that it returns
-    recipe      all of that, followed at every call       declared   layers that name their parameters themselves
+    discovery   what forward shows                        once       one backward, from which the rest is seen:
+    left        gradients that it leaves in the layer     answers    gradients that it returns (returned: which is which)
+    steps       gradients that it uses up, by a rate or an optimizer (updating: whether they can be read)
+    overlap     parameters that share memory              sources    where each gradient comes from
+    route       all of that, followed at every call       declared   layers that name their parameters themselves
     ways        what the caller says of it                state      what forward leaves behind
 
 What is known of a layer beyond that (its reference, the bounds of the algorithm that computes it) an *adapter* brings:
@@ -32,8 +34,8 @@ from crosscheck.doors.functions import by_name
 from crosscheck.doors.layers.declared import identical
 from crosscheck.doors.layers.discovery import look_at
 from crosscheck.doors.layers.places import private
-from crosscheck.doors.layers.recipe import Recipe, samples
-from crosscheck.doors.layers.sources import planned
+from crosscheck.doors.layers.route import Route, samples
+from crosscheck.doors.layers.sources import route_of
 from crosscheck.doors.layers.state import compared, output_alone
 from crosscheck.doors.layers.ways import Ways, calling, checked_ways, given_inputs
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs, wide
@@ -91,39 +93,39 @@ def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, w
         warnings.simplefilter("ignore", RuntimeWarning)
         one = {k: a[0] for k, a in inputs.items()} if ways.per_sample else inputs
         look = look_at(called, layer, one, wrt)
-        plan = planned(look)
-    held = {k: place.value(look.base) for k, place in plan.held.items()}
+        route = route_of(look)
+    held = {k: place.value(look.base) for k, place in route.held.items()}
     values = held if look.declared is None else look.declared.values(look.base)
     arrays, names = checked_inputs({**inputs, **{k: np.asarray(a) for k, a in values.items()}}, (*wrt, *values))
     known = None if reference is None else by_name(reference, tuple(arrays))
-    said = (*look.remarks, *compared(plan, arrays, names, known))
+    said = (*look.remarks, *compared(route, arrays, names, known))
     known = output_alone(known) if known is not None and ways.state else known
-    return following(plan, called.title, arrays, names, known, said)
+    return following(route, called.title, arrays, names, known, said)
 
 
 def following(
-    plan: Recipe, title: str, arrays: Arrays, names: tuple[str, ...], reference: Any, remarks: tuple[Any, ...]
+    route: Route, title: str, arrays: Arrays, names: tuple[str, ...], reference: Any, remarks: tuple[Any, ...]
 ) -> Operation:
-    """The operation that follows a plan, on a copy of its own; widened, on one with float64 for float32."""
+    """The operation that follows a route, on a copy of its own; widened, on one with float64 for float32."""
 
     def made(wider: bool) -> Operation:
-        layer = private(plan.base, wider)
+        layer = private(route.base, wider)
 
         def current() -> Any:
-            return private(plan.base, wider) if plan.anew else layer
+            return private(route.base, wider) if route.anew else layer
 
         def forward(values: Arrays) -> Any:
-            if not plan.calling.ways.per_sample:
-                return plan.forward(current(), values)
-            inputs = plan.calling.inputs
+            if not route.calling.ways.per_sample:
+                return route.forward(current(), values)
+            inputs = route.calling.inputs
             count = len(values[inputs[0]])
             rows = [{**values, **{k: values[k][i] for k in inputs}} for i in range(count)]
-            return np.stack([plan.forward(current(), row) for row in rows])
+            return np.stack([route.forward(current(), row) for row in rows])
 
         def backward(grad_output: Array, values: Arrays) -> Arrays:
-            if plan.calling.ways.per_sample:
-                return samples(plan, current(), grad_output, values)
-            return plan.gradients(current(), grad_output, values)
+            if route.calling.ways.per_sample:
+                return samples(route, current(), grad_output, values)
+            return route.gradients(current(), grad_output, values)
 
         given = {k: wide(a) for k, a in arrays.items()} if wider else arrays
         return Operation(title, forward, backward, given, names, reference, lambda: made(True), remarks=remarks)

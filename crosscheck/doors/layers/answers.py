@@ -54,8 +54,8 @@ def positions(
         return {wanted[0]: keys[0]}
     values = {**look.inputs, **{k: np.asarray(run.pool[k].value(look.base)) for k in names}}
     wide = private(look.base, wider=True)
-    plan = replace(run.plan, held={k: run.pool[k] for k in names})
-    fits = fitting(lambda at_values: plan.forward(private(wide), at_values), values, run.cotangent)
+    route = replace(run.route, held={k: run.pool[k] for k in names})
+    fits = fitting(lambda at_values: route.forward(private(wide), at_values), values, run.cotangent)
     order, unsure = by_position([run.flat[key] for key in keys], wanted, values, fits)
     if unsure:
         look.say(

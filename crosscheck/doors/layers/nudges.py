@@ -18,7 +18,7 @@ from crosscheck.operation import Array
 # numbers that have nothing to do with those that stood there.
 SIZES = (2.0**-4, 1.0, 16.0)
 
-Forward = Callable[[Any], Any]
+Runs = Callable[[Any], Any]
 
 
 def nudged(a: Any, size: float, rng: np.random.Generator) -> Any:
@@ -35,7 +35,7 @@ def unchanged(y: Any, z: Any) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
 
 
-def moves(base: Any, run: Forward, y: Array, held: Sequence[Held]) -> bool:
+def moves(base: Any, run: Runs, y: Array, held: Sequence[Held]) -> bool:
     """Whether the output depends on any of these arrays; what refuses every nudged value reads it, too."""
     refused = 0
     for number, size in enumerate(SIZES):
@@ -51,7 +51,7 @@ def moves(base: Any, run: Forward, y: Array, held: Sequence[Held]) -> bool:
     return refused == len(SIZES)
 
 
-def moving(base: Any, run: Forward, y: Array, held: Sequence[Held]) -> list[Held]:
+def moving(base: Any, run: Runs, y: Array, held: Sequence[Held]) -> list[Held]:
     """Those of the arrays that the output depends on; all are nudged at once first, which mostly settles it."""
     held = [place for place in held if np.size(place.value(base))]
     if not held or not moves(base, run, y, held):
@@ -59,7 +59,7 @@ def moving(base: Any, run: Forward, y: Array, held: Sequence[Held]) -> list[Held
     return [place for place in held if moves(base, run, y, [place])]
 
 
-def kept(base: Any, run: Forward, place: Held) -> bool:
+def kept(base: Any, run: Runs, place: Held) -> bool:
     """Whether forward leaves an array as it is, at every entry."""
     layer = private(base)
     here = nudged(place.value(layer), SIZES[0], np.random.default_rng(3))

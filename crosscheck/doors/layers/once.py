@@ -17,7 +17,7 @@ from crosscheck.doors.layers.pairing import (
     short_names,
 )
 from crosscheck.doors.layers.places import Held, everything, private
-from crosscheck.doors.layers.recipe import Recipe
+from crosscheck.doors.layers.route import Route
 from crosscheck.doors.layers.returned import Key, flattened
 from crosscheck.doors.layers.steps import is_optimizer, optimizers, rate_argument
 from crosscheck.operation import Array
@@ -28,7 +28,7 @@ class Ran:
     """One backward, made with stand-ins for optimizers.
 
     Args:
-        plan: by which it was made; of the gradients it knows nothing.
+        route: by which it was made; of the gradients it knows nothing.
         pool: every array and number that may be a parameter, by name.
         layer: afterwards.
         cotangent: what arrived.
@@ -37,7 +37,7 @@ class Ran:
         changed: the names of the pool that backward changed.
     """
 
-    plan: Recipe
+    route: Route
     pool: Mapping[str, Held]
     layer: Any
     cotangent: Array
@@ -64,16 +64,16 @@ def ran(look: Looking) -> Ran:
     held = {name: place for name, place in pool.items() if isinstance(place.value(look.base), np.ndarray)}
     places = tuple(optimizers(look.base))
     called = places or any(map(is_optimizer, (*calling.ways.backward_args, *calling.ways.backward_kwargs.values())))
-    plan = Recipe(
+    route = Route(
         calling, look.base, held, optimizers=places, asked=rate_argument(calling, True), anew=look.steady is False
     )
     if look.declared is not None:
-        plan = replace(plan, held={}, declared=look.declared)
+        route = replace(route, held={}, declared=look.declared)
     layer = private(layer)
     before = {name: np.array(place.value(layer)) for name, place in pool.items()}
     v = draws.cotangent(look.y.shape, np.random.default_rng(0))
     v = np.asarray(v, look.y.dtype if look.y.dtype.kind == "f" else np.float64)
-    answer, book = plan.back(layer, v, cache)
+    answer, book = route.back(layer, v, cache)
     moving = {place.name for place in look.moving}
     changed = {k for k, a in before.items() if pool[k].name in moving and not nudges.unchanged(pool[k].value(layer), a)}
-    return Ran(plan, pool, layer, v, flattened(answer), book.gradients() if called else {}, frozenset(changed))
+    return Ran(route, pool, layer, v, flattened(answer), book.gradients() if called else {}, frozenset(changed))

@@ -18,15 +18,15 @@ from crosscheck.doors.layers.pairing import (
     spelled_all,
 )
 from crosscheck.doors.layers.places import Path, at, names_of, private, spelled
-from crosscheck.doors.layers.recipe import Recipe
+from crosscheck.doors.layers.route import Route
 from crosscheck.doors.layers.returned import Key, by_keys
 from crosscheck.doors.layers.steps import rate_argument, rate_attributes
 from crosscheck.doors.layers.updating import exact_steps
 from crosscheck.operation import Arrays
 
 
-def planned(look: Looking) -> Recipe:
-    """The plan for a layer; what it cannot judge is among the remarks of `look`."""
+def route_of(look: Looking) -> Route:
+    """The route for a layer; what it cannot judge is among the remarks of `look`."""
     run = ran(look)
     named = look.calling.ways.rate
     if named and rate_argument(look.calling, False) != named and not rate_attributes(look.base, named):
@@ -59,8 +59,8 @@ def planned(look: Looking) -> Recipe:
     judged = [k for k in names if sources[k] or k in returned or k in run.noted or k in readable]
     unjudged(look, [k for k in names if k not in judged], stepped)
     beside(look, run, [*names, *judged], left)
-    plan = replace(
-        run.plan,
+    route = replace(
+        run.route,
         held={k: run.pool[k] for k in judged},
         left={**inputs_left, **{k: sources[k][0] for k in judged if sources[k] and k not in returned}},
         returned=returned,
@@ -76,8 +76,8 @@ def planned(look: Looking) -> Recipe:
             f"backward of {look.title} returned no gradient of {', '.join(missing)} and left none (as d{missing[0]} or "
             f"grad_{missing[0]}); it must return it"
         )
-    say_what_was_found(look, run, plan)
-    return accumulating(look, run, plan)
+    say_what_was_found(look, run, route)
+    return accumulating(look, run, route)
 
 
 def apart(
@@ -145,7 +145,7 @@ def unjudged(look: Looking, names: list[str], told: list[str]) -> None:
             )
 
 
-def say_what_was_found(look: Looking, run: Ran, plan: Recipe) -> None:
+def say_what_was_found(look: Looking, run: Ran, route: Route) -> None:
     if look.declared is not None:
         for place in look.moving:
             look.say(
@@ -156,42 +156,42 @@ def say_what_was_found(look: Looking, run: Ran, plan: Recipe) -> None:
             )
         return
     said = []
-    for k in plan.held:
-        if k in plan.returned:
+    for k in route.held:
+        if k in route.returned:
             said.append(f"{k} (returned)")
-        elif k in plan.left:
-            said.append(f"{k} (gradient in {spelled(plan.left[k])})")
+        elif k in route.left:
+            said.append(f"{k} (gradient in {spelled(route.left[k])})")
         else:
-            said.append(f"{k} ({'handed to an optimizer' if k in plan.noted else 'from its step'})")
+            said.append(f"{k} ({'handed to an optimizer' if k in route.noted else 'from its step'})")
     if said:
         look.say("parameters", f"parameters found in {look.title}: {', '.join(said)}")
 
 
-def accumulating(look: Looking, run: Ran, plan: Recipe) -> Recipe:
-    """The plan, with places zeroed where gradients grow by themselves from call to call."""
+def accumulating(look: Looking, run: Ran, route: Route) -> Route:
+    """The route, with places zeroed where gradients grow by themselves from call to call."""
     if look.steady is None:
-        return plan
-    values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in plan.held.items()}}
+        return route
+    values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in route.held.items()}}
     if look.declared is not None:
-        return plan
+        return route
     trial = private(look.base)
-    one, two = (copies(plan.gradients(trial, run.cotangent, values)) for _ in range(2))
-    grown = [k for k in plan.left if not nudges.unchanged(one[k], two[k])]
-    if grown and not plan.zeroed:
-        from_zero = replace(plan, zeroed=True)
+    one, two = (copies(route.gradients(trial, run.cotangent, values)) for _ in range(2))
+    grown = [k for k in route.left if not nudges.unchanged(one[k], two[k])]
+    if grown and not route.zeroed:
+        from_zero = replace(route, zeroed=True)
         three, four = (copies(from_zero.gradients(trial, run.cotangent, values)) for _ in range(2))
         if all(nudges.unchanged(three[k], four[k]) for k in grown):
             look.say("adds-up", f"the gradient of {', '.join(grown)} adds up over calls: each call began from zero")
-            plan, one = from_zero, three
-    came = plan.as_they_come(private(look.base), run.cotangent, values)
-    for k in plan.held:
+            route, one = from_zero, three
+    came = route.as_they_come(private(look.base), run.cotangent, values)
+    for k in route.held:
         if np.shape(came[k]) != values[k].shape and np.shape(one[k]) == values[k].shape:
             look.say(
                 "shape-read",
                 f"the gradient of {k} has shape {np.shape(came[k])}; {k} has shape {values[k].shape}, and it is "
                 "read as that",
             )
-    return plan
+    return route
 
 
 def copies(gradients: Mapping[str, Any]) -> Arrays:

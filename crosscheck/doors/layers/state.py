@@ -13,7 +13,7 @@ import numpy as np
 
 from crosscheck.doors.layers.pairing import by_word
 from crosscheck.doors.layers.places import Path, at, private
-from crosscheck.doors.layers.recipe import Recipe
+from crosscheck.doors.layers.route import Route
 from crosscheck.judge import judge
 from crosscheck.operation import Array, Arrays, Notice, Operation, wide
 
@@ -32,22 +32,22 @@ def both(returned: Any) -> tuple[Any, Any]:
 
 
 def compared(
-    plan: Recipe, arrays: Arrays, names: tuple[str, ...], reference: Callable[..., Any] | None
+    route: Route, arrays: Arrays, names: tuple[str, ...], reference: Callable[..., Any] | None
 ) -> Iterator[Notice]:
     """A sentence for each array of the state that is not what the reference says.
 
     Raises:
         ValueError: there is no reference to compare it with.
     """
-    words, title = plan.calling.ways.state, plan.calling.title
+    words, title = route.calling.ways.state, route.calling.title
     if words and reference is None:
         raise ValueError(
             f"state names {', '.join(words)}, and there is no reference to compare it with: give reference="
         )
     for word in words:
-        path = by_word(plan.base, word, "state")
+        path = by_word(route.base, word, "state")
         result = judge(
-            left_behind(plan, path, word, arrays, names, reference),
+            left_behind(route, path, word, arrays, names, reference),
             differences=False,
             exact=False,
             diagnose=False,
@@ -67,14 +67,14 @@ def compared(
 
 
 def left_behind(
-    plan: Recipe, path: Path, word: str, arrays: Arrays, names: tuple[str, ...], reference: Any
+    route: Route, path: Path, word: str, arrays: Arrays, names: tuple[str, ...], reference: Any
 ) -> Operation:
     """The operation whose output is one array of the state; nobody looks at its gradients."""
 
     def made(wider: bool) -> Operation:
         def forward(values: Arrays) -> Any:
-            layer = private(plan.base, wider)
-            plan.forward(layer, values)
+            layer = private(route.base, wider)
+            route.forward(layer, values)
             return at(layer, path)
 
         def backward(grad_output: Array, values: Arrays) -> Arrays:
@@ -87,6 +87,6 @@ def left_behind(
             return state[word]
 
         given = {k: wide(a) for k, a in arrays.items()} if wider else arrays
-        return Operation(f"{plan.calling.title}.{word}", forward, backward, given, names, becomes, lambda: made(True))
+        return Operation(f"{route.calling.title}.{word}", forward, backward, given, names, becomes, lambda: made(True))
 
     return made(False)

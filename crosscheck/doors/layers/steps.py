@@ -29,7 +29,8 @@ UPDATES += ("update_weights", "update_parameters", "apply_grads", "calc", "minim
 
 def objects(root: Any) -> Iterator[tuple[Path, Any]]:
     """Every path to an object of a user's class, one object under all its paths."""
-    todo, seen = [((), root)], {id(root): root}
+    todo: list[tuple[Path, Any]] = [((), root)]
+    seen = {id(root): root}
     while todo:
         path, thing = todo.pop()
         for kind, key, value in parts(thing):

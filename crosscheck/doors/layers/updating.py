@@ -29,12 +29,12 @@ def exact_steps(look: Looking, run: Ran, names: list[str]) -> tuple[str | tuple[
             True,
         )
         return None, []
-    held = {k: run.pool[k] for k in run.plan.held}
-    plan = replace(run.plan, held=held, stepped=tuple(names), rate=rate, aside=True)
+    held = {k: run.pool[k] for k in run.route.held}
+    route = replace(run.route, held=held, stepped=tuple(names), rate=rate, aside=True)
     values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in held.items()}}
 
     def gradients(cotangent: Array, size: float) -> dict[str, Any]:
-        return replace(plan, size=size).gradients(private(look.base), cotangent, values)
+        return replace(route, size=size).gradients(private(look.base), cotangent, values)
 
     one, quarter = gradients(run.cotangent, 1.0), gradients(run.cotangent, 0.25)
     nothing = gradients(np.zeros_like(run.cotangent), 1.0)

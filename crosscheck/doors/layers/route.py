@@ -1,6 +1,6 @@
 """How one layer is made to answer: put the values in, run forward and backward, take the gradients from where they are.
 
-A plan is made once (`discovery`) and followed at every call. The layer that it works on is a private copy. Mostly that
+A route is made once (`discovery`) and followed at every call. The layer that it works on is a private copy. Mostly that
 stays the same object from call to call, as it would in training, so that what it remembers by mistake shows; a layer
 whose forward reads what it wrote the last time, or whose backward changes the parameters, starts every time as given.
 """
@@ -27,7 +27,7 @@ ORDINARY_RATE = 2.0**-6
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Route:
     """Where everything of a layer is.
 
     Args:
@@ -76,7 +76,7 @@ class Recipe:
         return self.calling.run(layer, values)[0]
 
     def gradients(self, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
-        """Every gradient that the plan knows of, of the parameters in their shapes."""
+        """Every gradient that the route knows of, of the parameters in their shapes."""
         found = self.as_they_come(layer, grad_output, values)
         return {k: g if k in self.calling.inputs else shaped(g, values[k]) for k, g in found.items()}
 
@@ -136,11 +136,11 @@ class Recipe:
         return found
 
 
-def samples(plan: Recipe, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
+def samples(route: Route, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
     """The gradients of a layer for one sample, of a batch: of the input one by one, of the parameters their sum."""
-    inputs = plan.calling.inputs
+    inputs = route.calling.inputs
     each = [
-        {k: np.array(g) for k, g in plan.gradients(layer, g, {**values, **{k: values[k][i] for k in inputs}}).items()}
+        {k: np.array(g) for k, g in route.gradients(layer, g, {**values, **{k: values[k][i] for k in inputs}}).items()}
         for i, g in enumerate(grad_output)
     ]
     return {k: np.stack([one[k] for one in each]) if k in inputs else sum(one[k] for one in each) for k in each[0]}
