@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -319,3 +320,49 @@ def test_a_class_without_a_home_is_looked_into_like_any_other() -> None:
     assert type(layer).__module__ == "builtins"
     layer.w = normal(4)
     assert "w moves the output of Scale" in failing(check(layer))
+
+
+def test_whole_numbers_with_a_gradient_are_said_not_to_be_judged() -> None:
+    layer = Attributes()
+    layer.W = np.arange(12).reshape(4, 3)
+    assert "W of Attributes is of whole numbers, and has a gradient in dW" in failing(check(layer))
+
+
+def test_an_array_of_another_library_is_said_not_to_be_judged() -> None:
+    class InJax(Attributes):
+        def forward(self, x: Array) -> Array:
+            return np.asarray(super().forward(x), np.float64)
+
+    layer: Any = InJax()
+    layer.W = jnp.asarray(layer.W)
+    assert "W of InJax is a ArrayImpl of jaxlib, and only arrays of NumPy are moved" in failing(check(layer))
+
+
+def test_one_array_in_two_layers_has_two_gradients() -> None:
+    class Tied:
+        def __init__(self) -> None:
+            self.layers = [Attributes(), Attributes()]
+            self.layers[0].W = self.layers[1].W = normal(4, 4)
+            self.layers[0].b = self.layers[1].b = np.zeros(4)
+
+        def forward(self, x: Array) -> Array:
+            return self.layers[1].forward(self.layers[0].forward(x))
+
+        def backward(self, grad: Array) -> Array:
+            return self.layers[0].backward(self.layers[1].backward(grad))
+
+    assert "two candidates for its gradient, layers.0.dW and layers.1.dW" in failing(check(Tied()), "ambiguous")
+
+
+def test_an_array_of_a_class_of_its_own_is_written_into() -> None:
+    class Own(np.ndarray):
+        pass
+
+    def made() -> Attributes:
+        layer = Attributes()
+        layer.W = layer.W.view(Own)
+        return layer
+
+    assert set(check(made()).gradients) == set(WB)
+    with planted("W", "zero"):
+        assert not check(made()).gradients["W"].passed

@@ -3,7 +3,7 @@
     places      where a layer keeps its arrays            nudges     which of them move the output
     spelling    how gradients are spelled                 pairing    which array is the gradient of which
     discovery   what forward shows                        once       one backward, from which the rest is seen:
-    left        gradients that it leaves in the layer     answers    gradients that it returns (returned: which is which)
+    left        gradients that it leaves in the layer     answers    gradients that it returns, matched by `returned`
     steps       gradients that it uses up, by a rate or an optimizer (updating: whether they can be read)
     overlap     parameters that share memory              sources    where each gradient comes from
     route       all of that, followed at every call       declared   layers that name their parameters themselves

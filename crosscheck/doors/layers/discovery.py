@@ -18,7 +18,7 @@ import numpy as np
 from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.declared import Declared, declares
 from crosscheck.doors.layers.pairing import place_of
-from crosscheck.doors.layers.places import Held, Path, arrays, at, names_of, private
+from crosscheck.doors.layers.places import Held, Path, arrays, at, foreign, names_of, private
 from crosscheck.doors.layers.ways import Calling
 from crosscheck.operation import Array, Arrays, Notice
 
@@ -71,7 +71,12 @@ def look_at(calling: Calling, layer: Any, inputs: Arrays, wrt: tuple[str, ...]) 
     """What forward shows of a layer."""
     look = Looking(calling, private(layer), inputs, wrt)
     look.steady = begin(look)
-    constants = [place_of(look.base, word, "constants") for word in calling.ways.constants]
+    others = dict(foreign(look.base))
+    for name, kind in others.items():
+        if name not in calling.ways.constants:
+            sentence = f"{name} of {look.title} is a {kind}, and only arrays of NumPy are moved: it was not judged"
+            look.say("unjudged", sentence, True)
+    constants = [place_of(look.base, word, "constants") for word in calling.ways.constants if word not in others]
     look.constants = frozenset(path for place in constants for path in place.paths)
     if constants:
         look.say("constants", f"taken as constants of {look.title}, as you said: {names_of(constants)}")

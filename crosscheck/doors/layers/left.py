@@ -7,10 +7,7 @@ import numpy as np
 from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.discovery import Looking
 from crosscheck.doors.layers.once import Ran
-from crosscheck.doors.layers.pairing import (
-    by_word,
-    candidates,
-)
+from crosscheck.doors.layers.pairing import by_word, candidates
 from crosscheck.doors.layers.places import Path, at, walk
 from crosscheck.doors.layers.returned import squeezed
 from crosscheck.doors.layers.spelling import TIERS, gradient_names, named_as

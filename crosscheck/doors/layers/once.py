@@ -11,14 +11,10 @@ import numpy as np
 from crosscheck import draws
 from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.discovery import Looking, absent
-from crosscheck.doors.layers.pairing import (
-    checked_pairs,
-    place_of,
-    short_names,
-)
+from crosscheck.doors.layers.pairing import checked_pairs, place_of, short_names
 from crosscheck.doors.layers.places import Held, everything, private
-from crosscheck.doors.layers.route import Route
 from crosscheck.doors.layers.returned import Key, flattened
+from crosscheck.doors.layers.route import Route
 from crosscheck.doors.layers.steps import is_optimizer, optimizers, rate_argument
 from crosscheck.operation import Array
 

@@ -151,6 +151,21 @@ def walk(root: Any) -> Iterator[tuple[Path, Any]]:
         todo = below
 
 
+def foreign(root: Any) -> Iterator[tuple[str, str]]:
+    """The arrays of other libraries, which cannot be moved: where they are kept, and what they are."""
+    todo: list[tuple[Path, Any]] = [((), root)]
+    seen = {id(root): root}
+    while todo:
+        path, thing = todo.pop()
+        for kind, key, value in parts(thing):
+            place = (*path, (kind, key))
+            if hasattr(type(value), "__array__") and not isinstance(value, (np.ndarray, np.generic)):
+                yield spelled(place), f"{type(value).__name__} of {type(value).__module__.split('.')[0]}"
+            elif id(value) not in seen and not isinstance(value, (*CODE, str, bytes, int, float, type(None))):
+                seen[id(value)] = value
+                todo.append((place, value))
+
+
 def fixed(root: Any, path: Path) -> bool:
     """Whether nothing else can be put at a path: an entry of a tuple, an attribute of what is
     frozen, an array of a class of its own."""

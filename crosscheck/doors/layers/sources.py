@@ -10,16 +10,13 @@ import numpy as np
 
 from crosscheck.doors.layers import nudges, overlap
 from crosscheck.doors.layers.answers import positions
-from crosscheck.doors.layers.discovery import ADVICE, Looking
+from crosscheck.doors.layers.discovery import ADVICE, Looking, absent
 from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
 from crosscheck.doors.layers.once import Ran, ran
-from crosscheck.doors.layers.pairing import (
-    distinct,
-    spelled_all,
-)
-from crosscheck.doors.layers.places import Path, at, names_of, private, spelled
-from crosscheck.doors.layers.route import Route
+from crosscheck.doors.layers.pairing import candidates, distinct, spelled_all
+from crosscheck.doors.layers.places import Held, Path, at, names_of, private, spelled, walk
 from crosscheck.doors.layers.returned import Key, by_keys
+from crosscheck.doors.layers.route import Route
 from crosscheck.doors.layers.steps import rate_argument, rate_attributes
 from crosscheck.doors.layers.updating import exact_steps
 from crosscheck.operation import Arrays
@@ -57,6 +54,7 @@ def route_of(look: Looking) -> Route:
     rate, readable = exact_steps(look, run, stepped)
     names = differentiable(look, run, names)
     judged = [k for k in names if sources[k] or k in returned or k in run.noted or k in readable]
+    integers(look, run)
     unjudged(look, [k for k in names if k not in judged], stepped)
     beside(look, run, [*names, *judged], left)
     route = replace(
@@ -122,6 +120,21 @@ def differentiable(look: Looking, run: Ran, names: list[str]) -> list[str]:
         if k not in real:
             look.say("unjudged", f"{k} of {look.title} is complex: it was not judged", True)
     return real
+
+
+def integers(look: Looking, run: Ran) -> None:
+    """Parameters of whole numbers, which a gradient is left for: they cannot be moved by a little."""
+    held = {spelled(path): Held(spelled(path), (path,), True) for path, a in walk(look.base) if is_whole(a)}
+    excluded = [at(look.base, place.paths[0]) for place in held.values()]
+    found = candidates(run.layer, {k: p for k, p in held.items() if not absent(run.layer, p)}, excluded)
+    for name, paths in found.items():
+        if paths:
+            sentence = f"{name} of {look.title} is of whole numbers, and has a gradient in {spelled(paths[0])}"
+            look.say("unjudged", f"{sentence}: it was not judged; give it as floating point", True)
+
+
+def is_whole(a: Any) -> bool:
+    return isinstance(a, np.ndarray) and a.dtype.kind in "iu"
 
 
 def beside(look: Looking, run: Ran, known: list[str], left: Mapping[str, list[Path]]) -> None:
