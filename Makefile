@@ -12,11 +12,12 @@ PINS    := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help crosscheck test lint format lecture mutants beyond laws programs judge-alone checkers versions bench peers bench-smoke \
 	bench-judge clean
-.PHONY: bench-roundings bench-limits
+.PHONY: bench-roundings bench-limits proofs
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
 	@echo "make test         cross-check, then run the whole test suite"
+	@echo "make proofs       the tests that take longer, which make test leaves out"
 	@echo "make lint         format check, lint and type check"
 	@echo "make format       rewrite the code in the project's format, with the lint's safe fixes"
 	@echo "make lecture      run the lecture's notebook; pictures and tables go to build/lecture/"
@@ -42,6 +43,10 @@ crosscheck: $(BIN)/.project
 
 test: crosscheck $(BIN)/.test
 	$(BIN)/python -m pytest
+
+# What is marked as a proof: every mistake in every gradient, the memory of every engine, codes of many styles.
+proofs: $(BIN)/.test
+	$(BIN)/python -m pytest -m proof
 
 lint: $(BIN)/.lint
 	$(BIN)/ruff format --check .

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from crosscheck import draws
-from crosscheck.deadline import Deadline
-from crosscheck.effects.audit import Audit, audit
-from crosscheck.effects.calls import Site
+from crosscheck.deadline import Deadline, noted
+from crosscheck.effects.audit import Audit, audit, begun
+from crosscheck.effects.calls import Calls, Site
+from crosscheck.effects.visits import BACKWARD, visited
 from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import COMPARED, RESOLUTION, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
@@ -104,12 +105,13 @@ def collect(
     deadline = deadline or Deadline()
     in_time = deadline.unless_late
     given, operation = operation, watched(operation, deadline)
-    setting = setting_of(given, operation, grad_output, seed, deadline)
+    setting, first = setting_of(given, operation, grad_output, seed, deadline)
     points, why_not = None, "it was not asked for"
     if exact:
         points, why_not = in_time("the drawing of exact points", lambda: exact_points(setting), (None, OUT_OF_TIME))
-    audited = in_time("side effects", lambda: side_effects(setting, points), None)
-    audited = audited or unaudited(given, setting)
+    audited = in_time("side effects", partial(side_effects, setting, first, points), None)
+    audited = audited or unaudited(setting, first)
+    del first  # and the arrays that were handed out
     hand = audited.gradients
     if setting.single:
         hand = in_time("the formula at float64", lambda: setting.formula.gradients(setting.cotangent), hand)
@@ -184,21 +186,21 @@ def watched(operation: Operation, deadline: Deadline) -> Operation:
     """The same, called as long as there is time."""
 
     def watching(function: Any) -> Any:
-        return None if function is None else deadline.watching(function)
+        return None if function is None else deadline.watching(function, "forward")
 
     widen = operation.widen
     return replace(
         operation,
-        forward=deadline.watching(operation.forward),
-        backward=deadline.watching(operation.backward),
+        forward=deadline.watching(operation.forward, "forward"),
+        backward=deadline.watching(operation.backward, "backward"),
         moving_forward=watching(operation.moving_forward),
         widen=None if widen is None else lambda: watched(widen(), deadline),
     )
 
 
-def unaudited(given: Operation, setting: Setting) -> Audit:
+def unaudited(setting: Setting, first: Calls) -> Audit:
     """The hand-derived gradients alone."""
-    return Audit([], given.gradients(setting.cotangent.astype(given.dtype)), setting.output)
+    return Audit([], visited(first, BACKWARD).values, setting.output)
 
 
 def vacuous(setting: Setting, name: str, hand: Array, run: ExactRun, looked: Looked) -> str:
@@ -224,20 +226,29 @@ def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> Non
 # ---------------------------------------------------------------------- the point
 
 
-def setting_of(given: Operation, operation: Operation, grad_output: Any, seed: int, deadline: Deadline) -> Setting:
-    """The point: one call of the forward as it was `given`, and what the reference says there, if in time."""
+def setting_of(
+    given: Operation, operation: Operation, grad_output: Any, seed: int, deadline: Deadline
+) -> tuple[Setting, Calls]:
+    """The point, with what the reference says there, if in time; and the first calls of the code as it was `given`, for
+    the audit to go on with.
+
+    Nothing is compiled before the code has worked once.
+    """
     started = time.perf_counter()
-    y = given.output()
+    with noted(lambda: "calling forward at the point of the check"):
+        y = given.output()
     took = time.perf_counter() - started
     v = arriving(y, grad_output, np.random.default_rng(seed))
     single = operation.dtype == SINGLE
     if single:
         v = v.astype(SINGLE).astype(DOUBLE)
     formula = operation.widened() if single else operation
+    with noted(lambda: "calling forward and backward at the point of the check, for the first time"):
+        first = begun(given, v.astype(operation.dtype))
     auto = None
     if operation.reference is not None:
         auto = deadline.unless_late("the reference", lambda: asked(operation, formula, y, v, seed), None)
-    return Setting(operation, formula, seed, y, v, auto, took)
+    return Setting(operation, formula, seed, y, v, auto, took), first
 
 
 def asked(operation: Operation, formula: Operation, y: Array, v: Array, seed: int) -> Autodiff:
@@ -278,13 +289,13 @@ def exact_points(setting: Setting) -> tuple[Points | None, str]:
     return Points(setting.formula, seed=setting.seed), "a gradient has another shape than its input"
 
 
-def side_effects(setting: Setting, points: Points | None) -> Audit:
+def side_effects(setting: Setting, first: Calls, points: Points | None) -> Audit:
     """The calls that show side effects, at the point of the check and at another one: an exact one where there is."""
     operation = setting.operation
     v = setting.cotangent.astype(operation.dtype)
-    first = points.drawn[0] if points is not None and points.drawn and not setting.single else None
-    if first is not None:
-        other = Site(first.inputs, first.cotangent, first.gradients)
+    drawn = points.drawn[0] if points is not None and points.drawn and not setting.single else None
+    if drawn is not None:
+        other = Site(drawn.inputs, drawn.cotangent, drawn.gradients)
     else:
         rng = np.random.default_rng([setting.seed, 1])
         # No round numbers: two sums of them may be equal by chance, and look like one answer kept.
@@ -294,7 +305,7 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
     known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
     # Two answers of one code, each as far from the truth as another's.
     allowed = {k: 2 * a for k, a in known.items()}
-    return audit(operation, v, other, allowed, partial(true_gradients, operation))
+    return audit(operation, v, other, allowed, partial(true_gradients, operation), first)
 
 
 def true_gradients(operation: Operation, inputs: Arrays, v: Array) -> Arrays:

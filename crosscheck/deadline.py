@@ -17,11 +17,15 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 LOG = logging.getLogger("crosscheck")
+
+
+NOTE = "crosscheck: raised while "
 
 
 class OutOfTime(BaseException):
@@ -54,14 +58,15 @@ class Deadline:
     def passed(self) -> bool:
         return self.end is not None and time.perf_counter() >= self.end
 
-    def watching(self, function: Callable[..., T]) -> Callable[..., T]:
-        """The function, which is not called any more once the time is up."""
+    def watching(self, function: Callable[..., T], who: str = "the function") -> Callable[..., T]:
+        """The function, which is not called any more once the time is up; what it raises says which call it was."""
 
         def watched(*arguments: Any, **named: Any) -> T:
             if self.passed:
                 raise OutOfTime
             self.calls += 1
-            return function(*arguments, **named)
+            with noted(lambda: f"calling {who} for {self.doing} (call {self.calls} after the first ones)"):
+                return function(*arguments, **named)
 
         return watched
 
@@ -85,6 +90,17 @@ class Deadline:
         """What was announced since this was asked last."""
         while self.waiting:
             yield self.waiting.popleft()
+
+
+@contextmanager
+def noted(what: Callable[[], str]) -> Generator[None]:
+    """An exception that passes here gets one note: what was being done, in the words of a check."""
+    try:
+        yield
+    except Exception as error:
+        if not any(NOTE in line for line in getattr(error, "__notes__", ())):
+            error.add_note(f"{NOTE}{what()}")
+        raise
 
 
 def checked_budget(budget: Any) -> float | None:

@@ -39,7 +39,7 @@ from crosscheck.evidence.verdict import Decision, GradientVerdict
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
 from crosscheck.progress import shown
-from crosscheck.recorder.operations import DIFFERS, is_its_own_reference, source, with_recording
+from crosscheck.recorder.operations import DIFFERS, is_its_own_reference, source, with_own_program, with_recording
 from crosscheck.report.text import text
 from crosscheck.traces.once import TracedOnce
 
@@ -66,7 +66,7 @@ def judge(
     with warnings.catch_warnings(), watching:
         # A judged forward is visited far from where it is used; that it overflows there is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
-        given, why_not = traced_once(operation), ""
+        given, why_not = with_own_program(traced_once(operation)), ""
         operation = given
         if operation.reference is None:
             operation, why_not = with_recording(operation)

@@ -8,6 +8,7 @@ through untouched, with its traceback.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -55,6 +56,9 @@ class Operation:
             must not write to its arguments.
         own_bounds: (inputs, grad_output) -> how far each hand-derived gradient, and under `OUTPUT` the output, may be
             from exact by the algorithm that computes it, where it says so; None where it rounds like a plain sum.
+        own_program: (inputs, grad_output) -> what the backward does there as a function of the same inputs, and under
+            `OUTPUT` of the cotangent, that JAX can trace: all gradients as one vector, in the order of `wrt`. It gives
+            None where that is not to be had.
         remarks: what the door has to say, of what it found and what it could not judge.
     """
 
@@ -67,6 +71,7 @@ class Operation:
     widen: Callable[[], Operation] | None = field(default=None, repr=False)
     moving_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
     own_bounds: Callable[[Arrays, Array], Arrays | None] | None = field(default=None, repr=False)
+    own_program: Callable[[Arrays, Array], Callable[..., Any] | None] | None = field(default=None, repr=False)
     remarks: tuple[Notice, ...] = ()
 
     @property
@@ -115,7 +120,13 @@ class Operation:
         if missing:
             raise ValueError(
                 f"backward of {self.name} returned no gradient for {', '.join(missing)}; it returned "
-                f"{', '.join(map(str, returned)) or 'nothing'}"
+                f"{', '.join(map(str, returned)) or 'nothing'}; wrt= names the inputs to differentiate, if not all"
+            )
+        surplus = [str(k) for k in returned if k not in self.inputs]
+        if surplus:
+            raise ValueError(
+                f"backward of {self.name} returned a gradient for {', '.join(surplus)}, which is not among the inputs "
+                f"{', '.join(self.inputs)}"
             )
         return {
             k: np.array(as_array(returned[k], f"gradient {k} of {self.name}", "an array"), copy=True) for k in self.wrt
@@ -143,11 +154,22 @@ def as_array(value: Any, who: str, wanted: str) -> Array:
     return array
 
 
+def array_of(name: str, value: Any) -> Array:
+    """A private copy of one input."""
+    rule = "it must be an array of real numbers"
+    if value is None or isinstance(value, (str, bytes, Mapping)) or inspect.isgenerator(value):
+        raise TypeError(f"input {name} is {'None' if value is None else f'a {type(value).__name__}'}; {rule}")
+    try:
+        return np.array(value, copy=True)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"input {name} is a {type(value).__name__} that makes no array; {rule}") from error
+
+
 def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tuple[Arrays, tuple[str, ...]]:
     """Private copies of the inputs, and the names to differentiate (all floating ones unless given)."""
     if not isinstance(inputs, Mapping) or not inputs:
         raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
-    arrays = {str(k): np.array(a, copy=True) for k, a in inputs.items()}
+    arrays = {str(k): array_of(str(k), a) for k, a in inputs.items()}
     for k, a in arrays.items():
         if a.dtype.kind not in "fiub":
             raise TypeError(f"input {k} has dtype {a.dtype}; it must be real")
@@ -159,6 +181,8 @@ def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tu
     if wrt is None:
         names = tuple(k for k, a in arrays.items() if a.dtype.kind == "f")
     else:
+        if not isinstance(wrt, (str, tuple, list, set, frozenset)):
+            raise TypeError(f"wrt is {wrt!r}, of type {type(wrt).__name__}; it must be names of inputs")
         names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
         if not names:
             raise ValueError("wrt is empty: it names the inputs to differentiate")

@@ -24,6 +24,8 @@ from crosscheck.witnesses.autodiff import plain_gradients
 AxisOf = tuple[str, int]  # of an input: its name and the number of the axis
 # Forward and reference are one function where they agree to half the digits.
 SAME_FUNCTION = 2.0**-26
+# To what the axes of a large operation are cut.
+FEW_ENTRIES = (7, 11, 13, 5, 17, 3, 19)
 # An axis is not cut to one entry, at which sums and shifts are nothing.
 SHORTEST = 2
 
@@ -90,6 +92,30 @@ def resized(operation: Operation, inputs: Arrays) -> Arrays | None:
                 settled |= set(axes)
                 break
     return found if found is not inputs else None
+
+
+def shrunk(operation: Operation) -> Operation:
+    """The operation with its longest axes cut to a few entries, as far as that fits; itself where it does not at all.
+
+    Axes of one length are cut together, or each alone where that does not fit; to different lengths, so that none is
+    taken for another.
+    """
+    inputs = operation.inputs
+    places = [(k, axis) for k, a in inputs.items() for axis in range(a.ndim)]
+    lengths = sorted({inputs[k].shape[axis] for k, axis in places}, reverse=True)
+    free = [size for size in FEW_ENTRIES if size not in lengths]
+    for length in lengths:
+        if not free or length <= free[0]:
+            break
+        together = [(k, axis) for k, axis in places if inputs[k].shape[axis] == length]
+        for axes in (together, *([one] for one in together)):
+            changed = next(fitting(operation, operation.inputs, axes, (free[0], free[-1])), None)
+            if changed is not None:
+                operation = operation.at(changed)
+                free = [size for size in free if all(size not in a.shape for a in changed.values())]
+                if axes is together or not free:
+                    break
+    return operation
 
 
 def fitting(operation: Operation, inputs: Arrays, axes: list[AxisOf], sizes: tuple[int, int]) -> Iterator[Arrays]:

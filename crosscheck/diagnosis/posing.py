@@ -8,14 +8,14 @@ import numpy as np
 
 from crosscheck import draws
 from crosscheck.diagnosis.budget import Budget
-from crosscheck.diagnosis.elsewhere import at_other_sizes
+from crosscheck.diagnosis.elsewhere import at_other_sizes, shrunk
 from crosscheck.diagnosis.points import Array, Arrays, Point, judged_at
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.resizing import cut_down
 from crosscheck.diagnosis.words import axis_names
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation
-from crosscheck.traces.tape import record
+from crosscheck.traces.tape import Tape, record
 
 # Values of the forward beyond which the search runs at a smaller point: a backward pass should take milliseconds.
 LARGE = 300_000
@@ -36,14 +36,25 @@ def posed(
     return Problem(at, *there, seed=seed, budget=budget, judged=judged, find_elsewhere=at_other_sizes)
 
 
+def entries_of(tape: Tape) -> int:
+    return sum(math.prod(aval.shape) for aval in tape.avals)
+
+
+def numbers(operation: Operation) -> int:
+    assert operation.reference is not None
+    return entries_of(record(operation.reference, operation.inputs, operation.wrt))
+
+
 def smaller(operation: Operation, names: tuple[str, ...], rng: np.random.Generator) -> Point | None:
     """A smaller point at which the same gradients are wrong; None if there is no need or none."""
     if operation.reference is None:
         return None
     tape = record(operation.reference, operation.inputs, operation.wrt)
-    if sum(math.prod(aval.shape) for aval in tape.avals) <= LARGE:
+    if entries_of(tape) <= LARGE:
         return None
     small = cut_down({k: axis_names(k, a.shape, tape) for k, a in operation.inputs.items()}, operation)
+    if numbers(small) > LARGE:
+        small = shrunk(small)
     if small is operation:
         return None
     point = judged_at(small, small.inputs, draws.cotangent(small.output().shape, rng), names)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crosscheck.doors.errors import checked_seed, in_a_sentence
+from crosscheck.doors.door import door
 from crosscheck.doors.functions import from_functions
 from crosscheck.doors.layers import Ways, from_layer
 from crosscheck.doors.modules import from_module
@@ -19,6 +19,7 @@ from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 
 
+@door
 def check(
     forward: Callable[..., Any],
     backward: Callable[..., Any],
@@ -58,7 +59,7 @@ def check(
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 
 
-@in_a_sentence
+@door
 def check_operation(
     operation: Any,
     inputs: Mapping[str, Any],
@@ -80,7 +81,7 @@ def check_operation(
     return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
 
 
-@in_a_sentence
+@door
 def check_layer(
     layer: Any,
     x: Any,
@@ -141,12 +142,11 @@ def check_layer(
         loss,
         state,
     )
-    seed = checked_seed(seed)
     operation = from_layer(layer, x, reference, ways)
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 
 
-@in_a_sentence
+@door
 def check_gradient(
     f: Callable[..., Any],
     grad: Callable[..., Any] | bool,
@@ -168,5 +168,4 @@ def check_gradient(
         reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: `f` itself is recorded.
         seed, diagnose, budget: as in `check`.
     """
-    seed = checked_seed(seed)
     return judge(from_scalar(f, grad, x0, args, reference), seed=seed, diagnose=diagnose, budget=budget)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crosscheck.doors.signatures import by_name
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs
 
 
@@ -23,6 +23,9 @@ def from_functions(
     Of one differentiated input, backward may return the gradient alone.
     """
     arrays, names = checked_inputs(inputs, wrt)
+    title = name or getattr(forward, "__name__", "forward")
+    forward = by_name("forward", forward, tuple(arrays))
+    backward = by_name("backward", backward, tuple(arrays), "grad_output")
 
     def gradients(grad_output: Array, values: Arrays) -> Any:
         returned = backward(grad_output, **values)
@@ -31,32 +34,10 @@ def from_functions(
         return returned
 
     return Operation(
-        name or getattr(forward, "__name__", "forward"),
+        title,
         lambda values: forward(**values),
         gradients,
         arrays,
         names,
-        None if reference is None else by_name(reference, tuple(arrays)),
+        None if reference is None else by_name("the reference", reference, tuple(arrays)),
     )
-
-
-def by_name(reference: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """The reference as a function of keyword arguments; one that takes its arrays by position only gets them in order.
-
-    Raises:
-        TypeError: a reference that takes other names, or another number of arrays.
-    """
-    try:
-        parameters = inspect.signature(reference).parameters.values()
-    except (TypeError, ValueError):  # a built-in without a signature: it will say itself what it wants
-        return reference
-    keyword = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    if any(p.kind is p.VAR_KEYWORD for p in parameters) or set(names) <= keyword:
-        return reference
-    ordered = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = [p for p in ordered if p.default is p.empty]
-    only_position = any(p.kind is p.POSITIONAL_ONLY for p in ordered[: len(names)])
-    if only_position and len(required) <= len(names) <= len(ordered):
-        return lambda **values: reference(*(values[name] for name in names))
-    takes = ", ".join(p.name for p in parameters) or "nothing"
-    raise TypeError(f"the reference takes {takes}; the inputs are {', '.join(names)}")

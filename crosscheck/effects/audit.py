@@ -50,7 +50,12 @@ class Audit:
 
 
 def audit(
-    operation: Operation, v: Array, other: Site, allowed: Mapping[str, Array | float], truth: Truth | None = None
+    operation: Operation,
+    v: Array,
+    other: Site,
+    allowed: Mapping[str, Array | float],
+    truth: Truth | None = None,
+    first: Calls | None = None,
 ) -> Audit:
     """Call the operation at two points in ways that show its side effects.
 
@@ -63,13 +68,15 @@ def audit(
         truth: (inputs, cotangent) -> true gradients, if there is somebody to ask; asked only on suspicion. With it and
             B's true gradients, a cache that was filled once and for all shows too, and a formula that is wrong
             everywhere is not called stale.
+        first: the first two calls at A, where they have been made (`begun`).
 
     Returns:
         An `Audit`. An exception of the user's code on plain arrays at A passes through; one on read-only, strided or
         empty arrays is a finding.
     """
-    calls = Calls(operation, v, other, allowed, truth)
-    look(calls)
+    calls = first or begun(operation, v)
+    calls.go_on(operation, other, allowed, truth)
+    look(calls, AFTERWARDS)
     found = Audit(
         sorted(calls.findings.values(), key=lambda f: not f.fails),
         visited(calls, BACKWARD).values,
@@ -81,8 +88,20 @@ def audit(
     return found
 
 
-def look(calls: Calls, probes: Sequence[Probe[Any]] = PROBES) -> None:
-    """Go through the table: make each change that is worth it, and add a finding for every unmet expectation."""
+def begun(operation: Operation, v: Array) -> Calls:
+    """The first two calls, at A: forward and backward as everybody makes them."""
+    calls = Calls(operation, v)
+    look(calls, AT_FIRST)
+    return calls
+
+
+# What the first two calls show by themselves, before the arrays hold anything else; and the others.
+AT_FIRST = tuple(probe for probe in PROBES if probe.change in (FORWARD, BACKWARD))
+AFTERWARDS = tuple(probe for probe in PROBES if probe not in AT_FIRST)
+
+
+def look(calls: Calls, probes: Sequence[Probe[Any]]) -> None:
+    """Go through these: make each change that is worth it, and add a finding for every unmet expectation."""
     for probe in probes:
         answer = calls.answer(probe.change)
         if answer is not None:

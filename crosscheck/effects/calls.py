@@ -22,9 +22,12 @@ Allowed = Mapping[str, Array | float]
 
 # Findings about what the code remembers: with one of them, comparing further answers says nothing new.
 STATE = ("stale", "accumulates", "nondeterministic")
-DISPLACEMENTS = 4
-# Far enough for a digit that is lost in a larger number to be lost otherwise, and far below what a misread array does.
-DISPLACEMENT = 2.0**-20
+# Far enough for a digit that is lost in a larger number to be lost otherwise, and far below what a misread array does;
+# nearer where the gradient itself moves on that way: a batch of mean 10⁵ and variance 1 is another one within 2^-20.
+DISPLACEMENTS = tuple(2.0**-n for n in (20, 28, 36, 44, 50))
+DRAWS = 4
+# Entries of one call's arrays up to which those of all calls, some dozens, are kept: a quarter of a GiB.
+KEPT = 2**20
 
 
 @dataclass(frozen=True)
@@ -63,21 +66,34 @@ class Calls:
     Args:
         operation: the code under audit, at A.
         v: the cotangent at A.
-        other: B.
+        other: B, where it is known from the beginning.
         allowed, truth: as `audit` has them.
     """
 
-    def __init__(self, operation: Operation, v: Array, other: Site, allowed: Allowed, truth: Truth | None) -> None:
-        self.operation = operation
-        self.a = Site({k: fresh(x) for k, x in operation.inputs.items()}, fresh(v))
-        self.b = Site({k: fresh(other.inputs[k]) for k in self.a.inputs}, fresh(other.cotangent), other.gradients)
+    def __init__(
+        self,
+        operation: Operation,
+        v: Array,
+        other: Site | None = None,
+        allowed: Allowed | None = None,
+        truth: Truth | None = None,
+    ) -> None:
+        self.a = self.b = Site({k: fresh(x) for k, x in operation.inputs.items()}, fresh(v))
+        self.go_on(operation, other or self.a, allowed or {}, truth)
         self.buffers = {k: fresh(x) for k, x in self.a.inputs.items()}  # hold A, later B
-        self.allowed, self.truth = allowed, truth
         self.unit = float(np.finfo(operation.dtype).eps) / 2
         self.answers: dict[Change[Any], Any] = {}
         self.findings: dict[tuple[str, str], Finding] = {}
-        # Every array handed to the code stays alive, so that no identity is used twice.
+        # Every array handed to the code stays alive, so that no identity is used twice: code that remembers by identity
+        # is told apart. Of large ones there is no room for so many; such code then looks stale, which it is.
         self.kept: list[Any] = []
+        self.roomy = sum(x.size for x in (*self.a.inputs.values(), self.a.cotangent)) <= KEPT
+
+    def go_on(self, operation: Operation, other: Site, allowed: Allowed, truth: Truth | None) -> None:
+        """What the calls that follow need to know."""
+        self.operation, self.allowed, self.truth = operation, allowed, truth
+        if other is not self.a:
+            self.b = Site({k: fresh(other.inputs[k]) for k in self.a.inputs}, fresh(other.cotangent), other.gradients)
 
     # ------------------------------------------------------------------ answers and findings
 
@@ -97,22 +113,27 @@ class Calls:
 
     def forward(self, inputs: Arrays) -> Any:
         """The raw output, just as it was returned."""
-        self.kept.append(inputs)
+        self.keep(inputs)
         returned = self.operation.forward(dict(inputs))
         real(returned, f"forward of {self.operation.name}", "one array")
         return returned
 
     def backward(self, v: Array, inputs: Arrays) -> dict[str, Any]:
         """The raw gradients by name, just as they were returned."""
-        self.kept.append((v, inputs))
+        self.keep((v, inputs))
         returned = self.operation.backward(v, dict(inputs))
         names = self.operation.wrt
-        if not isinstance(returned, Mapping) or any(k not in returned for k in names):
+        inputs_named = isinstance(returned, Mapping) and all(k in self.a.inputs for k in returned)
+        if not inputs_named or any(k not in returned for k in names):
             self.operation.gradients(self.a.cotangent)  # says what is wrong, in its own words
             raise TypeError(f"backward of {self.operation.name} returns no dictionary of gradients")
         for k in names:
             real(returned[k], f"gradient {k} of {self.operation.name}", "an array")
         return {k: returned[k] for k in names}
+
+    def keep(self, given: Any) -> None:
+        if self.roomy:
+            self.kept.append(given)
 
     def plain(self, at: Site) -> Arrays:
         """One backward in arrays made for it, copied."""
@@ -131,32 +152,50 @@ class Calls:
 
     @cached_property
     def scatter(self) -> dict[str, float]:
-        """How far the gradients move when every input does a little, of those that stay near.
+        """How far the gradients move when every number does a little, by the largest of `DISPLACEMENTS` at which they
+        stay near (`FAR`).
 
         Nobody knows how the code rounds; arrays in another order are summed in another order. Asked on suspicion only.
         """
-        rng = np.random.default_rng(7)
-        here, most = self.plain(self.a), dict.fromkeys(self.operation.wrt, 0.0)
-        for _ in range(DISPLACEMENTS):
-            inputs = {k: displaced(x, rng) if x.dtype.kind == "f" else x for k, x in self.a.inputs.items()}
+        here, found = self.plain(self.a), dict[str, float]()
+        for size in DISPLACEMENTS:
+            missing = [k for k in here if k not in found]
+            moved = self.moved(here, size) if missing else {}
+            # Twice, for two answers, and twice the largest of so few draws.
+            found |= {k: 4 * moved[k] for k in missing if moved.get(k, np.inf) <= FAR * largest(here[k])}
+        return found
+
+    def moved(self, here: Arrays, size: float) -> dict[str, float]:
+        """The largest gap between the gradients and those at points `size` of every number away, or what a dtype has
+        that is coarser; nothing where the code refuses one."""
+        rng, most = np.random.default_rng(7), dict.fromkeys(here, 0.0)
+        # The same arrays for every draw: what was handed to the code is kept, and there may be ten million entries.
+        inputs, v = {k: fresh(x) for k, x in self.a.inputs.items()}, fresh(self.a.cotangent)
+        for _ in range(DRAWS):
+            for moving, x in ((v, self.a.cotangent), *((inputs[k], x) for k, x in self.a.inputs.items())):
+                np.copyto(moving, displaced(x, size, rng) if x.dtype.kind == "f" else x)
             try:
-                there = self.plain(Site(inputs, displaced(self.a.cotangent, rng)))
+                there = copied(self.backward(v, dict(inputs)))
             except Exception:  # the code may refuse points that are not its caller's
                 return {}
             for k, a in there.items():
-                gap = np.abs(a.astype(np.float64) - here[k]) if a.shape == here[k].shape else np.full(1, np.inf)
-                most[k] = max(most[k], float(np.max(gap, initial=0.0)))
-        # Twice, for two answers, and twice the largest of so few draws.
-        return {k: 4 * m for k, m in most.items() if m <= FAR * float(np.max(np.abs(here[k]), initial=0.0))}
+                same = a.shape == here[k].shape
+                most[k] = max(most[k], largest(a.astype(np.float64) - here[k]) if same else np.inf)
+        return most
 
     def unequal(self, answer: Arrays, wanted: Arrays) -> list[str]:
         """The names of those that are not."""
         return [k for k in wanted if not self.equal(k, answer[k], wanted[k])]
 
 
-def displaced(a: Array, rng: np.random.Generator) -> Array:
-    """Every number moved by `DISPLACEMENT` of itself, up or down."""
-    return np.asarray(a * (1 + DISPLACEMENT * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
+def displaced(a: Array, size: float, rng: np.random.Generator) -> Array:
+    """Every number moved by `size` of itself, up or down."""
+    size = max(size, 2 * float(np.finfo(a.dtype).eps))
+    return np.asarray(a * (1 + size * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
+
+
+def largest(a: Array) -> float:
+    return float(np.max(np.abs(a), initial=0.0))
 
 
 def real(value: Any, who: str, wanted: str) -> None:

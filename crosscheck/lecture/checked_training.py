@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from crosscheck.deadline import Deadline, checked_budget
 from crosscheck.evidence.estimate import AUTODIFF, HAND
 from crosscheck.evidence.pair import Pair, compare
 from crosscheck.evidence.result import plain
@@ -67,13 +68,13 @@ class CheckedTraining:
     compared: int = 0  # entries
     first_wrong: Checked | None = None
     weak: frozenset[str] = frozenset()
+    left_out: int = 0  # steps that were taken after the budget ended, and not judged
 
     @property
     def verdict(self) -> Verdict:
-        for verdict in ("disagree", "undecided"):
-            if verdict in self.verdicts:
-                return verdict
-        return "agree"
+        if "disagree" in self.verdicts:
+            return "disagree"
+        return "undecided" if self.left_out or "undecided" in self.verdicts else "agree"
 
     def __bool__(self) -> bool:
         return bool(self.verdicts) and self.verdict == "agree"
@@ -109,6 +110,8 @@ class CheckedTraining:
                 f"agree, {self.verdicts.count('disagree')} disagree, {self.verdicts.count('undecided')} undecided"
             )
             lines.append(f"  the largest difference used {share:.0%} of its bound: {name} at step {number}")
+        if self.left_out:
+            lines.append(f"  the budget ended; {self.left_out} later steps were not judged")
         if self.undecided:
             lines.append(f"  {self.undecided} numbers hang on a comparison within rounding of a tie")
         if self.weak:
@@ -135,6 +138,7 @@ class CheckedTraining:
                 "steps": len(self.verdicts),
                 "compared": self.compared,
                 "undecided": self.undecided,
+                "left_out": self.left_out,
                 "shares": self.shares,
                 "text": str(self),
             }
@@ -151,6 +155,7 @@ def cross_checked_fit(
     reference: Callable[..., Any] | None = None,
     rule: UpdateRule | None = None,
     after_step: Callable[[Step], None] | None = None,
+    budget: float | None = None,
     **arguments: Any,
 ) -> CheckedTraining:
     """`manual.training.fit`, with every step judged.
@@ -159,6 +164,8 @@ def cross_checked_fit(
         network, loss, optimizer, images, labels, arguments: as in `fit`. The training is the same, bit for bit.
         reference: `reference(x, **parameters) -> y` in jax.numpy; our own layers bring theirs.
         rule: the optimizer's step in jax.numpy, as in `reference.optimizers`; ours have theirs.
+        budget: seconds after which steps are taken and no longer judged, which leaves the training undecided unless one
+            was wrong before. None: no limit.
 
     Raises:
         TypeError: a network or an optimizer that brings no reference, and none given. Otherwise as `fit`.
@@ -166,8 +173,13 @@ def cross_checked_fit(
     checker = StepChecker(network, loss, optimizer, reference, rule)
     result = CheckedTraining(network.dtype, checker.places)
 
+    deadline = Deadline(checked_budget(budget))
+
     def watch(step: Step) -> None:
-        result.add(checker.step(step))
+        if deadline.passed:
+            result.left_out += 1
+        else:
+            result.add(checker.step(step))
         if after_step is not None:
             after_step(step)
 

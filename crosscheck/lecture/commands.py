@@ -105,8 +105,12 @@ def demo(mistake: str, seed: int, budget: float | None) -> None:
 @click.option("--epochs", type=click.IntRange(min=1), help="How often every image is seen; the recipe's if not given.")
 @click.option("--double", is_flag=True, help="Compute in float64, not float32.")
 @click.option("--check", is_flag=True, help="Cross-check every step against JAX's from the same place.")
-def train(data: str, seed: int, epochs: int | None, double: bool, check: bool) -> None:
+@budget_option
+def train(data: str, seed: int, epochs: int | None, double: bool, check: bool, budget: float | None) -> None:
     """Train the lecture's CNN on DATA, show loss and accuracy, test it at the end."""
     from crosscheck.lecture.train_command import run_training
 
-    sys.exit(AGREED if run_training(data, seed=seed, epochs=epochs, single=not double, check=check) else DISAGREED)
+    if budget is not None and not check:
+        raise click.BadParameter("it is for the cross-checks: give --check too", param_hint="--budget")
+    agreed = run_training(data, seed=seed, epochs=epochs, single=not double, check=check, budget=budget)
+    sys.exit(AGREED if agreed else DISAGREED)

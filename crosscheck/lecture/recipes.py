@@ -79,6 +79,7 @@ def train(
     dtype: DTypeLike = np.float32,
     epochs: int | None = None,
     check: bool = False,
+    budget: float | None = None,
     bar: TrainingBar | None = None,
 ) -> Training:
     """Train the lecture's CNN on `data`, "digits" or "patterns".
@@ -87,6 +88,7 @@ def train(
         seed: of the split, the first weights and the shuffling.
         epochs: None: the recipe's.
         check: whether every step is cross-checked against JAX's.
+        budget: seconds for the cross-checks; later steps are not judged. None: no limit.
         bar: shows how far it is.
     """
     recipe = RECIPES[data]
@@ -109,6 +111,6 @@ def train(
         "progress": bar,
         "after_epoch": after_epoch,
     }
-    checked = cross_checked_fit(network, loss, steps, *images, **arguments) if check else None
+    checked = cross_checked_fit(network, loss, steps, *images, budget=budget, **arguments) if check else None
     history = fit(network, loss, steps, *images, **arguments) if checked is None else checked.history
     return Training(network, split, history, evaluate(network, loss, *split.test), checked)

@@ -14,7 +14,7 @@ from manual.summary import table
 from manual.training import TrainingDiverged
 
 
-def run_training(data: str, *, seed: int, epochs: int | None, single: bool, check: bool) -> bool:
+def run_training(data: str, *, seed: int, epochs: int | None, single: bool, check: bool, budget: float | None) -> bool:
     """Train, print what it cost and what came out; whether every cross-checked step agreed."""
     if check:
         keep_compilations()
@@ -27,6 +27,7 @@ def run_training(data: str, *, seed: int, epochs: int | None, single: bool, chec
                 dtype=np.float32 if single else np.float64,
                 epochs=epochs,
                 check=check,
+                budget=budget,
                 bar=bar,
             )
     except TrainingDiverged as error:

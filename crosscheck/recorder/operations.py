@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from crosscheck.floats import DOUBLE
-from crosscheck.operation import Array, Operation
+from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.recorder.record import LONG, PlainForward, Replayed, record
 from crosscheck.recorder.words import WHAT_TO_DO
 
@@ -34,6 +36,28 @@ def with_recording(operation: Operation) -> tuple[Operation, str]:
     if recorded.reference is None:
         return operation, recorded.why_not
     return referring(operation, recorded.reference), ""
+
+
+def with_own_program(operation: Operation) -> Operation:
+    """The operation with its backward as a program, recorded where and when it is asked for. Code that brings bounds of
+    its own is not asked how it rounds."""
+    if operation.own_bounds is not None:
+        return operation
+    widen = operation.widen
+    wider = None if widen is None else lambda: with_own_program(widen())
+    return replace(operation, widen=wider, own_program=partial(program_of_backward, operation.backward, operation.wrt))
+
+
+def program_of_backward(
+    backward: Callable[[Array, Arrays], Any], wrt: tuple[str, ...], inputs: Arrays, grad_output: Array
+) -> Replayed | None:
+    """See `Operation.own_program`."""
+
+    def flat(values: Arrays) -> Any:
+        gradients = backward(values[OUTPUT], {k: a for k, a in values.items() if k != OUTPUT})
+        return np.concatenate([np.ravel(gradients[k]) for k in wrt])
+
+    return record(flat, {**inputs, OUTPUT: grad_output}, LONG).reference
 
 
 def referring(operation: Operation, reference: Replayed) -> Operation:

@@ -139,16 +139,6 @@ def joined(real: Any, imaginary: Any) -> Any:
     return real + 1j * imaginary
 
 
-class Plain(Run):
-    """A run of the program alone, without copies."""
-
-    def __init__(self) -> None:
-        super().__init__(unit=0.0, copies=0, free=False, seed=0, amplitude=0.0)
-
-    def constant(self, value: Any) -> Plane:
-        return Plane(value if isinstance(value, jax.Array) else np.asarray(value))
-
-
 def as_written(value: Any) -> bool:
     """Whether every entry of a known constant was written down exactly; an array of JAX's is not looked into."""
     if isinstance(value, jax.Array):

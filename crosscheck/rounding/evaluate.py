@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -18,13 +17,13 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.rounding.allowance import copies_for, quantile
-from crosscheck.rounding.copies import Plain, Plane, Run, equation
+from crosscheck.rounding.copies import Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
 from crosscheck.rounding.moving import by_numpy
 from crosscheck.rounding.reading import call, decides, entrywise_outputs, estimated, live, numbers_alone, steps, turns
-from crosscheck.rounding.sizes import computed
 from crosscheck.rounding.spreads import Gathered, excused, larger, scattered
+from crosscheck.rounding.straight import straight
 from crosscheck.traces.fingerprint import key_of
 from crosscheck.traces.pieces import Keys, compiled
 
@@ -264,24 +263,9 @@ def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[
     """The outputs as the program alone computes them: compiled as one where it is short."""
     jaxpr = closed.jaxpr
     if count(jaxpr) > AS_ONE:
-        return plain_by_equations(jaxpr, consts, flat)
+        return straight(jaxpr, consts, flat)
 
     def make() -> Callable[..., Any]:
         return jax.jit(lambda consts, flat: core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, consts))(*flat))
 
     return compiled(("plain", key_of(closed)), make)(consts, flat)
-
-
-def plain_by_equations(jaxpr: core.Jaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
-    key = Keys(jaxpr)
-
-    def step(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
-        moved = by_numpy(eqn, planes, run)
-        if moved is not None:
-            return moved
-        shapes = tuple((p.value.shape, p.value.dtype) for p in planes)
-        made = compiled(("plain equation", key(eqn), shapes), lambda: jax.jit(partial(computed, eqn)))
-        return [Plane(out) for out in made([p.value for p in planes])]
-
-    planes = walk(jaxpr, [Plane(c) for c in consts], [Plane(a) for a in flat], Plain(), step)
-    return [p.value for p in planes]

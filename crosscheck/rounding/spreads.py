@@ -19,7 +19,8 @@ class Gathered:
 
     def __init__(self) -> None:
         self.value: Any = None
-        self.spreads: list[Array] = []
+        self.spread: Any = None  # √ of the sum of squares over the blocks
+        self.blocks = 0
         self.terms: Any = None
         self.excuse: Any = None
         self.flipped = False
@@ -28,16 +29,15 @@ class Gathered:
         self.value = np.asarray(plane.value)
         size = np.abs(self.value).astype(np.float64)
         self.terms = larger(self.terms, size if plane.terms is None else np.asarray(plane.terms, np.float64))
-        if plane.copies is None:
-            self.spreads.append(np.zeros(size.shape))
-        else:
-            self.spreads.append(
-                np.asarray(plane.copies if summed else spread(plane.copies, self.value, np), np.float64)
-            )
+        self.blocks += 1
+        if plane.copies is not None:
+            seen = np.asarray(plane.copies if summed else spread(plane.copies, self.value, np), np.float64)
+            # No list of blocks: of ten million entries there are eight.
+            self.spread = seen if self.spread is None else np.hypot(self.spread, seen)
         self.flipped = self.flipped or flipped
 
     def sigma(self, t: float) -> Array:
-        return root_mean_square(self.spreads, np) / t if len(self.spreads) > 1 else self.spreads[0] / t
+        return np.zeros(self.value.shape) if self.spread is None else self.spread / (t * np.sqrt(self.blocks))
 
 
 def scattered(plane: Plane) -> Plane:

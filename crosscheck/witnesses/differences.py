@@ -13,7 +13,7 @@ smallest step. What is neither shown to be a kink nor has a bound that is of use
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,9 @@ LEVELS = (6, 10, 14, 18, 22, 26)
 FURTHER = (30, 34, 38, 42)
 # Entries smaller than this share of the array's rms are moved with the rms in view first.
 SMALL = 1e-3
+# So many entries are moved in one evaluation at the most: some twenty arrays of their size are alive at once, which
+# are to be less than half a GiB.
+TOGETHER = 2**21
 # A step is good enough when its bound is below this share of the gradient's own size: two thirds of a difference's
 # best. It stops the walk, nothing else.
 ENOUGH = 2.0**-20
@@ -85,7 +88,7 @@ class Differences(Forward):
         """
         found = nothing_known(self.flat.size)
         start, since, largest, left = 0, 0, 0.0, 0
-        for group in groups:
+        for group in (part for whole in groups for part in parts(whole)):
             if deadline is not None and time.perf_counter() > deadline:
                 left += group.entries.size
                 continue
@@ -253,6 +256,19 @@ class Walk:
         bound = np.where(self.kink, np.inf, self.best.bound + np.maximum(np.abs(value), terms) * 2.0**-52)
         crossed = self.crossed & ~self.kink
         return GroupResult(value, bound, self.kink, crossed, self.best.confirmed, terms, level)
+
+
+def parts(group: Group) -> Iterator[Group]:
+    """A group of entries with one member each, in parts of at most `TOGETHER`."""
+    count = group.entries.size
+    if count <= TOGETHER or group.owner is None:
+        yield group
+        return
+    length = -(-count // -(-count // TOGETHER))
+    for start in range(0, count, length):
+        stop = min(start + length, count)
+        mine = (group.owner >= start) & (group.owner < stop)
+        yield Group(group.entries[start:stop], np.where(mine, group.owner - start, -1), stop - start)
 
 
 def scale_of(size: Array) -> Array:

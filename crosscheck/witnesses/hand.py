@@ -10,7 +10,10 @@ is asked. Where it is not, a difference is either a mistake or rounding, and the
                     reference's: what it lost in float64, 2^-11 times (`of_formula`).
     measured        Where that is silent, the spread of the residuals at points near (`measured`): a mistake stays
                     where it is, rounding scatters. What does not agree even so is asked once more from further away.
-    assumed         Where both are: the first answer stands.
+    recorded        What differs still is asked for its own program (`own`), whose roundings are drawn like the
+                    reference's. That is so late since it costs a compilation; and it knows what nothing else does: that
+                    1 + tanh(a) is coarse, whatever becomes of it, where it gives 0 at every point near.
+    assumed         Where all are silent: the first answer stands.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import ASSUMED
 from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
 from crosscheck.witnesses.measured import Spread, far_rounding, known_mean, measured_rounding
+from crosscheck.witnesses.own import program_rounding
+
+# Entries up to which a gradient's rounding is measured: beyond, the points beside would take more than a GiB.
+MANY = 2**20
 
 
 @dataclass(frozen=True)
@@ -90,14 +97,32 @@ def hand_estimates(
             formula = of_formula(witness, wide, truths[k], found.seen[k], asked)
             with np.errstate(invalid="ignore", over="ignore"):
                 said[k] = Said(formula, "longdouble", np.asarray(np.abs(wide - answers[k]), np.float64))
-    silent = [k for k in differing if said[k].how == "assumed" and pairs[k].disagree.any()]
+    # A measurement keeps twelve answers at once, or more.
+    silent = [k for k in differing if said[k].how == "assumed" and pairs[k].disagree.any() and answers[k].size <= MANY]
     for measure in (near, afar):
         silent = [k for k in silent if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
         for k, sigma in measured(measure, silent, truths, asked).items():
             old = said[k].estimate
             assert old.sigma is not None
             said[k] = Said(replace(old, sigma=np.maximum(old.sigma, sigma)), "measured")
-    return said
+    accused = [k for k in differing if k != OUTPUT and answers[k].size <= MANY]
+    accused = [k for k in accused if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
+    return said | recorded(said, accused, asked)
+
+
+def recorded(said: Mapping[str, Said], names: list[str], asked: Asked) -> dict[str, Said]:
+    """These estimates with the rounding of the code's own program. A longdouble answer has 2^-11 of it,
+    unless the code keeps to a coarser format."""
+    if not names:
+        return {}
+    own = program_rounding(asked.operation, asked.cotangent, asked.comparisons, asked.t, asked.seed)
+    found: dict[str, Said] = {}
+    for k in names:
+        old, sigma = said[k].estimate, own.sigma.get(k)
+        if sigma is not None and old.sigma is not None and sigma.shape == old.sigma.shape:
+            share = RATIO if said[k].how == "longdouble" and not own.coarse else 1.0
+            found[k] = replace(said[k], estimate=replace(old, sigma=np.maximum(old.sigma, share * sigma)))
+    return found
 
 
 def assumed(witness: str, answer: Array, truth: Estimate, bound: Array | None) -> Estimate:

@@ -38,7 +38,7 @@ Array = np.ndarray
 FORWARDS = 2**15
 # And at most this many numbers read and written, all forwards together: at 10⁹ a second, half a minute.
 NUMBERS = 2**35
-# Where a reference has spoken, differences are a third opinion: eight seconds.
+# Where a reference has spoken, differences are a third opinion: eight seconds for all inputs together.
 NUMBERS_BESIDE = 2**33
 # A call of NumPy costs as much as so many numbers, 1 µs; a forward makes about one for every equation of the reference.
 CALL = 1000
@@ -56,7 +56,7 @@ def affordable(operation: Operation, name: str, outputs: int) -> int:
 def calls_within(operation: Operation, name: str, outputs: int) -> int:
     """How many forwards of one input take no more numbers than may be read and written."""
     each = operation.inputs[name].size + outputs + CALL * length_of(operation.reference)
-    numbers = NUMBERS if operation.reference is None else NUMBERS_BESIDE
+    numbers = NUMBERS if operation.reference is None else NUMBERS_BESIDE // len(operation.wrt)
     return numbers // max(1, each)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from crosscheck.diagnosis.elsewhere import resized, same_function
+from crosscheck.diagnosis.elsewhere import FEW_ENTRIES, resized, same_function, shrunk
 from crosscheck.diagnosis.problem import congruent, is_symmetric
 from crosscheck.doors.functions import from_functions
 from tests.diagnosis.harness import reasons
@@ -67,3 +68,26 @@ def test_a_symmetric_matrix_stays_one(rng: np.random.Generator) -> None:
     assert np.linalg.eigvalsh(moved).min() > 0
     assert not np.allclose(moved, spd)
     assert not is_symmetric(m)
+
+
+def test_a_large_operation_is_cut_to_few_entries(rng: np.random.Generator) -> None:
+    """Axes that meet are cut together, and no two lengths become one."""
+    operation = from_functions(
+        lambda x, w, b: np.tanh(x @ w) + b,
+        lambda g, x, w, b: {"x": g @ w.T, "w": x.T @ g, "b": g.sum(0)},
+        {"x": rng.normal(size=(400, 300)), "w": rng.normal(size=(300, 200)), "b": rng.normal(size=200)},
+        lambda x, w, b: jnp.tanh(x @ w) + b,
+    )
+    small = shrunk(operation)
+    assert same_function(small)
+    (batch, inner), (meets, outer) = small.inputs["x"].shape, small.inputs["w"].shape
+    assert (inner, outer) == (meets, small.inputs["b"].shape[0])
+    assert len({batch, inner, outer}) == 3
+    assert max(batch, inner, outer) <= max(FEW_ENTRIES)
+
+
+def test_what_does_not_fit_smaller_is_left_as_it_is(rng: np.random.Generator) -> None:
+    operation = from_functions(
+        lambda x: x * np.arange(500.0), lambda g, x: {"x": g}, {"x": rng.normal(size=500)}, lambda x: x * np.arange(500)
+    )
+    assert shrunk(operation) is operation

@@ -155,7 +155,7 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         ValueError,
         r"reference.*\(2, 4\).*\(4, 2\)",
     ),
-    "a reference with other names": ({"reference": lambda a, b: a}, TypeError, "takes a, b.*x, w"),
+    "a reference with other names": ({"reference": lambda a, b: a}, TypeError, "takes a, b.*x=, w="),
     "wrt is unknown": ({"wrt": ("v",)}, ValueError, "wrt names 'v'.*x, w"),
     "grad_output of another shape": ({"grad_output": np.ones(3)}, ValueError, r"grad_output.*\(3,\).*\(4, 2\)"),
     "grad_output is not finite": ({"grad_output": np.full((4, 2), np.inf)}, ValueError, "grad_output.*finite"),

@@ -122,3 +122,23 @@ def test_what_the_code_itself_loses_is_no_difference() -> None:
 def test_code_that_scatters_grossly_widens_nothing() -> None:
     p = np.random.default_rng(2).normal(size=(4, 5))
     assert not losing(lambda x: np.sin(x * 1e12)).scattered("x", p, p * (1 + 1e-7))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5, 1e9])
+def test_a_gradient_that_moves_on_the_way_is_asked_on_a_shorter_one(offset: float) -> None:
+    """A batch of mean 10⁵ and variance 1 is another one within 2^-20 of every number; its variance, summed in another
+    order, is not."""
+    x, v = offset + np.random.default_rng(0).normal(size=(64, 5)), np.random.default_rng(1).normal(size=(64, 5))
+
+    def backward(g: Any, x: Any) -> Any:
+        d = x - x.mean(0)
+        s = 1 / np.sqrt((d**2).mean(0))
+        return {"x": s * (g - g.mean(0) - d * s * (g * d * s).mean(0))}
+
+    subject = operation(lambda x: (x - x.mean(0)) / x.std(0), backward, {"x": x})
+    found = Calls(subject, v, Site({"x": 2 * x}, v), {"x": 1e-15}, None)
+    p = found.plain(found.a)["x"]
+    in_another_order = backward(v[::-1], x[::-1])["x"][::-1]
+    assert found.scattered("x", p, in_another_order)
+    assert not found.scattered("x", p, p * (1 + 1e-2))
+    assert not found.scattered("x", p, p.ravel(order="F").reshape(p.shape))

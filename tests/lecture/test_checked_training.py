@@ -87,6 +87,19 @@ def test_it_trains_exactly_as_fit_does():
     assert result.history.step_loss == history.step_loss
 
 
+def test_a_budget_leaves_steps_unjudged_and_the_training_as_it_is():
+    watched, plain = small_network(), small_network()
+    result = small(Adam(0.01), watched, budget=0)
+    fit(plain, LOSS, Adam(0.01), *patterns(), **SMALL)
+    assert watched.parameters.tobytes() == plain.parameters.tobytes()
+    assert result.verdict == "undecided"
+    assert not result
+    assert result.left_out == len(result.history.step_loss)
+    assert f"{result.left_out} later steps were not judged" in str(result)
+    with pytest.raises(ValueError, match=r"budget is -1; it must be"):
+        small(Adam(0.01), budget=-1)
+
+
 def test_a_last_batch_of_another_size_is_checked_too():
     result = small(SGD(0.1), batch_size=20)
     assert result.verdicts == ["agree"] * 6

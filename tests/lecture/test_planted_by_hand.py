@@ -29,6 +29,8 @@ from manual import (
     relu,
 )
 
+pytestmark = pytest.mark.proof
+
 Array = np.ndarray
 
 

@@ -75,6 +75,16 @@ def test_train_cross_checked_on_the_command_line():
     assert "cross-checked training (float64): agree" in shown.output
 
 
+def test_a_training_whose_budget_ends_is_not_passed():
+    shown = CliRunner().invoke(main, ["train", "patterns", "--epochs", "1", "--check", "--budget", "0"])
+    assert shown.exit_code == 1, shown.output
+    assert "undecided" in shown.output
+    assert "the budget ended" in shown.output
+    alone = CliRunner().invoke(main, ["train", "patterns", "--epochs", "1", "--budget", "3"])
+    assert alone.exit_code == 2
+    assert "give --check too" in alone.output
+
+
 def test_a_training_that_diverges_exits_1_with_a_sentence(monkeypatch):
     monkeypatch.setattr(lecture, "optimizer", lambda: SGD(1e6))
     shown = CliRunner().invoke(main, ["train", "patterns", "--epochs", "2"])

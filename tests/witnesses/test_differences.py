@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import crosscheck
+from crosscheck.witnesses import differences
 from crosscheck.witnesses.differences import Contaminated, Differences, Group, along_direction, one_by_one
 from crosscheck.witnesses.extrapolation import STEPS, Samples, of_a_curve
 from crosscheck.witnesses.noise import DRAWS, EVALUATIONS, measured_noise, unit_of
@@ -168,3 +169,26 @@ def test_a_jump_within_noise_is_not_seen() -> None:
 def test_growing_as_the_inverse_of_the_step_it_is_not_resolved() -> None:
     samples = [Samples(np.ones(1), np.array([8.0 / h]), np.full(1, 1e-9)) for h in STEPS]
     assert not of_a_curve(samples, np.zeros(1), np.zeros(1)).stays.any()
+
+
+def test_a_large_group_is_moved_in_parts(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts it gives what it gives at once, and nobody moves more than may be."""
+    x, v = rng.normal(size=50), rng.normal(size=(50, 2))
+    moved: list[int] = []
+
+    def func(z: np.ndarray) -> np.ndarray:
+        moved.append(int((z != x).sum()))
+        return np.stack([np.sin(z), z**2], axis=1)
+
+    everything = Group(np.arange(50), np.repeat(np.arange(50), 2), 50)
+    whole = Differences(func, x, v).differentiate([everything])
+    monkeypatch.setattr(differences, "TOGETHER", 16)
+    assert [part.entries.size for part in differences.parts(everything)] == [13, 13, 13, 11]
+    witness = Differences(func, x, v)
+    moved.clear()
+    found = witness.differentiate([everything])
+    assert max(moved) == 13
+    assert (np.abs(found.value - whole.value) <= found.bound + whole.bound).all()
+    assert (np.abs(found.value - (v[:, 0] * np.cos(x) + 2 * v[:, 1] * x)) <= found.bound).all()
+    assert found.decided is not None
+    assert found.decided.all()

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.doors.functions import from_functions
 from crosscheck.evidence.collected import Elsewhere
 from crosscheck.operation import Operation
@@ -254,3 +255,30 @@ def test_what_is_zero_by_itself_stays_so() -> None:
     x = -np.abs(np.random.default_rng(0).normal(size=(4, 3)))
     nothing = from_functions(lambda x: x - x, lambda grad_output, x: {"x": 0 * x}, {"x": x}, lambda x: x - x)
     assert stirred(nothing, V, frozenset(["x"]), 0) == frozenset()
+
+
+def test_a_derivation_that_holds_where_an_iteration_has_converged() -> None:
+    """By the implicit function theorem; at values four times as large it runs in circles."""
+    rng = np.random.default_rng(3)
+
+    def solved(xp: Any, w: Any, b: Any) -> Any:
+        x = xp.zeros(4)
+        for _ in range(200):
+            x = xp.tanh(w @ x + b)
+        return x
+
+    def implicit(factor: float) -> Any:
+        def backward(g: Any, w: Any, b: Any) -> Any:
+            x = solved(np, w, b)
+            d = 1 - x**2
+            u = d * np.linalg.solve(np.eye(4) - (d[:, None] * w).T, g)
+            return {"w": np.outer(u, x), "b": factor * u}
+
+        return backward
+
+    inputs = {"w": 0.3 * rng.normal(size=(4, 4)), "b": rng.normal(size=4)}
+    for factor, verdict in ((1.0, "agree"), (1.001, "disagree")):
+        result = crosscheck.check(
+            lambda w, b: solved(np, w, b), implicit(factor), inputs, lambda w, b: solved(jnp, w, b), diagnose=False
+        )
+        assert result.verdict == verdict, result

@@ -21,6 +21,8 @@ from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import autodiff, plain_gradients
 from crosscheck.witnesses.hand import Asked, hand_estimates
 
+pytestmark = pytest.mark.proof
+
 Array = np.ndarray
 Arrays = dict[str, Array]
 Gradient = Callable[[Array, Array], Array]

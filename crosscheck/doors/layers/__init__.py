@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.doors.functions import by_name
 from crosscheck.doors.layers.declared import identical
 from crosscheck.doors.layers.discovery import look_at
 from crosscheck.doors.layers.places import private
@@ -38,6 +37,7 @@ from crosscheck.doors.layers.route import Route, samples
 from crosscheck.doors.layers.sources import route_of
 from crosscheck.doors.layers.state import compared, output_alone
 from crosscheck.doors.layers.ways import Ways, calling, checked_ways, given_inputs
+from crosscheck.doors.signatures import by_name
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs, wide
 
 __all__ = ["Ways", "adapter", "any_layer", "from_layer", "identical", "load_adapters"]
@@ -97,7 +97,7 @@ def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, w
     held = {k: place.value(look.base) for k, place in route.held.items()}
     values = held if look.declared is None else look.declared.values(look.base)
     arrays, names = checked_inputs({**inputs, **{k: np.asarray(a) for k, a in values.items()}}, (*wrt, *values))
-    known = None if reference is None else by_name(reference, tuple(arrays))
+    known = None if reference is None else by_name("the reference", reference, tuple(arrays))
     said = (*look.remarks, *compared(route, arrays, names, known))
     known = output_alone(known) if known is not None and ways.state else known
     return following(route, called.title, arrays, names, known, said)

@@ -52,6 +52,7 @@ CASES = [(layer, engine) for layer in LAYERS for engine in ("auto", "fast", "exa
 CASES = [(layer, engine) for layer, engine in CASES if engine != "exact" or not layer.startswith(("large", "many"))]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("layer", "engine"), CASES)
 def test_scratch_is_bounded_and_does_not_grow_with_the_batch(layer, engine):
     few, many = (16, 33) if layer == "resnet14" else (4, 9)
