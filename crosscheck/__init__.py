@@ -11,13 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crosscheck.doors.checks import check, check_layer, check_operation
+    from crosscheck.doors.checks import check, check_gradient, check_layer, check_operation
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
     from crosscheck.witnesses.finite_difference import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
     "check": "crosscheck.doors.checks",
+    "check_gradient": "crosscheck.doors.checks",
     "check_layer": "crosscheck.doors.checks",
     "check_operation": "crosscheck.doors.checks",
     "finite_difference_gradient": "crosscheck.witnesses.finite_difference",
@@ -34,6 +35,7 @@ __all__ = [
     "GradientResult",
     "Result",
     "check",
+    "check_gradient",
     "check_layer",
     "check_operation",
     "finite_difference_gradient",

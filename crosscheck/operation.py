@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,20 @@ Arrays = dict[str, Array]
 Truth = Callable[[Arrays, Array], Arrays]
 
 OUTPUT = ""  # the output's place beside the names of the inputs
+
+
+class Notice(NamedTuple):
+    """What a door has to say of what it was given: a finding of the check.
+
+    Args:
+        kind: stable, for programs.
+        explanation: one sentence.
+        fails: whether the check cannot agree.
+    """
+
+    kind: str
+    explanation: str
+    fails: bool
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,7 @@ class Operation:
         own_program: (inputs, grad_output) -> what the backward does there as a function of the same inputs, and under
             `OUTPUT` of the cotangent, that JAX can trace: all gradients as one vector, in the order of `wrt`. It gives
             None where that is not to be had.
+        remarks: what the door has to say, of what it found and what it could not judge.
     """
 
     name: str
@@ -57,6 +72,7 @@ class Operation:
     moving_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
     own_bounds: Callable[[Arrays, Array], Arrays | None] | None = field(default=None, repr=False)
     own_program: Callable[[Arrays, Array], Callable[..., Any] | None] | None = field(default=None, repr=False)
+    remarks: tuple[Notice, ...] = ()
 
     @property
     def dtype(self) -> np.dtype:

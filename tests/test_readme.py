@@ -47,7 +47,7 @@ def test_the_engines_are_named() -> None:
         assert {ENGINES[name].exact for name in re.findall(r"`(\w+)`", row[0])} == {row[1] == "yes"}
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/judge.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/judge.md", "docs/layers.md"])
 def test_every_path_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     links = [(ROOT / page).parent / link for link in re.findall(r"\]\(([^)#:]+)\)", text)]

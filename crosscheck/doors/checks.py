@@ -1,7 +1,8 @@
-"""The doors: three ways to say what is under check, one engine behind them.
+"""The doors: the ways to say what is under check, one engine behind them.
 
 All lead to one `Operation` and from there to `judge`: `check` for plain functions, `check_operation` for
-a forward and backward pair with saved values, `check_layer` for a layer or a network.
+a forward and backward pair with saved values, `check_layer` for a layer or a network, `check_gradient` for a function
+to one number.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Any
 
 from crosscheck.doors.door import door
 from crosscheck.doors.functions import from_functions
-from crosscheck.doors.layers import from_layer
+from crosscheck.doors.layers import Ways, from_layer
 from crosscheck.doors.modules import from_module
+from crosscheck.doors.scalars import from_scalar
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 
@@ -34,7 +36,7 @@ def check(
 
     Args:
         forward: `forward(**inputs) -> y`, NumPy.
-        backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy.
+        backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy; of one input, the gradient alone.
         inputs: arrays by name, float64 or float32; integer arrays are passed on and not differentiated.
         reference: `reference(**inputs) -> y`, the same forward in jax.numpy, which is independent of it. None:
             the forward itself is recorded, where it can be, and finite differences judge alone where not.
@@ -71,8 +73,9 @@ def check_operation(
 ) -> Result:
     """Check a pair `forward(*arrays, **hyper) -> (y, saved)`, `backward(grad_output, saved) -> gradients`.
 
-    A module of `manual` qualifies, and so does any object with the two functions. `reference(**inputs, **hyper) -> y`.
-    See `check` for the rest.
+    A module of `manual` qualifies, and so does any object with the two functions, a class with static ones, a tuple of
+    them. Where forward's first argument is called `ctx`, both are handed one object instead to keep what is saved, as
+    PyTorch does it. `reference(**inputs, **hyper) -> y`. See `check` for the rest.
     """
     adapted = from_module(operation, inputs, reference, hyperparameters=hyperparameters, wrt=wrt)
     return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
@@ -84,17 +87,85 @@ def check_layer(
     x: Any,
     reference: Callable[..., Any] | None = None,
     *,
+    parameters: Mapping[str, str] | None = None,
+    constants: tuple[str, ...] = (),
+    forward: str | None = None,
+    backward: str | None = None,
+    forward_args: tuple[Any, ...] = (),
+    forward_kwargs: Mapping[str, Any] | None = None,
+    backward_args: tuple[Any, ...] = (),
+    backward_kwargs: Mapping[str, Any] | None = None,
+    returns: tuple[str, ...] | None = None,
+    rate: str | None = None,
+    per_sample: bool = False,
+    loss: bool = False,
+    state: tuple[str, ...] = (),
     grad_output: Any = None,
     seed: int = 0,
+    diagnose: bool = True,
     budget: float | None = None,
 ) -> Result:
     """Check a layer or a network: its input's gradient as `x`, its parameters' by their names.
 
+    What moves the output and whose gradient is not found fails the check, by its name. The report says what was found.
+
     Args:
-        layer: `forward(x)`, `backward(grad_output)`, and parameters and gradients by name or as flat vectors. The judge
-            works on a deep copy.
-        x: the input, in the layer's dtype.
-        reference: `reference(x, **parameters) -> y` in jax.numpy, for a layer that is not ours.
-        grad_output, seed, budget: as in `check`.
+        layer: with a forward and a backward, and parameters that it holds anywhere: `W` and `dW`, `params` and `grads`,
+            objects with `data` and `grad`, layers in a list, ... The judge works on a deep copy.
+        x: the input, in the layer's dtype; a tuple, or a dictionary for keywords, of a forward of several.
+        reference: `reference(x, **parameters) -> y` in jax.numpy, which is independent of the forward. With `state` it
+            returns `(y, {name: what it becomes})`.
+        parameters: {"W": "dW"}, where they are not found; a path is spelled "layers.0.W".
+        constants: arrays that move the output and are not differentiated (running statistics in evaluation).
+        forward, backward: the names of the methods, where they have others.
+        forward_args, forward_kwargs: what forward takes beside the input.
+        backward_args, backward_kwargs: what backward takes beside the gradient.
+        returns: the names of the gradients that backward returns, in order, where that is not clear.
+        rate: the learning rate of a backward that updates the parameters: the name of its argument or attribute.
+        per_sample: the layer takes one sample, and x is a batch of them.
+        loss: the layer ends in a loss: its backward takes no gradient, or 1.
+        state: arrays that forward changes, to be compared with the reference's.
+        grad_output, seed, diagnose, budget: as in `check`.
     """
-    return judge(from_layer(layer, x, reference), grad_output=grad_output, seed=seed, budget=budget)
+    ways = Ways(
+        parameters,
+        constants,
+        forward,
+        backward,
+        forward_args,
+        forward_kwargs or {},
+        backward_args,
+        backward_kwargs or {},
+        returns,
+        rate,
+        per_sample,
+        loss,
+        state,
+    )
+    operation = from_layer(layer, x, reference, ways)
+    return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
+
+
+@door
+def check_gradient(
+    f: Callable[..., Any],
+    grad: Callable[..., Any] | bool,
+    x0: Any,
+    args: Any = (),
+    reference: Callable[..., Any] | None = None,
+    *,
+    seed: int = 0,
+    diagnose: bool = True,
+    budget: float | None = None,
+) -> Result:
+    """Check the gradient of a function to one number, as SciPy's minimizers take them.
+
+    Args:
+        f: `f(x, *args) -> number`, NumPy.
+        grad: `grad(x, *args) -> array` of x's shape; True for an f that returns `(value, gradient)`.
+        x0: the point; numbers in a list are float64, as SciPy reads them.
+        args: passed on to both, and to the reference.
+        reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: `f` itself is recorded.
+        seed, diagnose, budget: as in `check`.
+    """
+    return judge(from_scalar(f, grad, x0, args, reference), seed=seed, diagnose=diagnose, budget=budget)

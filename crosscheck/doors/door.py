@@ -29,8 +29,9 @@ def door(function: F) -> F:
     def asked(*args: Any, **kwargs: Any) -> Any:
         try:
             for name, value in bound(function.__name__, signature, args, kwargs).items():
-                if name in RULES:
-                    RULES[name](name, value)
+                rule = RULES.get(f"{function.__name__}.{name}", RULES.get(name))
+                if rule is not None:
+                    rule(name, value)
             return function(*args, **kwargs)
         except Exception as error:
             if not is_a_refusal(error.__traceback__):
@@ -76,6 +77,11 @@ def a_function(name: str, value: Any) -> None:
         raise TypeError(f"{name} is {shown(value)}; it must be a function")
 
 
+def a_name_or_none(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} is {shown(value)}; it must be the name of a method of the layer, or None")
+
+
 def a_function_or_none(name: str, value: Any) -> None:
     if value is not None and not callable(value):
         raise TypeError(f"{name} is {shown(value)}; it must be a function, or None")
@@ -117,6 +123,8 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "diagnose": a_choice,
     "operation": an_object,
     "layer": an_instance,
+    "check_layer.forward": a_name_or_none,
+    "check_layer.backward": a_name_or_none,
 }
 
 

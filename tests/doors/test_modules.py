@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.doors.modules import from_module, positional_names
 
 Array = np.ndarray
@@ -81,3 +82,60 @@ def test_a_forward_without_saved_values_is_an_error() -> None:
     bare = SimpleNamespace(__name__="mine", forward=lambda x, w: x * w, backward=Scaled.backward)
     with pytest.raises(TypeError, match=r"forward of mine.*\(y, saved\).*ndarray"):
         from_module(bare, INPUTS).output()
+
+
+# ---------------------------------------------------------------------- pairs of every make
+
+
+def affine_forward(x: Any, w: Any) -> Any:
+    return x @ w, (x, w)
+
+
+def affine_backward(dout: Any, cache: Any) -> Any:
+    x, w = cache
+    return dout @ w.T, x.T @ dout
+
+
+class CacheFirst:
+    """Static methods, of which backward takes the cache first."""
+
+    forward = staticmethod(affine_forward)
+
+    @staticmethod
+    def backward(cache: Any, dout: Any) -> Any:
+        return affine_backward(dout, cache)
+
+
+class WithContext:
+    """As PyTorch's own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, w: Any) -> Any:
+        ctx.save_for_backward(x, w)
+        ctx.scale = 2.0
+        return ctx.scale * x @ w
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        x, w = ctx.saved_tensors
+        return ctx.scale * grad @ w.T, ctx.scale * x.T @ grad
+
+
+class WrongContext(WithContext):
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        x, w = ctx.saved_tensors
+        return ctx.scale * grad @ w.T, x.T @ grad
+
+
+@pytest.mark.parametrize(
+    "pair", [(affine_forward, affine_backward), CacheFirst, WithContext], ids=["tuple", "static", "context"]
+)
+def test_pairs_of_every_make(pair: Any) -> None:
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(3, 4)), "w": rng.normal(size=(4, 2))}
+    result = crosscheck.check_operation(pair, inputs)
+    assert result, result
+    assert set(result.gradients) == {"x", "w"}
+    wrong = crosscheck.check_operation(WrongContext, inputs)
+    assert not wrong.gradients["w"].passed

@@ -1,0 +1,69 @@
+"""Gradients that backward returns without a name: which is which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doors.layers.discovery import Looking
+from crosscheck.doors.layers.once import Ran
+from crosscheck.doors.layers.places import Path, private
+from crosscheck.doors.layers.returned import POSITION, Key, by_position, fitting
+
+
+def positions(
+    look: Looking, run: Ran, names: list[str], left: Mapping[str, Any], inputs_left: dict[str, Path]
+) -> dict[str, Key]:
+    """The names of the arrays that backward returned without a key."""
+    keys = [key for key in run.flat if key[0] == POSITION]
+    if not keys:
+        return {}
+    given = look.calling.ways.returns
+    if given is not None:
+        if len(given) != len(keys):
+            raise ValueError(
+                f"returns names {len(given)} gradients, {', '.join(map(str, given))}; backward of {look.title} "
+                f"returned {len(keys)}"
+            )
+        unknown = [k for k in given if k and k not in (*look.inputs, *run.pool)]
+        if unknown:
+            raise ValueError(
+                f"returns names {unknown[0]!r}, which is none of the inputs and parameters of {look.title}: "
+                f"{', '.join([*look.inputs, *names])}"
+            )
+        return {k: key for k, key in zip(given, keys, strict=True) if k in (*look.wrt, *names)}
+    inputs = list(look.wrt)
+    unleft = [k for k in names if k not in left]
+    choices = [
+        [*inputs, *names],
+        [*inputs, *unleft],
+        inputs,
+        [*(k for k in inputs if k not in inputs_left), *unleft],
+        *([names, unleft] if len(inputs_left) == len(inputs) else []),
+    ]
+    wanted = next((choice for choice in choices if len(choice) == len(keys)), None)
+    if wanted is None:
+        raise ValueError(
+            f"backward of {look.title} returned {len(keys)} gradients for the inputs {', '.join(inputs)} and the "
+            f"parameters {', '.join(names) or 'none'}: say which, returns=('x', ...)"
+        )
+    if len(wanted) == 1:
+        return {wanted[0]: keys[0]}
+    values = {**look.inputs, **{k: np.asarray(run.pool[k].value(look.base)) for k in names}}
+    wide = private(look.base, wider=True)
+    route = replace(run.route, held={k: run.pool[k] for k in names})
+    fits = fitting(lambda at_values: route.forward(private(wide), at_values), values, run.cotangent)
+    order, unsure = by_position([run.flat[key] for key in keys], wanted, values, fits)
+    if unsure:
+        look.say(
+            "ambiguous",
+            f"which of the gradients that backward of {look.title} returned is that of {', '.join(unsure)} cannot be "
+            "told: their shapes do not say it, nor do their values; say it, returns=(...)",
+            True,
+        )
+    if order != wanted:
+        look.say("order", f"backward of {look.title} returned the gradients of {', '.join(order)}, in this order")
+    return dict(zip(order, keys, strict=True))

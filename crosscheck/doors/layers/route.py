@@ -1,0 +1,168 @@
+"""How one layer is made to answer: put the values in, run forward and backward, take the gradients from where they are.
+
+A route is made once (`discovery`) and followed at every call. The layer that it works on is a private copy. Mostly that
+stays the same object from call to call, as it would in training, so that what it remembers by mistake shows; a layer
+whose forward reads what it wrote the last time, or whose backward changes the parameters, starts every time as given.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doors.layers.declared import Declared
+from crosscheck.doors.layers.places import Held, Path, at, private, put
+from crosscheck.doors.layers.returned import Key, flattened, shaped
+from crosscheck.doors.layers.steps import Notebook, StandIn, exact_rate, from_step, is_optimizer, stand_in
+from crosscheck.doors.layers.ways import NOTHING, Calling
+from crosscheck.operation import Array, Arrays
+
+# A learning rate for a backward that must have one, as people use it: what backward does after the update with the new
+# parameters shows.
+ORDINARY_RATE = 2.0**-6
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where everything of a layer is.
+
+    Args:
+        calling: its methods.
+        base: the private copy that others are made of.
+        held: the parameters that are judged, by name.
+        declared: the layer's own naming of its parameters, where it has one; then `held` is empty.
+        left: where gradients are left, by name; inputs among them.
+        returned: where gradients stand in what backward returns, by name.
+        stepped: parameters whose gradient is read from the step that backward makes.
+        optimizers: the places of objects that are called with gradients.
+        noted: parameters whose gradient such an object is handed.
+        asked: the learning rate that backward cannot be called without, an argument; None where there is none.
+        rate: the argument, or the places, of the learning rate by which steps are read.
+        size: by what the exact rate is multiplied.
+        zeroed: whether the places of gradients are set to zero before each backward.
+        anew: whether every call starts from the layer as it was given.
+        aside: whether backward is run on a copy that is thrown away.
+    """
+
+    calling: Calling
+    base: Any
+    held: Mapping[str, Held] = field(default_factory=dict)
+    declared: Declared | None = None
+    left: Mapping[str, Path] = field(default_factory=dict)
+    returned: Mapping[str, Key] = field(default_factory=dict)
+    stepped: tuple[str, ...] = ()
+    optimizers: tuple[Path, ...] = ()
+    noted: tuple[str, ...] = ()
+    asked: str | None = None
+    rate: str | tuple[Path, ...] | None = None
+    size: float = 1.0
+    zeroed: bool = False
+    anew: bool = False
+    aside: bool = False
+
+    def load(self, layer: Any, values: Arrays) -> None:
+        """Put the parameters' values into a layer."""
+        if self.declared is not None:
+            self.declared.assign(layer, {k: a for k, a in values.items() if k not in self.calling.inputs})
+        for name, place in self.held.items():
+            place.put(layer, values[name])
+
+    def forward(self, layer: Any, values: Arrays) -> Any:
+        self.load(layer, values)
+        return self.calling.run(layer, values)[0]
+
+    def gradients(self, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
+        """Every gradient that the route knows of, of the parameters in their shapes."""
+        found = self.as_they_come(layer, grad_output, values)
+        return {k: g if k in self.calling.inputs else shaped(g, values[k]) for k, g in found.items()}
+
+    def as_they_come(self, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
+        self.load(layer, values)
+        _, cache = self.calling.run(layer, values)
+        if self.aside:
+            layer = private(layer)
+        steps = self.steps(private(layer), grad_output, cache) if self.stepped else {}
+        answer, book = self.back(layer, grad_output, cache)
+        found, noted = {**self.taken(layer, answer), **steps}, book.gradients()
+        for name in self.noted:
+            if name not in noted:
+                raise ValueError(f"backward of {self.calling.title} handed no gradient of {name} to its optimizer")
+            found[name] = noted[name]
+        if self.calling.ways.loss:
+            found = {k: np.asarray(g) * grad_output for k, g in found.items()}
+        return found
+
+    def steps(self, layer: Any, grad_output: Array, cache: tuple[Any, ...]) -> dict[str, Any]:
+        """The gradients that are read from steps, of one backward at an exact rate that is for nothing else."""
+        before = {name: np.array(self.held[name].value(layer)) for name in self.stepped}
+        dtypes = [a.dtype for a in before.values()]
+        rate = exact_rate(min(dtypes, key=lambda d: d.itemsize)) * self.size
+        places = () if self.rate is None or isinstance(self.rate, str) else self.rate
+        for path in places:
+            put(layer, path, rate)
+        self.back(layer, grad_output, cache, {self.rate: rate} if isinstance(self.rate, str) else NOTHING)
+        return {name: from_step(a, self.held[name].value(layer), rate) for name, a in before.items()}
+
+    def back(
+        self, layer: Any, grad_output: Array, cache: tuple[Any, ...], rate: Mapping[str, float] = NOTHING
+    ) -> tuple[Any, Notebook]:
+        """One backward: what it returned, and what optimizers were handed."""
+        if self.zeroed:
+            for path in self.left.values():
+                zero(layer, path)
+        book = Notebook(layer, self.held)
+        stand_in(layer, list(self.optimizers), book)
+        calling = self.calling.handing(lambda a: StandIn(book, copy.deepcopy(a)) if is_optimizer(a) else a)
+        extra = {self.asked: ORDINARY_RATE, **rate} if self.asked is not None else rate
+        return calling.back(layer, grad_output, cache, extra), book
+
+    def taken(self, layer: Any, answer: Any) -> dict[str, Any]:
+        """The gradients that one backward returned or left."""
+        flat, found, who = flattened(answer), {}, f"backward of {self.calling.title}"
+        for name, key in self.returned.items():
+            if key not in flat:
+                raise ValueError(f"{who} returned no gradient of {name} this time")
+            found[name] = flat[key]
+        for name, path in self.left.items():
+            if name not in found:
+                # A copy: whoever reads a layer's attribute does so before the next call.
+                found[name] = np.array(read(layer, path, f"{who} left no gradient of {name}"))
+        if self.declared is not None:
+            found |= self.declared.gradients(layer)
+        return found
+
+
+def samples(route: Route, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
+    """The gradients of a layer for one sample, of a batch: of the input one by one, of the parameters their sum."""
+    inputs = route.calling.inputs
+    each = [
+        {k: np.array(g) for k, g in route.gradients(layer, g, {**values, **{k: values[k][i] for k in inputs}}).items()}
+        for i, g in enumerate(grad_output)
+    ]
+    return {k: np.stack([one[k] for one in each]) if k in inputs else sum(one[k] for one in each) for k in each[0]}
+
+
+def read(layer: Any, path: Path, missing: str) -> Any:
+    try:
+        value = at(layer, path)
+    except (AttributeError, KeyError, IndexError, TypeError) as error:
+        raise ValueError(missing) from error
+    if value is None:
+        raise ValueError(missing)
+    return value
+
+
+def zero(layer: Any, path: Path) -> None:
+    """Zeros in the place of a gradient, if there is one yet."""
+    try:
+        value = at(layer, path)
+    except (AttributeError, KeyError, IndexError, TypeError):
+        return
+    if isinstance(value, np.ndarray):
+        value[...] = 0.0
+    elif value is not None:
+        put(layer, path, type(value)(0.0))

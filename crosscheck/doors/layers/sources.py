@@ -1,0 +1,211 @@
+"""Where the gradient of each of a layer's parameters comes from, seen from one backward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doors.layers import nudges, overlap
+from crosscheck.doors.layers.answers import positions
+from crosscheck.doors.layers.discovery import ADVICE, Looking, absent
+from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
+from crosscheck.doors.layers.once import Ran, ran
+from crosscheck.doors.layers.pairing import candidates, distinct, spelled_all
+from crosscheck.doors.layers.places import Held, Path, at, names_of, private, spelled, walk
+from crosscheck.doors.layers.returned import Key, by_keys
+from crosscheck.doors.layers.route import Route
+from crosscheck.doors.layers.steps import rate_argument, rate_attributes
+from crosscheck.doors.layers.updating import exact_steps
+from crosscheck.operation import Arrays
+
+
+def route_of(look: Looking) -> Route:
+    """The route for a layer; what it cannot judge is among the remarks of `look`."""
+    run = ran(look)
+    named = look.calling.ways.rate
+    if named and rate_argument(look.calling, False) != named and not rate_attributes(look.base, named):
+        raise ValueError(f"rate names {named!r}, which is neither an argument of backward nor a number that it holds")
+    moving = {path for place in look.moving for path in place.paths}
+    movers = [name for name, place in run.pool.items() if moving.intersection(place.paths)]
+    left = of_pool(look, run, movers)
+    inputs_left = of_inputs(look, run, movers)
+    kept = [k for k in run.pool if k in movers or k in left or is_kept(look, run, k)]
+    keyed, surplus = by_keys(run.flat, [*look.wrt, *kept])
+    names = [k for k in run.pool if k in movers or k in left or k in keyed or k in run.noted]
+    if surplus:
+        ours = ", ".join([*look.inputs, *names])
+        raise ValueError(
+            f"backward of {look.title} returned a gradient of {surplus[0]!r}, which is none of its inputs and "
+            f"parameters: {ours}"
+        )
+    returned = {**keyed, **positions(look, run, [k for k in names if k not in keyed], left, inputs_left)}
+    sources = {k: [*left.get(k, ())] for k in names}
+    doubtful(look, run, sources, returned)
+    stepped = [k for k in names if not sources[k] and k not in returned and k not in run.noted]
+    stepped = stepped if run.changed.intersection(stepped) else []  # one that stays where others move has a step of 0
+    for k in apart(look, run, names, sources, returned):
+        names.remove(k)
+        sources.pop(k)
+        returned.pop(k, None)
+    stepped = [k for k in stepped if k in names]
+    rate, readable = exact_steps(look, run, stepped)
+    names = differentiable(look, run, names)
+    judged = [k for k in names if sources[k] or k in returned or k in run.noted or k in readable]
+    integers(look, run)
+    unjudged(look, [k for k in names if k not in judged], stepped)
+    beside(look, run, [*names, *judged], left)
+    route = replace(
+        run.route,
+        held={k: run.pool[k] for k in judged},
+        left={**inputs_left, **{k: sources[k][0] for k in judged if sources[k] and k not in returned}},
+        returned=returned,
+        stepped=tuple(readable),
+        noted=tuple(k for k in judged if k in run.noted and not sources[k] and k not in returned),
+        rate=rate,
+        aside=bool(run.changed or run.noted),
+        zeroed=bool(run.changed or run.noted or look.steady is False),
+    )
+    missing = [k for k in look.wrt if k not in returned and k not in inputs_left]
+    if missing:
+        raise TypeError(
+            f"backward of {look.title} returned no gradient of {', '.join(missing)} and left none (as d{missing[0]} or "
+            f"grad_{missing[0]}); it must return it"
+        )
+    say_what_was_found(look, run, route)
+    return accumulating(look, run, route)
+
+
+def apart(
+    look: Looking, run: Ran, names: list[str], sources: Mapping[str, list[Path]], returned: Mapping[str, Key]
+) -> list[str]:
+    """Of parameters that share memory, those that are judged by way of others."""
+    gradients = {k: at(run.layer, sources[k][0]) for k in names if sources[k]}
+    gradients |= {k: run.noted[k] for k in names if k in run.noted}
+    gradients |= {k: run.flat[returned[k]] for k in names if k in returned}
+    out, differ = overlap.once(look.base, {k: run.pool[k] for k in names}, gradients)
+    for sentence in differ:
+        look.say("ambiguous", f"in {look.title}, {sentence}", True)
+    return out
+
+
+def doubtful(look: Looking, run: Ran, sources: dict[str, list[Path]], returned: Mapping[str, Key]) -> None:
+    """Two different arrays that may each be the gradient: both are named, and the check fails."""
+    for name, paths in sources.items():
+        different = distinct(run.layer, paths)
+        if len(different) > 1:
+            look.say(
+                "ambiguous",
+                f"{name} of {look.title} has two candidates for its gradient, {spelled_all(different)}: say which, "
+                f"parameters={{{name!r}: ...}}",
+                True,
+            )
+        elif different and name in returned:
+            value, other = np.asarray(at(run.layer, different[0])), np.asarray(run.flat[returned[name]])
+            if not np.array_equal(np.ravel(value), np.ravel(other)):
+                look.say(
+                    "ambiguous",
+                    f"{name} of {look.title} has two candidates for its gradient, what backward returns and what it "
+                    f"leaves in {spelled_all(different)}, and they differ",
+                    True,
+                )
+
+
+def differentiable(look: Looking, run: Ran, names: list[str]) -> list[str]:
+    """Without complex parameters, which are said not to be judged."""
+    real = [k for k in names if np.asarray(run.pool[k].value(look.base)).dtype.kind == "f"]
+    for k in names:
+        if k not in real:
+            look.say("unjudged", f"{k} of {look.title} is complex: it was not judged", True)
+    return real
+
+
+def integers(look: Looking, run: Ran) -> None:
+    """Parameters of whole numbers, which a gradient is left for: they cannot be moved by a little."""
+    held = {spelled(path): Held(spelled(path), (path,), True) for path, a in walk(look.base) if is_whole(a)}
+    excluded = [at(look.base, place.paths[0]) for place in held.values()]
+    found = candidates(run.layer, {k: p for k, p in held.items() if not absent(run.layer, p)}, excluded)
+    for name, paths in found.items():
+        if paths:
+            sentence = f"{name} of {look.title} is of whole numbers, and has a gradient in {spelled(paths[0])}"
+            look.say("unjudged", f"{sentence}: it was not judged; give it as floating point", True)
+
+
+def is_whole(a: Any) -> bool:
+    return isinstance(a, np.ndarray) and a.dtype.kind in "iu"
+
+
+def beside(look: Looking, run: Ran, known: list[str], left: Mapping[str, list[Path]]) -> None:
+    """What is held and is taken for no parameter: numbers that move the output, and arrays that do not."""
+    gradients = {id(at(run.layer, path)) for paths in left.values() for path in paths}
+    rest = [k for k in run.pool if k not in known and id(run.pool[k].value(run.layer)) not in gradients]
+    numbers = [k for k in rest if not isinstance(run.pool[k].value(look.base), np.ndarray)]
+    moving = nudges.moving(look.base, look.run, look.y, [run.pool[k] for k in numbers]) if look.steady else []
+    if moving:
+        look.say("constants", f"taken as constants of {look.title}, being plain numbers: {names_of(moving)}")
+
+
+def unjudged(look: Looking, names: list[str], told: list[str]) -> None:
+    """What moves the output and has no gradient, but for what was `told` already."""
+    for k in names:
+        if k not in told:
+            look.say(
+                "unjudged",
+                f"{k} moves the output of {look.title}, and no gradient of it was found: it was not judged{ADVICE}",
+                True,
+            )
+
+
+def say_what_was_found(look: Looking, run: Ran, route: Route) -> None:
+    if look.declared is not None:
+        for place in look.moving:
+            look.say(
+                "unjudged",
+                f"{place.name} moves the output of {look.title} and is none of the parameters that it names: it was "
+                f"not judged{ADVICE}",
+                True,
+            )
+        return
+    said = []
+    for k in route.held:
+        if k in route.returned:
+            said.append(f"{k} (returned)")
+        elif k in route.left:
+            said.append(f"{k} (gradient in {spelled(route.left[k])})")
+        else:
+            said.append(f"{k} ({'handed to an optimizer' if k in route.noted else 'from its step'})")
+    if said:
+        look.say("parameters", f"parameters found in {look.title}: {', '.join(said)}")
+
+
+def accumulating(look: Looking, run: Ran, route: Route) -> Route:
+    """The route, with places zeroed where gradients grow by themselves from call to call."""
+    if look.steady is None:
+        return route
+    values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in route.held.items()}}
+    if look.declared is not None:
+        return route
+    trial = private(look.base)
+    one, two = (copies(route.gradients(trial, run.cotangent, values)) for _ in range(2))
+    grown = [k for k in route.left if not nudges.unchanged(one[k], two[k])]
+    if grown and not route.zeroed:
+        from_zero = replace(route, zeroed=True)
+        three, four = (copies(from_zero.gradients(trial, run.cotangent, values)) for _ in range(2))
+        if all(nudges.unchanged(three[k], four[k]) for k in grown):
+            look.say("adds-up", f"the gradient of {', '.join(grown)} adds up over calls: each call began from zero")
+            route, one = from_zero, three
+    came = route.as_they_come(private(look.base), run.cotangent, values)
+    for k in route.held:
+        if np.shape(came[k]) != values[k].shape and np.shape(one[k]) == values[k].shape:
+            look.say(
+                "shape-read",
+                f"the gradient of {k} has shape {np.shape(came[k])}; {k} has shape {values[k].shape}, and it is "
+                "read as that",
+            )
+    return route
+
+
+def copies(gradients: Mapping[str, Any]) -> Arrays:
+    return {k: np.array(g) for k, g in gradients.items()}

@@ -1,0 +1,163 @@
+"""Gradients that a layer does not leave anywhere, because its backward uses them up: W -= rate · dW.
+
+The step says what the gradient was, if the rate is a power of two so large that W is lost beside the step:
+
+    (W - fl(W - R · dW)) / R = dW      exactly, where |W| is less than half the last digit of R · dW; and where dW = 0
+
+Multiplying by R and dividing by it do not round. An optimizer that is called with the parameter and its gradient is
+replaced by a stand-in, which writes down what it is handed and hands it on to a copy of the optimizer: what backward
+does with the parameter afterwards, it does with the new one, as it would in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doors.layers.places import Held, Path, at, is_users, parts, put, walk
+from crosscheck.doors.layers.spelling import named_alike, plain
+from crosscheck.doors.layers.ways import RATES, Calling
+from crosscheck.operation import Array
+
+# A third of the exponents of each precision: W is lost beside R · dW, and dW may be as large as R.
+EXACT_RATES = {np.dtype(np.float64): 2.0**400, np.dtype(np.float32): 2.0**48}
+UPDATES = ("update", "step", "apply", "apply_gradients", "apply_gradient", "optimize", "update_params", "get_update")
+UPDATES += ("update_weights", "update_parameters", "apply_grads", "calc", "minimize", "get_gradients")
+
+
+def objects(root: Any) -> Iterator[tuple[Path, Any]]:
+    """Every path to an object of a user's class, one object under all its paths."""
+    todo: list[tuple[Path, Any]] = [((), root)]
+    seen = {id(root): root}
+    while todo:
+        path, thing = todo.pop()
+        for kind, key, value in parts(thing):
+            place = (*path, (kind, key))
+            if is_users(value) and not isinstance(value, (dict, list, tuple)):
+                yield place, value
+            if id(value) not in seen and not isinstance(value, (np.ndarray, str, bytes, int, float, type(None))):
+                seen[id(value)] = value
+                todo.append((place, value))
+
+
+def is_optimizer(thing: Any) -> bool:
+    """Whether it is something that updates what it is handed, and is no layer."""
+    layerish = any(callable(getattr(thing, name, None)) for name in ("forward", "backward"))
+    updates = any(callable(getattr(thing, name, None)) for name in UPDATES)
+    return is_users(thing) and not isinstance(thing, (dict, set, list, tuple)) and updates and not layerish
+
+
+def optimizers(layer: Any) -> list[Path]:
+    return [path for path, thing in objects(layer) if is_optimizer(thing)]
+
+
+class Notebook:
+    """What stand-ins for optimizers were handed: a gradient for each parameter."""
+
+    def __init__(self, layer: Any, held: Mapping[str, Held]) -> None:
+        self.known = {name: place.value(layer) for name, place in held.items()}
+        self.seen: dict[str, list[Any]] = {name: [] for name in held}
+
+    def name_of(self, a: Any) -> str | None:
+        """The parameter that an array is, or is a view of as a whole."""
+        if not isinstance(a, np.ndarray):
+            return None
+        for name, known in self.known.items():
+            if a is known or (isinstance(known, np.ndarray) and a.size == known.size and np.shares_memory(a, known)):
+                return name
+        return None
+
+    def note(self, *args: Any, **kwargs: Any) -> None:
+        """One call: the parameters among what it was handed, each with the gradient that came with it."""
+        given = [*args, *kwargs.values()]
+        dictionaries = [a for a in given if isinstance(a, dict)]
+        if len(dictionaries) == 2:
+            self.by_key(*dictionaries)
+        else:
+            arrays = [a for thing in given for a in leaves(thing)]
+            names = [name for a in arrays if (name := self.name_of(a)) is not None]
+            gradients = [a for a in arrays if self.name_of(a) is None and np.size(a)]
+            if len(names) == len(gradients):
+                for name, gradient in zip(names, gradients, strict=True):
+                    self.seen[name].append(np.array(gradient))
+
+    def by_key(self, one: dict[Any, Any], other: dict[Any, Any]) -> None:
+        if not any(self.name_of(a) for a in one.values()):
+            one, other = other, one
+        for key, a in one.items():
+            name = self.name_of(a)
+            fits = [k for k in other if k == key] or [k for k in other if named_alike(str(key), str(k)) is not None]
+            if name is not None and len(fits) == 1:
+                self.seen[name].append(np.array(other[fits[0]]))
+
+    def gradients(self) -> dict[str, Any]:
+        """The gradient of every parameter that was handed over once."""
+        return {name: seen[0] for name, seen in self.seen.items() if len(seen) == 1}
+
+
+def leaves(thing: Any) -> Iterator[Any]:
+    """The arrays of an argument, in order."""
+    if isinstance(thing, dict):
+        thing = list(thing.values())
+    if isinstance(thing, (list, tuple)):
+        for a in thing:
+            yield from leaves(a)
+    elif isinstance(thing, np.ndarray) and thing.dtype.kind == "f":
+        yield thing
+
+
+class StandIn:
+    """For an optimizer: the calls of the methods that update are written down."""
+
+    def __init__(self, book: Notebook, real: Any) -> None:
+        self._book, self._real = book, real
+
+    def __getattr__(self, name: str) -> Any:
+        own = getattr(self._real, name)
+        return self._noting(own) if callable(own) and name in UPDATES else own
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._noting(self._real)(*args, **kwargs)
+
+    def _noting(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            self._book.note(*args, **kwargs)
+            return method(*args, **kwargs)
+
+        return called
+
+
+def stand_in(layer: Any, paths: list[Path], book: Notebook) -> None:
+    for path in paths:
+        put(layer, path, StandIn(book, at(layer, path)))
+
+
+# ---------------------------------------------------------------------- rates
+
+
+def rate_argument(calling: Calling, required: bool) -> str | None:
+    """The argument of backward that is a learning rate; `required`: only where it cannot be left out."""
+    given = calling.ways.backward_kwargs
+    known = [*(k for k in calling.required if k not in given)] if required else [*(calling.takes or ()), *given]
+    return next((name for name in ((calling.ways.rate,) if calling.ways.rate else RATES) if name in known), None)
+
+
+def rate_attributes(layer: Any, given: str | None) -> list[Path]:
+    """Every place of the layer's learning rate, by the first of the usual names that it has."""
+    numbers = [path for path, value in walk(layer) if not isinstance(value, np.ndarray)]
+    for name in (given,) if given else RATES:
+        found = [path for path in numbers if plain(path[-1][1]) == name]
+        if found:
+            return found
+    return []
+
+
+def exact_rate(dtype: np.dtype) -> float:
+    return EXACT_RATES.get(dtype, EXACT_RATES[np.dtype(np.float32)])
+
+
+def from_step(before: Any, after: Any, rate: float) -> Array:
+    """The gradient that a step at this rate was made by."""
+    return (np.asarray(before) - np.asarray(after)) / rate

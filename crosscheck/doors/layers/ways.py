@@ -1,0 +1,238 @@
+"""How a layer is called: the names of its two methods, what it takes beside the input, what it keeps for backward."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from crosscheck.operation import Array, Arrays, checked_inputs
+
+FORWARD = ("forward", "__call__", "forward_pass", "forward_prop", "forward_propagation", "feed_forward", "fprop")
+BACKWARD = ("backward", "backward_pass", "backward_prop", "backward_propagation", "backpropagation", "backprop")
+BACKWARD += ("bprop", "back")
+RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "learn_rate", "alpha", "l_rate")
+OPTIMIZERS = ("optimizer", "optim", "optimiser", "opt")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What the caller says of a layer beside the layer; everything that is not said is found.
+
+    Args:
+        parameters: {parameter: its gradient}, by their paths.
+        constants: arrays that move the output and are no parameters.
+        forward, backward: the names of the methods.
+        forward_args, forward_kwargs, backward_args, backward_kwargs: passed after the input, or the gradient.
+        returns: the names of the gradients that backward returns, in order.
+        rate: the name of the learning rate, an attribute or an argument of backward.
+        per_sample: the layer takes one sample; x is a batch of them.
+        loss: the layer ends in a loss, whose backward takes no gradient, or leaves it out of the answer.
+        state: arrays that forward changes and that are compared with what the reference says they become.
+    """
+
+    parameters: Mapping[str, str] | None = None
+    constants: tuple[str, ...] = ()
+    forward: str | None = None
+    backward: str | None = None
+    forward_args: tuple[Any, ...] = ()
+    forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    backward_args: tuple[Any, ...] = ()
+    backward_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    returns: tuple[str, ...] | None = None
+    rate: str | None = None
+    per_sample: bool = False
+    loss: bool = False
+    state: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Calling:
+    """The calls of one layer.
+
+    Args:
+        title: its class's name.
+        inputs: the names of the inputs, in the order of forward.
+        by_name: whether they are passed by keyword.
+        forward, backward: the names of the methods.
+        takes: the names of the positional arguments of backward; None where Python does not know.
+        required: those of its arguments that have no default, and are not given.
+        ways: what the caller said.
+    """
+
+    title: str
+    inputs: tuple[str, ...]
+    by_name: bool
+    forward: str
+    backward: str
+    takes: tuple[str, ...] | None
+    required: tuple[str, ...]
+    ways: Ways
+
+    def run(self, layer: Any, values: Arrays) -> tuple[Any, tuple[Any, ...]]:
+        """The output, and what backward is handed beside the gradient: the cache, where forward returns one."""
+        with during(f"{self.forward} of {self.title}"):
+            y = self.forwards(layer, values)
+        if isinstance(y, tuple) and len(y) == 2 and len(self.takes or ()) >= 2:
+            return y[0], (y[1],)
+        return y, ()
+
+    def forwards(self, layer: Any, values: Arrays) -> Any:
+        ways, given = self.ways, [values[k] for k in self.inputs]
+        method = getattr(layer, self.forward)
+        if self.by_name:
+            return method(*ways.forward_args, **dict(zip(self.inputs, given, strict=True)), **ways.forward_kwargs)
+        return method(*given, *ways.forward_args, **ways.forward_kwargs)
+
+    def back(self, layer: Any, grad_output: Array, cache: tuple[Any, ...], extra: Mapping[str, Any] = NOTHING) -> Any:
+        """What backward returns; of a loss that leaves the gradient out, for the gradient 1."""
+        with during(f"{self.backward} of {self.title}"):
+            return self.backwards(layer, grad_output, cache, extra)
+
+    def backwards(self, layer: Any, grad_output: Array, cache: tuple[Any, ...], extra: Mapping[str, Any]) -> Any:
+        ways, method = self.ways, getattr(layer, self.backward)
+        keywords = {**ways.backward_kwargs, **extra}
+        if self.takes == ():
+            return method(*ways.backward_args, **keywords)
+        first = [np.ones_like(grad_output)[()] if ways.loss else grad_output, *cache]
+        if cache and self.takes is not None and self.takes[0] in ("cache", "saved", "ctx", "context", "memory"):
+            first.reverse()
+        args = list(ways.backward_args)
+        for name in extra:
+            place = self.takes.index(name) - len(first) if self.takes and name in self.takes else -1
+            if 0 <= place < len(args):
+                args[place] = keywords.pop(name)
+        return method(*first, *args, **keywords)
+
+    def handing(self, other: Callable[[Any], Any]) -> Calling:
+        """The same with other objects among what backward takes beside the gradient."""
+        ways = self.ways
+        args = tuple(map(other, ways.backward_args))
+        keywords = {k: other(v) for k, v in ways.backward_kwargs.items()}
+        return replace(self, ways=replace(ways, backward_args=args, backward_kwargs=keywords))
+
+
+@contextmanager
+def during(call: str) -> Generator[None]:
+    """Whatever the user's code raises keeps its traceback, and has a note that says in which call it was."""
+    try:
+        yield
+    except Exception as error:
+        note = f"while calling {call}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
+
+
+def calling(layer: Any, inputs: tuple[str, ...], by_name: bool, ways: Ways) -> Calling:
+    """The methods of a layer by their names, given or usual.
+
+    Raises:
+        TypeError: it has none.
+    """
+    title = type(layer).__name__
+    forward = method_name(layer, "forward", ways.forward, FORWARD)
+    backward = method_name(layer, "backward", ways.backward, BACKWARD)
+    takes = positional(getattr(layer, backward))
+    if takes is not None:
+        takes = tuple(k for k in takes if k not in ways.backward_kwargs)
+    return Calling(title, inputs, by_name, forward, backward, takes, required(getattr(layer, backward), ways), ways)
+
+
+def method_name(layer: Any, role: str, given: str | None, usual: tuple[str, ...]) -> str:
+    if given is not None:
+        if not isinstance(given, str):
+            raise TypeError(f"{role} is a {type(given).__name__}; it must be the name of a method of the layer")
+        if not callable(getattr(layer, given, None)):
+            raise TypeError(f"{role} is {given!r}; {type(layer).__name__} has no such method")
+        return given
+    for name in usual:
+        if callable(getattr(layer, name, None)):
+            return name
+    raise TypeError(
+        f"layer is a {type(layer).__name__} without a {role} method; name the method that it has: {role}='...'"
+    )
+
+
+def positional(method: Callable[..., Any]) -> tuple[str, ...] | None:
+    """The names of the positional arguments that a method takes."""
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def required(method: Callable[..., Any], ways: Ways) -> tuple[str, ...]:
+    """The arguments, beside the gradient, that a call cannot leave out; those that are given by position come first."""
+    try:
+        parameters = list(inspect.signature(method).parameters.values())
+    except (TypeError, ValueError):
+        return ()
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    beyond = [*named[1 + len(ways.backward_args) :]]
+    return tuple(p.name for p in beyond if p.default is p.empty and p.name not in ways.backward_kwargs)
+
+
+# ---------------------------------------------------------------------- inputs
+
+
+def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...], bool]:
+    """The inputs by name, those that are differentiated, and whether forward takes them by keyword.
+
+    Raises:
+        TypeError: x is no array, nor a tuple or dictionary of arrays.
+    """
+    rule = "it must be an array, or a tuple or a dictionary of arrays for a forward of several inputs"
+    if isinstance(x, dict):
+        if not x or not all(isinstance(k, str) for k in x):
+            raise TypeError(f"x is a dictionary with the keys {list(x)}; they must be the names of forward's arguments")
+        named = dict(x)
+    elif isinstance(x, tuple) and not hasattr(x, "dtype"):
+        method = getattr(layer, method_name(layer, "forward", ways.forward, FORWARD))
+        names = positional(method) or ()
+        names = names if len(names) >= len(x) else tuple(f"x{i}" for i in range(len(x)))
+        named = dict(zip(names, x, strict=False))
+        if not x:
+            raise ValueError(f"x is an empty tuple; {rule}")
+    else:
+        named = {"x": x}
+    for k, a in named.items():
+        if a is None or isinstance(a, (list, set, str, bytes)) or not (hasattr(a, "__array__") or np.isscalar(a)):
+            raise TypeError(f"{k} is {'None' if a is None else f'a {type(a).__name__}'}; {rule}")
+    if len(named) == 1 and not any(np.asarray(a).dtype.kind == "f" for a in named.values()):
+        (k,) = named
+        raise TypeError(f"{k} has dtype {np.asarray(named[k]).dtype}; it must be float32 or float64")
+    inputs, _ = checked_inputs(named, tuple(k for k, a in named.items() if np.asarray(a).dtype.kind == "f") or None)
+    wrt = tuple(k for k, a in inputs.items() if a.dtype.kind == "f")
+    return inputs, wrt, isinstance(x, dict)
+
+
+def checked_ways(ways: Ways) -> Ways:
+    """What a caller said of a layer, in the types that it must have.
+
+    Raises:
+        TypeError: it has others; the sentence names the argument.
+    """
+    lists = ("constants", "forward_args", "backward_args", "returns", "state")
+    said = {name: getattr(ways, name) for name in lists if getattr(ways, name) is not None}
+    for name, value in said.items():
+        if not isinstance(value, (tuple, list)):
+            said[name] = (value,)
+    for name in ("forward_kwargs", "backward_kwargs"):
+        value = getattr(ways, name)
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name} is a {type(value).__name__}; it must be a dictionary of arguments by name")
+    if ways.rate is not None and not isinstance(ways.rate, str):
+        raise TypeError(
+            f"rate is {ways.rate!r}; it must be the name of the learning rate, an attribute or an argument of backward"
+        )
+    return replace(ways, **{name: tuple(value) for name, value in said.items()})

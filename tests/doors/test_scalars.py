@@ -1,0 +1,59 @@
+"""A function to one number and its gradient, as SciPy's minimizers take them; and one array for one input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import optimize
+
+import crosscheck
+from tests.doors.planting import Array, normal
+
+POINT = [1.3, 0.7, 0.8, 1.9]
+
+
+def weighted(x: Array, a: float) -> float:
+    return float(np.sum(a * x**3 + x))
+
+
+def slope(x: Array, a: float) -> Array:
+    return 3 * a * x**2 + 1
+
+
+def test_scipys_own_example() -> None:
+    assert crosscheck.check_gradient(optimize.rosen, optimize.rosen_der, POINT)
+
+
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_arguments_are_passed_on_and_a_mistake_is_found(with_reference: bool) -> None:
+    def reference(x: Any, a: float) -> Any:
+        return jnp.sum(a * x**3 + x)
+
+    twin = reference if with_reference else None
+    assert crosscheck.check_gradient(weighted, slope, POINT, (2.0,), twin)
+    assert crosscheck.check_gradient(weighted, slope, np.float64(1.5), 2.0, twin)
+    wrong = crosscheck.check_gradient(weighted, lambda x, a: slope(x, a) * [1, 1, 1, 1.001], POINT, (2.0,), twin)
+    assert wrong.verdict == "disagree"
+    assert wrong.gradients["x"].worst_index == (3,)
+
+
+def test_a_function_that_returns_both() -> None:
+    result = crosscheck.check_gradient(lambda x: (x @ x, 2 * x), True, [1, 2])
+    assert result, result
+    assert result.dtype == np.float64
+    assert not crosscheck.check_gradient(lambda x: (x @ x, x), True, [1, 2])
+
+
+def test_a_gradient_of_another_shape_is_wrong() -> None:
+    assert not crosscheck.check_gradient(lambda x: np.sum(x), lambda x: np.ones(3), POINT)
+
+
+def test_a_bare_gradient_of_one_input() -> None:
+    x = normal(4)
+    assert crosscheck.check(lambda x: np.sin(x), lambda g, x: g * np.cos(x), {"x": x})
+    assert not crosscheck.check(lambda x: np.sin(x), lambda g, x: g * np.sin(x), {"x": x})
+    with pytest.raises(TypeError, match="must return a dictionary"):
+        crosscheck.check(lambda x, y: x * y, lambda g, x, y: g * y, {"x": x, "y": x})

@@ -1,0 +1,69 @@
+"""Hand-written layers of the styles found in public repositories: the right ones agree, and a mistake in any gradient
+is found in that gradient. All without a reference: the forward is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import crosscheck
+from crosscheck.doors.layers.places import everything
+from tests.doors.planting import MISTAKES, planted
+from tests.doors.styles_called import CALLED
+from tests.doors.styles_held import HELD
+from tests.doors.styles_updating import UPDATING
+
+STYLES = HELD | CALLED | UPDATING
+# A division by 5 that is compiled into a product with a fifth is not exact: not recorded, and judged all the same.
+NOT_RECORDED = {"a mean in the step"}
+
+
+def held(layer: Any) -> dict[str, bytes]:
+    return {place.name: np.asarray(place.value(layer)).tobytes() for place in everything(layer)}
+
+
+def judged(name: str) -> crosscheck.Result:
+    style = STYLES[name]()
+    return crosscheck.check_layer(style.layer, style.x, diagnose=False, **style.says)
+
+
+def test_there_are_many() -> None:
+    assert len(STYLES) >= 60
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_a_right_layer_agrees_and_is_left_alone(name: str) -> None:
+    style = STYLES[name]()
+    before, names = held(style.layer), set(vars(style.layer))
+    result = crosscheck.check_layer(style.layer, style.x, diagnose=False, **style.says)
+    assert result, result
+    assert {of(k, result) for k in style.gradients} <= set(result.gradients)
+    assert held(style.layer) == before
+    assert set(vars(style.layer)) == names
+    assert result.evidence.source.startswith("recorded") or name in NOT_RECORDED
+
+
+def of(name: str, result: crosscheck.Result) -> str:
+    """The gradient in the report that the style calls so: an inner layer's has a longer name."""
+    return next((k for k in result.gradients if k == name or k.endswith(f".{name}")), name)
+
+
+def mistakes() -> Iterator[tuple[str, str, str]]:
+    """Each gradient of each style with one of the mistakes, in turn."""
+    kinds = list(MISTAKES)
+    number = 0
+    for name, made in STYLES.items():
+        for gradient in made().gradients:
+            yield name, gradient, kinds[number % len(kinds)]
+            number += 1
+
+
+@pytest.mark.parametrize(("name", "gradient", "mistake"), list(mistakes()))
+def test_a_mistake_in_any_gradient_is_found_there(name: str, gradient: str, mistake: str) -> None:
+    with planted(gradient, mistake):
+        result = judged(name)
+    assert result.verdict == "disagree", result
+    assert not result.gradients[of(gradient, result)].passed
