@@ -94,7 +94,7 @@ def test_a_missing_gradient_is_refused_in_the_operation_s_words() -> None:
 
 
 def test_a_backward_that_returns_a_dictionary_at_times_only_is_refused() -> None:
-    answers = iter([np.ones(3), {"x": np.ones(3)}])
+    answers = iter([[1.0, 1.0, 1.0], {"x": np.ones(3)}])
     found = given(lambda x: x, lambda g, x: next(answers))
     with pytest.raises(TypeError, match="no dictionary"):
         found.backward(found.a.cotangent, found.a.inputs)
