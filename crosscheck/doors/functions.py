@@ -6,7 +6,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crosscheck.operation import Operation, checked_inputs
+import numpy as np
+
+from crosscheck.doors.structure import CONVENTIONS, Structure
+from crosscheck.operation import Array, Arrays, Operation, checked_inputs
 
 
 def from_functions(
@@ -17,17 +20,59 @@ def from_functions(
     *,
     wrt: tuple[str, ...] | None = None,
     name: str | None = None,
+    convention: str | None = None,
 ) -> Operation:
     """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`."""
-    arrays, names = checked_inputs(inputs, wrt)
-    return Operation(
-        name or getattr(forward, "__name__", "forward"),
-        lambda values: forward(**values),
-        lambda grad_output, values: backward(grad_output, **values),
-        arrays,
-        names,
-        None if reference is None else by_name(reference, tuple(arrays)),
-    )
+    structure = structure_of(forward, inputs, convention)
+    return structured(structure, backward, reference, wrt=wrt, name=name)
+
+
+def structure_of(forward: Callable[..., Any], inputs: Mapping[str, Any], convention: str | None = None) -> Structure:
+    """What stands between a function of nested values and the judge (`structure`)."""
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
+    if convention is not None and convention not in CONVENTIONS:
+        raise ValueError(f"convention is {convention!r}; it must be one of {', '.join(map(repr, CONVENTIONS))}")
+    return Structure(forward, {str(k): with_lists_as_arrays(a) for k, a in inputs.items()}, convention)
+
+
+def with_lists_as_arrays(value: Any) -> Any:
+    """A list of plain numbers, nested or not, is an array, as NumPy has it; any other list holds inputs."""
+    return np.array(value) if isinstance(value, list) and plain_numbers(value) else value
+
+
+def plain_numbers(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(plain_numbers, value))
+    return isinstance(value, (bool, int, float))
+
+
+def structured(
+    structure: Structure,
+    backward: Callable[..., Any],
+    reference: Callable[..., Any] | None = None,
+    *,
+    wrt: tuple[str, ...] | None = None,
+    name: str | None = None,
+) -> Operation:
+    """The operation over the real arrays of a structure."""
+    forward = structure.forward
+    arrays, names = checked_inputs(structure.arrays, structure.names(wrt))
+    known = None if reference is None else by_name(reference, tuple(structure.inputs))
+
+    def run(values: Arrays) -> Any:
+        return structure.run(forward, values)
+
+    def back(grad_output: Array, values: Arrays) -> Any:
+        v = structure.cotangent(grad_output, values)
+        return structure.gradients(backward(v, **structure.nested(values)), values)
+
+    def referred(**values: Any) -> Any:
+        assert known is not None
+        return structure.of_reference(known(**structure.nested(values)), values)
+
+    title = name or getattr(forward, "__name__", "forward")
+    return Operation(title, run, back, arrays, names, None if known is None else referred)
 
 
 def by_name(reference: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
