@@ -45,7 +45,7 @@ FLOORS = {
         *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
         "report",
     },
-    "doors": {"evidence", "operation", "judge"},
+    "doors": {"evidence", "operation", "traces", "recorder", "judge"},
     "interrupts": set(),
     "cli": {"interrupts"},
     "__main__": {"cli"},

@@ -17,8 +17,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from crosscheck.doors.layouts import IMAG, REAL, Layout
 from crosscheck.doors.numbers import shapes_of
-from crosscheck.doors.structure import IMAG, REAL, Layout, Structure
+from crosscheck.doors.structure import Structure
 from crosscheck.doors.trees import leaves
 from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.finding import Finding

@@ -22,47 +22,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.layouts import IMAG, REAL, Layout, Piece
 from crosscheck.doors.numbers import is_complex, is_scalar, joined, kind_of, number_like, shapes_of
 from crosscheck.doors.trees import branch, leaves, rebuilt
-from crosscheck.operation import Array, Arrays
+from crosscheck.operation import Array, Arrays, as_array
 
 CONVENTIONS = {"pytorch": 1.0, "jax": -1.0}  # the sign of i ∂L/∂b in (2)
-REAL, IMAG = ".real", ".imag"
-
-
-class Piece(NamedTuple):
-    """A leaf of the output: its name and shape, whether it is complex or a plain number, and where it lies in (1)."""
-
-    name: str
-    shape: tuple[int, ...]
-    is_complex: bool
-    is_number: bool
-    start: int
-    stop: int
-
-
-class Layout(NamedTuple):
-    """What a forward returned at some shapes of its inputs: an example of the structure, and the parts of (1).
-
-    `is_plain`: one real array, which is not laid out at all.
-    """
-
-    example: Any
-    parts: tuple[Piece, ...]
-    is_plain: bool
-
-    def where(self, index: int) -> str:
-        """The entry of the output at a place of (1), as `[1][3, 4]`."""
-        part = next(p for p in self.parts if p.start <= index < p.stop)
-        size = (part.stop - part.start) // (2 if part.is_complex else 1)
-        at = np.unravel_index((index - part.start) % size, part.shape) if part.shape else ()
-        entry = f"[{', '.join(str(int(i)) for i in at)}]" if at else ""
-        half = "" if not part.is_complex else REAL if index - part.start < size else IMAG
-        return f"{part.name}{entry}{half}" or "the output"
+GIVEN = object()  # the leaves as they were given
 
 
 class Structure:
@@ -145,8 +115,9 @@ class Structure:
 
     # ------------------------------------------------------------------ inputs and outputs
 
-    def nested(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of the user's functions, with the judge's arrays for their leaves."""
+    def nested(self, values: Mapping[str, Any], others: Any = GIVEN) -> dict[str, Any]:
+        """The arguments of the user's functions, with the judge's arrays for their leaves, and `others` for the leaves
+        that are none."""
 
         def leaf(name: str, given: Any) -> Any:
             if name in self.complex:
@@ -154,7 +125,9 @@ class Structure:
                 if is_complex(a) or is_complex(b):
                     raise TypeError(f"the parts of {name} are real")  # what the complex step hears: not here
                 return number_like(given, joined(a, b))
-            return number_like(given, values[name]) if name in self.arrays else given
+            if name in self.arrays:
+                return number_like(given, values[name])
+            return given if others is GIVEN else others
 
         return {str(k): rebuilt(value, leaf, str(k)) for k, value in self.inputs.items()}
 
@@ -220,6 +193,20 @@ class Structure:
             halves = (xp.real(leaf), xp.imag(leaf)) if part.is_complex else (leaf,)
             pieces += [xp.reshape(half, (-1,)) for half in halves]
         return xp.concatenate(pieces)
+
+    def packed_tangent(self, returned: Any, values: Mapping[str, Any]) -> Array:
+        """(1) of what a tangent function returned; None in it is zero."""
+        layout = self.layout_at(values)
+        zeros = {p.name: np.zeros(p.shape) for p in layout.parts}
+        if branch(returned) is None and returned is None:
+            raise TypeError("tangent returned None; it must return what forward returns, of the same shapes")
+        filled = rebuilt(returned, lambda name, leaf: zeros.get(name) if leaf is None else leaf)
+        if layout.is_plain:
+            moved = as_array(filled, "tangent", "one array")
+            if moved.shape != layout.parts[0].shape:
+                raise ValueError(f"tangent returned shape {moved.shape}; forward returns {layout.parts[0].shape}")
+            return moved
+        return np.asarray(self.packed(filled, layout, np, "tangent"))
 
     def cotangent(self, v: Array, values: Mapping[str, Any]) -> Any:
         """The vector that arrives, in the structure of the outputs."""
