@@ -74,6 +74,7 @@ def words(name: str, title: str) -> dict[str, str]:
     return {
         f"the gradient of {name}": f"the {title}",
         f"d/d {name}": title,
+        f"argument {name}": "argument x",
         "(sample ": "(output ",
         ", feature ": ", input ",
     }
@@ -93,7 +94,9 @@ def of_matrix(result: Result, matrix: Matrix, name: str) -> Diagnosis | None:
     """Why a matrix is wrong, where it is its pattern, or what happens to square ones."""
     gradient, sizes = result.gradients[name], matrix.sizes
     hand, truth = gradient.estimates.get(HAND), gradient.estimates.get(gradient.decided.truth)
-    if not gradient.mismatched.any() or hand is None or truth is None:
+    if hand is None or truth is None or hand.value.shape != truth.value.shape:
+        return None
+    if not compare(hand, truth, result.evidence.t).disagree.any():
         return None
     if matrix.pattern is not None:
         left_out = gradient.mismatched.reshape(sizes) & ~matrix.pattern
@@ -107,7 +110,7 @@ def of_matrix(result: Result, matrix: Matrix, name: str) -> Diagnosis | None:
     returned = hand.value.reshape(sizes) / v
     for kind, (sentence, undo) in CHANGED.items():
         undone = replace(hand, value=(v * undo(returned)).reshape(hand.value.shape))
-        if truth.value.shape == hand.value.shape and compare(undone, truth, result.evidence.t).agree.all():
+        if compare(undone, truth, result.evidence.t).agree.all():
             return Diagnosis(kind, f"the gradient of {name} is {sentence}", {})
     return None
 

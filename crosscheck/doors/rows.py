@@ -43,7 +43,7 @@ def picked(function: At, rows: Any, outputs: int) -> Any:
             continue
         key = point.tobytes()
         if key not in known:
-            known[key] = function(point)
+            known[key] = np.array(function(point))  # a copy: the code may fill the same array again
         found.append(known[key][i])
     return np.stack(found) if found else None
 

@@ -179,7 +179,8 @@ class Steps:
                 recorded = any(not isinstance(a, np.generic) for a in steps.values())
                 key = b"" if recorded else b"".join(a.tobytes() for a in steps.values())
                 if recorded or key not in known:
-                    known[key] = function(self.point(r, steps))
+                    y = function(self.point(r, steps))
+                    known[key] = y if recorded else np.array(y)  # a copy: the code may fill the same array again
                 pieces.append(known[key][self.groups == group])
             found.append(np.concatenate(pieces) if pieces else np.zeros(0))
         return np.reshape(np.stack(found), (DIRECTIONS, *self.y_shape))

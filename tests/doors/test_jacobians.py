@@ -170,6 +170,35 @@ def test_a_transposed_square_one_is_named() -> None:
     assert result.gradients["jacobian"].diagnoses[0].kind == "transposed"
 
 
+def test_a_buffer_that_is_filled_again_is_right_and_a_matrix_kept_from_the_first_point_is_wrong() -> None:
+    buffer, kept = np.zeros((2, 2)), []
+
+    def again(x: Array) -> Array:
+        buffer[...] = np.diag(2 * x)
+        return buffer
+
+    def stale(x: Array) -> Array:
+        kept.append(np.diag(2 * x))
+        return kept[0]
+
+    x = np.array([1.5, -0.75])
+    assert crosscheck.check_jacobian(lambda x: x**2, again, x)
+    result = crosscheck.check_jacobian(lambda x: x**2, stale, x)
+    assert result.verdict == "disagree"
+    assert all(d.kind != "transposed" for d in result.gradients["jacobian"].diagnoses)
+
+
+def test_a_jacobian_that_writes_to_the_point_is_named() -> None:
+    def writing(x: Array) -> Array:
+        found = np.diag(2 * x)
+        x *= 0
+        return found
+
+    result = crosscheck.check_jacobian(lambda x: x**2, writing, np.array([1.5, -0.75]), lambda x: x**2)
+    assert result.verdict == "disagree"
+    assert "writes to its argument x" in " ".join(str(result).split())
+
+
 def test_what_does_not_fit_gets_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"returns shape \(3, 5\); y.shape \+ x.shape is \(5, 3\)"):
         crosscheck.check_jacobian(f, lambda x: jacobian(x).T, POINT)
