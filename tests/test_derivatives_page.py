@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "derivatives.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "derivatives.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"## ([^\n]*)\n(?:(?!\n## ).)*?```python\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.S)
 
 
