@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crosscheck.doors.checks import check, check_gradient, check_layer, check_operation
+    from crosscheck.doors.hessian_products import check_hvp
+    from crosscheck.doors.hessians import check_hessian
+    from crosscheck.doors.jacobians import check_jacobian
+    from crosscheck.doors.tangents import check_jvp
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
     from crosscheck.witnesses.finite_difference import finite_difference_gradient, finite_difference_jacobian
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
 HOMES = {
     "check": "crosscheck.doors.checks",
     "check_gradient": "crosscheck.doors.checks",
+    "check_hessian": "crosscheck.doors.hessians",
+    "check_hvp": "crosscheck.doors.hessian_products",
+    "check_jacobian": "crosscheck.doors.jacobians",
+    "check_jvp": "crosscheck.doors.tangents",
     "check_layer": "crosscheck.doors.checks",
     "check_operation": "crosscheck.doors.checks",
     "finite_difference_gradient": "crosscheck.witnesses.finite_difference",
@@ -36,6 +44,10 @@ __all__ = [
     "Result",
     "check",
     "check_gradient",
+    "check_hessian",
+    "check_hvp",
+    "check_jacobian",
+    "check_jvp",
     "check_layer",
     "check_operation",
     "finite_difference_gradient",

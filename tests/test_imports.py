@@ -45,7 +45,7 @@ FLOORS = {
         *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
         "report",
     },
-    "doors": {"draws", "evidence", "operation", "judge"},
+    "doors": {"draws", "evidence", "operation", "traces", "recorder", "judge"},
     "interrupts": set(),
     "cli": {"interrupts"},
     "__main__": {"cli"},

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crosscheck.doors.afterwards import added
 from crosscheck.doors.door import door
-from crosscheck.doors.functions import from_functions
+from crosscheck.doors.functions import structure_of, structured
 from crosscheck.doors.layers import Ways, from_layer
 from crosscheck.doors.modules import from_module
 from crosscheck.doors.scalars import from_scalar
+from crosscheck.doors.structure import Structure
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 
@@ -28,6 +30,7 @@ def check(
     *,
     grad_output: Any = None,
     wrt: tuple[str, ...] | None = None,
+    convention: str | None = None,
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
@@ -35,13 +38,20 @@ def check(
     """Check a hand-derived backward pass given as plain functions.
 
     Args:
-        forward: `forward(**inputs) -> y`, NumPy.
-        backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy; of one input, the gradient alone.
-        inputs: arrays by name, float64 or float32; integer arrays are passed on and not differentiated.
+        forward: `forward(**inputs) -> y`, NumPy. y is one array, or several in a tuple, list, dictionary, named tuple,
+            dataclass or another pytree of JAX, nested as one likes; what is no float in it is not compared.
+        backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy. `grad_output` has the structure of y,
+            with None where y has no floats; a gradient has the structure of its input, and may be None, which is judged
+            as zero and said. Of one input, it may return the gradient alone.
+        inputs: arrays by name, float64 or float32 or complex numbers of these, or nested values of arrays; the report
+            names their leaves, `params.w` or `state[0]`. Floats and complex numbers stay plain numbers. What is no
+            float (integers, strings, booleans, None) is passed on and not differentiated.
         reference: `reference(**inputs) -> y`, the same forward in jax.numpy, which is independent of it. None:
             the forward itself is recorded, where it can be, and finite differences judge alone where not.
-        grad_output: the cotangent, of y's shape. None: drawn at random (never ones).
-        wrt: the inputs to differentiate; None: every floating one.
+        grad_output: the cotangent, in the structure and shapes of y. None: drawn at random (never ones).
+        wrt: the inputs to differentiate, or leaves of them; None: every floating one.
+        convention: what the gradient of a real loss L with respect to a complex z = a + ib is, and the cotangent of a
+            complex output: "pytorch", ∂L/∂a + i ∂L/∂b, or "jax", its conjugate. Nothing complex needs none.
         seed: of the random cotangent.
         diagnose: whether a wrong gradient's reason is looked for, which takes longer than the verdict.
         budget: seconds. What is not done by then is left out and named; it may leave a verdict undecided, and never
@@ -55,8 +65,17 @@ def check(
         TypeError, ValueError: the inputs or what the functions returned have the wrong type or shape; the sentence says
             what. An exception from the user's own code passes through.
     """
-    operation = from_functions(forward, backward, inputs, reference, wrt=wrt)
-    return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
+    structure = structure_of(forward, inputs, convention)
+    operation = structured(structure, backward, reference, wrt=wrt)
+    v = structure.flat_cotangent(grad_output)
+    result = judge(operation, grad_output=v, seed=seed, diagnose=diagnose, budget=budget)
+
+    def again(other: Any, structure: Structure) -> Result:
+        operation = structured(structure, backward, reference, wrt=wrt)
+        other = v if other is None else other
+        return judge(operation, grad_output=other, seed=seed, diagnose=False, exact=False, progress=False)
+
+    return added(result, structure, again if diagnose and budget is None else None)
 
 
 @door

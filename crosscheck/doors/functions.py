@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from crosscheck.doors.signatures import by_name
+from crosscheck.doors.structure import CONVENTIONS, Structure
+from crosscheck.doors.trees import branch
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs
 
 
@@ -17,27 +21,68 @@ def from_functions(
     *,
     wrt: tuple[str, ...] | None = None,
     name: str | None = None,
+    convention: str | None = None,
 ) -> Operation:
     """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`.
 
     Of one differentiated input, backward may return the gradient alone.
     """
-    arrays, names = checked_inputs(inputs, wrt)
-    title = name or getattr(forward, "__name__", "forward")
-    forward = by_name("forward", forward, tuple(arrays))
-    backward = by_name("backward", backward, tuple(arrays), "grad_output")
+    structure = structure_of(forward, inputs, convention)
+    return structured(structure, backward, reference, wrt=wrt, name=name)
 
-    def gradients(grad_output: Array, values: Arrays) -> Any:
-        returned = backward(grad_output, **values)
-        if len(names) == 1 and not isinstance(returned, (Mapping, tuple, list)) and returned is not None:
-            return {names[0]: returned}
+
+def structure_of(forward: Callable[..., Any], inputs: Mapping[str, Any], convention: str | None = None) -> Structure:
+    """What stands between a function of nested values and the judge (`structure`)."""
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
+    if convention is not None and convention not in CONVENTIONS:
+        raise ValueError(f"convention is {convention!r}; it must be one of {', '.join(map(repr, CONVENTIONS))}")
+    forward = by_name("forward", forward, tuple(map(str, inputs)))
+    return Structure(forward, {str(k): with_lists_as_arrays(a) for k, a in inputs.items()}, convention)
+
+
+def with_lists_as_arrays(value: Any) -> Any:
+    """A list of plain numbers, nested or not, is an array, as NumPy has it; any other list holds inputs."""
+    return np.array(value) if isinstance(value, list) and plain_numbers(value) else value
+
+
+def plain_numbers(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(plain_numbers, value))
+    return isinstance(value, (bool, int, float))
+
+
+def structured(
+    structure: Structure,
+    backward: Callable[..., Any],
+    reference: Callable[..., Any] | None = None,
+    *,
+    wrt: tuple[str, ...] | None = None,
+    name: str | None = None,
+) -> Operation:
+    """The operation over the real arrays of a structure."""
+    forward = structure.forward
+    arrays, names = checked_inputs(structure.arrays, structure.names(wrt))
+    given = tuple(structure.inputs)
+    known = None if reference is None else by_name("the reference", reference, given)
+    backward = by_name("backward", backward, given, "grad_output")
+    differentiated = [k for k in given if any(n == k or n.startswith((f"{k}.", f"{k}[")) for n in names)]
+
+    def answered(returned: Any) -> Any:
+        if len(differentiated) == 1 and returned is not None and branch(returned) is None:
+            return {differentiated[0]: returned}
         return returned
 
-    return Operation(
-        title,
-        lambda values: forward(**values),
-        gradients,
-        arrays,
-        names,
-        None if reference is None else by_name("the reference", reference, tuple(arrays)),
-    )
+    def run(values: Arrays) -> Any:
+        return structure.run(forward, values)
+
+    def back(grad_output: Array, values: Arrays) -> Any:
+        v = structure.cotangent(grad_output, values)
+        return structure.gradients(answered(backward(v, **structure.nested(values))), values)
+
+    def referred(**values: Any) -> Any:
+        assert known is not None
+        return structure.of_reference(known(**structure.nested(values)), values)
+
+    title = name or getattr(forward, "__name__", "forward")
+    return Operation(title, run, back, arrays, names, None if known is None else referred)

@@ -32,7 +32,11 @@ def by_name(who: str, function: Callable[..., Any], names: tuple[str, ...], firs
     ordered = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = len(leading) + len(names)
     if any(p.kind is p.POSITIONAL_ONLY for p in ordered[len(leading) : needed]) and takes(signature, needed):
-        return lambda *given, **values: function(*given, *(values[name] for name in names))
+        def ordered_call(*given: Any, **values: Any) -> Any:
+            return function(*given, *(values[name] for name in names))
+
+        ordered_call.__name__ = getattr(function, "__name__", who)
+        return ordered_call
     named = ", ".join(p.name for p in signature.parameters.values()) or "nothing"
     raise TypeError(f"{who} takes {named}; it is called with {', '.join([*leading, *(f'{k}=' for k in names)])}")
 

@@ -145,7 +145,8 @@ def test_only_what_is_asked_for_is_differentiated(inputs: dict[str, Array]) -> N
 
 # arguments that replace the good ones -> the exception, and what it names: the argument, its value, the rule
 BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
-    "forward returns a tuple": ({"forward": lambda x, w: (x, w)}, TypeError, "forward.*tuple.*one array"),
+    "forward returns no floats": ({"forward": lambda x, w: (3, "y")}, TypeError, "forward.*tuple.*array of floats"),
+    "forward returns nothing": ({"forward": lambda x, w: None}, TypeError, "forward.*None.*one array"),
     "a gradient is missing": ({"backward": lambda grad_output, x, w: {"x": x}}, ValueError, "no gradient for w"),
     "gradients without names": ({"backward": lambda grad_output, x, w: (x, w)}, TypeError, "tuple.*dictionary.*x, w"),
     "an input is not finite": ({"inputs": {"x": np.array([[1.0, np.nan]])}}, ValueError, r"x is nan at \(0, 1\)"),

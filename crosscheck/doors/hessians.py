@@ -1,0 +1,123 @@
+"""A hand-derived Hessian: the gradient against its function, and the Hessian entry by entry against the gradient.
+
+    y = [f(x)  g(X₁)₁ … g(Xₙ)ₙ]                                                                     (1)
+
+is one function of x, whose derivative is the gradient, and of a point for every entry of the gradient, whose derivative
+is the Hessian (`rows`). That a Hessian is symmetric is not assumed: each of its entries is judged, and one that is
+right below the diagonal and not above is wrong there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doors.jacobians import MOST_ENTRIES, Matrix, called, of_matrix, of_rows, title, words
+from crosscheck.doors.numbers import number_like
+from crosscheck.doors.rows import explained, in_words
+from crosscheck.evidence.result import Result
+from crosscheck.judge import judge
+from crosscheck.operation import Array, Arrays, Operation, as_array, checked_inputs
+
+GRADIENT, HESSIAN = "gradient", "hessian"
+
+
+def check_hessian(
+    f: Callable[..., Any],
+    grad: Callable[..., Any],
+    hess: Callable[..., Any],
+    x0: Any,
+    args: tuple[Any, ...] = (),
+    reference: Callable[..., Any] | None = None,
+    *,
+    seed: int = 0,
+    diagnose: bool = True,
+    budget: float | None = None,
+) -> Result:
+    """Check a hand-derived gradient and Hessian of a scalar function, as `scipy.optimize.minimize` takes them.
+
+    Args:
+        f: `f(x, *args) -> number`, NumPy.
+        grad: `grad(x, *args)` -> the gradient, of the shape of x.
+        hess: `hess(x, *args)` -> the Hessian, of shape x.shape + x.shape; or a sparse matrix or array of SciPy, of
+            shape (x.size, x.size), whose pattern is judged, too.
+        x0: the point, float64 or float32.
+        args: passed on to all.
+        reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: f and the gradient are
+            recorded, where they can be.
+        seed, diagnose, budget: as in `check`.
+
+    Returns:
+        A `Result` with two gradients: "gradient", times a random weight, and "hessian", whose entries are those of the
+        Hessian, the rows times random weights.
+
+    Raises:
+        TypeError, ValueError: x0 or what a function returned has the wrong type or shape.
+    """
+    for argument, function in (("f", f), ("grad", grad), ("hess", hess)):
+        called(argument, function)
+    point = checked_inputs({"x0": x0}, ("x0",))[0]["x0"]
+    if point.size**2 > MOST_ENTRIES:
+        raise ValueError(
+            f"the Hessian has {point.size} × {point.size} entries; up to {MOST_ENTRIES} are judged one by one: use "
+            "crosscheck.check_hvp"
+        )
+    scalar(f, f(number_like(x0, point.copy()), *args))
+    g = as_array(grad(number_like(x0, point.copy()), *args), title(grad), "one array")
+    if g.shape != point.shape:
+        raise ValueError(f"{title(grad)} returns shape {g.shape}; x0 has shape {point.shape}")
+    matrix = Matrix(hess, x0, args, point.shape, point.shape)
+    matrix(point)
+    result = judge(operation_of(f, grad, matrix, x0, reference, args), seed=seed, diagnose=diagnose, budget=budget)
+    result = explained(result, HESSIAN, of_matrix(result, matrix, HESSIAN))
+    return in_words(result, words(HESSIAN, "Hessian") | words(GRADIENT, "gradient"))
+
+
+def scalar(f: Callable[..., Any], y: Any) -> None:
+    array = as_array(y, title(f), "one number")
+    if array.size != 1:
+        raise ValueError(f"{title(f)} returns shape {array.shape}; it must return one number")
+
+
+def operation_of(
+    f: Callable[..., Any],
+    grad: Callable[..., Any],
+    matrix: Matrix,
+    x0: Any,
+    reference: Callable[..., Any] | None,
+    args: tuple[Any, ...],
+) -> Operation:
+    """(1)."""
+
+    def gradient_of_reference(x: Any, *args: Any) -> Any:
+        jax, known = import_module("jax"), reference
+        assert known is not None
+        return jax.grad(lambda x: jax.numpy.reshape(known(x, *args), ()))(x)
+
+    rows = of_rows(grad, matrix, x0, None if reference is None else gradient_of_reference, args, HESSIAN)
+    rows_forward, rows_reference = rows.forward, rows.reference
+
+    def forward(values: Arrays) -> Any:
+        y = f(number_like(x0, values[GRADIENT]), *args)
+        return np.concatenate([np.reshape(y, (1,)), np.reshape(rows_forward(values), (-1,))])
+
+    def backward(v: Array, values: Arrays) -> Arrays:
+        g = grad(number_like(x0, values[GRADIENT]), *args)
+        return {GRADIENT: np.asarray(v[0] * np.asarray(g)), **rows.backward(v[1:], values)}
+
+    def referred(**values: Any) -> Any:
+        jnp = import_module("jax.numpy")
+        assert reference is not None
+        assert rows_reference is not None
+        y = jnp.reshape(reference(values[GRADIENT], *args), (1,))
+        return jnp.concatenate([y, jnp.ravel(rows_reference(**{HESSIAN: values[HESSIAN]}))])
+
+    inputs = {GRADIENT: np.array(x0), **rows.inputs}
+    known = None if reference is None else referred
+    return replace(
+        rows, name=title(f), forward=forward, backward=backward, inputs=inputs, wrt=tuple(inputs), reference=known
+    )

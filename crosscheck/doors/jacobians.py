@@ -1,0 +1,214 @@
+"""A hand-derived Jacobian, dense or sparse, judged entry by entry (`rows`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doors.numbers import number_like
+from crosscheck.doors.rows import entries, explained, in_words, picked, picked_in_jax
+from crosscheck.evidence.estimate import HAND
+from crosscheck.evidence.pair import compare
+from crosscheck.evidence.reason import Diagnosis
+from crosscheck.evidence.result import Result
+from crosscheck.judge import judge
+from crosscheck.operation import Array, Arrays, Operation, as_array, checked_inputs
+
+JACOBIAN = "jacobian"
+MOST_ENTRIES = 2**16  # of a Jacobian; each is an entry of a gradient, and each row a point of its own
+
+
+def check_jacobian(
+    f: Callable[..., Any],
+    jacobian: Callable[..., Any],
+    x: Any,
+    reference: Callable[..., Any] | None = None,
+    *,
+    args: tuple[Any, ...] = (),
+    seed: int = 0,
+    diagnose: bool = True,
+    budget: float | None = None,
+) -> Result:
+    """Check a hand-derived Jacobian, every entry for itself.
+
+    Args:
+        f: `f(x, *args) -> y`, NumPy, of any shapes.
+        jacobian: `jacobian(x, *args)` -> the array of ∂y/∂x of shape y.shape + x.shape; or a sparse matrix or array of
+            SciPy, of shape (y.size, x.size), whose pattern is judged, too: a derivative that is not zero outside of the
+            pattern is wrong, and named.
+        x: the point, float64 or float32.
+        reference: `reference(x, *args) -> y`, the same function in jax.numpy. None: f is recorded, where it can be.
+        args: passed on to all three.
+        seed, diagnose, budget: as in `check`.
+
+    Returns:
+        A `Result` with the one gradient "jacobian", whose entries are those of the Jacobian, the rows times random
+        weights.
+
+    Raises:
+        TypeError, ValueError: x or what a function returned has the wrong type or shape.
+    """
+    for argument, function in (("f", f), ("jacobian", jacobian)):
+        called(argument, function)
+    point = checked_inputs({"x": x}, ("x",))[0]["x"]
+    y = as_array(f(number_like(x, point.copy()), *args), title(f), "one array")
+    if y.size * point.size > MOST_ENTRIES:
+        raise ValueError(
+            f"the Jacobian has {y.size} × {point.size} entries; up to {MOST_ENTRIES} are judged one by one: give a "
+            "part of y or of x, or use crosscheck.check with backward = lambda grad_output, x: {'x': ...}"
+        )
+    matrix = Matrix(jacobian, x, args, y.shape, point.shape)
+    matrix(point)
+    name = JACOBIAN
+    operation = of_rows(f, matrix, x, reference, args, name)
+    result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
+    return in_words(explained(result, name, of_matrix(result, matrix, name)), words(name, "Jacobian"))
+
+
+def words(name: str, title: str) -> dict[str, str]:
+    """What the judge says of a gradient, said of a matrix."""
+    return {
+        f"the gradient of {name}": f"the {title}",
+        f"d/d {name}": title,
+        f"argument {name}": "argument x",
+        "(sample ": "(output ",
+        ", feature ": ", input ",
+    }
+
+
+# What may have been done to a right matrix of second derivatives, or to a square one, and how it is undone.
+CHANGED: dict[str, tuple[str, Callable[[Array], Array]]] = {
+    "transposed": ("transposed", np.transpose),
+    "triangle": ("one triangle of a symmetric matrix: the other is zero", lambda a: a + a.T - np.diag(np.diag(a))),
+    "twice": ("twice the right one off the diagonal", lambda a: (a + np.diag(np.diag(a))) / 2),
+    "half": ("half the right one off the diagonal", lambda a: 2 * a - np.diag(np.diag(a))),
+    "diagonal": ("half the right one on the diagonal", lambda a: a + np.diag(np.diag(a))),
+}
+
+
+def of_matrix(result: Result, matrix: Matrix, name: str) -> Diagnosis | None:
+    """Why a matrix is wrong, where it is its pattern, or what happens to square ones."""
+    gradient, sizes = result.gradients[name], matrix.sizes
+    hand, truth = gradient.estimates.get(HAND), gradient.estimates.get(gradient.decided.truth)
+    if hand is None or truth is None or hand.value.shape != truth.value.shape:
+        return None
+    if not compare(hand, truth, result.evidence.t).disagree.any():
+        return None
+    if matrix.pattern is not None:
+        left_out = gradient.mismatched.reshape(sizes) & ~matrix.pattern
+        if left_out.any():
+            sentence = f"the pattern leaves out {entries(left_out)}, where the derivative is not zero"
+            places = [[int(i) for i in at] for at in np.argwhere(left_out)]
+            return Diagnosis("pattern", sentence, {"entries": places})
+    v = result.evidence.cotangent.ravel()[-sizes[0] :].reshape(-1, 1)
+    if sizes[0] != sizes[1] or gradient.decided.truth == HAND or not v.all():
+        return None
+    returned = hand.value.reshape(sizes) / v
+    for kind, (sentence, undo) in CHANGED.items():
+        undone = replace(hand, value=(v * undo(returned)).reshape(hand.value.shape))
+        if compare(undone, truth, result.evidence.t).agree.all():
+            return Diagnosis(kind, f"the gradient of {name} is {sentence}", {})
+    return None
+
+
+def called(argument: str, function: Any) -> None:
+    if not callable(function):
+        raise TypeError(f"{argument} is a {type(function).__name__}; it must be a function")
+
+
+class Matrix:
+    """A user's matrix of derivatives as an array (y.size, x.size); its pattern at the last point, where it is sparse.
+
+    Args:
+        function: `function(x, *args)`.
+        x: as the user gave it.
+        y_shape, x_shape: of the function's output and of the point.
+    """
+
+    __slots__ = ("args", "function", "pattern", "x", "x_shape", "y_shape")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        x: Any,
+        args: tuple[Any, ...],
+        y_shape: tuple[int, ...],
+        x_shape: tuple[int, ...],
+    ) -> None:
+        self.function, self.x, self.args = function, x, args
+        self.y_shape, self.x_shape = y_shape, x_shape
+        self.pattern: Array | None = None
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Of y and of x."""
+        return int(np.prod(self.y_shape)), int(np.prod(self.x_shape))
+
+    def __call__(self, point: Array) -> Array:
+        flat = self.sizes
+        returned = self.function(number_like(self.x, point), *self.args)
+        if callable(getattr(returned, "tocoo", None)):
+            if tuple(returned.shape) != flat:
+                raise ValueError(f"{title(self.function)} returns a sparse {returned.shape}; y and x have sizes {flat}")
+            stored = returned.tocoo()
+            if self.pattern is None:
+                self.pattern = np.zeros(flat, bool)
+                self.pattern[stored.row, stored.col] = True
+            return np.asarray(returned.toarray())
+        found = as_array(returned, title(self.function), "one array, or a sparse one of SciPy")
+        wanted = self.y_shape + self.x_shape
+        if found.shape not in (wanted, flat):
+            raise ValueError(f"{title(self.function)} returns shape {found.shape}; y.shape + x.shape is {wanted}")
+        return found.reshape(flat)
+
+
+def of_rows(
+    f: Callable[..., Any],
+    matrix: Matrix,
+    x: Any,
+    reference: Callable[..., Any] | None,
+    args: tuple[Any, ...],
+    name: str,
+) -> Operation:
+    """f and its Jacobian as a function of one point for each output."""
+    y_shape, x_shape = matrix.y_shape, matrix.x_shape
+    size = int(np.prod(y_shape))
+    point = np.asarray(x)
+
+    def outputs(at: Any) -> Any:
+        return np.reshape(f(number_like(x, at), *args), (-1,))
+
+    def lead(rows: Any) -> tuple[int, ...]:
+        shape = tuple(np.shape(rows))
+        return shape[: len(shape) - len(x_shape)]
+
+    def by_row(rows: Any) -> Any:
+        return rows.reshape((int(np.prod(lead(rows))), *np.shape(rows)[len(lead(rows)) :]))
+
+    def forward(values: Arrays) -> Any:
+        rows = values[name]
+        found = picked(outputs, by_row(rows), size)
+        return np.zeros(lead(rows), rows.dtype) if found is None else np.reshape(found, lead(rows))
+
+    def backward(v: Array, values: Arrays) -> Arrays:
+        rows = values[name]
+        found = picked(matrix, by_row(rows), size)
+        if found is None:
+            return {name: np.zeros(rows.shape, rows.dtype)}
+        return {name: (v.reshape(-1, 1) * found).reshape(rows.shape)}
+
+    def referred(**values: Any) -> Any:
+        rows, known, jnp = values[name], reference, import_module("jax.numpy")
+        assert known is not None
+        return jnp.reshape(picked_in_jax(lambda at: jnp.ravel(known(at, *args)), by_row(rows)), lead(rows))
+
+    rows = {name: np.broadcast_to(point, y_shape + x_shape).copy()}
+    return Operation(title(f), forward, backward, rows, (name,), None if reference is None else referred)
+
+
+def title(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
