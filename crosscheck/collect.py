@@ -20,10 +20,12 @@ from crosscheck import draws
 from crosscheck.deadline import Deadline
 from crosscheck.effects.audit import Audit, audit
 from crosscheck.effects.calls import Site
+from crosscheck.effects.chance import NOTHING, of_chance
 from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import COMPARED, RESOLUTION, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
 from crosscheck.evidence.exact_run import ExactRun
+from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import Pair, compare
 from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
@@ -31,6 +33,7 @@ from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
+from crosscheck.witnesses.coarse import by_dtype, by_steps, in_single, shaken, words
 from crosscheck.witnesses.contradiction import seen_noise, standing
 from crosscheck.witnesses.further import Looked, look, stirred
 from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
@@ -56,6 +59,8 @@ class Setting:
         cotangent: float64; with float32's digits where the operation is float32.
         auto: what the reference says, with the rounding of float64; None without a reference.
         took: the seconds of one forward, for what is announced; nothing is decided by it.
+        inside: the answers, by name, that the code computes in float32 inside, whatever it is given (`coarse`).
+        noise: how far the output may be off by that; None where it is not.
     """
 
     operation: Operation
@@ -65,6 +70,8 @@ class Setting:
     cotangent: Array
     auto: Autodiff | None
     took: float = 0.0
+    inside: frozenset[str] = frozenset()
+    noise: Array | None = None
 
     @property
     def single(self) -> bool:
@@ -96,26 +103,36 @@ def collect(
     differences: bool = True,
     exact: bool = True,
     deadline: Deadline | None = None,
+    inside: frozenset[str] = frozenset(),
 ) -> Evidence:
     """Everything that can be had on an operation's gradients (see `judge.judge` for the arguments).
 
-    What a deadline ends is left out whole; one forward and one backward are always made.
+    What a deadline ends is left out whole; one forward and one backward are always made. `inside`: what is known to be
+    computed in float32 inside; where that is found on the way, all is collected again by float32's rules.
     """
     deadline = deadline or Deadline()
     in_time = deadline.unless_late
     given, operation = operation, watched(operation, deadline)
-    setting = setting_of(given, operation, grad_output, seed, deadline)
-    points, why_not = None, "it was not asked for"
-    if exact:
+    setting = setting_of(given, operation, grad_output, seed, deadline, inside)
+    points, why_not = None, "it was not asked for" if not inside else "its code computes in float32 inside"
+    if exact and not inside:
         points, why_not = in_time("the drawing of exact points", lambda: exact_points(setting), (None, OUT_OF_TIME))
     audited = in_time("side effects", lambda: side_effects(setting, points), None)
     audited = audited or unaudited(given, setting)
+    chance = of_chance(setting.output, audited.output)
+    if chance is not None:
+        return of_random(setting, audited, chance)
     hand = audited.gradients
     if setting.single:
         hand = in_time("the formula at float64", lambda: setting.formula.gradients(setting.cotangent), hand)
     right = {k: g for k, g in hand.items() if g.shape == operation.inputs[k].shape}
     unasked = None, hand_alone(setting, right), {}
     forward, estimates, said = in_time("the comparison with the reference", lambda: as_formula(setting, right), unasked)
+    if not inside:
+        inside = in_time("float32 inside", lambda: found_inside(setting, right, said, estimates), inside)
+        if inside:
+            again = {"grad_output": grad_output, "seed": seed, "differences": differences, "exact": exact}
+            return collect(in_single(given), **again, deadline=deadline, inside=inside)
     forward_single = None
     if differences:
         add(estimates, moved(setting, right, deadline))
@@ -136,7 +153,7 @@ def collect(
     if differences or setting.auto is not None:
         looked = in_time(
             "further points",
-            lambda: look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed),
+            lambda: look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed, setting.inside),
             looked,
         )
     still = frozenset(k for k in right if vacuous(setting, k, hand[k], run, looked) and setting.cotangent.any())
@@ -169,6 +186,7 @@ def collect(
         run,
         setting.t,
         looked.compared,
+        single_inside=words(setting.inside),
     )
     evidence = in_time("conventions at kinks", lambda: with_conventions(setting, evidence), evidence)
     if not deadline.left_out:
@@ -194,6 +212,18 @@ def watched(operation: Operation, deadline: Deadline) -> Operation:
         moving_forward=watching(operation.moving_forward),
         widen=None if widen is None else lambda: watched(widen(), deadline),
     )
+
+
+def of_random(setting: Setting, audited: Audit, chance: Finding) -> Evidence:
+    """What there is to say where the forward is random: that, and of no gradient anything."""
+    alone = hand_alone(
+        setting, {k: g for k, g in audited.gradients.items() if g.shape == setting.operation.inputs[k].shape}
+    )
+    gradients = {
+        k: GradientEvidence(setting.operation.inputs[k].shape, g.shape, alone[k], vacuous=NOTHING)
+        for k, g in audited.gradients.items()
+    }
+    return Evidence(setting.output, setting.cotangent, gradients, effects=(chance,), t=setting.t)
 
 
 def unaudited(given: Operation, setting: Setting) -> Audit:
@@ -224,20 +254,43 @@ def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> Non
 # ---------------------------------------------------------------------- the point
 
 
-def setting_of(given: Operation, operation: Operation, grad_output: Any, seed: int, deadline: Deadline) -> Setting:
+def setting_of(
+    given: Operation,
+    operation: Operation,
+    grad_output: Any,
+    seed: int,
+    deadline: Deadline,
+    inside: frozenset[str] = frozenset(),
+) -> Setting:
     """The point: one call of the forward as it was `given`, and what the reference says there, if in time."""
     started = time.perf_counter()
-    y = given.output()
+    y = np.array(given.output())  # the code may write its next output into the same array
     took = time.perf_counter() - started
     v = arriving(y, grad_output, np.random.default_rng(seed))
     single = operation.dtype == SINGLE
-    if single:
+    if single or inside:
         v = v.astype(SINGLE).astype(DOUBLE)
     formula = operation.widened() if single else operation
     auto = None
     if operation.reference is not None:
         auto = deadline.unless_late("the reference", lambda: asked(operation, formula, y, v, seed), None)
-    return Setting(operation, formula, seed, y, v, auto, took)
+    noise = shaken(formula, formula.output()) if OUTPUT in inside else None
+    return Setting(operation, formula, seed, y, v, auto, took, inside, noise)
+
+
+def found_inside(setting: Setting, hand: Arrays, said: Mapping[str, Said], estimates: Estimates) -> frozenset[str]:
+    """What the code computes in float32 inside: looked for where nobody knows how it rounds, or rounding as the
+    reference does leaves a difference."""
+    y = setting.formula.output() if setting.single else setting.output
+    found = by_dtype({**hand, OUTPUT: y})
+    if setting.auto is not None:
+        truths = {**{k: estimates[k][AUTODIFF] for k in hand}, OUTPUT: setting.auto.output}
+        # What spoke in longdouble was seen to be finer.
+        open_ones = {k: s for k, s in said.items() if s.how != "longdouble"}
+        pairs = {k: compare(s.estimate, truths[k], setting.t) for k, s in open_ones.items()}
+        if not any(s.how == "measured" or pairs[k].disagree.any() for k, s in open_ones.items()):
+            return found
+    return found | by_steps(setting.formula, setting.cotangent, (OUTPUT, *hand))
 
 
 def asked(operation: Operation, formula: Operation, y: Array, v: Array, seed: int) -> Autodiff:
@@ -290,7 +343,7 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
         # No round numbers: two sums of them may be equal by chance, and look like one answer kept.
         inputs = {k: another(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
         other = Site(inputs, (v * rng.uniform(0.5, 1.5, v.shape) * rng.choice([-1.0, 1.0], v.shape)).astype(v.dtype))
-    unit = UNIT[operation.dtype] / UNIT[DOUBLE]
+    unit = UNIT[SINGLE if setting.inside else operation.dtype] / UNIT[DOUBLE]
     known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
     # Two answers of one code, each as far from the truth as another's.
     allowed = {k: 2 * a for k, a in known.items()}
@@ -332,7 +385,7 @@ def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, 
     answers = {**hand, OUTPUT: y}
     truths = {**{k: auto.gradients[k] for k in hand}, OUTPUT: auto.output}
     own = None if formula.own_bounds is None else formula.own_bounds(formula.inputs, v)
-    asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed)
+    asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed, setting.inside)
     said = hand_estimates(HAND, answers, truths, own or {}, asked)
     for name in hand:
         estimates[name] = {AUTODIFF: truths[name], HAND: said[name].estimate}
@@ -343,7 +396,8 @@ def hand_alone(setting: Setting, hand: Arrays) -> Estimates:
     """The hand-derived estimates where there is nobody to compare their rounding with."""
     estimates: Estimates = {name: {} for name in setting.operation.wrt}
     for name, gradient in hand.items():
-        own = 4 * UNIT[DOUBLE] * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
+        unit = UNIT[SINGLE if name in setting.inside else DOUBLE]
+        own = 4 * unit * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
         estimates[name][HAND] = Estimate(HAND, gradient.astype(np.float64), own)
     return estimates
 
@@ -412,7 +466,7 @@ def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
 
     found: Estimates = {}
     for k in hand:
-        moving = partial(moving_witnesses, setting.formula, k, setting.cotangent, announce=announce)
+        moving = partial(moving_witnesses, setting.formula, k, setting.cotangent, setting.noise, announce=announce)
         found[k] = {e.witness: e for e in deadline.unless_late(f"differences of the forward in {k}", moving, [])}
     return found
 
@@ -445,6 +499,8 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
         noise = seen_noise(formula, name, v)
         if auto is not None:  # which has no word for an input whose last place is a whole turn
             noise = np.fmax(np.reshape(noise, auto.output.value.shape), output_noise(setting, auto))
+        if setting.noise is not None:
+            noise = np.fmax(noise, setting.noise)
         differing = np.where(against, difference.value, np.nan)
         fails = against & ~standing(formula, name, v, found[HAND].value, differing, np.nan_to_num(noise, nan=np.inf))
         if auto is not None:
@@ -493,5 +549,7 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array)
     noise = UNIT[DOUBLE] * np.abs(y)
     if auto is not None and auto.output.sigma is not None:
         noise = np.maximum(noise, setting.t * auto.output.sigma)
+    if setting.noise is not None:
+        noise = np.maximum(noise, setting.noise)
     value = gradient.estimates[HAND].value
     return is_convention(setting.formula, name, setting.cotangent, value, noise, where)

@@ -25,6 +25,7 @@ from crosscheck.evidence.pair import compare
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Array, Arrays, Operation
 from crosscheck.witnesses.autodiff import autodiff, plain_gradients
+from crosscheck.witnesses.coarse import in_single
 from crosscheck.witnesses.contradiction import seen_noise, still_along
 from crosscheck.witnesses.differences import along_direction
 from crosscheck.witnesses.hand import Asked, hand_estimates
@@ -63,12 +64,15 @@ class Looked(NamedTuple):
     moving: frozenset[str]
 
 
-def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) -> Looked:
-    """Visit the further points."""
+def look(
+    formula: Operation, v: Array, t: float, comparisons: int, seed: int, single: frozenset[str] = frozenset()
+) -> Looked:
+    """Visit the further points; `single` are the answers that are computed in float32 inside."""
     found: dict[str, Elsewhere] = {}
     moving: set[str] = set()
     compared = 0
     for name, there in further_points(formula, seed):
+        there = in_single(there) if single else there
         try:
             with np.errstate(all="ignore"):
                 y, hand = there.output(), there.gradients(v)
@@ -83,7 +87,7 @@ def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) ->
         if there.reference is None:
             judged = along_one_direction(there, asked, v, seed)
         else:
-            judged = against_reference(there, y, asked, v, t, comparisons, seed)
+            judged = against_reference(there, y, asked, v, t, comparisons, seed, single)
         moving |= {k for k in there.wrt if np.any(hand[k] != 0)}
         for k, (wrong, truth, allowed) in judged.items():
             if wrong.any() and k not in found:
@@ -135,7 +139,14 @@ Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the
 
 
 def against_reference(
-    there: Operation, y: Array, hand: Arrays, v: Array, t: float, comparisons: int, seed: int
+    there: Operation,
+    y: Array,
+    hand: Arrays,
+    v: Array,
+    t: float,
+    comparisons: int,
+    seed: int,
+    single: frozenset[str] = frozenset(),
 ) -> Judged:
     """Where each gradient is wrong. Rounding is asked for only where something is off by more than the resolution."""
     assert there.reference is not None
@@ -152,7 +163,7 @@ def against_reference(
 
     auto = autodiff(reference, there.inputs, there.wrt, v, DOUBLE, seed=seed, both_modes=False)
     truths = {k: auto.gradients[k] for k in suspects}
-    asked = Asked(there, v, anywhere, t, comparisons, seed)
+    asked = Asked(there, v, anywhere, t, comparisons, seed, single)
     said = hand_estimates(HAND, {k: hand[k] for k in suspects}, truths, {}, asked)
     judged: Judged = {}
     for k, found in truths.items():

@@ -11,22 +11,26 @@ is asked. Where it is not, a difference is either a mistake or rounding, and the
     measured        Where that is silent, the spread of the residuals at points near (`measured`): a mistake stays
                     where it is, rounding scatters. What does not agree even so is asked once more from further away.
     assumed         Where both are: the first answer stands.
+
+Code that computes in float32 inside is asked nothing of this: it rounds like the reference would in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from crosscheck.evidence.decision import tells
 from crosscheck.evidence.estimate import Estimate
 from crosscheck.evidence.pair import compare
-from crosscheck.floats import DOUBLE, UNIT
+from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation, Truth
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import ASSUMED
+from crosscheck.witnesses.averaged import mean_residual
 from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
 from crosscheck.witnesses.measured import Spread, far_rounding, known_mean, measured_rounding
 
@@ -51,6 +55,7 @@ class Asked:
         truth: the reference's output and gradients anywhere.
         t, comparisons: of the whole check.
         seed: of the points of the measurement.
+        single: the answers that are computed in float32 inside (`coarse`).
     """
 
     operation: Operation
@@ -59,6 +64,7 @@ class Asked:
     t: float
     comparisons: int
     seed: int
+    single: frozenset[str] = frozenset()
 
 
 def hand_estimates(
@@ -74,13 +80,20 @@ def hand_estimates(
         answers: the float64 answers, by name; the output's under `OUTPUT`.
         bounds: by name, how far the algorithm of the code may be off where it says so itself.
     """
-    said = {k: Said(assumed(witness, a, truths[k], bounds.get(k))) for k, a in answers.items()}
+    said = {
+        k: Said(in_float32(witness, a, truths[k]), "float32")
+        if k in asked.single
+        else Said(assumed(witness, a, truths[k], bounds.get(k)))
+        for k, a in answers.items()
+    }
     pairs = {k: compare(s.estimate, truths[k], asked.t) for k, s in said.items()}
     differing = [
         k
         for k, pair in pairs.items()
-        if pair.disagree.any() or (k not in bounds and (pair.agree & ~tells(pair, truths[k])).any())
+        if k not in asked.single
+        and (pair.disagree.any() or (k not in bounds and (pair.agree & ~tells(pair, truths[k])).any()))
     ]
+    said |= seen_in_float32(said, truths, asked)
     if not differing:
         return said
     found = long_run(asked.operation, asked.cotangent)
@@ -104,6 +117,48 @@ def assumed(witness: str, answer: Array, truth: Estimate, bound: Array | None) -
     assert truth.sigma is not None
     nothing = np.zeros(truth.sigma.shape)
     return Estimate(witness, np.asarray(answer, np.float64), nothing if bound is None else bound, ASSUMED * truth.sigma)
+
+
+def in_float32(witness: str, answer: Array, truth: Estimate) -> Estimate:
+    """The answer of code that computes in float32: the rounding of float64, to first order, 2^29 times as large; and
+    one of its own, where the reference has nothing to round."""
+    assert truth.sigma is not None
+    with np.errstate(invalid="ignore"):
+        once = np.where(np.isfinite(answer), UNIT[SINGLE] * np.abs(np.asarray(answer, np.float64)), 0.0)
+    return Estimate(witness, np.asarray(answer, np.float64), once, ASSUMED * UNIT[SINGLE] / UNIT[DOUBLE] * truth.sigma)
+
+
+def seen_in_float32(said: Mapping[str, Said], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Said]:
+    """Where what is assumed of float32 is too much to tell something: the mean of the code's residuals about the truth
+    at points around, of which rounding leaves less than of one, and a mistake does not.
+
+    It may settle entries as right; where it would accuse, the first answer stands.
+    """
+    vague = [k for k in asked.single & said.keys() if untold(said[k].estimate, truths[k], asked)]
+    better: dict[str, Said] = {}
+    for k, (mean, spread) in around(averaged, vague, truths, asked).items():
+        first = said[k].estimate
+        assert first.sigma is not None
+        sigma = at_the_quantile(spread, asked)
+        value = np.asarray(truths[k].value + mean, np.float64)
+        second = Estimate(first.witness, value, np.zeros(value.shape), sigma)
+        known = compare(second, truths[k], asked.t).agree & compare(first, truths[k], asked.t).agree
+        firm = known & (sigma < first.sigma)
+        better[k] = Said(
+            replace(
+                first,
+                value=np.where(firm, value, first.value),
+                bound=np.where(firm, 0.0, first.bound),
+                sigma=np.where(firm, sigma, first.sigma),
+            ),
+            "float32",
+        )
+    return better
+
+
+def untold(estimate: Estimate, truth: Estimate, asked: Asked) -> bool:
+    pair = compare(estimate, truth, asked.t)
+    return bool((pair.agree & ~tells(pair, truth)).any())
 
 
 def in_longdouble(found: LongRun, name: str) -> Array | None:
@@ -133,6 +188,7 @@ def at_the_quantile(spread: Spread, asked: Asked) -> Array:
     return spread.sigma * wider / asked.t
 
 
+Seen = TypeVar("Seen")
 Measure = Callable[[Operation, Asked, Mapping[str, Array]], dict[str, Spread]]
 
 
@@ -144,8 +200,22 @@ def afar(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dic
     return far_rounding(operation, asked.cotangent, asked.truth, tuple(sigmas), seed=asked.seed)
 
 
+def averaged(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dict[str, tuple[Array, Spread]]:
+    return mean_residual(operation, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
+
+
 def measured(measure: Measure, names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Array]:
     """The standard deviations that the points beside show."""
+    return {k: at_the_quantile(spread, asked) for k, spread in around(measure, names, truths, asked).items()}
+
+
+def around(
+    measure: Callable[[Operation, Asked, Mapping[str, Array]], dict[str, Seen]],
+    names: list[str],
+    truths: Mapping[str, Estimate],
+    asked: Asked,
+) -> dict[str, Seen]:
+    """What the points beside show, by name."""
     if not names:
         return {}
     operation = asked.operation
@@ -157,4 +227,4 @@ def measured(measure: Measure, names: list[str], truths: Mapping[str, Estimate],
 
     everything = replace(operation, backward=answers, wrt=tuple(names))
     sigmas = {k: sigma for k in names if (sigma := truths[k].sigma) is not None}
-    return {k: at_the_quantile(spread, asked) for k, spread in measure(everything, asked, sigmas).items()}
+    return measure(everything, asked, sigmas)
