@@ -30,13 +30,14 @@ from crosscheck.evidence.pair import Pair, compare
 from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
+from crosscheck.manner import accuracy_in_words
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
 from crosscheck.witnesses.coarse import by_dtype, by_steps, in_single, shaken, words
 from crosscheck.witnesses.contradiction import seen_noise, standing
 from crosscheck.witnesses.further import Looked, look, stirred
-from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
+from crosscheck.witnesses.hand import Asked, Said, as_designed, assumed, hand_estimates
 from crosscheck.witnesses.kinks import ILLEGITIMATE, LEGITIMATE, Ruling, is_convention
 from crosscheck.witnesses.moving import moving_witnesses
 
@@ -114,8 +115,8 @@ def collect(
     in_time = deadline.unless_late
     given, operation = operation, watched(operation, deadline)
     setting = setting_of(given, operation, grad_output, seed, deadline, inside)
-    points, why_not = None, "it was not asked for" if not inside else "its code computes in float32 inside"
-    if exact and not inside:
+    points, why_not = None, not_exact(operation, inside) if exact else "it was not asked for"
+    if exact and not why_not:
         points, why_not = in_time("the drawing of exact points", lambda: exact_points(setting), (None, OUT_OF_TIME))
     audited = in_time("side effects", lambda: side_effects(setting, points), None)
     audited = audited or unaudited(given, setting)
@@ -187,6 +188,7 @@ def collect(
         setting.t,
         looked.compared,
         single_inside=words(setting.inside),
+        accuracy=accuracy_in_words(operation.manner),
     )
     evidence = in_time("conventions at kinks", lambda: with_conventions(setting, evidence), evidence)
     if not deadline.left_out:
@@ -212,6 +214,13 @@ def watched(operation: Operation, deadline: Deadline) -> Operation:
         moving_forward=watching(operation.moving_forward),
         widen=None if widen is None else lambda: watched(widen(), deadline),
     )
+
+
+def not_exact(operation: Operation, inside: frozenset[str]) -> str:
+    """Why no exact points are drawn; "" where they are."""
+    if inside:
+        return "its code computes in float32 inside"
+    return "its accuracy is limited by design" if operation.manner.accuracy else ""
 
 
 def of_random(setting: Setting, audited: Audit, chance: Finding) -> Evidence:
@@ -344,9 +353,11 @@ def side_effects(setting: Setting, points: Points | None) -> Audit:
         inputs = {k: another(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
         other = Site(inputs, (v * rng.uniform(0.5, 1.5, v.shape) * rng.choice([-1.0, 1.0], v.shape)).astype(v.dtype))
     unit = UNIT[SINGLE if setting.inside else operation.dtype] / UNIT[DOUBLE]
-    known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
+    auto = setting.auto
+    known = {} if auto is None else {k: (auto.allowed(k) * unit, auto.gradients[k].value) for k in operation.wrt}
     # Two answers of one code, each as far from the truth as another's.
-    allowed = {k: 2 * a for k, a in known.items()}
+    slack = operation.manner.slack
+    allowed = {k: 2 * (a if (more := slack(k, true)) is None else a + more) for k, (a, true) in known.items()}
     return audit(operation, v, other, allowed, partial(true_gradients, operation))
 
 
@@ -388,7 +399,7 @@ def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, 
     asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed, setting.inside)
     said = hand_estimates(HAND, answers, truths, own or {}, asked)
     for name in hand:
-        estimates[name] = {AUTODIFF: truths[name], HAND: said[name].estimate}
+        estimates[name] = {AUTODIFF: truths[name], HAND: as_designed(said[name].estimate, name, formula)}
     return compare(said[OUTPUT].estimate, auto.output, setting.t), estimates, said
 
 
@@ -398,7 +409,9 @@ def hand_alone(setting: Setting, hand: Arrays) -> Estimates:
     for name, gradient in hand.items():
         unit = UNIT[SINGLE if name in setting.inside else DOUBLE]
         own = 4 * unit * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
-        estimates[name][HAND] = Estimate(HAND, gradient.astype(np.float64), own)
+        slack = setting.operation.manner.slack(name, gradient)
+        alone = Estimate(HAND, gradient.astype(np.float64), own if slack is None else own + slack)
+        estimates[name][HAND] = as_designed(alone, name, setting.operation)
     return estimates
 
 
@@ -416,7 +429,8 @@ def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair,
         operation = setting.operation
         own = None if operation.own_bounds is None else operation.own_bounds(operation.inputs, setting.cotangent)
         answers = {**single, OUTPUT: audited.output}
-        mine = {k: assumed(HAND_SINGLE, a, truths[k], (own or {}).get(k)) for k, a in answers.items()}
+        bounds = {k: by_design(operation, k, truths[k], (own or {}).get(k)) for k in answers}
+        mine = {k: assumed(HAND_SINGLE, a, truths[k], bounds[k]) for k, a in answers.items()}
         forward = compare(mine[OUTPUT], truths[OUTPUT], setting.t)
         return forward, {k: {HAND_SINGLE: mine[k], AUTODIFF_SINGLE: truths[k]} for k in single}
 
@@ -430,6 +444,12 @@ def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair,
     return compared(
         autodiff(operation.reference, inputs, operation.wrt, v, SINGLE, seed=setting.seed, both_modes=False)
     )
+
+
+def by_design(operation: Operation, name: str, truth: Estimate, own: Array | None) -> Array | None:
+    """How far an answer may be off beside rounding: what its algorithm says itself, and what its caller does."""
+    slack = operation.manner.slack(name, truth.value)
+    return own if slack is None else slack if own is None else own + slack
 
 
 def with_roundings_times(auto: Autodiff, ratio: float) -> Autodiff:
@@ -466,9 +486,19 @@ def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
 
     found: Estimates = {}
     for k in hand:
-        moving = partial(moving_witnesses, setting.formula, k, setting.cotangent, setting.noise, announce=announce)
+        noise = noise_by_design(setting, k)
+        moving = partial(moving_witnesses, setting.formula, k, setting.cotangent, noise, announce=announce)
         found[k] = {e.witness: e for e in deadline.unless_late(f"differences of the forward in {k}", moving, [])}
     return found
+
+
+def noise_by_design(setting: Setting, name: str) -> Array | None:
+    """How far the outputs may be off, where that is more than moving the inputs shows; None where it is not."""
+    slack = setting.formula.manner.slack(OUTPUT, setting.output)
+    if slack is None:
+        return setting.noise
+    own = seen_noise(setting.formula, name, setting.cotangent) if setting.noise is None else setting.noise
+    return np.fmax(own, slack)
 
 
 def confirm(setting: Setting, estimates: Estimates) -> None:
@@ -499,8 +529,8 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
         noise = seen_noise(formula, name, v)
         if auto is not None:  # which has no word for an input whose last place is a whole turn
             noise = np.fmax(np.reshape(noise, auto.output.value.shape), output_noise(setting, auto))
-        if setting.noise is not None:
-            noise = np.fmax(noise, setting.noise)
+        more = noise_by_design(setting, name)
+        noise = noise if more is None else np.fmax(noise, more)
         differing = np.where(against, difference.value, np.nan)
         fails = against & ~standing(formula, name, v, found[HAND].value, differing, np.nan_to_num(noise, nan=np.inf))
         if auto is not None:
@@ -549,7 +579,7 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array)
     noise = UNIT[DOUBLE] * np.abs(y)
     if auto is not None and auto.output.sigma is not None:
         noise = np.maximum(noise, setting.t * auto.output.sigma)
-    if setting.noise is not None:
-        noise = np.maximum(noise, setting.noise)
+    more = noise_by_design(setting, name)
+    noise = noise if more is None else np.fmax(noise, more)
     value = gradient.estimates[HAND].value
     return is_convention(setting.formula, name, setting.cotangent, value, noise, where)

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from crosscheck.floats import PRECISIONS
+from crosscheck.manner import OUTPUT as OUTPUT
+from crosscheck.manner import Manner
 
 Array = np.ndarray
 Arrays = dict[str, Array]
 
 # (inputs, cotangent) -> the true gradients, and under `OUTPUT` the output where it is asked for.
 Truth = Callable[[Arrays, Array], Arrays]
-
-OUTPUT = ""  # the output's place beside the names of the inputs
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Operation:
             must not write to its arguments.
         own_bounds: (inputs, grad_output) -> how far each hand-derived gradient, and under `OUTPUT` the output, may be
             from exact by the algorithm that computes it, where it says so; None where it rounds like a plain sum.
+        manner: what the caller says of how it is to be judged.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Operation:
     widen: Callable[[], Operation] | None = field(default=None, repr=False)
     moving_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
     own_bounds: Callable[[Arrays, Array], Arrays | None] | None = field(default=None, repr=False)
+    manner: Manner = field(default_factory=Manner)
 
     @property
     def dtype(self) -> np.dtype:
@@ -64,7 +66,7 @@ class Operation:
 
     def widened(self) -> Operation:
         """The same formula on float64 copies of the inputs."""
-        base = self if self.widen is None else self.widen()
+        base = self if self.widen is None else replace(self.widen(), manner=self.manner)
         return base.at({k: wide(a) for k, a in self.inputs.items()})
 
     def output(self, changed: Arrays | None = None) -> Array:

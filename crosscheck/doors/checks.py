@@ -7,6 +7,7 @@ a forward and backward pair with saved values, `check_layer` for a layer or a ne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from crosscheck.doors.functions import from_functions
@@ -14,6 +15,7 @@ from crosscheck.doors.layers import from_layer
 from crosscheck.doors.modules import from_module
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
+from crosscheck.manner import manner_of
 
 
 def check(
@@ -27,6 +29,7 @@ def check(
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
+    accuracy: float | Mapping[str, float] | None = None,
 ) -> Result:
     """Check a hand-derived backward pass given as plain functions.
 
@@ -43,6 +46,12 @@ def check(
         budget: seconds. What is not done by then is left out and named; it may leave a verdict undecided, and never
             turns agree into disagree or back. A call of the functions, or a compilation, is not interrupted. None: no
             limit, and the clock is not read.
+        accuracy: how good the functions are by design (a solver that stops at 1e-9, a continuous adjoint): the share of
+            the largest entry of its array by which every entry may be off. A number, for the forward and all gradients;
+            or `{"forward": 1e-9, "gradient": 1e-6}`, where the name of an input stands for its gradient alone. It
+            enters the allowance, and is said. Mistakes are then told as shares of the largest entry, too: where one of
+            a thousandth could hide, the gradient is undecided. Without a reference the forward's own derivative, as it
+            stops, is what is compared: how far that is from the gradient is the gradient's accuracy.
 
     Returns:
         A `Result`, true if every gradient agrees.
@@ -52,6 +61,7 @@ def check(
             what. An exception from the user's own code passes through.
     """
     operation = from_functions(forward, backward, inputs, reference, wrt=wrt)
+    operation = replace(operation, manner=manner_of(operation.wrt, accuracy))
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 
 
@@ -65,6 +75,7 @@ def check_operation(
     wrt: tuple[str, ...] | None = None,
     seed: int = 0,
     budget: float | None = None,
+    accuracy: float | Mapping[str, float] | None = None,
 ) -> Result:
     """Check a pair `forward(*arrays, **hyper) -> (y, saved)`, `backward(grad_output, saved) -> gradients`.
 
@@ -72,6 +83,7 @@ def check_operation(
     See `check` for the rest.
     """
     adapted = from_module(operation, inputs, reference, hyperparameters=hyperparameters, wrt=wrt)
+    adapted = replace(adapted, manner=manner_of(adapted.wrt, accuracy))
     return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
 
 
@@ -83,6 +95,7 @@ def check_layer(
     grad_output: Any = None,
     seed: int = 0,
     budget: float | None = None,
+    accuracy: float | Mapping[str, float] | None = None,
 ) -> Result:
     """Check a layer or a network: its input's gradient as `x`, its parameters' by their names.
 
@@ -91,6 +104,8 @@ def check_layer(
             works on a deep copy.
         x: the input, in the layer's dtype.
         reference: `reference(x, **parameters) -> y` in jax.numpy, for a layer that is not ours.
-        grad_output, seed, budget: as in `check`.
+        grad_output, seed, budget, accuracy: as in `check`.
     """
-    return judge(from_layer(layer, x, reference), grad_output=grad_output, seed=seed, budget=budget)
+    operation = from_layer(layer, x, reference)
+    operation = replace(operation, manner=manner_of(operation.wrt, accuracy))
+    return judge(operation, grad_output=grad_output, seed=seed, budget=budget)

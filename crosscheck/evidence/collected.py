@@ -118,6 +118,7 @@ class Evidence:
         left_out: what a budget ended before it was done, in words.
         excusable: whether something that was left out might have excused a difference.
         single_inside: what of the hand-written code is computed in float32 whatever it is given, in words.
+        accuracy: what is only so good by design, in words.
         source: where the reference comes from, or why there is none.
     """
 
@@ -135,3 +136,4 @@ class Evidence:
     excusable: bool = False
     source: str = ""
     single_inside: str = ""
+    accuracy: str = ""

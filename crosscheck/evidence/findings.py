@@ -48,6 +48,9 @@ def of_precision(evidence: Evidence) -> Iterator[Finding]:
     if evidence.single_inside:
         sentence = f"computed in float32 inside, whatever is given: {evidence.single_inside}; judged as float32"
         yield Finding("float32-inside", sentence, False)
+    if evidence.accuracy:
+        sentence = f"good by design, as shares of the largest entry: {evidence.accuracy}; the allowance has that in it"
+        yield Finding("accuracy", sentence, False)
 
 
 def of_shapes(evidence: Evidence) -> Iterator[Finding]:

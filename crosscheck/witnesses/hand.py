@@ -80,8 +80,10 @@ def hand_estimates(
         answers: the float64 answers, by name; the output's under `OUTPUT`.
         bounds: by name, how far the algorithm of the code may be off where it says so itself.
     """
+    slack = {k: s for k, t in truths.items() if (s := asked.operation.manner.slack(k, t.value)) is not None}
+    bounds = {**bounds, **{k: s + bounds.get(k, 0.0) for k, s in slack.items()}}
     said = {
-        k: Said(in_float32(witness, a, truths[k]), "float32")
+        k: Said(in_float32(witness, a, truths[k], slack.get(k, 0.0)), "float32")
         if k in asked.single
         else Said(assumed(witness, a, truths[k], bounds.get(k)))
         for k, a in answers.items()
@@ -101,6 +103,9 @@ def hand_estimates(
         wide = in_longdouble(found, k)
         if wide is not None and wide.shape == answers[k].shape:
             formula = of_formula(witness, wide, truths[k], found.seen[k], asked)
+            if k in slack:  # in longdouble, too
+                said[k] = Said(replace(formula, bound=formula.bound + slack[k]), "longdouble")
+                continue
             with np.errstate(invalid="ignore", over="ignore"):
                 said[k] = Said(formula, "longdouble", np.asarray(np.abs(wide - answers[k]), np.float64))
     silent = [k for k in differing if said[k].how == "assumed" and pairs[k].disagree.any()]
@@ -113,18 +118,25 @@ def hand_estimates(
     return said
 
 
+def as_designed(estimate: Estimate, name: str, operation: Operation) -> Estimate:
+    """The estimate with the accuracy that its caller gave it, for whoever asks what an agreement tells."""
+    share = operation.manner.accuracy.get(name, 0.0)
+    return replace(estimate, notes={**estimate.notes, "accuracy": share}) if share else estimate
+
+
 def assumed(witness: str, answer: Array, truth: Estimate, bound: Array | None) -> Estimate:
     assert truth.sigma is not None
     nothing = np.zeros(truth.sigma.shape)
     return Estimate(witness, np.asarray(answer, np.float64), nothing if bound is None else bound, ASSUMED * truth.sigma)
 
 
-def in_float32(witness: str, answer: Array, truth: Estimate) -> Estimate:
+def in_float32(witness: str, answer: Array, truth: Estimate, slack: Array | float = 0.0) -> Estimate:
     """The answer of code that computes in float32: the rounding of float64, to first order, 2^29 times as large; and
     one of its own, where the reference has nothing to round."""
     assert truth.sigma is not None
     with np.errstate(invalid="ignore"):
         once = np.where(np.isfinite(answer), UNIT[SINGLE] * np.abs(np.asarray(answer, np.float64)), 0.0)
+    once = once + slack
     return Estimate(witness, np.asarray(answer, np.float64), once, ASSUMED * UNIT[SINGLE] / UNIT[DOUBLE] * truth.sigma)
 
 
@@ -134,7 +146,8 @@ def seen_in_float32(said: Mapping[str, Said], truths: Mapping[str, Estimate], as
 
     It may settle entries as right; where it would accuse, the first answer stands.
     """
-    vague = [k for k in asked.single & said.keys() if untold(said[k].estimate, truths[k], asked)]
+    by_design = asked.operation.manner.accuracy.keys()
+    vague = [k for k in asked.single & said.keys() - by_design if untold(said[k].estimate, truths[k], asked)]
     better: dict[str, Said] = {}
     for k, (mean, spread) in around(averaged, vague, truths, asked).items():
         first = said[k].estimate
