@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crosscheck.doors.checks import check, check_layer, check_operation
+    from crosscheck.doors.sets import rotation, simplex, spd, symmetric, unit
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
     from crosscheck.witnesses.finite_difference import finite_difference_gradient, finite_difference_jacobian
@@ -26,6 +27,11 @@ HOMES = {
     "GradientMismatch": "crosscheck.evidence.result",
     "GradientResult": "crosscheck.evidence.result",
     "Result": "crosscheck.evidence.result",
+    "rotation": "crosscheck.doors.sets",
+    "simplex": "crosscheck.doors.sets",
+    "spd": "crosscheck.doors.sets",
+    "symmetric": "crosscheck.doors.sets",
+    "unit": "crosscheck.doors.sets",
 }
 
 __all__ = [
@@ -38,6 +44,11 @@ __all__ = [
     "check_operation",
     "finite_difference_gradient",
     "finite_difference_jacobian",
+    "rotation",
+    "simplex",
+    "spd",
+    "symmetric",
+    "unit",
 ]
 
 

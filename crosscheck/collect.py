@@ -189,6 +189,7 @@ def collect(
         looked.compared,
         single_inside=words(setting.inside),
         accuracy=accuracy_in_words(operation.manner),
+        on=operation.manner.on,
     )
     evidence = in_time("conventions at kinks", lambda: with_conventions(setting, evidence), evidence)
     if not deadline.left_out:
@@ -220,6 +221,8 @@ def not_exact(operation: Operation, inside: frozenset[str]) -> str:
     """Why no exact points are drawn; "" where they are."""
     if inside:
         return "its code computes in float32 inside"
+    if operation.manner.on:
+        return "an input stays on a set, which has no points of few digits"
     return "its accuracy is limited by design" if operation.manner.accuracy else ""
 
 

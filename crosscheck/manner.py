@@ -24,11 +24,15 @@ class Manner:
         directions: along how many random directions the forward is differenced, in the place of every entry; None:
             every entry, while that can be afforded.
         entries: at how many random entries of each input it is differenced; None: as above.
+        charted: whether the code gets some input otherwise than the judge moves it (`doors.charts`).
+        on: which input stays on which set, in words; "" where all are free.
     """
 
     accuracy: Mapping[str, float] = field(default_factory=dict)
     directions: int | None = None
     entries: int | None = None
+    charted: bool = False
+    on: str = ""
 
     def slack(self, name: str, value: Array) -> Array | None:
         """How far every entry of `value` may be off by design; None where nothing was said of it."""

@@ -92,6 +92,10 @@ class Operation:
         returned = self.backward(
             np.array(grad_output, copy=True), {k: np.array(a, copy=True) for k, a in self.inputs.items()}
         )
+        return self.gradients_of(returned)
+
+    def gradients_of(self, returned: Any) -> Arrays:
+        """What a backward returned, as arrays by name, or a sentence that says what it was."""
         if not isinstance(returned, Mapping):
             raise TypeError(
                 f"backward of {self.name} returned {type(returned).__name__}; it must return a dictionary with "
@@ -129,8 +133,13 @@ def as_array(value: Any, who: str, wanted: str) -> Array:
     return array
 
 
-def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tuple[Arrays, tuple[str, ...]]:
-    """Private copies of the inputs, and the names to differentiate (all floating ones unless given)."""
+def checked_inputs(
+    inputs: Mapping[str, Any], wrt: tuple[str, ...] | None, fixed: Mapping[str, Any] | None = None
+) -> tuple[Arrays, tuple[str, ...]]:
+    """Private copies of the inputs, and the names to differentiate (all floating ones unless given).
+
+    What is not differentiated may be infinite or NaN, as a mask is; what is, may be infinite where it is `fixed`.
+    """
     if not isinstance(inputs, Mapping) or not inputs:
         raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
     arrays = {str(k): np.array(a, copy=True) for k, a in inputs.items()}
@@ -139,9 +148,6 @@ def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tu
             raise TypeError(f"input {k} has dtype {a.dtype}; it must be real")
         if a.dtype.kind == "f" and a.dtype not in PRECISIONS:
             raise TypeError(f"input {k} has dtype {a.dtype}; float32 and float64 are judged")
-        if a.dtype.kind == "f" and not np.isfinite(a).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-            raise ValueError(f"input {k} is {a[where]} at {where}; a gradient there says nothing")
     if wrt is None:
         names = tuple(k for k, a in arrays.items() if a.dtype.kind == "f")
     else:
@@ -157,4 +163,14 @@ def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tu
                 )
     if not names:
         raise ValueError("nothing to differentiate: no input is floating point")
+    for k in names:
+        held = np.zeros(arrays[k].shape, bool) if fixed is None or k not in fixed else np.asarray(fixed[k], bool)
+        free = ~held if held.shape == arrays[k].shape else np.ones(arrays[k].shape, bool)
+        lost = np.isnan(arrays[k]) | (np.isinf(arrays[k]) & free)
+        if lost.any():
+            where = tuple(int(i) for i in np.argwhere(lost)[0])
+            raise ValueError(
+                f"input {k} is {arrays[k][where]} at {where}, where nothing can be moved: a gradient there says "
+                "nothing; leave it out of wrt, or hold infinite entries by fixed="
+            )
     return arrays, names

@@ -57,7 +57,7 @@ FLOORS = {
         *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
         "report",
     },
-    "doors": {"evidence", "manner", "operation", "judge"},
+    "doors": {"evidence", "manner", "operation", "traces", "judge"},
     "interrupts": set(),
     "cli": {"interrupts"},
     "__main__": {"cli"},

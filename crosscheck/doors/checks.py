@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from crosscheck.doors.charts import charts_of, through
 from crosscheck.doors.functions import from_functions
 from crosscheck.doors.layers import from_layer
 from crosscheck.doors.modules import from_module
+from crosscheck.doors.sets import charts_on, in_words
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.manner import manner_of
@@ -30,13 +32,16 @@ def check(
     diagnose: bool = True,
     budget: float | None = None,
     accuracy: float | Mapping[str, float] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    on: Mapping[str, Callable[[Any], Any]] | None = None,
 ) -> Result:
     """Check a hand-derived backward pass given as plain functions.
 
     Args:
         forward: `forward(**inputs) -> y`, NumPy.
         backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy.
-        inputs: arrays by name, float64 or float32; integer arrays are passed on and not differentiated.
+        inputs: arrays by name, float64 or float32; integer arrays are passed on and not differentiated. What is not
+            differentiated may be infinite (a mask of -∞): name the others in `wrt`.
         reference: `reference(**inputs) -> y`, the same forward in jax.numpy, which is independent of it. None:
             the forward itself is recorded, where it can be, and finite differences judge alone where not.
         grad_output: the cotangent, of y's shape. None: drawn at random (never ones).
@@ -52,6 +57,12 @@ def check(
             enters the allowance, and is said. Mistakes are then told as shares of the largest entry, too: where one of
             a thousandth could hide, the gradient is undecided. Without a reference the forward's own derivative, as it
             stops, is what is compared: how far that is from the gradient is the gradient's accuracy.
+        fixed: `{name: boolean array}`: the entries of a differentiated input that are constants of the problem. They
+            are never moved, no gradient is judged there, and they may be infinite (the log of a zero probability).
+        on: `{name: set}`: inputs that stay on a set: `crosscheck.symmetric`, `spd`, `rotation`, `simplex`, `unit`, or a
+            retraction of your own, a smooth function of an array onto the set that leaves its points where they are (in
+            operators and methods that NumPy and JAX both have). The code never sees a point off the set, and gradients
+            are compared as functionals on its tangents: what they say across it is a convention.
 
     Returns:
         A `Result`, true if every gradient agrees.
@@ -60,8 +71,10 @@ def check(
         TypeError, ValueError: the inputs or what the functions returned have the wrong type or shape; the sentence says
             what. An exception from the user's own code passes through.
     """
-    operation = from_functions(forward, backward, inputs, reference, wrt=wrt)
-    operation = replace(operation, manner=manner_of(operation.wrt, accuracy))
+    operation = from_functions(forward, backward, inputs, reference, wrt=wrt, fixed=fixed)
+    charts = {**charts_of(operation, fixed), **charts_on(operation, on, fixed)}
+    manner = replace(manner_of(operation.wrt, accuracy), charted=bool(charts), on=in_words(on))
+    operation = through(replace(operation, manner=manner), charts)
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 
 

@@ -17,9 +17,10 @@ def from_functions(
     *,
     wrt: tuple[str, ...] | None = None,
     name: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Operation:
     """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`."""
-    arrays, names = checked_inputs(inputs, wrt)
+    arrays, names = checked_inputs(inputs, wrt, fixed)
     return Operation(
         name or getattr(forward, "__name__", "forward"),
         lambda values: forward(**values),

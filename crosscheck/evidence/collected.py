@@ -119,6 +119,7 @@ class Evidence:
         excusable: whether something that was left out might have excused a difference.
         single_inside: what of the hand-written code is computed in float32 whatever it is given, in words.
         accuracy: what is only so good by design, in words.
+        on: which inputs stay on which sets, in words.
         source: where the reference comes from, or why there is none.
     """
 
@@ -137,3 +138,4 @@ class Evidence:
     source: str = ""
     single_inside: str = ""
     accuracy: str = ""
+    on: str = ""

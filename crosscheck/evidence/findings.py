@@ -51,6 +51,9 @@ def of_precision(evidence: Evidence) -> Iterator[Finding]:
     if evidence.accuracy:
         sentence = f"good by design, as shares of the largest entry: {evidence.accuracy}; the allowance has that in it"
         yield Finding("accuracy", sentence, False)
+    if evidence.on:
+        sentence = f"{evidence.on}: moved there only, and gradients are compared by what they say of its tangents"
+        yield Finding("on", sentence, False)
 
 
 def of_shapes(evidence: Evidence) -> Iterator[Finding]:
