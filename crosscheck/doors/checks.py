@@ -34,6 +34,8 @@ def check(
     accuracy: float | Mapping[str, float] | None = None,
     fixed: Mapping[str, Any] | None = None,
     on: Mapping[str, Callable[[Any], Any]] | None = None,
+    directions: int | None = None,
+    entries: int | None = None,
 ) -> Result:
     """Check a hand-derived backward pass given as plain functions.
 
@@ -63,6 +65,10 @@ def check(
             retraction of your own, a smooth function of an array onto the set that leaves its points where they are (in
             operators and methods that NumPy and JAX both have). The code never sees a point off the set, and gradients
             are compared as functionals on its tangents: what they say across it is a convention.
+        directions, entries: one of them, where the inputs are too large to difference the forward at every entry:
+            difference it along so many random directions, which a wrong gradient escapes with probability 1/2 each; or
+            at so many random entries of each input, and two directions for the rest. The report says with what
+            probability a mistake is missed. What a reference says, it says of every entry all the same.
 
     Returns:
         A `Result`, true if every gradient agrees.
@@ -73,7 +79,7 @@ def check(
     """
     operation = from_functions(forward, backward, inputs, reference, wrt=wrt, fixed=fixed)
     charts = {**charts_of(operation, fixed), **charts_on(operation, on, fixed)}
-    manner = replace(manner_of(operation.wrt, accuracy), charted=bool(charts), on=in_words(on))
+    manner = replace(manner_of(operation.wrt, accuracy, directions, entries), charted=bool(charts), on=in_words(on))
     operation = through(replace(operation, manner=manner), charts)
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 

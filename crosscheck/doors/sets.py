@@ -30,8 +30,8 @@ Retraction = Callable[[Any], Any]
 
 # A point that is further from its set than this share of its largest entry is not meant to be on it.
 NEAR = 1e-3
-# How far beside the point a retraction is tried, of the largest entry: what it moves its own points by is rounding then,
-# or of this order, and the line is drawn between.
+# How far beside the point a retraction is tried, of the largest entry: what it moves its own points by is rounding
+# then, or of this order, and the line is drawn between.
 BESIDE = 2.0**-13
 
 
