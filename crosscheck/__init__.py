@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crosscheck.doors.hessian_products import check_hvp
     from crosscheck.doors.hessians import check_hessian
     from crosscheck.doors.jacobians import check_jacobian
+    from crosscheck.doors.sets import rotation, simplex, spd, symmetric, unit
     from crosscheck.doors.tangents import check_jvp
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
@@ -35,6 +36,11 @@ HOMES = {
     "GradientMismatch": "crosscheck.evidence.result",
     "GradientResult": "crosscheck.evidence.result",
     "Result": "crosscheck.evidence.result",
+    "rotation": "crosscheck.doors.sets",
+    "simplex": "crosscheck.doors.sets",
+    "spd": "crosscheck.doors.sets",
+    "symmetric": "crosscheck.doors.sets",
+    "unit": "crosscheck.doors.sets",
 }
 
 __all__ = [
@@ -52,6 +58,11 @@ __all__ = [
     "check_operation",
     "finite_difference_gradient",
     "finite_difference_jacobian",
+    "rotation",
+    "simplex",
+    "spd",
+    "symmetric",
+    "unit",
 ]
 
 

@@ -20,21 +20,25 @@ from crosscheck import draws
 from crosscheck.deadline import Deadline, noted
 from crosscheck.effects.audit import Audit, audit, begun
 from crosscheck.effects.calls import Calls, Site
+from crosscheck.effects.chance import NOTHING, of_chance
 from crosscheck.effects.visits import BACKWARD, visited
 from crosscheck.evidence.collected import Evidence, GradientEvidence, Reference
 from crosscheck.evidence.decision import COMPARED, RESOLUTION, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, DIFFERENCE, HAND, HAND_SINGLE, Estimate
 from crosscheck.evidence.exact_run import ExactRun
+from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import Pair, compare
 from crosscheck.exact.points import Points
 from crosscheck.exact.run import exact_run
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
+from crosscheck.manner import accuracy_in_words
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
+from crosscheck.witnesses.coarse import by_dtype, by_steps, in_single, shaken, words
 from crosscheck.witnesses.contradiction import seen_noise, standing
 from crosscheck.witnesses.further import Looked, look, stirred
-from crosscheck.witnesses.hand import Asked, Said, assumed, hand_estimates
+from crosscheck.witnesses.hand import Asked, Said, as_designed, assumed, hand_estimates
 from crosscheck.witnesses.kinks import ILLEGITIMATE, LEGITIMATE, Ruling, is_convention
 from crosscheck.witnesses.moving import moving_witnesses
 
@@ -57,6 +61,8 @@ class Setting:
         cotangent: float64; with float32's digits where the operation is float32.
         auto: what the reference says, with the rounding of float64; None without a reference.
         took: the seconds of one forward, for what is announced; nothing is decided by it.
+        inside: the answers, by name, that the code computes in float32 inside, whatever it is given (`coarse`).
+        noise: how far the output may be off by that; None where it is not.
     """
 
     operation: Operation
@@ -66,6 +72,8 @@ class Setting:
     cotangent: Array
     auto: Autodiff | None
     took: float = 0.0
+    inside: frozenset[str] = frozenset()
+    noise: Array | None = None
 
     @property
     def single(self) -> bool:
@@ -97,27 +105,37 @@ def collect(
     differences: bool = True,
     exact: bool = True,
     deadline: Deadline | None = None,
+    inside: frozenset[str] = frozenset(),
 ) -> Evidence:
     """Everything that can be had on an operation's gradients (see `judge.judge` for the arguments).
 
-    What a deadline ends is left out whole; one forward and one backward are always made.
+    What a deadline ends is left out whole; one forward and one backward are always made. `inside`: what is known to be
+    computed in float32 inside; where that is found on the way, all is collected again by float32's rules.
     """
     deadline = deadline or Deadline()
     in_time = deadline.unless_late
     given, operation = operation, watched(operation, deadline)
-    setting, first = setting_of(given, operation, grad_output, seed, deadline)
-    points, why_not = None, "it was not asked for"
-    if exact:
+    setting, first = setting_of(given, operation, grad_output, seed, deadline, inside)
+    points, why_not = None, not_exact(operation, inside) if exact else "it was not asked for"
+    if exact and not why_not:
         points, why_not = in_time("the drawing of exact points", lambda: exact_points(setting), (None, OUT_OF_TIME))
     audited = in_time("side effects", partial(side_effects, setting, first, points), None)
     audited = audited or unaudited(setting, first)
     del first  # and the arrays that were handed out
+    chance = of_chance(setting.output, audited.output)
+    if chance is not None:
+        return of_random(setting, audited, chance)
     hand = audited.gradients
     if setting.single:
         hand = in_time("the formula at float64", lambda: setting.formula.gradients(setting.cotangent), hand)
     right = {k: g for k, g in hand.items() if g.shape == operation.inputs[k].shape}
     unasked = None, hand_alone(setting, right), {}
     forward, estimates, said = in_time("the comparison with the reference", lambda: as_formula(setting, right), unasked)
+    if not inside:
+        inside = in_time("float32 inside", lambda: found_inside(setting, right, said, estimates), inside)
+        if inside:
+            again = {"grad_output": grad_output, "seed": seed, "differences": differences, "exact": exact}
+            return collect(in_single(given), **again, deadline=deadline, inside=inside)
     forward_single = None
     if differences:
         add(estimates, moved(setting, right, deadline))
@@ -138,7 +156,7 @@ def collect(
     if differences or setting.auto is not None:
         looked = in_time(
             "further points",
-            lambda: look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed),
+            lambda: look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed, setting.inside),
             looked,
         )
     still = frozenset(k for k in right if vacuous(setting, k, hand[k], run, looked) and setting.cotangent.any())
@@ -171,6 +189,9 @@ def collect(
         run,
         setting.t,
         looked.compared,
+        single_inside=words(setting.inside),
+        accuracy=accuracy_in_words(operation.manner),
+        on=operation.manner.on,
     )
     evidence = in_time("conventions at kinks", lambda: with_conventions(setting, evidence), evidence)
     if not deadline.left_out:
@@ -196,6 +217,27 @@ def watched(operation: Operation, deadline: Deadline) -> Operation:
         moving_forward=watching(operation.moving_forward),
         widen=None if widen is None else lambda: watched(widen(), deadline),
     )
+
+
+def not_exact(operation: Operation, inside: frozenset[str]) -> str:
+    """Why no exact points are drawn; "" where they are."""
+    if inside:
+        return "its code computes in float32 inside"
+    if operation.manner.on:
+        return "an input stays on a set, which has no points of few digits"
+    return "its accuracy is limited by design" if operation.manner.accuracy else ""
+
+
+def of_random(setting: Setting, audited: Audit, chance: Finding) -> Evidence:
+    """What there is to say where the forward is random: that, and of no gradient anything."""
+    alone = hand_alone(
+        setting, {k: g for k, g in audited.gradients.items() if g.shape == setting.operation.inputs[k].shape}
+    )
+    gradients = {
+        k: GradientEvidence(setting.operation.inputs[k].shape, g.shape, alone[k], vacuous=NOTHING)
+        for k, g in audited.gradients.items()
+    }
+    return Evidence(setting.output, setting.cotangent, gradients, effects=(chance,), t=setting.t)
 
 
 def unaudited(setting: Setting, first: Calls) -> Audit:
@@ -227,7 +269,12 @@ def add(estimates: Estimates, more: Mapping[str, Mapping[str, Estimate]]) -> Non
 
 
 def setting_of(
-    given: Operation, operation: Operation, grad_output: Any, seed: int, deadline: Deadline
+    given: Operation,
+    operation: Operation,
+    grad_output: Any,
+    seed: int,
+    deadline: Deadline,
+    inside: frozenset[str] = frozenset(),
 ) -> tuple[Setting, Calls]:
     """The point, with what the reference says there, if in time; and the first calls of the code as it was `given`, for
     the audit to go on with.
@@ -236,11 +283,11 @@ def setting_of(
     """
     started = time.perf_counter()
     with noted(lambda: "calling forward at the point of the check"):
-        y = given.output()
+        y = np.array(given.output())  # the code may write its next output into the same array
     took = time.perf_counter() - started
     v = arriving(y, grad_output, np.random.default_rng(seed))
     single = operation.dtype == SINGLE
-    if single:
+    if single or inside:
         v = v.astype(SINGLE).astype(DOUBLE)
     formula = operation.widened() if single else operation
     with noted(lambda: "calling forward and backward at the point of the check, for the first time"):
@@ -248,7 +295,23 @@ def setting_of(
     auto = None
     if operation.reference is not None:
         auto = deadline.unless_late("the reference", lambda: asked(operation, formula, y, v, seed), None)
-    return Setting(operation, formula, seed, y, v, auto, took), first
+    noise = shaken(formula, formula.output()) if OUTPUT in inside else None
+    return Setting(operation, formula, seed, y, v, auto, took, inside, noise), first
+
+
+def found_inside(setting: Setting, hand: Arrays, said: Mapping[str, Said], estimates: Estimates) -> frozenset[str]:
+    """What the code computes in float32 inside: looked for where nobody knows how it rounds, or rounding as the
+    reference does leaves a difference."""
+    y = setting.formula.output() if setting.single else setting.output
+    found = by_dtype({**hand, OUTPUT: y})
+    if setting.auto is not None:
+        truths = {**{k: estimates[k][AUTODIFF] for k in hand}, OUTPUT: setting.auto.output}
+        # What spoke in longdouble was seen to be finer.
+        open_ones = {k: s for k, s in said.items() if s.how != "longdouble"}
+        pairs = {k: compare(s.estimate, truths[k], setting.t) for k, s in open_ones.items()}
+        if not any(s.how in ("recorded", "measured") or pairs[k].disagree.any() for k, s in open_ones.items()):
+            return found
+    return found | by_steps(setting.formula, setting.cotangent, (OUTPUT, *hand))
 
 
 def asked(operation: Operation, formula: Operation, y: Array, v: Array, seed: int) -> Autodiff:
@@ -301,10 +364,12 @@ def side_effects(setting: Setting, first: Calls, points: Points | None) -> Audit
         # No round numbers: two sums of them may be equal by chance, and look like one answer kept.
         inputs = {k: another(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
         other = Site(inputs, (v * rng.uniform(0.5, 1.5, v.shape) * rng.choice([-1.0, 1.0], v.shape)).astype(v.dtype))
-    unit = UNIT[operation.dtype] / UNIT[DOUBLE]
-    known = {} if setting.auto is None else {k: setting.auto.allowed(k) * unit for k in operation.wrt}
+    unit = UNIT[SINGLE if setting.inside else operation.dtype] / UNIT[DOUBLE]
+    auto = setting.auto
+    known = {} if auto is None else {k: (auto.allowed(k) * unit, auto.gradients[k].value) for k in operation.wrt}
     # Two answers of one code, each as far from the truth as another's.
-    allowed = {k: 2 * a for k, a in known.items()}
+    slack = operation.manner.slack
+    allowed = {k: 2 * (a if (more := slack(k, true)) is None else a + more) for k, (a, true) in known.items()}
     return audit(operation, v, other, allowed, partial(true_gradients, operation), first)
 
 
@@ -343,10 +408,10 @@ def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, 
     answers = {**hand, OUTPUT: y}
     truths = {**{k: auto.gradients[k] for k in hand}, OUTPUT: auto.output}
     own = None if formula.own_bounds is None else formula.own_bounds(formula.inputs, v)
-    asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed)
+    asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed, setting.inside)
     said = hand_estimates(HAND, answers, truths, own or {}, asked)
     for name in hand:
-        estimates[name] = {AUTODIFF: truths[name], HAND: said[name].estimate}
+        estimates[name] = {AUTODIFF: truths[name], HAND: as_designed(said[name].estimate, name, formula)}
     return compare(said[OUTPUT].estimate, auto.output, setting.t), estimates, said
 
 
@@ -354,8 +419,11 @@ def hand_alone(setting: Setting, hand: Arrays) -> Estimates:
     """The hand-derived estimates where there is nobody to compare their rounding with."""
     estimates: Estimates = {name: {} for name in setting.operation.wrt}
     for name, gradient in hand.items():
-        own = 4 * UNIT[DOUBLE] * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
-        estimates[name][HAND] = Estimate(HAND, gradient.astype(np.float64), own)
+        unit = UNIT[SINGLE if name in setting.inside else DOUBLE]
+        own = 4 * unit * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
+        slack = setting.operation.manner.slack(name, gradient)
+        alone = Estimate(HAND, gradient.astype(np.float64), own if slack is None else own + slack)
+        estimates[name][HAND] = as_designed(alone, name, setting.operation)
     return estimates
 
 
@@ -373,7 +441,8 @@ def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair,
         operation = setting.operation
         own = None if operation.own_bounds is None else operation.own_bounds(operation.inputs, setting.cotangent)
         answers = {**single, OUTPUT: audited.output}
-        mine = {k: assumed(HAND_SINGLE, a, truths[k], (own or {}).get(k)) for k, a in answers.items()}
+        bounds = {k: by_design(operation, k, truths[k], (own or {}).get(k)) for k in answers}
+        mine = {k: assumed(HAND_SINGLE, a, truths[k], bounds[k]) for k, a in answers.items()}
         forward = compare(mine[OUTPUT], truths[OUTPUT], setting.t)
         return forward, {k: {HAND_SINGLE: mine[k], AUTODIFF_SINGLE: truths[k]} for k in single}
 
@@ -387,6 +456,12 @@ def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair,
     return compared(
         autodiff(operation.reference, inputs, operation.wrt, v, SINGLE, seed=setting.seed, both_modes=False)
     )
+
+
+def by_design(operation: Operation, name: str, truth: Estimate, own: Array | None) -> Array | None:
+    """How far an answer may be off beside rounding: what its algorithm says itself, and what its caller does."""
+    slack = operation.manner.slack(name, truth.value)
+    return own if slack is None else slack if own is None else own + slack
 
 
 def with_roundings_times(auto: Autodiff, ratio: float) -> Autodiff:
@@ -423,9 +498,19 @@ def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
 
     found: Estimates = {}
     for k in hand:
-        moving = partial(moving_witnesses, setting.formula, k, setting.cotangent, announce=announce)
+        noise = noise_by_design(setting, k)
+        moving = partial(moving_witnesses, setting.formula, k, setting.cotangent, noise, announce=announce)
         found[k] = {e.witness: e for e in deadline.unless_late(f"differences of the forward in {k}", moving, [])}
     return found
+
+
+def noise_by_design(setting: Setting, name: str) -> Array | None:
+    """How far the outputs may be off, where that is more than moving the inputs shows; None where it is not."""
+    slack = setting.formula.manner.slack(OUTPUT, setting.output)
+    if slack is None:
+        return setting.noise
+    own = seen_noise(setting.formula, name, setting.cotangent) if setting.noise is None else setting.noise
+    return np.fmax(own, slack)
 
 
 def confirm(setting: Setting, estimates: Estimates) -> None:
@@ -456,6 +541,8 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
         noise = seen_noise(formula, name, v)
         if auto is not None:  # which has no word for an input whose last place is a whole turn
             noise = np.fmax(np.reshape(noise, auto.output.value.shape), output_noise(setting, auto))
+        more = noise_by_design(setting, name)
+        noise = noise if more is None else np.fmax(noise, more)
         differing = np.where(against, difference.value, np.nan)
         fails = against & ~standing(formula, name, v, found[HAND].value, differing, np.nan_to_num(noise, nan=np.inf))
         if auto is not None:
@@ -504,5 +591,7 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array)
     noise = UNIT[DOUBLE] * np.abs(y)
     if auto is not None and auto.output.sigma is not None:
         noise = np.maximum(noise, setting.t * auto.output.sigma)
+    more = noise_by_design(setting, name)
+    noise = noise if more is None else np.fmax(noise, more)
     value = gradient.estimates[HAND].value
     return is_convention(setting.formula, name, setting.cotangent, value, noise, where)

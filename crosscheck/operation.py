@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crosscheck.floats import PRECISIONS
+from crosscheck.manner import OUTPUT as OUTPUT
+from crosscheck.manner import Manner
 
 Array = np.ndarray
 Arrays = dict[str, Array]
 
 # (inputs, cotangent) -> the true gradients, and under `OUTPUT` the output where it is asked for.
 Truth = Callable[[Arrays, Array], Arrays]
-
-OUTPUT = ""  # the output's place beside the names of the inputs
 
 
 class Notice(NamedTuple):
@@ -60,6 +60,7 @@ class Operation:
             `OUTPUT` of the cotangent, that JAX can trace: all gradients as one vector, in the order of `wrt`. It gives
             None where that is not to be had.
         remarks: what the door has to say, of what it found and what it could not judge.
+        manner: what the caller says of how it is to be judged.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Operation:
     own_bounds: Callable[[Arrays, Array], Arrays | None] | None = field(default=None, repr=False)
     own_program: Callable[[Arrays, Array], Callable[..., Any] | None] | None = field(default=None, repr=False)
     remarks: tuple[Notice, ...] = ()
+    manner: Manner = field(default_factory=Manner)
 
     @property
     def dtype(self) -> np.dtype:
@@ -85,7 +87,7 @@ class Operation:
 
     def widened(self) -> Operation:
         """The same formula on float64 copies of the inputs."""
-        base = self if self.widen is None else self.widen()
+        base = self if self.widen is None else replace(self.widen(), manner=self.manner)
         return base.at({k: wide(a) for k, a in self.inputs.items()})
 
     def output(self, changed: Arrays | None = None) -> Array:
@@ -111,6 +113,10 @@ class Operation:
         returned = self.backward(
             np.array(grad_output, copy=True), {k: np.array(a, copy=True) for k, a in self.inputs.items()}
         )
+        return self.gradients_of(returned)
+
+    def gradients_of(self, returned: Any) -> Arrays:
+        """What a backward returned, as arrays by name, or a sentence that says what it was."""
         if not isinstance(returned, Mapping):
             raise TypeError(
                 f"backward of {self.name} returned {type(returned).__name__}; it must return a dictionary with "
@@ -165,8 +171,13 @@ def array_of(name: str, value: Any) -> Array:
         raise type(error)(f"input {name} is a {type(value).__name__} that makes no array; {rule}") from error
 
 
-def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tuple[Arrays, tuple[str, ...]]:
-    """Private copies of the inputs, and the names to differentiate (all floating ones unless given)."""
+def checked_inputs(
+    inputs: Mapping[str, Any], wrt: tuple[str, ...] | None, fixed: Mapping[str, Any] | None = None
+) -> tuple[Arrays, tuple[str, ...]]:
+    """Private copies of the inputs, and the names to differentiate (all floating ones unless given).
+
+    What is not differentiated may be infinite or NaN, as a mask is; what is, may be infinite where it is `fixed`.
+    """
     if not isinstance(inputs, Mapping) or not inputs:
         raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
     arrays = {str(k): array_of(str(k), a) for k, a in inputs.items()}
@@ -175,9 +186,6 @@ def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tu
             raise TypeError(f"input {k} has dtype {a.dtype}; it must be real")
         if a.dtype.kind == "f" and a.dtype not in PRECISIONS:
             raise TypeError(f"input {k} has dtype {a.dtype}; float32 and float64 are judged")
-        if a.dtype.kind == "f" and not np.isfinite(a).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-            raise ValueError(f"input {k} is {a[where]} at {where}; a gradient there says nothing")
     if wrt is None:
         names = tuple(k for k, a in arrays.items() if a.dtype.kind == "f")
     else:
@@ -195,4 +203,14 @@ def checked_inputs(inputs: Mapping[str, Any], wrt: tuple[str, ...] | None) -> tu
                 )
     if not names:
         raise ValueError("nothing to differentiate: no input is floating point")
+    for k in names:
+        held = np.zeros(arrays[k].shape, bool) if fixed is None or k not in fixed else np.asarray(fixed[k], bool)
+        free = ~held if held.shape == arrays[k].shape else np.ones(arrays[k].shape, bool)
+        lost = np.isnan(arrays[k]) | (np.isinf(arrays[k]) & free)
+        if lost.any():
+            where = tuple(int(i) for i in np.argwhere(lost)[0])
+            raise ValueError(
+                f"input {k} is {arrays[k][where]} at {where}, where nothing can be moved: a gradient there says "
+                "nothing; leave it out of wrt, or hold infinite entries by fixed="
+            )
     return arrays, names

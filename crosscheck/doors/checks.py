@@ -8,17 +8,22 @@ to one number.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from crosscheck.doors.afterwards import added
+from crosscheck.doors.charts import charts_of, through
 from crosscheck.doors.door import door
 from crosscheck.doors.functions import structure_of, structured
 from crosscheck.doors.layers import Ways, from_layer
 from crosscheck.doors.modules import from_module
 from crosscheck.doors.scalars import from_scalar
+from crosscheck.doors.sets import charts_on, in_words
 from crosscheck.doors.structure import Structure
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
+from crosscheck.manner import manner_of
+from crosscheck.operation import Operation
 
 
 @door
@@ -34,6 +39,11 @@ def check(
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
+    accuracy: float | Mapping[str, float] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    on: Mapping[str, Callable[[Any], Any]] | None = None,
+    directions: int | None = None,
+    entries: int | None = None,
 ) -> Result:
     """Check a hand-derived backward pass given as plain functions.
 
@@ -45,7 +55,8 @@ def check(
             as zero and said. Of one input, it may return the gradient alone.
         inputs: arrays by name, float64 or float32 or complex numbers of these, or nested values of arrays; the report
             names their leaves, `params.w` or `state[0]`. Floats and complex numbers stay plain numbers. What is no
-            float (integers, strings, booleans, None) is passed on and not differentiated.
+            float (integers, strings, booleans, None) is passed on and not differentiated. What is not differentiated
+            may be infinite (a mask of -∞): name the others in `wrt`.
         reference: `reference(**inputs) -> y`, the same forward in jax.numpy, which is independent of it. None:
             the forward itself is recorded, where it can be, and finite differences judge alone where not.
         grad_output: the cotangent, in the structure and shapes of y. None: drawn at random (never ones).
@@ -57,6 +68,22 @@ def check(
         budget: seconds. What is not done by then is left out and named; it may leave a verdict undecided, and never
             turns agree into disagree or back. A call of the functions, or a compilation, is not interrupted. None: no
             limit, and the clock is not read.
+        accuracy: how good the functions are by design (a solver that stops at 1e-9, a continuous adjoint): the share of
+            the largest entry of its array by which every entry may be off. A number, for the forward and all gradients;
+            or `{"forward": 1e-9, "gradient": 1e-6}`, where the name of an input stands for its gradient alone. It
+            enters the allowance, and is said. Mistakes are then told as shares of the largest entry, too: where one of
+            a thousandth could hide, the gradient is undecided. Without a reference the forward's own derivative, as it
+            stops, is what is compared: how far that is from the gradient is the gradient's accuracy.
+        fixed: `{name: boolean array}`: the entries of a differentiated input that are constants of the problem. They
+            are never moved, no gradient is judged there, and they may be infinite (the log of a zero probability).
+        on: `{name: set}`: inputs that stay on a set: `crosscheck.symmetric`, `spd`, `rotation`, `simplex`, `unit`, or a
+            retraction of your own, a smooth function of an array onto the set that leaves its points where they are (in
+            operators and methods that NumPy and JAX both have). The code never sees a point off the set, and gradients
+            are compared as functionals on its tangents: what they say across it is a convention.
+        directions, entries: one of them, where the inputs are too large to difference the forward at every entry:
+            difference it along so many random directions, which a wrong gradient escapes with probability 1/2 each; or
+            at so many random entries of each input, and two directions for the rest. The report says with what
+            probability a mistake is missed. What a reference says, it says of every entry all the same.
 
     Returns:
         A `Result`, true if every gradient agrees.
@@ -66,14 +93,19 @@ def check(
             what. An exception from the user's own code passes through.
     """
     structure = structure_of(forward, inputs, convention)
-    operation = structured(structure, backward, reference, wrt=wrt)
-    v = structure.flat_cotangent(grad_output)
+
+    def posed(structure: Structure) -> Operation:
+        operation = structured(structure, backward, reference, wrt=wrt, fixed=fixed)
+        charts = {**charts_of(operation, fixed), **charts_on(operation, on, fixed)}
+        manner = replace(manner_of(operation.wrt, accuracy, directions, entries), charted=bool(charts), on=in_words(on))
+        return through(replace(operation, manner=manner), charts)
+
+    operation, v = posed(structure), structure.flat_cotangent(grad_output)
     result = judge(operation, grad_output=v, seed=seed, diagnose=diagnose, budget=budget)
 
     def again(other: Any, structure: Structure) -> Result:
-        operation = structured(structure, backward, reference, wrt=wrt)
         other = v if other is None else other
-        return judge(operation, grad_output=other, seed=seed, diagnose=False, exact=False, progress=False)
+        return judge(posed(structure), grad_output=other, seed=seed, diagnose=False, exact=False, progress=False)
 
     return added(result, structure, again if diagnose and budget is None else None)
 
@@ -89,6 +121,7 @@ def check_operation(
     wrt: tuple[str, ...] | None = None,
     seed: int = 0,
     budget: float | None = None,
+    accuracy: float | Mapping[str, float] | None = None,
 ) -> Result:
     """Check a pair `forward(*arrays, **hyper) -> (y, saved)`, `backward(grad_output, saved) -> gradients`.
 
@@ -97,6 +130,7 @@ def check_operation(
     PyTorch does it. `reference(**inputs, **hyper) -> y`. See `check` for the rest.
     """
     adapted = from_module(operation, inputs, reference, hyperparameters=hyperparameters, wrt=wrt)
+    adapted = replace(adapted, manner=manner_of(adapted.wrt, accuracy))
     return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
 
 
@@ -123,6 +157,7 @@ def check_layer(
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
+    accuracy: float | Mapping[str, float] | None = None,
 ) -> Result:
     """Check a layer or a network: its input's gradient as `x`, its parameters' by their names.
 
@@ -144,7 +179,7 @@ def check_layer(
         per_sample: the layer takes one sample, and x is a batch of them.
         loss: the layer ends in a loss: its backward takes no gradient, or 1.
         state: arrays that forward changes, to be compared with the reference's.
-        grad_output, seed, diagnose, budget: as in `check`.
+        grad_output, seed, diagnose, budget, accuracy: as in `check`.
     """
     ways = Ways(
         parameters,
@@ -162,6 +197,7 @@ def check_layer(
         state,
     )
     operation = from_layer(layer, x, reference, ways)
+    operation = replace(operation, manner=manner_of(operation.wrt, accuracy))
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 
 

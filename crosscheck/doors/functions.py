@@ -22,13 +22,14 @@ def from_functions(
     wrt: tuple[str, ...] | None = None,
     name: str | None = None,
     convention: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Operation:
     """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`.
 
     Of one differentiated input, backward may return the gradient alone.
     """
     structure = structure_of(forward, inputs, convention)
-    return structured(structure, backward, reference, wrt=wrt, name=name)
+    return structured(structure, backward, reference, wrt=wrt, name=name, fixed=fixed)
 
 
 def structure_of(forward: Callable[..., Any], inputs: Mapping[str, Any], convention: str | None = None) -> Structure:
@@ -59,10 +60,11 @@ def structured(
     *,
     wrt: tuple[str, ...] | None = None,
     name: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Operation:
     """The operation over the real arrays of a structure."""
     forward = structure.forward
-    arrays, names = checked_inputs(structure.arrays, structure.names(wrt))
+    arrays, names = checked_inputs(structure.arrays, structure.names(wrt), fixed)
     given = tuple(structure.inputs)
     known = None if reference is None else by_name("the reference", reference, given)
     backward = by_name("backward", backward, given, "grad_output")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.door import door
 from crosscheck.doors.hessians import scalar
 from crosscheck.doors.jacobians import called, title
 from crosscheck.doors.numbers import number_like
@@ -25,6 +26,7 @@ from crosscheck.recorder.operations import RECORDED, with_recording
 from crosscheck.traces.precision import double_precision
 
 
+@door
 def check_hvp(
     f: Callable[..., Any],
     hvp: Callable[..., Any],

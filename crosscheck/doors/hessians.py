@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.door import door
 from crosscheck.doors.jacobians import MOST_ENTRIES, Matrix, called, of_matrix, of_rows, title, words
 from crosscheck.doors.numbers import number_like
 from crosscheck.doors.rows import explained, in_words
@@ -26,6 +27,7 @@ from crosscheck.operation import Array, Arrays, Operation, as_array, checked_inp
 GRADIENT, HESSIAN = "gradient", "hessian"
 
 
+@door
 def check_hessian(
     f: Callable[..., Any],
     grad: Callable[..., Any],

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.door import door
 from crosscheck.doors.numbers import number_like
 from crosscheck.doors.rows import entries, explained, in_words, picked, picked_in_jax
 from crosscheck.evidence.estimate import HAND
@@ -22,6 +23,7 @@ JACOBIAN = "jacobian"
 MOST_ENTRIES = 2**16  # of a Jacobian; each is an entry of a gradient, and each row a point of its own
 
 
+@door
 def check_jacobian(
     f: Callable[..., Any],
     jacobian: Callable[..., Any],

@@ -32,6 +32,7 @@ def by_name(who: str, function: Callable[..., Any], names: tuple[str, ...], firs
     ordered = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = len(leading) + len(names)
     if any(p.kind is p.POSITIONAL_ONLY for p in ordered[len(leading) : needed]) and takes(signature, needed):
+
         def ordered_call(*given: Any, **values: Any) -> Any:
             return function(*given, *(values[name] for name in names))
 

@@ -21,10 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.doors.functions import by_name, structure_of
+from crosscheck.doors.door import door
+from crosscheck.doors.functions import structure_of
 from crosscheck.doors.jacobians import called
 from crosscheck.doors.numbers import is_complex
 from crosscheck.doors.rows import in_words
+from crosscheck.doors.signatures import by_name
 from crosscheck.doors.structure import Structure
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
@@ -36,6 +38,7 @@ TOGETHER = "all inputs at once"
 DIRECTIONS = 2
 
 
+@door
 def check_jvp(
     forward: Callable[..., Any],
     tangent: Callable[..., Any],
@@ -73,7 +76,7 @@ def check_jvp(
         called(argument, function)
     structure = structure_of(forward, inputs, convention or "pytorch")
     arrays, names = checked_inputs(structure.arrays, structure.names(wrt))
-    known = None if reference is None else by_name(reference, tuple(structure.inputs))
+    known = None if reference is None else by_name("the reference", reference, tuple(structure.inputs))
     operation = Steps(structure, forward, tangent, arrays, names, seed).operation(known)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
     return in_words(result, WORDS)

@@ -117,6 +117,9 @@ class Evidence:
         further_points: how many points beside the caller's own were compared.
         left_out: what a budget ended before it was done, in words.
         excusable: whether something that was left out might have excused a difference.
+        single_inside: what of the hand-written code is computed in float32 whatever it is given, in words.
+        accuracy: what is only so good by design, in words.
+        on: which inputs stay on which sets, in words.
         source: where the reference comes from, or why there is none.
     """
 
@@ -133,3 +136,6 @@ class Evidence:
     left_out: tuple[str, ...] = ()
     excusable: bool = False
     source: str = ""
+    single_inside: str = ""
+    accuracy: str = ""
+    on: str = ""

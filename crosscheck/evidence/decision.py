@@ -115,7 +115,8 @@ def tells(pair: Pair, truth: Estimate, hand: Estimate | None = None) -> Array:
     allowance at most that share of their sum, which has to be known entry by entry; but that of a zero which both give
     exactly, for of no mistake nothing is hidden. An entry that no output follows, as far as a witness that moves it can
     see, has no size: it takes that of the gradient. Where only underflow is left of an allowance there is nothing to
-    tell from zero.
+    tell from zero. What is so good by design only (`accuracy`) is so by a share of its largest entry, and mistakes are
+    told by that share.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         size = np.abs(truth.value)
@@ -125,6 +126,8 @@ def tells(pair: Pair, truth: Estimate, hand: Estimate | None = None) -> Array:
         if truth.witness in (DIFFERENCE, COMPLEX_STEP):
             typical = max(root_mean_square(e.value) for e in (truth, hand) if e is not None)
             size = np.where(size == 0, typical, size)
+        if hand is not None and hand.notes.get("accuracy"):
+            size = np.maximum(size, np.max(size, initial=0.0, where=np.isfinite(size)))
         return pair.bounds <= np.maximum(RESOLUTION * size, UNDERFLOW)
 
 
@@ -161,6 +164,8 @@ def along_directions(case: Case, entries: Entries) -> Entries:
     along = case.pairs[HAND, DIRECTIONS]
     if along.disagree.any():
         return entries._replace(wrong=entries.wrong | entries.open)
+    if case.heard[HAND].notes.get("accuracy", 0.0) > RESOLUTION:
+        return entries  # whatever is allowed every entry hides a mistake in one
     return entries._replace(right=entries.right | entries.open) if along.agree.any() else entries
 
 

@@ -22,6 +22,7 @@ def findings(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> tup
     return (
         *of_budget(evidence),
         *of_output(evidence.output),
+        *of_precision(evidence),
         *evidence.effects,
         *of_shapes(evidence),
         *of_forwards(evidence.forward),
@@ -41,6 +42,18 @@ def of_output(y: Array) -> Iterator[Finding]:
         at = tuple(int(i) for i in np.argwhere(lost)[0])
         sentence = f"the forward gives {y[at]} at {int(lost.sum())} of {y.size} outputs (the first at {at})"
         yield Finding("not-finite", sentence, False)
+
+
+def of_precision(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.single_inside:
+        sentence = f"computed in float32 inside, whatever is given: {evidence.single_inside}; judged as float32"
+        yield Finding("float32-inside", sentence, False)
+    if evidence.accuracy:
+        sentence = f"good by design, as shares of the largest entry: {evidence.accuracy}; the allowance has that in it"
+        yield Finding("accuracy", sentence, False)
+    if evidence.on:
+        sentence = f"{evidence.on}: moved there only, and gradients are compared by what they say of its tangents"
+        yield Finding("on", sentence, False)
 
 
 def of_shapes(evidence: Evidence) -> Iterator[Finding]:

@@ -24,6 +24,11 @@ def remarks(estimates: Mapping[str, Estimate], pairs: Pairs) -> list[str]:
     if DIFFERENCE in estimates:
         notes = estimates[DIFFERENCE].notes
         size = math.prod(estimates[DIFFERENCE].value.shape)
+        if "sampled" in notes:
+            said.append(
+                f"differenced, as asked, at {notes['sampled']} of {size} entries, drawn at random: one wrong entry is "
+                f"not among them with probability {1 - notes['sampled'] / size:.2g}"
+            )
         if notes["kinks"]:
             said.append(f"{notes['kinks']} of {size} entries sit on a kink of the forward: no difference there")
         if notes["crossed"]:
@@ -35,9 +40,11 @@ def remarks(estimates: Mapping[str, Estimate], pairs: Pairs) -> list[str]:
     if DIRECTIONS in estimates:
         notes = estimates[DIRECTIONS].notes
         count = len(notes["directions"]) - notes["kinks"]
+        why = "as asked" if notes.get("asked") else "too large to difference every entry"
+        instead = "" if DIFFERENCE in estimates else " instead"
         said.append(
-            f"too large to difference every entry: {count} random directions instead; a wrong gradient escapes them "
-            f"with probability at most {notes['miss']:.1g}"
+            f"{why}: {count} random directions{instead}; a wrong gradient escapes them with probability at most "
+            f"{notes['miss']:.1g}"
         )
     if (AUTODIFF, DIFFERENCE) in pairs and (HAND, AUTODIFF) in pairs:
         both = pairs[AUTODIFF, DIFFERENCE].disagree & pairs[HAND, AUTODIFF].agree

@@ -72,6 +72,7 @@ class Replayed:
 
     def __init__(self, forward: PlainForward, inputs: Inputs, replay: Replay) -> None:
         self.forward, self.replay = forward, replay
+        replay.widen()
         self.inputs = {k: np.array(a) for k, a in inputs.items()}
         self.others: OrderedDict[bytes, Replayed | Silent] = OrderedDict()
 

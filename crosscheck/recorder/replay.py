@@ -1,6 +1,9 @@
 """A tape as a function: of JAX arrays, which JAX can trace and differentiate, or of NumPy's, to see that it is right.
 
 Every equation that JAX makes of it stands in a scope that is named after the line of the user's code (`line_of`).
+
+Code may round to float32 inside, whatever it is given. Its formula does not: once a tape is believed, JAX computes all
+of it in float64 (`widen`); run in NumPy it goes on to give what the code gives.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 from crosscheck.recorder.counterparts import counterpart
 from crosscheck.recorder.passes import live, together
 from crosscheck.recorder.rolling import Rolled, rolled, taken
-from crosscheck.recorder.tape import RecordedStep, RecordedTape, Ref, mapped, run
+from crosscheck.recorder.tape import KindOfStep, RecordedStep, RecordedTape, Ref, mapped, run
 from crosscheck.recorder.words import Unrecordable, named
 from crosscheck.traces.precision import double_precision
 
@@ -42,7 +45,18 @@ class Replay:
         if lacking:
             raise Unrecordable(f"{named(lacking[0].function)} has no counterpart in JAX (at {lacking[0].line})")
         self.compiled: Any = None
-        self.parts: list[Rolled] = rolled(self.steps, tape.kinds)
+        self.kinds, self.constants = tape.kinds, tape.constants
+        self.parts: list[Rolled] = rolled(self.steps, self.kinds)
+
+    def widen(self) -> None:
+        """From here on, JAX computes in float64 what the code rounds to fewer digits."""
+        kinds = [KindOfStep(kind.shape, wider(kind.dtype)) for kind in self.kinds]
+        given = [self.kinds[place].dtype for place in self.tape.inputs.values()]
+        if kinds == list(self.kinds) or any(wider(dtype) != dtype for dtype in given):
+            return  # nothing is rounded inside; or it is what was given that is
+        self.kinds, self.compiled = kinds, None
+        self.constants = {place: in_kind(value, kinds[place]) for place, value in self.tape.constants.items()}
+        self.parts = rolled([in_double(step) for step in self.steps], kinds)
 
     def numpy(self, inputs: Mapping[str, Array]) -> tuple[Array, bool]:
         """What the tape gives in NumPy, and whether all guards come out as they did."""
@@ -70,9 +84,9 @@ class Replay:
     def __call__(self, **inputs: Any) -> Any:
         """The result in JAX."""
         tape = self.tape
-        values: dict[int, Any] = dict(tape.constants)
+        values: dict[int, Any] = dict(self.constants)
         for name, place in tape.inputs.items():
-            kind, given = tape.kinds[place], jnp.asarray(inputs[name])
+            kind, given = self.kinds[place], jnp.asarray(inputs[name])
             if given.shape != kind.shape:
                 raise ValueError(f"recorded at shape {kind.shape} of {name}, replayed at {given.shape}")
             values[place] = given.astype(kind.dtype)
@@ -81,7 +95,7 @@ class Replay:
                 if isinstance(part, RecordedStep):
                     self.step(part, values)
                 else:
-                    part.run(values, tape.kinds)
+                    part.run(values, self.kinds)
         return jnp.asarray(taken(values[self.output]))
 
     def step(self, step: RecordedStep, values: dict[int, Any]) -> None:
@@ -91,8 +105,26 @@ class Replay:
         function = counterpart(step.function)
         assert function is not None
         found = function(*mapped(step.args, value), **mapped(step.kwargs, value))
-        kind = self.tape.kinds[step.place]
+        kind = self.kinds[step.place]
         values[step.place] = found if kind.dtype is None else jnp.asarray(found).astype(kind.dtype)
+
+
+def wider(kind: Any) -> Any:
+    """float64 for what names a shorter floating type, a dtype or a type; anything else as it is."""
+    if isinstance(kind, np.dtype) or (isinstance(kind, type) and issubclass(kind, np.inexact)):
+        dtype: np.dtype = np.dtype(kind)
+        if dtype.kind in "fc" and np.finfo(dtype).nmant < np.finfo(np.float64).nmant:
+            return np.result_type(dtype, np.float64)
+    return kind
+
+
+def in_kind(value: Any, kind: KindOfStep) -> Any:
+    return value.astype(kind.dtype) if isinstance(value, (np.ndarray, np.generic)) and kind.dtype is not None else value
+
+
+def in_double(step: RecordedStep) -> RecordedStep:
+    """The same step, in float64 where its arguments ask for less."""
+    return step._replace(args=tuple(map(wider, step.args)), kwargs={k: wider(a) for k, a in step.kwargs.items()})
 
 
 def same(a: Any, b: Any) -> bool:

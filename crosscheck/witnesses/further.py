@@ -23,9 +23,10 @@ from crosscheck.evidence.decision import RESOLUTION
 from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.pair import compare
 from crosscheck.floats import DOUBLE
-from crosscheck.operation import Array, Arrays, Operation
+from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.traces.iteration import iterates
 from crosscheck.witnesses.autodiff import autodiff, plain_gradients
+from crosscheck.witnesses.coarse import in_single
 from crosscheck.witnesses.contradiction import seen_noise, still_along
 from crosscheck.witnesses.differences import along_direction
 from crosscheck.witnesses.hand import Asked, hand_estimates
@@ -43,9 +44,11 @@ OTHER_RANGES = frozenset(["such values four times as large", "such values a quar
 
 def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operation]]:
     """The points, with what was done to the caller's own. None has a zero, or two equal numbers on purpose: at a kink a
-    derivative is a convention. What iterates stays in its range, in which it converges."""
+    derivative is a convention. What is only so good by design (a solver that converges for such numbers) is that in its
+    own range, and what iterates stays in the range in which it converges."""
+    changes = list(CHANGES.items())[: 1 if formula.manner.accuracy else None]
     same_range = formula.reference is not None and iterates(formula.reference, formula.inputs)
-    for number, (name, change) in enumerate(CHANGES.items()):
+    for number, (name, change) in enumerate(changes):
         if same_range and name in OTHER_RANGES:
             continue
         rng = np.random.default_rng([seed, 5, number])
@@ -70,12 +73,15 @@ class Looked(NamedTuple):
     moving: frozenset[str]
 
 
-def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) -> Looked:
-    """Visit the further points."""
+def look(
+    formula: Operation, v: Array, t: float, comparisons: int, seed: int, single: frozenset[str] = frozenset()
+) -> Looked:
+    """Visit the further points; `single` are the answers that are computed in float32 inside."""
     found: dict[str, Elsewhere] = {}
     moving: set[str] = set()
     compared = 0
     for name, there in further_points(formula, seed):
+        there = in_single(there) if single else there
         try:
             with np.errstate(all="ignore"):
                 y, hand = there.output(), there.gradients(v)
@@ -90,7 +96,7 @@ def look(formula: Operation, v: Array, t: float, comparisons: int, seed: int) ->
         if there.reference is None:
             judged = along_one_direction(there, asked, v, seed)
         else:
-            judged = against_reference(there, y, asked, v, t, comparisons, seed)
+            judged = against_reference(there, y, asked, v, t, comparisons, seed, single)
         moving |= {k for k in there.wrt if np.any(hand[k] != 0)}
         for k, (wrong, truth, allowed) in judged.items():
             if wrong.any() and k not in found:
@@ -142,12 +148,19 @@ Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the
 
 
 def against_reference(
-    there: Operation, y: Array, hand: Arrays, v: Array, t: float, comparisons: int, seed: int
+    there: Operation,
+    y: Array,
+    hand: Arrays,
+    v: Array,
+    t: float,
+    comparisons: int,
+    seed: int,
+    single: frozenset[str] = frozenset(),
 ) -> Judged:
     """Where each gradient is wrong. Rounding is asked for only where something is off by more than the resolution."""
     assert there.reference is not None
     output, truth = plain_gradients(there.reference, there.inputs, there.wrt, v)
-    if not np.isfinite(output).all() or gross(y, output, np.abs(output)).any():
+    if not np.isfinite(output).all() or (gross(y, output, np.abs(output)) & beyond(there, y, output)).any():
         return {}
     suspects = {k for k in hand if gross(hand[k], truth[k], np.abs(truth[k])).any()}
     if not suspects:
@@ -159,7 +172,7 @@ def against_reference(
 
     auto = autodiff(reference, there.inputs, there.wrt, v, DOUBLE, seed=seed, both_modes=False)
     truths = {k: auto.gradients[k] for k in suspects}
-    asked = Asked(there, v, anywhere, t, comparisons, seed)
+    asked = Asked(there, v, anywhere, t, comparisons, seed, single)
     said = hand_estimates(HAND, {k: hand[k] for k in suspects}, truths, {}, asked)
     judged: Judged = {}
     for k, found in truths.items():
@@ -168,6 +181,12 @@ def against_reference(
         # Where the reference itself is NaN the point is beyond what it is made for, and perhaps the code, too.
         judged[k] = pair.disagree & gross(hand[k], truth[k], size) & np.isfinite(truth[k]), truth[k], pair.bounds
     return judged
+
+
+def beyond(there: Operation, y: Array, output: Array) -> Array | bool:
+    """Where an output is off by more than its forward is by design."""
+    slack = there.manner.slack(OUTPUT, output)
+    return True if slack is None else ~(np.abs(y - output) <= slack)
 
 
 def along_one_direction(there: Operation, hand: Arrays, v: Array, seed: int) -> Judged:
@@ -180,7 +199,9 @@ def along_one_direction(there: Operation, hand: Arrays, v: Array, seed: int) -> 
         terms = hand[k] * d
         if not along.kink[0] and np.isfinite(terms).all():
             off = abs(float(along.value[0]) - float(terms.sum()))
-            wrong = off > float(along.bound[0]) + RESOLUTION * float(np.abs(terms).sum())
+            slack = there.manner.slack(k, hand[k])
+            by_design = 0.0 if slack is None else float(np.sum(slack * np.abs(d)))
+            wrong = off > float(along.bound[0]) + RESOLUTION * float(np.abs(terms).sum()) + by_design
             if wrong:  # of a fine ripple no larger step sees the slope
                 weighted = float(np.sum(np.abs(v) * seen_noise(there, k, v)))
                 line = lambda t, k=k, x=x, d=d: there.moved({k: x + t * d})  # noqa: E731

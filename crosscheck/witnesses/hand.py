@@ -14,6 +14,8 @@ is asked. Where it is not, a difference is either a mistake or rounding, and the
     measured        Where both are silent, the spread of the residuals at points near (`measured`): a mistake stays
                     where it is, rounding scatters. What does not agree even so is asked once more from further away.
     assumed         Where all are silent: the first answer stands.
+
+Code that computes in float32 inside is asked nothing of this: it rounds like the reference would in float32.
 """
 
 from __future__ import annotations
@@ -21,16 +23,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from crosscheck.evidence.decision import tells
 from crosscheck.evidence.estimate import Estimate
 from crosscheck.evidence.pair import compare
-from crosscheck.floats import DOUBLE, UNIT
+from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation, Truth
 from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import ASSUMED
+from crosscheck.witnesses.averaged import mean_residual
 from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
 from crosscheck.witnesses.measured import Spread, far_rounding, known_mean, measured_rounding
 from crosscheck.witnesses.own import program_rounding
@@ -60,6 +64,7 @@ class Asked:
         truth: the reference's output and gradients anywhere.
         t, comparisons: of the whole check.
         seed: of the points of the measurement.
+        single: the answers that are computed in float32 inside (`coarse`).
     """
 
     operation: Operation
@@ -68,6 +73,7 @@ class Asked:
     t: float
     comparisons: int
     seed: int
+    single: frozenset[str] = frozenset()
 
 
 def hand_estimates(
@@ -83,13 +89,22 @@ def hand_estimates(
         answers: the float64 answers, by name; the output's under `OUTPUT`.
         bounds: by name, how far the algorithm of the code may be off where it says so itself.
     """
-    said = {k: Said(assumed(witness, a, truths[k], bounds.get(k))) for k, a in answers.items()}
+    slack = {k: s for k, t in truths.items() if (s := asked.operation.manner.slack(k, t.value)) is not None}
+    bounds = {**bounds, **{k: s + bounds.get(k, 0.0) for k, s in slack.items()}}
+    said = {
+        k: Said(in_float32(witness, a, truths[k], slack.get(k, 0.0)), "float32")
+        if k in asked.single
+        else Said(assumed(witness, a, truths[k], bounds.get(k)))
+        for k, a in answers.items()
+    }
     pairs = {k: compare(s.estimate, truths[k], asked.t) for k, s in said.items()}
     differing = [
         k
         for k, pair in pairs.items()
-        if pair.disagree.any() or (k not in bounds and (pair.agree & ~tells(pair, truths[k])).any())
+        if k not in asked.single
+        and (pair.disagree.any() or (k not in bounds and (pair.agree & ~tells(pair, truths[k])).any()))
     ]
+    said |= seen_in_float32(said, truths, asked)
     if not differing:
         return said
     found = long_run(asked.operation, asked.cotangent)
@@ -97,6 +112,9 @@ def hand_estimates(
         wide = in_longdouble(found, k)
         if wide is not None and wide.shape == answers[k].shape:
             formula = of_formula(witness, wide, truths[k], found.seen[k], asked)
+            if k in slack:  # in longdouble, too
+                said[k] = Said(replace(formula, bound=formula.bound + slack[k]), "longdouble")
+                continue
             with np.errstate(invalid="ignore", over="ignore"):
                 said[k] = Said(formula, "longdouble", np.asarray(np.abs(wide - answers[k]), np.float64))
     accused = [k for k in differing if compare(said[k].estimate, truths[k], asked.t).disagree.any()]
@@ -133,10 +151,60 @@ def recorded(said: Mapping[str, Said], names: list[str], asked: Asked) -> dict[s
     return found
 
 
+def as_designed(estimate: Estimate, name: str, operation: Operation) -> Estimate:
+    """The estimate with the accuracy that its caller gave it, for whoever asks what an agreement tells."""
+    share = operation.manner.accuracy.get(name, 0.0)
+    return replace(estimate, notes={**estimate.notes, "accuracy": share}) if share else estimate
+
+
 def assumed(witness: str, answer: Array, truth: Estimate, bound: Array | None) -> Estimate:
     assert truth.sigma is not None
     nothing = np.zeros(truth.sigma.shape)
     return Estimate(witness, np.asarray(answer, np.float64), nothing if bound is None else bound, ASSUMED * truth.sigma)
+
+
+def in_float32(witness: str, answer: Array, truth: Estimate, slack: Array | float = 0.0) -> Estimate:
+    """The answer of code that computes in float32: the rounding of float64, to first order, 2^29 times as large; and
+    one of its own, where the reference has nothing to round."""
+    assert truth.sigma is not None
+    with np.errstate(invalid="ignore"):
+        once = np.where(np.isfinite(answer), UNIT[SINGLE] * np.abs(np.asarray(answer, np.float64)), 0.0)
+    once = once + slack
+    return Estimate(witness, np.asarray(answer, np.float64), once, ASSUMED * UNIT[SINGLE] / UNIT[DOUBLE] * truth.sigma)
+
+
+def seen_in_float32(said: Mapping[str, Said], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Said]:
+    """Where what is assumed of float32 is too much to tell something: the mean of the code's residuals about the truth
+    at points around, of which rounding leaves less than of one, and a mistake does not.
+
+    It may settle entries as right; where it would accuse, the first answer stands.
+    """
+    by_design = asked.operation.manner.accuracy.keys()
+    vague = [k for k in asked.single & said.keys() - by_design if untold(said[k].estimate, truths[k], asked)]
+    better: dict[str, Said] = {}
+    for k, (mean, spread) in around(averaged, vague, truths, asked).items():
+        first = said[k].estimate
+        assert first.sigma is not None
+        sigma = at_the_quantile(spread, asked)
+        value = np.asarray(truths[k].value + mean, np.float64)
+        second = Estimate(first.witness, value, np.zeros(value.shape), sigma)
+        known = compare(second, truths[k], asked.t).agree & compare(first, truths[k], asked.t).agree
+        firm = known & (sigma < first.sigma)
+        better[k] = Said(
+            replace(
+                first,
+                value=np.where(firm, value, first.value),
+                bound=np.where(firm, 0.0, first.bound),
+                sigma=np.where(firm, sigma, first.sigma),
+            ),
+            "float32",
+        )
+    return better
+
+
+def untold(estimate: Estimate, truth: Estimate, asked: Asked) -> bool:
+    pair = compare(estimate, truth, asked.t)
+    return bool((pair.agree & ~tells(pair, truth)).any())
 
 
 def in_longdouble(found: LongRun, name: str) -> Array | None:
@@ -166,6 +234,7 @@ def at_the_quantile(spread: Spread, asked: Asked) -> Array:
     return spread.sigma * wider / asked.t
 
 
+Seen = TypeVar("Seen")
 Measure = Callable[..., dict[str, Spread]]
 
 
@@ -178,8 +247,22 @@ def afar(operation: Operation, asked: Asked, sigmas: Mapping[str, Array], *, str
     return far_rounding(operation, asked.cotangent, asked.truth, tuple(sigmas), seed=asked.seed)
 
 
+def averaged(operation: Operation, asked: Asked, sigmas: Mapping[str, Array]) -> dict[str, tuple[Array, Spread]]:
+    return mean_residual(operation, asked.cotangent, asked.truth, sigmas, seed=asked.seed)
+
+
 def measured(measure: Measure, names: list[str], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Array]:
     """The standard deviations that the points beside show."""
+    return {k: at_the_quantile(spread, asked) for k, spread in around(measure, names, truths, asked).items()}
+
+
+def around(
+    measure: Callable[[Operation, Asked, Mapping[str, Array]], dict[str, Seen]],
+    names: list[str],
+    truths: Mapping[str, Estimate],
+    asked: Asked,
+) -> dict[str, Seen]:
+    """What the points beside show, by name."""
     if not names:
         return {}
     operation = asked.operation
@@ -191,4 +274,4 @@ def measured(measure: Measure, names: list[str], truths: Mapping[str, Estimate],
 
     everything = replace(operation, backward=answers, wrt=tuple(names))
     sigmas = {k: sigma for k in names if (sigma := truths[k].sigma) is not None}
-    return {k: at_the_quantile(spread, asked) for k, spread in measure(everything, asked, sigmas).items()}
+    return measure(everything, asked, sigmas)

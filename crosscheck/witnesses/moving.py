@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from crosscheck.witnesses.differences import (
     TYPICAL,
     Contaminated,
     Differences,
+    Group,
     along_direction,
     one_by_one,
 )
@@ -114,9 +116,14 @@ def moving_witnesses(
     done by then is left undecided, and nothing else changes. `announce` is told how many forwards it will take, as a
     rule and at the most, once that is known.
     """
-    x = operation.inputs[name]
+    x, manner = operation.inputs[name], operation.manner
+    if manner.directions is not None:
+        return [directions(operation, name, v, noise, deadline, manner.directions)]
     witness = Differences(lambda z: operation.moved({name: z}), x, v, noise)
     outputs = witness.y.size
+    if manner.entries is not None and manner.entries < x.size:
+        drawn = sampled(witness, manner.entries, deadline)
+        return [drawn, directions(operation, name, v, noise, deadline, FEWEST_DIRECTIONS)]
     most = affordable(operation, name, outputs)
     plan = plan_for(operation, name, outputs)
     if announce is not None:
@@ -134,6 +141,14 @@ def moving_witnesses(
         third = [] if late(deadline) else complex_steps(operation, name, v, None)
         return [planned(estimate, operation, outputs, name, x.size), *third]
     return [directions(operation, name, v, noise, deadline)]
+
+
+def sampled(witness: Differences, count: int, deadline: float | None) -> Estimate:
+    """Differences of so many entries, drawn at random; of the others it says nothing."""
+    places = np.sort(np.random.default_rng(8).choice(witness.x.size, count, replace=False))
+    estimate = witness.differentiate((Group(np.array([i])) for i in places), deadline)
+    unseen = int(estimate.notes["undecided"]) - (witness.x.size - count)
+    return replace(estimate, notes={**estimate.notes, "sampled": count, "undecided": unseen})
 
 
 def late(deadline: float | None) -> bool:
@@ -176,18 +191,23 @@ def random_direction(x: Array, rng: np.random.Generator) -> Array:
 
 
 def directions(
-    operation: Operation, name: str, v: Array, noise: Array | None = None, deadline: float | None = None
+    operation: Operation,
+    name: str,
+    v: Array,
+    noise: Array | None = None,
+    deadline: float | None = None,
+    count: int | None = None,
 ) -> Estimate:
     """⟨g, d⟩ along signed random directions, as an estimate with one entry per direction.
 
     A wrong gradient g + e escapes one direction only if |⟨e, d⟩| is below the bound; with random signs a fixed e that
     is not itself below it does so with probability at most 1/2 (a single wrong entry: never), independently for each
-    direction.
+    direction. `count`: how many, where that was asked for; None: as many as can be afforded.
     """
     x = operation.inputs[name]
     rng = np.random.default_rng(2)
     values, bounds, kinks, used = [], [], [], []
-    for _ in range(direction_count(operation, name, int(np.size(v)))):
+    for _ in range(count or direction_count(operation, name, int(np.size(v)))):
         if late(deadline):
             break
         d = random_direction(x, rng)
@@ -206,6 +226,7 @@ def directions(
             "directions": used,
             "miss": 2.0 ** -sum(not k for k in kinks),
             "kinks": sum(kinks),
+            "asked": count is not None,
             "planned": usual,
             "at most": most,
         },

@@ -1,0 +1,96 @@
+"""Code that computes in float32 inside, whatever it is given: JAX as it comes, a kernel, a float32 buffer.
+
+Its answers are those of a function with steps as wide as float32's digits. Between two points nearer than that it knows
+no difference; where it does, it rounds. Fourth differences of the answers say so, whatever the derivative,
+
+    N(h) = Σ_j (-1)^j binom(4, j) g(p + (j - 2) h) = O(h⁴) + √70 · rounding                                       (1)
+
+of float64 code are its rounding in float64 at any small h, smaller steps or larger. Of code that is float32 inside
+they are float32's rounding at steps that float32 sees, 2^-21 of every number, and no more than float64's at steps that
+it does not see, 2^-44: a ratio of 2^29 instead of 1, and the line is drawn half of the way. What is of no rounding
+falls as h⁴ does, by 2^8 from 2^-21 to 2^-23, and is no sign of anything.
+
+Nothing here asks whether a gradient is right, and a mistake has no part in (1): a float64 code with a small mistake is
+not taken for a float32 one. An answer that *is* float32 for float64 inputs needs no such question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from crosscheck.floats import DOUBLE, SINGLE, UNIT
+from crosscheck.operation import OUTPUT, Array, Arrays, Operation
+from crosscheck.witnesses.longdouble import FOURTH, NOISE, answers, kept_apart, quiet, rms
+from crosscheck.witnesses.noise import DRAWS, one_ulp_off
+from crosscheck.witnesses.nudges import nudged
+
+SEEN, NEARER, UNSEEN = 2.0**-21, 2.0**-23, 2.0**-44
+HALF = float(np.sqrt(UNIT[SINGLE] / UNIT[DOUBLE]))  # of the way from 1 to 2^29
+FALL = 2.0**4  # between h⁴'s 2^8 and rounding's 1
+
+
+def by_dtype(found: Mapping[str, Array]) -> frozenset[str]:
+    """Those of the answers to float64 inputs that are float32."""
+    return frozenset(k for k, a in found.items() if a.dtype == SINGLE)
+
+
+def by_steps(operation: Operation, v: Array, names: tuple[str, ...]) -> frozenset[str]:
+    """Those of the gradients (and of the output, `OUTPUT`) that show float32's steps near the operation's point."""
+    with quiet(), kept_apart(operation.forward, operation.backward):
+        seen, nearer, unseen = (fourths(operation, v, names, size) for size in (SEEN, NEARER, UNSEEN))
+    both = seen.keys() & nearer.keys() & unseen.keys()
+    return frozenset(k for k in both if seen[k] > HALF * unseen[k] and seen[k] <= FALL * nearer[k])
+
+
+def fourths(operation: Operation, v: Array, names: tuple[str, ...], size: float) -> dict[str, float]:
+    """The rounding that (1) shows at steps of `size`, by name: its root mean square."""
+    runs = []
+    for j in range(-2, 3):
+        at = operation.at({k: nudged(a, j * size, 2) for k, a in operation.inputs.items()})
+        runs.append(answers(at, nudged(v, j * size, 2), names).values)
+    told = [k for k in names if all(k in run and run[k].shape == runs[0][k].shape for run in runs)]
+    return {k: rms(np.tensordot(np.array(FOURTH, float), np.stack([run[k] for run in runs]), 1)) / NOISE for k in told}
+
+
+def in_single(operation: Operation) -> Operation:
+    """The operation at the float32 numbers next to its inputs, which code that casts them would otherwise be alone in
+    seeing. An array that float32 has no numbers for stays as it is."""
+    return replace(operation, inputs={k: near_single(a) for k, a in operation.inputs.items()})
+
+
+def near_single(a: Array) -> Array:
+    if a.dtype != DOUBLE:
+        return a
+    with np.errstate(over="ignore", under="ignore"):
+        near = a.astype(SINGLE).astype(DOUBLE)
+    return near if np.array_equal(np.isfinite(near), np.isfinite(a)) and np.array_equal(near == 0, a == 0) else a
+
+
+def shaken(operation: Operation, y: Array) -> Array:
+    """How far a float32 output may be from the exact one, as `noise` measures it of a float64 one: two of its
+    roundings, or what it does when every input moves by one ulp of float32."""
+    rng = np.random.default_rng(0)
+    size = 2 * UNIT[SINGLE] * np.abs(np.asarray(y, np.float64))
+    for _ in range(DRAWS):
+        moved: Arrays = {k: shaken_input(a, rng) for k, a in operation.inputs.items() if k in operation.wrt}
+        try:
+            with np.errstate(all="ignore"):
+                size = np.fmax(size, np.abs(np.asarray(operation.output(moved), np.float64) - y))
+        except Exception:  # the code may refuse a point that is not its own
+            continue
+    return size
+
+
+def shaken_input(a: Array, rng: np.random.Generator) -> Array:
+    return np.asarray(one_ulp_off(a.astype(SINGLE), rng), a.dtype)
+
+
+def words(names: frozenset[str]) -> str:
+    """What is computed so."""
+    gradients = [k for k in names if k != OUTPUT]
+    parts = ["the forward"] if OUTPUT in names else []
+    parts += [f"the gradient of {', '.join(sorted(gradients))}"] if gradients else []
+    return " and ".join(parts)
