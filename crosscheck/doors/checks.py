@@ -18,7 +18,7 @@ from crosscheck.doors.functions import structure_of, structured
 from crosscheck.doors.layers import Ways, from_layer
 from crosscheck.doors.modules import from_module
 from crosscheck.doors.scalars import from_scalar
-from crosscheck.doors.sets import charts_on, in_words
+from crosscheck.doors.sets import charts_on, names_of_sets
 from crosscheck.doors.structure import Structure
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
@@ -97,7 +97,9 @@ def check(
     def posed(structure: Structure) -> Operation:
         operation = structured(structure, backward, reference, wrt=wrt, fixed=fixed)
         charts = {**charts_of(operation, fixed), **charts_on(operation, on, fixed)}
-        manner = replace(manner_of(operation.wrt, accuracy, directions, entries), charted=bool(charts), on=in_words(on))
+        manner = replace(
+            manner_of(operation.wrt, accuracy, directions, entries), charted=bool(charts), on=names_of_sets(on)
+        )
         return through(replace(operation, manner=manner), charts)
 
     operation, v = posed(structure), structure.flat_cotangent(grad_output)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from crosscheck.doors.signatures import by_name
 from crosscheck.doors.structure import CONVENTIONS, Structure
-from crosscheck.doors.trees import branch
+from crosscheck.doors.trees import branch, leaves
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs
 
 
@@ -39,12 +39,22 @@ def structure_of(forward: Callable[..., Any], inputs: Mapping[str, Any], convent
     if convention is not None and convention not in CONVENTIONS:
         raise ValueError(f"convention is {convention!r}; it must be one of {', '.join(map(repr, CONVENTIONS))}")
     forward = by_name("forward", forward, tuple(map(str, inputs)))
-    return Structure(forward, {str(k): with_lists_as_arrays(a) for k, a in inputs.items()}, convention)
+    return Structure(forward, {str(k): with_lists_as_arrays(str(k), a) for k, a in inputs.items()}, convention)
 
 
-def with_lists_as_arrays(value: Any) -> Any:
+def with_lists_as_arrays(name: str, value: Any) -> Any:
     """A list of plain numbers, nested or not, is an array, as NumPy has it; any other list holds inputs."""
-    return np.array(value) if isinstance(value, list) and plain_numbers(value) else value
+    for leaf, given in leaves(value, name):
+        if isinstance(given, Iterator):
+            raise TypeError(f"input {leaf} is a {type(given).__name__}, which can be read but once; give an array")
+        if isinstance(given, np.ndarray) and given.dtype.kind == "O":
+            raise TypeError(f"input {leaf} has dtype object; it must be an array of numbers")
+    if not (isinstance(value, list) and plain_numbers(value)):
+        return value
+    try:
+        return np.array(value)
+    except ValueError as error:
+        raise ValueError(f"input {name} is a list that makes no array: {error}") from error
 
 
 def plain_numbers(value: Any) -> bool:

@@ -18,7 +18,7 @@ from crosscheck.doors.door import door
 from crosscheck.doors.hessians import scalar
 from crosscheck.doors.jacobians import called, title
 from crosscheck.doors.numbers import number_like
-from crosscheck.doors.rows import in_words
+from crosscheck.doors.rows import reworded
 from crosscheck.doors.tangents import check_jvp
 from crosscheck.evidence.result import Result
 from crosscheck.operation import Array, Operation, as_array, checked_inputs
@@ -87,7 +87,7 @@ def check_hvp(
     result = check_jvp(forward, tangent, {"x": x}, of_reference, seed=seed, diagnose=diagnose, budget=budget)
     if source:
         result = replace(result, evidence=replace(result.evidence, source=source))
-    return in_words(result, {"the tangent along x": "H p", "tangent along x": "(⟨∇f, p⟩, H p)"})
+    return reworded(result, {"the tangent along x": "H p", "tangent along x": "(⟨∇f, p⟩, H p)"})
 
 
 def value_and_gradient(reference: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from crosscheck.doors.door import door
 from crosscheck.doors.jacobians import MOST_ENTRIES, Matrix, called, of_matrix, of_rows, title, words
 from crosscheck.doors.numbers import number_like
-from crosscheck.doors.rows import explained, in_words
+from crosscheck.doors.rows import explained, reworded
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.operation import Array, Arrays, Operation, as_array, checked_inputs
@@ -76,7 +76,7 @@ def check_hessian(
     matrix(point)
     result = judge(operation_of(f, grad, matrix, x0, reference, args), seed=seed, diagnose=diagnose, budget=budget)
     result = explained(result, HESSIAN, of_matrix(result, matrix, HESSIAN))
-    return in_words(result, words(HESSIAN, "Hessian") | words(GRADIENT, "gradient"))
+    return reworded(result, words(HESSIAN, "Hessian") | words(GRADIENT, "gradient"))
 
 
 def scalar(f: Callable[..., Any], y: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from crosscheck.doors.door import door
 from crosscheck.doors.numbers import number_like
-from crosscheck.doors.rows import entries, explained, in_words, picked, picked_in_jax
+from crosscheck.doors.rows import entries, explained, picked, picked_in_jax, reworded
 from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.pair import compare
 from crosscheck.evidence.reason import Diagnosis
@@ -68,7 +68,7 @@ def check_jacobian(
     name = JACOBIAN
     operation = of_rows(f, matrix, x, reference, args, name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
-    return in_words(explained(result, name, of_matrix(result, matrix, name)), words(name, "Jacobian"))
+    return reworded(explained(result, name, of_matrix(result, matrix, name)), words(name, "Jacobian"))
 
 
 def words(name: str, title: str) -> dict[str, str]:

@@ -55,7 +55,7 @@ def picked_in_jax(function: At, rows: Any) -> Any:
     return jax.vmap(function)(rows)[each, each]
 
 
-def in_words(result: Result, words: dict[str, str]) -> Result:
+def reworded(result: Result, words: dict[str, str]) -> Result:
     """The result with other words for what the judge calls a gradient, on its page and in its reasons."""
 
     def said(text: str) -> str:

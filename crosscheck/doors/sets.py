@@ -145,6 +145,6 @@ def charts_on(
     return found
 
 
-def in_words(on: Mapping[str, Any] | None) -> str:
+def names_of_sets(on: Mapping[str, Any] | None) -> str:
     """What stays on which set, for the report."""
     return ", ".join(f"{k} on {getattr(r, '__name__', type(r).__name__)}" for k, r in (on or {}).items())

@@ -105,6 +105,8 @@ class Structure:
             full = {k for k, a in self.arrays.items() if a.dtype.kind == "f" and (a.size or k in self.inputs)}
             left = {k for k, a in self.arrays.items() if a.dtype.kind == "f"} - full
             return tuple(k for k in self.arrays if k in full) if full and left else None
+        if not isinstance(wrt, (str, tuple, list, set, frozenset)):
+            raise TypeError(f"wrt is {wrt!r}, of type {type(wrt).__name__}; it must be names of inputs")
         found: list[str] = []
         for name in (wrt,) if isinstance(wrt, str) else tuple(wrt):
             below = [

@@ -25,7 +25,7 @@ from crosscheck.doors.door import door
 from crosscheck.doors.functions import structure_of
 from crosscheck.doors.jacobians import called
 from crosscheck.doors.numbers import is_complex
-from crosscheck.doors.rows import in_words
+from crosscheck.doors.rows import reworded
 from crosscheck.doors.signatures import by_name
 from crosscheck.doors.structure import Structure
 from crosscheck.evidence.result import Result
@@ -79,7 +79,7 @@ def check_jvp(
     known = None if reference is None else by_name("the reference", reference, tuple(structure.inputs))
     operation = Steps(structure, forward, tangent, arrays, names, seed).operation(known)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
-    return in_words(result, WORDS)
+    return reworded(result, WORDS)
 
 
 # What the judge says of a gradient's (direction, output), said of a tangent.

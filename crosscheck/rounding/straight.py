@@ -33,7 +33,7 @@ FEW = 2**16
 
 
 @dataclass
-class Layout:
+class Laid:
     """The steps of one program.
 
     Args:
@@ -66,19 +66,19 @@ class Layout:
         return [values[i] for i in self.outputs]
 
 
-LAYOUTS: WeakKeyDictionary[core.Jaxpr, Layout] = WeakKeyDictionary()
+LAID_OUT: WeakKeyDictionary[core.Jaxpr, Laid] = WeakKeyDictionary()
 
 
 def straight(jaxpr: core.Jaxpr, consts: Sequence[Any], flat: Sequence[Any]) -> list[Any]:
     """The outputs of `jaxpr`."""
-    layout = LAYOUTS.get(jaxpr)
+    layout = LAID_OUT.get(jaxpr)
     if layout is None:
-        layout = LAYOUTS[jaxpr] = laid_out(jaxpr)
+        layout = LAID_OUT[jaxpr] = laid_out(jaxpr)
     return layout(consts, flat)
 
 
-def laid_out(jaxpr: core.Jaxpr) -> Layout:
-    layout = Layout()
+def laid_out(jaxpr: core.Jaxpr) -> Laid:
+    layout = Laid()
     layout.constants = [layout.place() for _ in jaxpr.constvars]
     layout.inputs = [layout.place() for _ in jaxpr.invars]
     layout.outputs = lay(layout, jaxpr, layout.constants, layout.inputs, Keys(jaxpr))
@@ -91,7 +91,7 @@ def laid_out(jaxpr: core.Jaxpr) -> Layout:
     return layout
 
 
-def lay(layout: Layout, jaxpr: core.Jaxpr, consts: Sequence[int], inputs: Sequence[int], key: Keys) -> list[int]:
+def lay(layout: Laid, jaxpr: core.Jaxpr, consts: Sequence[int], inputs: Sequence[int], key: Keys) -> list[int]:
     """The places of the outputs of one program, the steps of what it calls among its own."""
     known: dict[Any, int] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
 

@@ -149,7 +149,11 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "forward returns nothing": ({"forward": lambda x, w: None}, TypeError, "forward.*None.*one array"),
     "a gradient is missing": ({"backward": lambda grad_output, x, w: {"x": x}}, ValueError, "no gradient for w"),
     "gradients without names": ({"backward": lambda grad_output, x, w: (x, w)}, TypeError, "tuple.*dictionary.*x, w"),
-    "an input is not finite": ({"inputs": {"x": np.array([[1.0, np.nan]])}}, ValueError, r"x is nan at \(0, 1\)"),
+    "an input is not finite": (
+        {"inputs": {"x": np.array([[1.0, np.nan]]), "w": np.ones((2, 3))}},
+        ValueError,
+        r"x is nan at \(0, 1\)",
+    ),
     "no inputs": ({"inputs": {}}, TypeError, "inputs.*non-empty dictionary"),
     "another reference": (
         {"reference": lambda x, w: jnp.tanh(x @ w).T},

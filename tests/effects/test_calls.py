@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 
 from crosscheck.effects.calls import Calls, Change, Site
+from crosscheck.operation import Operation
 from tests.effects.healthy import Array, Rng, operation
 from tests.effects.planted import calls, healthy
 
 
 def given(forward: Any, backward: Any) -> Calls:
     x = np.arange(3.0)
-    return Calls(operation(forward, backward, {"x": x}), x, Site({"x": x + 1}, x), {}, None)
+    subject = Operation(
+        "subject", lambda values: forward(**values), lambda g, values: backward(g, **values), {"x": x}, ("x",), None
+    )
+    return Calls(subject, x, Site({"x": x + 1}, x), {}, None)
 
 
 def test_a_change_is_made_once(rng: Rng) -> None:

@@ -96,7 +96,7 @@ def test_a_layout_remembers_nothing_of_its_last_run() -> None:
         again = straight.straight(closed.jaxpr, closed.consts, [A, B])
     assert not np.array_equal(first[0], other[0])
     np.testing.assert_array_equal(first[0], again[0])
-    layout = straight.LAYOUTS[closed.jaxpr]
+    layout = straight.LAID_OUT[closed.jaxpr]
     freed = [i for _, _, _, last in layout.steps for i in last]
     assert len(freed) == len(set(freed))
     assert len(freed) > 40
