@@ -128,7 +128,7 @@ class Operation:
                 f"backward of {self.name} returned no gradient for {', '.join(missing)}; it returned "
                 f"{', '.join(map(str, returned)) or 'nothing'}; wrt= names the inputs to differentiate, if not all"
             )
-        surplus = [str(k) for k in returned if k not in self.inputs]
+        surplus = [str(k) for k in returned if k not in self.inputs and k != OUTPUT]
         if surplus:
             raise ValueError(
                 f"backward of {self.name} returned a gradient for {', '.join(surplus)}, which is not among the inputs "

@@ -283,6 +283,8 @@ class Terms:
         self, eqn: core.JaxprEqn, values: list[Any], notes: list[int | None]
     ) -> tuple[list[Any], list[int | None]]:
         name = eqn.primitive.name
+        if name == "div" and is_float(eqn.invars[1].aval):
+            values = [values[0], entry_by_entry(*values)]
         outs = self.decided(eqn, values) if self.other_ties else evaluate(eqn, values)
         if is_counted(eqn):
             self.sums.append(self.magnitude(eqn, values, outs[0]))
@@ -343,6 +345,14 @@ def terms_summed(eqn: core.JaxprEqn) -> int:
     if eqn.primitive.name == "dot_general":
         return math.prod(shape_of(eqn.invars[0])[i] for i in p["dimension_numbers"][0][0])
     return math.prod(shape_of(eqn.invars[1])[i] for i in p["dimension_numbers"].rhs_spec[1:])
+
+
+def entry_by_entry(x: Any, divisor: Any) -> Any:
+    """A divisor of which XLA does not know that all its entries are one number c.
+
+    Else it multiplies by 1/c, and adds the product unrounded: 10/5 - 2 is not zero then.
+    """
+    return jnp.where(x == x, divisor, jnp.ones_like(divisor))
 
 
 def last_winner(eqn: core.JaxprEqn, source: Any, operand: Any) -> Any:

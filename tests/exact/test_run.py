@@ -87,6 +87,23 @@ def test_mistakes_are_different_at_every_seed(name: str) -> None:
         assert run.difference["x"].agrees  # the difference speaks for the reference
 
 
+@pytest.mark.parametrize("divisor", [3.0, 5.0, 7.0, 10.0, 49.0])
+def test_a_division_by_an_odd_constant_is_exact(divisor: float) -> None:
+    """XLA would multiply by 1/c, and add the product unrounded."""
+    rng = np.random.default_rng(0)
+    operation = from_functions(
+        lambda x, w, b: (x @ w + b) / divisor,
+        lambda g, x, w, b: {"x": g @ w.T / divisor, "w": x.T @ g / divisor, "b": (g / divisor).sum(0)},
+        {"x": rng.normal(size=(4, 3)), "w": rng.normal(size=(3, 2)), "b": rng.normal(size=2)},
+        lambda x, w, b: (x @ w + b) / divisor,
+    )
+    for seed in range(4):
+        run = exact_run(operation, seed=seed)
+        assert run.applies, run.reason
+        assert set(run.outcomes.values()) == {"equal"}
+        assert all(d.agrees for d in run.difference.values())
+
+
 def test_a_wrong_forward_is_different() -> None:
     run = exact_run(one(lambda x: x * x + 1, *SQUARE[1:]), seed=0)
     assert run.forward == "different"
@@ -207,7 +224,8 @@ def test_code_that_refuses_the_point_is_left_alone() -> None:
             raise ValueError("x must lie in [-1, 1]")
         return x
 
-    run = exact_run(one(forward, lambda g, x: (g,), lambda x: x, (3, 4)), seed=0)
+    operation = one(forward, lambda g, x: (g,), lambda x: x, (3, 4))
+    run = exact_run(operation.at({"x": operation.inputs["x"] / 2}), seed=0)
     assert not run.applies
     assert "x must lie in [-1, 1]" in run.reason
 
