@@ -57,7 +57,7 @@ def program_of_backward(
         gradients = backward(values[OUTPUT], {k: a for k, a in values.items() if k != OUTPUT})
         return np.concatenate([np.ravel(gradients[k]) for k in wrt])
 
-    return record(flat, {**inputs, OUTPUT: grad_output}, LONG).reference
+    return record(flat, {**inputs, OUTPUT: grad_output}, LONG, double=False).reference
 
 
 def referring(operation: Operation, reference: Replayed) -> Operation:

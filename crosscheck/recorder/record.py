@@ -70,9 +70,10 @@ class Replayed:
     where nothing was decided by values, else recorded anew there.
     """
 
-    def __init__(self, forward: PlainForward, inputs: Inputs, replay: Replay) -> None:
+    def __init__(self, forward: PlainForward, inputs: Inputs, replay: Replay, *, double: bool = True) -> None:
         self.forward, self.replay = forward, replay
-        replay.widen()
+        if double:
+            replay.widen()
         self.inputs = {k: np.array(a) for k, a in inputs.items()}
         self.others: OrderedDict[bytes, Replayed | Silent] = OrderedDict()
 
@@ -136,8 +137,13 @@ def quiet() -> Generator[None]:
             gc.enable()
 
 
-def record(forward: PlainForward, inputs: Inputs, most: int = MOST_STEPS) -> Recorded:
-    """The forward `{name: array} -> y` as a function of its inputs in JAX, or why not."""
+def record(forward: PlainForward, inputs: Inputs, most: int = MOST_STEPS, *, double: bool = True) -> Recorded:
+    """The forward `{name: array} -> y` as a function of its inputs in JAX, or why not.
+
+    Args:
+        most: steps on the tape.
+        double: whether what the code rounds to fewer digits is computed in float64: its formula, not its arithmetic.
+    """
     try:
         with quiet():
             y = run_forward(forward, inputs)
@@ -148,7 +154,7 @@ def record(forward: PlainForward, inputs: Inputs, most: int = MOST_STEPS) -> Rec
     except Exception as error:  # the user's code on arrays that are none, or a function of JAX that takes less
         return Recorded(None, refusal(error))
     lines = dict.fromkeys(step.line for step in replay.steps if step.line is not None)
-    return Recorded(Replayed(forward, inputs, replay), "", len(replay.steps), tuple(lines))
+    return Recorded(Replayed(forward, inputs, replay, double=double), "", len(replay.steps), tuple(lines))
 
 
 def refusal(error: Exception) -> str:
