@@ -41,12 +41,14 @@ help:
 crosscheck: $(BIN)/.project
 	$(BIN)/crosscheck run
 
+# Two processes, whatever the machine has: each is a JAX of its own. PARALLEL= runs all in one.
+PARALLEL ?= -n 2 --dist worksteal
 test: crosscheck $(BIN)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # What is marked as a proof: every mistake in every gradient, the memory of every engine, codes of many styles.
 proofs: $(BIN)/.test
-	$(BIN)/python -m pytest -m proof
+	$(BIN)/python -m pytest -m proof $(PARALLEL)
 
 lint: $(BIN)/.lint
 	$(BIN)/ruff format --check .
@@ -126,7 +128,7 @@ programs: $(BIN)/.test
 
 # The judge without our layers: a wheel of it, an environment of its own, and its own tests.
 judge-alone: $(BIN)/.test
-	$(BIN)/python tools/judge_alone.py -q
+	$(BIN)/python tools/judge_alone.py -q $(PARALLEL)
 
 # Environments of their own, in build/versions: ONLY=oldest makes those whose name contains it, TESTS= names the tests.
 versions: $(BIN)/.test

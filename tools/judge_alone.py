@@ -25,7 +25,7 @@ from environments import CONSTRAINTS, PIP, ROOT, environment, project, requireme
 JUDGE = ROOT / "crosscheck"
 LECTURE = "lecture"
 OURS = ("manual", "reference", f"crosscheck.{LECTURE}", "benchmarks")
-TOOLS = ("hypothesis", "mpmath", "pytest")  # what the tests need beside the judge
+TOOLS = ("hypothesis", "mpmath", "pytest", "pytest-xdist")  # what the tests need beside the judge
 PUBLIC = "public_names"  # what the test of __init__.py is called
 BUILD = ROOT / "build" / "judge-alone"
 

@@ -13,6 +13,8 @@ from scipy.optimize import rosen, rosen_der, rosen_hess, rosen_hess_prod
 
 import crosscheck
 
+pytestmark = pytest.mark.proof
+
 Array = np.ndarray
 X = np.array([0.6, -1.25, 0.35, 1.5])
 

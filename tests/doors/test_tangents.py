@@ -11,6 +11,8 @@ import pytest
 
 import crosscheck
 
+pytestmark = pytest.mark.proof
+
 Array = np.ndarray
 ALL = "all inputs at once"
 

@@ -7,6 +7,8 @@ import pytest
 
 from crosscheck import check
 
+pytestmark = pytest.mark.proof
+
 BIG = np.random.default_rng(0).normal(size=200)
 DENSE = np.random.default_rng(1).normal(size=(5, 200))  # no two entries can be differenced together
 
