@@ -40,6 +40,17 @@ def entries_of(tape: Tape) -> int:
     return sum(math.prod(aval.shape) for aval in tape.avals)
 
 
+def pieces_of(operation: Operation) -> int:
+    """How many different programs the search would compile, where it runs the reference step by step; 1 where it is one
+    program."""
+    if operation.reference is None:
+        return 0
+    at = operation if operation.dtype == DOUBLE else operation.widened()
+    assert at.reference is not None
+    tape = record(at.reference, at.inputs, at.wrt)
+    return tape.pieces
+
+
 def numbers(operation: Operation) -> int:
     assert operation.reference is not None
     return entries_of(record(operation.reference, operation.inputs, operation.wrt))

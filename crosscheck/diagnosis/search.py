@@ -39,7 +39,7 @@ from crosscheck.diagnosis.paths import (
 )
 from crosscheck.diagnosis.places import places
 from crosscheck.diagnosis.points import Array
-from crosscheck.diagnosis.posing import posed
+from crosscheck.diagnosis.posing import pieces_of, posed
 from crosscheck.diagnosis.precision import lost_precision
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.products import other_arrays, paths_times_arrays, times_arrays
@@ -91,6 +91,11 @@ TABLE: tuple[Family, ...] = (
     wrong_operands,
     other_arrays,
 )
+
+
+# Different steps of a reference that is run step by step, beyond which it is not searched: each is compiled twice,
+# forward and back, for some 0.07 s each time; so many take a minute.
+MOST_PIECES = 400
 
 
 class Remark(NamedTuple):
@@ -175,6 +180,16 @@ def search(
         found[name] += at_a_glance(operation, name, wrong[name], truth[name], bound[name])
     names = [name for name in wrong if not any(d.kind in FINAL for d in found[name])]
     if not names:
+        return
+    pieces = pieces_of(operation)
+    if pieces > MOST_PIECES:
+        reasons.remarks.append(
+            Remark(
+                "left-out",
+                f"the search for the reason left out all but a glance: the reference is {pieces} different steps, each "
+                "to be compiled by itself (an unrolled loop whose shapes grow?)",
+            )
+        )
         return
     arrays = ({k: np.asarray(a[k], np.float64) for k in names} for a in (wrong, truth, bound))
     problem = posed(operation, v, *arrays, seed=seed, budget=budget)

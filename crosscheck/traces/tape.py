@@ -122,9 +122,10 @@ class Tape:
         self.no_slopes = [zeros(self.avals[self.steps[k].writes[0]]) for k in self.sloped]
         self.compiled_run: Callable[..., Any] = jax.jit(self.trace_run)
         self.compiled_pull: Callable[..., Any] = jax.jit(self.trace_pull)
-        self.stepwise = len(self.steps) > MANY_STEPS
+        self.stepwise, self.pieces = len(self.steps) > MANY_STEPS, 1  # how many programs are compiled for it
         if self.stepwise:
             by_steps = StepByStep(self, as_function, pull_back)
+            self.pieces = len(set(by_steps.kinds))
             self.compiled_run, self.compiled_pull = by_steps.run, by_steps.pull
         self.programs: dict[Any, Callable[..., Any]] = {}  # further compiled pieces of the same forward
         self.nothing: list[Any] | None = None

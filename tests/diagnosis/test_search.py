@@ -101,6 +101,29 @@ def test_work_is_counted_and_the_clock_is_not_read(rng: np.random.Generator, mon
     assert [remark.kind for remark in late.remarks] == ["left-out"]
 
 
+def test_a_reference_of_very_many_different_steps_is_not_searched(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would be compiled by itself: where shapes grow with every turn, for minutes."""
+    monkeypatch.setattr(search, "MOST_PIECES", 60)
+
+    def loop(xp: Any, x: Any) -> Any:
+        states = x[None]
+        for _ in range(25):
+            states = xp.concatenate([states, xp.tanh(states.sum(0) + x)[None]])
+        return states.sum(0)
+
+    def wrong(g: Array, x: Array) -> Arrays:
+        return {"x": np.cos(x) * g}
+
+    result = crosscheck.check(lambda x: loop(np, x), wrong, {"x": rng.normal(size=3)}, lambda x: loop(jnp, x))
+    assert result.verdict == "disagree"
+    assert not result.gradients["x"].diagnoses
+    (finding,) = [f for f in result.findings if f.kind == "left-out"]
+    assert not finding.fails
+    assert "different steps" in finding.explanation
+
+
 def test_a_failure_of_the_search_leaves_the_verdict(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """One family fails for one gradient: the other gradient keeps its reason, the check its verdict and the report."""
     inputs = drawn(CONV, rng)
