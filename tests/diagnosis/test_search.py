@@ -105,7 +105,7 @@ def test_a_reference_of_very_many_different_steps_is_not_searched(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each would be compiled by itself: where shapes grow with every turn, for minutes."""
-    monkeypatch.setattr(search, "MOST_PIECES", 60)
+    monkeypatch.setattr(search, "MOST_PIECES", 40)
 
     def loop(xp: Any, x: Any) -> Any:
         states = x[None]
