@@ -31,7 +31,10 @@ def by_name(who: str, function: Callable[..., Any], names: tuple[str, ...], firs
         return function
     ordered = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = len(leading) + len(names)
-    if any(p.kind is p.POSITIONAL_ONLY for p in ordered[len(leading) : needed]) and takes(signature, needed):
+    by_position = any(p.kind is p.POSITIONAL_ONLY for p in ordered[len(leading) : needed])
+    if (by_position or any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())) and takes(
+        signature, needed
+    ):
 
         def ordered_call(*given: Any, **values: Any) -> Any:
             return function(*given, *(values[name] for name in names))

@@ -29,6 +29,7 @@ MET: dict[str, tuple[Callable[..., Any], float]] = {
     "any keywords": (lambda **d: d["x"] - d["w"], 1.0),
     "further defaults": (lambda x, w, scale=10.0: scale * (x - w), 10.0),
     "by position only": (only_position, 1.0),
+    "any by position": (lambda *given: given[0] - given[1], 1.0),
     "by position only, with a default": (position_with_default, 101.0),
 }
 
