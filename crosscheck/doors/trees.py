@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -65,6 +66,8 @@ def mapping_of(like: Mapping[Any, Any], keys: list[Any], children: list[Any]) ->
     pairs = dict(zip(keys, children, strict=True))
     if type(like) is dict:
         return pairs
+    if isinstance(like, types.MappingProxyType):
+        return types.MappingProxyType(pairs)
     made: Any = copy.copy(like)
     for key, child in pairs.items():
         made[key] = child

@@ -34,7 +34,11 @@ def positions(
                 f"returns names {unknown[0]!r}, which is none of the inputs and parameters of {look.title}: "
                 f"{', '.join([*look.inputs, *names])}"
             )
-        return {k: key for k, key in zip(given, keys, strict=True) if k in (*look.wrt, *names)}
+        return {
+            k: key
+            for k, key in zip(given, keys, strict=True)
+            if k in look.wrt or (k in run.pool and k not in look.inputs)
+        }
     inputs = list(look.wrt)
     unleft = [k for k in names if k not in left]
     choices = [

@@ -52,11 +52,36 @@ def moves(base: Any, run: Runs, y: Array, held: Sequence[Held]) -> bool:
 
 
 def moving(base: Any, run: Runs, y: Array, held: Sequence[Held]) -> list[Held]:
-    """Those of the arrays that the output depends on; all are nudged at once first, which mostly settles it."""
+    """Those of the arrays that the output depends on; all are nudged at once first, which mostly settles it.
+
+    What does not move it alone is asked again where all others have other values: behind an array of zeros (a last
+    layer that starts at zero, a gate that is closed) nothing moves.
+    """
     held = [place for place in held if np.size(place.value(base))]
     if not held or not moves(base, run, y, held):
         return []
-    return [place for place in held if moves(base, run, y, [place])]
+    found = [place for place in held if moves(base, run, y, [place])]
+    rest = [place for place in held if place not in found]
+    there = shaken(base, run, held) if rest else None
+    if there is not None:
+        elsewhere = run(private(there))
+        found += [place for place in rest if moves(there, run, elsewhere, [place])]
+    return [place for place in held if place in found]
+
+
+def shaken(base: Any, run: Runs, held: Sequence[Held]) -> Any:
+    """A copy in which all of these arrays have other values, with which it runs; None if it runs with none."""
+    for number, size in enumerate(SIZES):
+        rng = np.random.default_rng([4, number])
+        layer = private(base)
+        for place in held:
+            place.put(layer, nudged(place.value(layer), size, rng))
+        try:
+            run(private(layer))
+        except Exception:  # the code at values that its author did not choose
+            continue
+        return layer
+    return None
 
 
 def kept(base: Any, run: Runs, place: Held) -> bool:

@@ -70,6 +70,9 @@ def ran(look: Looking) -> Ran:
     v = draws.cotangent(look.y.shape, np.random.default_rng(0))
     v = np.asarray(v, look.y.dtype if look.y.dtype.kind == "f" else np.float64)
     answer, book = route.back(layer, v, cache)
-    moving = {place.name for place in look.moving}
+    moved = [p for k, p in pool.items() if k not in held and not nudges.unchanged(p.value(layer), before[k])]
+    # A number that backward changes is a parameter where the output depends on it; a counter is none.
+    numbers = nudges.moving(look.base, look.run, look.y, moved) if moved and look.steady else []
+    moving = {place.name for place in (*look.moving, *numbers)}
     changed = {k for k, a in before.items() if pool[k].name in moving and not nudges.unchanged(pool[k].value(layer), a)}
     return Ran(route, pool, layer, v, flattened(answer), book.gradients() if called else {}, frozenset(changed))

@@ -125,13 +125,14 @@ def is_library(cls: type) -> bool:
 
 
 def attributes(thing: Any) -> list[str]:
-    """The names of an object's own attributes, its slots, and its class's arrays that it does not hide."""
+    """The names of an object's own attributes, its slots, and its class's arrays and fractions that it does not
+    hide."""
     names = dict.fromkeys(getattr(thing, "__dict__", {}))
     for cls in type(thing).__mro__:
         slots = vars(cls).get("__slots__", ())
         names |= dict.fromkeys([slots] if isinstance(slots, str) else slots)
         if not is_library(cls):
-            names |= dict.fromkeys(k for k, v in vars(cls).items() if type(v) is np.ndarray)
+            names |= dict.fromkeys(k for k, v in vars(cls).items() if type(v) in (np.ndarray, float))
     return [k for k in names if k not in ("__dict__", "__weakref__")]
 
 
@@ -149,6 +150,23 @@ def walk(root: Any) -> Iterator[tuple[Path, Any]]:
                     seen[id(value)] = value
                     below.append((place, value))
         todo = below
+
+
+def whole_numbers(root: Any) -> Iterator[Path]:
+    """Where plain whole numbers are kept, truth values aside."""
+    todo: list[tuple[Path, Any]] = [((), root)]
+    seen = {id(root): root}
+    while todo:
+        path, thing = todo.pop()
+        for kind, key, value in parts(thing):
+            place = (*path, (kind, key))
+            if type(value) is int:
+                yield place
+            elif id(value) not in seen and not isinstance(
+                value, (*CODE, np.ndarray, str, bytes, float, int, type(None))
+            ):
+                seen[id(value)] = value
+                todo.append((place, value))
 
 
 def foreign(root: Any) -> Iterator[tuple[str, str]]:
@@ -221,6 +239,12 @@ def private(layer: Any, wider: bool = False) -> Any:
     owners: dict[int, Array] = {}
     for a in held:
         memo[id(a)] = copied(a, owners, wider)
+    tied = [k for k, f in vars(layer).items() if is_tied(f, layer)] if hasattr(layer, "__dict__") else []
+    if tied:
+        raise TypeError(
+            f"layer is a {type(layer).__name__} whose {tied[0]} is a function with the layer itself in its closure: a "
+            "copy of the layer would go on using the original; make it a method"
+        )
     try:
         twin = copy.deepcopy(layer, memo)
     except Exception as error:
@@ -231,6 +255,18 @@ def private(layer: Any, wider: bool = False) -> Any:
         if isinstance(value, np.ndarray) and not own(twin, path):
             put(twin, path, copied(value, owners, wider))  # a class's array becomes the object's own
     return twin
+
+
+def is_tied(function: Any, layer: Any) -> bool:
+    """Whether a function, which no copy copies, holds this layer in its closure."""
+    cells = getattr(function, "__closure__", None) or () if isinstance(function, types.FunctionType) else ()
+    for cell in cells:
+        try:
+            if cell.cell_contents is layer:
+                return True
+        except ValueError:  # an empty cell
+            continue
+    return False
 
 
 def own(root: Any, path: Path) -> bool:

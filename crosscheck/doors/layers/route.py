@@ -99,7 +99,8 @@ class Route:
     def steps(self, layer: Any, grad_output: Array, cache: tuple[Any, ...]) -> dict[str, Any]:
         """The gradients that are read from steps, of one backward at an exact rate that is for nothing else."""
         before = {name: np.array(self.held[name].value(layer)) for name in self.stepped}
-        dtypes = [a.dtype for a in before.values()]
+        # As the layer was given: its code may cast to float32 what is widened here.
+        dtypes = [np.asarray(self.held[name].value(self.base)).dtype for name in self.stepped]
         rate = exact_rate(min(dtypes, key=lambda d: d.itemsize)) * self.size
         places = () if self.rate is None or isinstance(self.rate, str) else self.rate
         for path in places:

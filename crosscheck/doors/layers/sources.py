@@ -14,7 +14,7 @@ from crosscheck.doors.layers.discovery import ADVICE, Looking, absent
 from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
 from crosscheck.doors.layers.once import Ran, ran
 from crosscheck.doors.layers.pairing import candidates, distinct, spelled_all
-from crosscheck.doors.layers.places import Held, Path, at, names_of, private, spelled, walk
+from crosscheck.doors.layers.places import Held, Path, at, names_of, private, spelled, walk, whole_numbers
 from crosscheck.doors.layers.returned import Key, by_keys
 from crosscheck.doors.layers.route import Route
 from crosscheck.doors.layers.steps import rate_argument, rate_attributes
@@ -34,7 +34,7 @@ def route_of(look: Looking) -> Route:
     inputs_left = of_inputs(look, run, movers)
     kept = [k for k in run.pool if k in movers or k in left or is_kept(look, run, k)]
     keyed, surplus = by_keys(run.flat, [*look.wrt, *kept])
-    names = [k for k in run.pool if k in movers or k in left or k in keyed or k in run.noted]
+    names = [k for k in run.pool if k in movers or k in left or k in keyed or k in run.noted or k in run.changed]
     if surplus:
         ours = ", ".join([*look.inputs, *names])
         raise ValueError(
@@ -42,6 +42,8 @@ def route_of(look: Looking) -> Route:
             f"parameters: {ours}"
         )
     returned = {**keyed, **positions(look, run, [k for k in names if k not in keyed], left, inputs_left)}
+    # A number that `returns` names.
+    names += [k for k in returned if k in run.pool and k not in (*names, *look.inputs)]
     sources = {k: [*left.get(k, ())] for k in names}
     doubtful(look, run, sources, returned)
     stepped = [k for k in names if not sources[k] and k not in returned and k not in run.noted]
@@ -124,13 +126,22 @@ def differentiable(look: Looking, run: Ran, names: list[str]) -> list[str]:
 
 def integers(look: Looking, run: Ran) -> None:
     """Parameters of whole numbers, which a gradient is left for: they cannot be moved by a little."""
-    held = {spelled(path): Held(spelled(path), (path,), True) for path, a in walk(look.base) if is_whole(a)}
+    whole = [path for path, a in walk(look.base) if is_whole(a)] + list(whole_numbers(look.base))
+    held = {spelled(path): Held(spelled(path), (path,), True) for path in whole}
     excluded = [at(look.base, place.paths[0]) for place in held.values()]
     found = candidates(run.layer, {k: p for k, p in held.items() if not absent(run.layer, p)}, excluded)
-    for name, paths in found.items():
-        if paths:
-            sentence = f"{name} of {look.title} is of whole numbers, and has a gradient in {spelled(paths[0])}"
-            look.say("unjudged", f"{sentence}: it was not judged; give it as floating point", True)
+    said = {name: f"has a gradient in {spelled(paths[0])}" for name, paths in found.items() if paths}
+    said |= {name: "is changed by backward" for name in held if name not in said and no_longer_whole(run, held[name])}
+    for name, why in said.items():
+        sentence = f"{name} of {look.title} is of whole numbers, and {why}"
+        look.say("unjudged", f"{sentence}: it was not judged; give it as floating point", True)
+
+
+def no_longer_whole(run: Ran, place: Held) -> bool:
+    """Whether backward put a fraction in the place of a plain whole number: a bias that begins as 0."""
+    if absent(run.layer, place):
+        return False
+    return isinstance(place.value(run.layer), (float, np.floating))
 
 
 def is_whole(a: Any) -> bool:

@@ -29,7 +29,7 @@ def exact_steps(look: Looking, run: Ran, names: list[str]) -> tuple[str | tuple[
             True,
         )
         return None, []
-    held = {k: run.pool[k] for k in run.route.held}
+    held = {k: run.pool[k] for k in dict.fromkeys((*run.route.held, *names))}
     route = replace(run.route, held=held, stepped=tuple(names), rate=rate, aside=True)
     values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in held.items()}}
 

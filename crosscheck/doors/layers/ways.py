@@ -98,7 +98,8 @@ class Calling:
     def backwards(self, layer: Any, grad_output: Array, cache: tuple[Any, ...], extra: Mapping[str, Any]) -> Any:
         ways, method = self.ways, getattr(layer, self.backward)
         keywords = {**ways.backward_kwargs, **extra}
-        if self.takes == ():
+        # A loss whose only argument is the rate takes no gradient either.
+        if self.takes == () or (ways.loss and self.takes is not None and set(self.takes) <= extra.keys()):
             return method(*ways.backward_args, **keywords)
         first = [np.ones_like(grad_output)[()] if ways.loss else grad_output, *cache]
         if cache and self.takes is not None and self.takes[0] in ("cache", "saved", "ctx", "context", "memory"):
