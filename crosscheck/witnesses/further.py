@@ -22,7 +22,7 @@ from crosscheck.evidence.collected import Elsewhere
 from crosscheck.evidence.decision import RESOLUTION
 from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.pair import compare
-from crosscheck.floats import DOUBLE
+from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.traces.iteration import iterates
 from crosscheck.witnesses.autodiff import autodiff, plain_gradients
@@ -178,8 +178,13 @@ def against_reference(
     for k, found in truths.items():
         pair = compare(said[k].estimate, found, t)
         size = np.abs(truth[k]) if found.terms is None else np.maximum(np.abs(truth[k]), found.terms)
-        # Where the reference itself is NaN the point is beyond what it is made for, and perhaps the code, too.
-        judged[k] = pair.disagree & gross(hand[k], truth[k], size) & np.isfinite(truth[k]), truth[k], pair.bounds
+        # Where the reference itself is NaN the point is beyond what it is made for, and perhaps the code, too; and of
+        # what is less than a rounding of the largest entry either may have lost all (a denominator that overflows).
+        known = np.isfinite(truth[k])
+        largest = float(np.max(np.abs(truth[k]), initial=0.0, where=known))
+        with np.errstate(invalid="ignore"):
+            seen = known & ~(np.abs(hand[k] - truth[k]) <= UNIT[DOUBLE] * largest)
+        judged[k] = pair.disagree & gross(hand[k], truth[k], size) & seen, truth[k], pair.bounds
     return judged
 
 

@@ -257,6 +257,25 @@ def test_what_is_zero_by_itself_stays_so() -> None:
     assert stirred(nothing, V, frozenset(["x"]), 0) == frozenset()
 
 
+def test_what_is_less_than_a_rounding_of_the_largest_entry_accuses_nobody() -> None:
+    """SiLU's derivative by the quotient rule is 0 where (1 + exp(406))² overflows; it is 10^-174."""
+    x = np.array([-1.6, 0.3, 1.1, -0.7])
+
+    def backward(g: Array, x: Array) -> Arrays:
+        z = np.sinh(4 * x)
+        s = 1 / (1 + np.exp(-z))
+        return {"x": g * (s + z * s * (1 - s)) * 4 * np.cosh(4 * x)}
+
+    def forward(x: Array) -> Array:
+        z = np.sinh(4 * x)
+        return z / (1 + np.exp(-z))
+
+    result = crosscheck.check(forward, backward, {"x": x}, diagnose=False)
+    assert result.verdict != "disagree", result
+    wrong = crosscheck.check(forward, lambda g, x: {"x": 1.01 * backward(g, x)["x"]}, {"x": x}, diagnose=False)
+    assert wrong.verdict == "disagree", wrong
+
+
 def test_a_derivation_that_holds_where_an_iteration_has_converged() -> None:
     """By the implicit function theorem; at values four times as large it runs in circles."""
     rng = np.random.default_rng(3)
