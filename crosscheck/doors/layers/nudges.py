@@ -29,6 +29,14 @@ def nudged(a: Any, size: float, rng: np.random.Generator) -> Any:
     return np.asarray(moved, a.dtype) if isinstance(a, np.ndarray) else type(a)(moved)
 
 
+def all_nudged(base: Any, held: Sequence[Held], size: float, rng: np.random.Generator) -> Any:
+    """A copy of the layer with numbers beside those of these arrays."""
+    layer = private(base)
+    for place in held:
+        place.put(layer, nudged(place.value(layer), size, rng))
+    return layer
+
+
 def unchanged(y: Any, z: Any) -> bool:
     """Whether two outputs are the same, NaN and NaN too."""
     a, b = np.asarray(y), np.asarray(z)
@@ -40,9 +48,7 @@ def moves(base: Any, run: Runs, y: Array, held: Sequence[Held]) -> bool:
     refused = 0
     for number, size in enumerate(SIZES):
         rng = np.random.default_rng([2, number])
-        layer = private(base)
-        for place in held:
-            place.put(layer, nudged(place.value(layer), size, rng))
+        layer = all_nudged(base, held, size, rng)
         try:
             if not unchanged(run(layer), y):
                 return True
@@ -73,9 +79,7 @@ def shaken(base: Any, run: Runs, held: Sequence[Held]) -> Any:
     """A copy in which all of these arrays have other values, with which it runs; None if it runs with none."""
     for number, size in enumerate(SIZES):
         rng = np.random.default_rng([4, number])
-        layer = private(base)
-        for place in held:
-            place.put(layer, nudged(place.value(layer), size, rng))
+        layer = all_nudged(base, held, size, rng)
         try:
             run(private(layer))
         except Exception:  # the code at values that its author did not choose

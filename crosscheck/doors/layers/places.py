@@ -152,36 +152,30 @@ def walk(root: Any) -> Iterator[tuple[Path, Any]]:
         todo = below
 
 
-def whole_numbers(root: Any) -> Iterator[Path]:
-    """Where plain whole numbers are kept, truth values aside."""
+def every(root: Any) -> Iterator[tuple[Path, Any]]:
+    """Everything that can be reached, at every path to it; what one object holds, by one of its paths."""
     todo: list[tuple[Path, Any]] = [((), root)]
     seen = {id(root): root}
     while todo:
         path, thing = todo.pop()
         for kind, key, value in parts(thing):
             place = (*path, (kind, key))
-            if type(value) is int:
-                yield place
-            elif id(value) not in seen and not isinstance(
-                value, (*CODE, np.ndarray, str, bytes, float, int, type(None))
-            ):
+            yield place, value
+            if id(value) not in seen and not isinstance(value, (*CODE, str, bytes, int, float, type(None))):
                 seen[id(value)] = value
                 todo.append((place, value))
+
+
+def whole_numbers(root: Any) -> Iterator[Path]:
+    """Where plain whole numbers are kept, truth values aside."""
+    return (path for path, value in every(root) if type(value) is int)
 
 
 def foreign(root: Any) -> Iterator[tuple[str, str]]:
     """The arrays of other libraries, which cannot be moved: where they are kept, and what they are."""
-    todo: list[tuple[Path, Any]] = [((), root)]
-    seen = {id(root): root}
-    while todo:
-        path, thing = todo.pop()
-        for kind, key, value in parts(thing):
-            place = (*path, (kind, key))
-            if hasattr(type(value), "__array__") and not isinstance(value, (np.ndarray, np.generic)):
-                yield spelled(place), f"{type(value).__name__} of {type(value).__module__.split('.')[0]}"
-            elif id(value) not in seen and not isinstance(value, (*CODE, str, bytes, int, float, type(None))):
-                seen[id(value)] = value
-                todo.append((place, value))
+    for path, value in every(root):
+        if hasattr(type(value), "__array__") and not isinstance(value, (np.ndarray, np.generic)):
+            yield spelled(path), f"{type(value).__name__} of {type(value).__module__.split('.')[0]}"
 
 
 def fixed(root: Any, path: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.doors.layers.places import Held, Path, at, is_users, parts, put, walk
+from crosscheck.doors.layers.places import Held, Path, at, every, is_users, put, walk
 from crosscheck.doors.layers.spelling import named_alike, plain
 from crosscheck.doors.layers.ways import RATES, Calling
 from crosscheck.operation import Array
@@ -29,17 +29,9 @@ UPDATES += ("update_weights", "update_parameters", "apply_grads", "calc", "minim
 
 def objects(root: Any) -> Iterator[tuple[Path, Any]]:
     """Every path to an object of a user's class, one object under all its paths."""
-    todo: list[tuple[Path, Any]] = [((), root)]
-    seen = {id(root): root}
-    while todo:
-        path, thing = todo.pop()
-        for kind, key, value in parts(thing):
-            place = (*path, (kind, key))
-            if is_users(value) and not isinstance(value, (dict, list, tuple)):
-                yield place, value
-            if id(value) not in seen and not isinstance(value, (np.ndarray, str, bytes, int, float, type(None))):
-                seen[id(value)] = value
-                todo.append((place, value))
+    return (
+        (path, thing) for path, thing in every(root) if is_users(thing) and not isinstance(thing, (dict, list, tuple))
+    )
 
 
 def is_optimizer(thing: Any) -> bool:
