@@ -2,12 +2,15 @@
 
 Of few numbers every equation is interpreted by NumPy (`numeric`): that costs less than compiling them. Of more, a short
 program is compiled as one. A long straight one (an unrolled loop) would be compiled for minutes: it is
-evaluated equation by equation, each compiled once for its shapes, and a value is freed after it was last read.
+evaluated equation by equation, each compiled once for its shapes, or interpreted where it stands there so few times
+that compiling it would not pay; and a value is freed after it was last read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +20,13 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.rounding.allowance import copies_for, quantile
+from crosscheck.rounding.arrays import dtype_of
 from crosscheck.rounding.copies import Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
 from crosscheck.rounding.moving import by_numpy
 from crosscheck.rounding.reading import call, decides, entrywise_outputs, estimated, live, numbers_alone, steps, turns
+from crosscheck.rounding.rules import ENTRYWISE, WHOLE
 from crosscheck.rounding.spreads import Gathered, excused, larger, scattered
 from crosscheck.rounding.straight import straight
 from crosscheck.traces.fingerprint import key_of
@@ -37,6 +42,9 @@ AS_ONE = 100
 SMALL = 2**16
 # And in which at most so many equations are computed, each turn of a loop anew.
 TURNS = 2**14
+# Seconds that XLA takes to compile one equation, that NumPy takes to call all that its copies need, and to go sixty
+# times over a byte of them: an unrolled loop whose every turn has other shapes would be compiled turn by turn.
+COMPILATION, CALLS, BYTE = 0.1, 2e-3, 60e-9
 # Bytes that the copies of all values alive at once may take; more are evaluated in blocks of copies.
 MEMORY = 2**30
 # Bytes alive from which on the copies are summed up inside the compiled program.
@@ -232,12 +240,21 @@ def by_equations(
 ) -> tuple[list[Plane], bool]:
     """The program equation by equation."""
     run = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
+    near = Run(settings.unit, settings.copies, settings.free, seed, amplitude, interpreted=True)
+    near.flips = run.flips
     key = Keys(closed.jaxpr)
+    uses = Counter((key(eqn), shapes_of(eqn)) for eqn in opened(closed.jaxpr))
 
     def step(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
         moved = by_numpy(eqn, planes, run)
         if moved is not None:
             return moved
+        if rare(eqn, uses[key(eqn), shapes_of(eqn)], settings.copies):
+            near.number = run.number
+            with np.errstate(all="ignore"):
+                outs = equation(eqn, [at_hand(p) for p in planes], near)
+            run.number = near.number
+            return outs
 
         def make() -> Callable[..., Any]:
             def program(planes: list[Plane], number: Any, seed: Any, amplitude: Any) -> Any:
@@ -257,6 +274,36 @@ def by_equations(
 
     planes = walk(closed.jaxpr, consts, [Plane(a) for a in flat], run, step)
     return [scattered(p) for p in planes] if settings.summed else planes, any(bool(f) for f in run.flips)
+
+
+def opened(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
+    """The equations that are walked over, those of what is called among them."""
+    for eqn in jaxpr.eqns:
+        called = call(eqn, list(eqn.invars))
+        if called is None:
+            yield eqn
+        else:
+            yield from opened(called[0])
+
+
+def shapes_of(eqn: core.JaxprEqn) -> tuple[tuple[int, ...], ...]:
+    """Of the operands, which the key of an equation leaves out."""
+    atoms: list[Any] = list(eqn.invars)
+    return tuple(atom.aval.shape for atom in atoms)
+
+
+def rare(eqn: core.JaxprEqn, uses: int, copies: int) -> bool:
+    """Whether NumPy knows the equation, and computes it as often as it stands there before XLA has compiled it."""
+    name, atoms = eqn.primitive.name, [*eqn.invars, *eqn.outvars]
+    if name in LOOPS or not (name in ENTRYWISE or name in WHOLE):
+        return False
+    size = max(v.aval.size * dtype_of(v).itemsize if isinstance(dtype_of(v), np.dtype) else math.inf for v in atoms)
+    return uses * (CALLS + BYTE * copies * size) < COMPILATION
+
+
+def at_hand(plane: Plane) -> Plane:
+    """The numbers as NumPy's."""
+    return Plane(*(None if a is None else np.asarray(a) for a in plane))
 
 
 def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:

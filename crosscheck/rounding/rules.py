@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+from crosscheck.rounding import indexing
+
 AnyArray = Any
 NumPyRule = Callable[[dict[str, Any], Sequence[AnyArray]], Any]
 
@@ -256,6 +258,9 @@ WHOLE: dict[str, NumPyRule] = {
     "pad": padded,
     "concatenate": lambda params, x: np.concatenate(x, axis=params["dimension"]),
     "split": parted,
+    "gather": indexing.gather,
+    "scatter": indexing.scatter,
+    "scatter-add": indexing.scatter_add,
     "dot_general": contracted,
     "iota": counted,
     "cumsum": running(np.add),

@@ -82,6 +82,7 @@ def long_program(x: Any) -> Any:
 def by_equations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "AS_ONE", 20)
     monkeypatch.setattr(evaluate, "SMALL", 0)
+    monkeypatch.setattr(evaluate, "COMPILATION", 0.0)
 
 
 @pytest.mark.parametrize("small", [0, 2**16])
@@ -110,6 +111,28 @@ def test_both_ways_say_the_same(by_equations: None, monkeypatch: pytest.MonkeyPa
     assert other.compiled
     np.testing.assert_allclose(one.value, other.outputs[0].value, rtol=1e-14)
     np.testing.assert_allclose(one.sigma, other.outputs[0].sigma, rtol=0.2)
+    monkeypatch.setattr(evaluate, "AS_ONE", 20)
+    monkeypatch.setattr(evaluate, "COMPILATION", 1e9)  # every equation pays to be interpreted
+    third = rounded(long_program, X).outputs[0]
+    np.testing.assert_allclose(third.value, one.value, rtol=1e-14)
+    np.testing.assert_allclose(third.sigma, one.sigma, rtol=0.05)  # the same signs, other last bits
+
+
+def test_what_stands_there_with_a_shape_of_its_own_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def growing(x: Any) -> Any:
+        rows = x[None]
+        for _ in range(30):
+            rows = jnp.concatenate([rows, jnp.tanh(rows[-1] + rows.sum(0) / 50)[None]])
+        return rows[-1]
+
+    monkeypatch.setattr(evaluate, "SMALL", 0)
+    asked: list[Any] = []
+    compiled = evaluate.compiled
+    monkeypatch.setattr(evaluate, "compiled", lambda key, make: asked.append(key) or compiled(key, make))
+    found = rounded(growing, X[0])
+    assert not found.compiled
+    # tanh, + and the quotient stand there thirty times alike; thirty sums and the rows' ends do not.
+    assert len({str(key) for key in asked}) <= 5
 
 
 def test_a_second_check_compiles_nothing() -> None:
