@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from typing import NamedTuple
 
 from crosscheck.diagnosis.sites import sites_of
 from crosscheck.diagnosis.words import step_name
@@ -28,6 +30,29 @@ def plain_label(step: Step) -> str:
     return step_name(step.name, own_name(step) if step.name in CUSTOM else step.within)
 
 
+class LookUp(NamedTuple):
+    """What is looked up again and again of a tape.
+
+    Args:
+        active: by label, the steps that a gradient passes.
+        made: for each place, the step that wrote it, and its number.
+    """
+
+    active: dict[str, list[int]]
+    made: dict[int, tuple[int, Step]]
+
+
+def looked_up(tape: Tape) -> LookUp:
+    if "labels" not in tape.programs:
+        active: dict[str, list[int]] = defaultdict(list)
+        for k, step in enumerate(tape.steps):
+            if step.active:
+                active[plain_label(step)].append(k)
+        found = LookUp(active, {w: (k, step) for k, step in enumerate(tape.steps) for w in step.writes})
+        tape.programs["labels"] = lambda: found
+    return tape.programs["labels"]()
+
+
 def label(tape: Tape, k: int) -> str:
     """Step k in words, told from others of its kind."""
     step, sites = tape.steps[k], sites_of(tape)
@@ -35,7 +60,7 @@ def label(tape: Tape, k: int) -> str:
     if sites[k].turns > 1:
         turn = f" in turn {sites[k].turn + 1} of {sites[k].turns}"
     # A step that no gradient passes is counted only where it is the one that is asked about.
-    same = [j for j, s in enumerate(tape.steps) if (s.active or j == k) and plain_label(s) == base]
+    same = sorted({*looked_up(tape).active.get(base, ()), k})
     numbered = list(dict.fromkeys(sites[j].key for j in same))
     if len(numbered) < 2:
         return base + turn
@@ -48,21 +73,18 @@ def label(tape: Tape, k: int) -> str:
 
 def value_name(tape: Tape, place: int) -> str:
     """What a value of the forward is called: an input's name, or the step that made it."""
-    made = {w: step for step in tape.steps for w in step.writes}
+    made = looked_up(tape).made
     source = place
-    while source in made and made[source].name in REWRITTEN:
-        source = made[source].reads[0]
+    while source in made and made[source][1].name in REWRITTEN:
+        source = made[source][1].reads[0]
     for name, at in tape.inputs.items():
         if at == source:
             return name
     if place == tape.output:
         return "the output"
-    while place in made and made[place].name in ("convert_element_type", "copy"):
-        place = made[place].reads[0]
-    for k, step in enumerate(tape.steps):
-        if place in step.writes:
-            return f"the result of {label(tape, k)}"
-    return "a constant"
+    while place in made and made[place][1].name in ("convert_element_type", "copy"):
+        place = made[place][1].reads[0]
+    return f"the result of {label(tape, made[place][0])}" if place in made else "a constant"
 
 
 def for_all(tape: Tape, k: int, text: str) -> str:

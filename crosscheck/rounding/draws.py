@@ -11,6 +11,7 @@ with Python's integers, so that it is not compiled.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -58,6 +59,7 @@ def entries(shape: tuple[int, ...], interpreted: bool = False) -> Any:
     return mixed(numbers.reshape(shape) * np.uint32(STRIDE))
 
 
+@functools.cache
 def strengths(copies: int) -> np.ndarray:
     """How strongly each copy is perturbed, from half to all of the amplitude.
 
@@ -67,6 +69,7 @@ def strengths(copies: int) -> np.ndarray:
     return np.linspace(0.5, 1.0, copies) if copies > 1 else np.ones(1)
 
 
+@functools.cache
 def levels(bits: int) -> np.ndarray:
     """2^bits signed strengths with mean square 1: so many random bits say which."""
     half = 2 ** (bits - 1)

@@ -8,7 +8,6 @@ each of which would be compiled for a tenth of a second. They round nothing: val
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,12 +15,11 @@ import numpy as np
 from jax.extend import core
 
 from crosscheck.rounding.copies import Plane, Run
+from crosscheck.rounding.moves import MOVES, Move
 from crosscheck.rounding.sizes import inexact
 from crosscheck.rounding.terms import standing
 
 Array = np.ndarray
-# (parameters, operands, how many axes of copies stand in front) -> the results
-Move = Callable[[dict[str, Any], list[Array], int], list[Array]]
 
 
 def by_numpy(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane] | None:
@@ -55,91 +53,3 @@ def sum_beneath(plane: Plane, run: Run) -> Array:
     """S of an operand, itself where it was not added up."""
     found = standing(np.asarray(plane.value), plane.terms, run.unit, run.amplitude)
     return np.abs(np.asarray(plane.value)) if found is None else np.asarray(found)
-
-
-# ---------------------------------------------------------------------- the moves
-
-
-def reshape(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [x[0].reshape((*x[0].shape[:front], *p["new_sizes"]))]
-
-
-def squeeze(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [np.squeeze(x[0], tuple(d + front for d in p["dimensions"]))]
-
-
-def expand_dims(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [np.expand_dims(x[0], tuple(d + front for d in p["dimensions"]))]
-
-
-def broadcast_in_dim(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    ahead, shape = x[0].shape[:front], [1] * len(p["shape"])
-    for axis, size in zip(p["broadcast_dimensions"], x[0].shape[front:], strict=True):
-        shape[axis] = size
-    return [np.broadcast_to(x[0].reshape((*ahead, *shape)), (*ahead, *p["shape"]))]
-
-
-def transpose(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [np.transpose(x[0], (*range(front), *(d + front for d in p["permutation"])))]
-
-
-def slicing(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    strides = p["strides"] or (1,) * len(p["start_indices"])
-    places = [slice(a, b, s) for a, b, s in zip(p["start_indices"], p["limit_indices"], strides, strict=True)]
-    return [x[0][(slice(None),) * front + tuple(places)]]
-
-
-def rev(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [np.flip(x[0], tuple(d + front for d in p["dimensions"]))]
-
-
-def concatenate(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [np.concatenate(x, p["dimension"] + front)]
-
-
-def split(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return np.split(x[0], np.cumsum(p["sizes"])[:-1], p["axis"] + front)
-
-
-def pad(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    """Padding between the entries, then at the edges; a negative edge cuts."""
-    a, value = x
-    fill = value.reshape((*value.shape, *(1,) * (a.ndim - front)))
-    for axis, (low, high, between) in enumerate(p["padding_config"], front):
-        length = a.shape[axis] + max(a.shape[axis] - 1, 0) * between
-        shape = list(a.shape)
-        shape[axis] = max(low, 0) + length + max(high, 0)
-        wider = np.empty(shape, a.dtype)
-        wider[...] = fill
-        inner = [slice(None)] * a.ndim
-        inner[axis] = slice(max(low, 0), max(low, 0) + length, between + 1)
-        wider[tuple(inner)] = a
-        inner[axis] = slice(max(-low, 0), shape[axis] - max(-high, 0))
-        a = wider[tuple(inner)]
-    return [a]
-
-
-def negation(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [-x[0]]
-
-
-def same(p: dict[str, Any], x: list[Array], front: int) -> list[Array]:
-    return [x[0]]
-
-
-MOVES: dict[str, Move] = {
-    "reshape": reshape,
-    "squeeze": squeeze,
-    "expand_dims": expand_dims,
-    "broadcast_in_dim": broadcast_in_dim,
-    "transpose": transpose,
-    "slice": slicing,
-    "rev": rev,
-    "concatenate": concatenate,
-    "split": split,
-    "pad": pad,
-    "neg": negation,
-    "copy": same,
-    "copy_p": same,
-    "stop_gradient": same,
-}

@@ -22,7 +22,8 @@ from jax.core import Tracer
 from jax.extend import core
 
 from crosscheck.rounding.arrays import dtype_of
-from crosscheck.rounding.rules import ENTRYWISE, SLOPES, WHOLE
+from crosscheck.rounding.moves import MOVES
+from crosscheck.rounding.rules import ENTRYWISE, REDUCTIONS, SLOPES, WHOLE, contracted
 from crosscheck.traces.fingerprint import key_of_equation
 from crosscheck.traces.pieces import compiled
 from crosscheck.traces.walk import evaluate
@@ -60,10 +61,35 @@ def outputs_of_copies(
         given = [v if c is None else in_front(c, axes) for v, c in zip(values, copies, strict=True)]
         return outputs(eqn, given)
     count = next(len(c) for c in copies if c is not None)
+    together = at_once(eqn, values, copies, count)
+    if together is not None:
+        return together
     if name not in WHOLE:
         return alone(eqn, [v if c is None else c for v, c in zip(values, copies, strict=True)], copies)
     outs = [outputs(eqn, [v if c is None else c[k] for v, c in zip(values, copies, strict=True)]) for k in range(count)]
     return [np.stack(parts) for parts in zip(*outs, strict=True)]
+
+
+def at_once(
+    eqn: core.JaxprEqn, values: Sequence[AnyArray], copies: Sequence[AnyArray | None], count: int
+) -> list[AnyArray] | None:
+    """What rearranges, adds up along axes or contracts, of all copies in one call; None for anything else."""
+    name, params = eqn.primitive.name, eqn.params
+    given = [v if c is None else c for v, c in zip(values, copies, strict=True)]
+    with np.errstate(all="ignore"):
+        if name in MOVES:
+            every = [
+                np.broadcast_to(v, (count, *v.shape)) if c is None else c for v, c in zip(given, copies, strict=True)
+            ]
+            outs = MOVES[name](params, every, 1)
+        elif name in REDUCTIONS and params["axes"]:
+            outs = [REDUCTIONS[name].reduce(given[0], axis=tuple(axis + 1 for axis in params["axes"]))]
+        elif name == "dot_general":
+            left, right = ("" if c is None else "Z" for c in copies)
+            outs = [contracted(params, given, (left, right))]
+        else:
+            return None
+    return [np.asarray(out, dtype_of(v)) for out, v in zip(outs, eqn.outvars, strict=True)]
 
 
 def in_front(copies: AnyArray, axes: int) -> AnyArray:

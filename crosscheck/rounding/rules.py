@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from crosscheck.rounding import indexing
+from crosscheck.rounding import indexing, moves
 
 AnyArray = Any
 NumPyRule = Callable[[dict[str, Any], Sequence[AnyArray]], Any]
@@ -182,46 +182,20 @@ SLOPES["integer_pow"] = lambda params, x: params["y"] * np.power(x, float(params
 # ---------------------------------------------------------------------- one array at a time
 
 
-def broadcast(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
-    shape, places = params["shape"], params["broadcast_dimensions"]
-    middle = [1] * len(shape)
-    for axis, place in enumerate(places):
-        middle[place] = x[0].shape[axis]
-    return np.broadcast_to(np.transpose(x[0], np.argsort(places)).reshape(middle), shape)
-
-
-def reshaped(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
-    a = x[0] if params.get("dimensions") is None else np.transpose(x[0], params["dimensions"])
-    return a.reshape(params["new_sizes"])
-
-
-def sliced(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
-    steps = params["strides"] or (1,) * x[0].ndim
-    return x[0][tuple(map(slice, params["start_indices"], params["limit_indices"], steps))]
-
-
-def padded(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
-    a, value = x
-    config = params["padding_config"]
-    inner = [n + max(n - 1, 0) * gap for n, (_, _, gap) in zip(a.shape, config, strict=True)]
-    spread = np.full(inner, value, a.dtype)
-    spread[tuple(slice(None, None, gap + 1) for _, _, gap in config)] = a
-    cut = tuple(slice(max(-low, 0), n - max(-high, 0)) for n, (low, high, _) in zip(inner, config, strict=True))
-    return np.pad(spread[cut], [(max(low, 0), max(high, 0)) for low, high, _ in config], constant_values=value)
-
-
-def contracted(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
+def contracted(params: dict[str, Any], x: Sequence[AnyArray], fronts: tuple[str, str] = ("", "")) -> AnyArray:
+    """A product of two arrays; `fronts` are the letters of axes that stand before those that the primitive knows."""
     (left, right), (left_batch, right_batch) = params["dimension_numbers"]
     names = iter(string.ascii_letters)
-    first = [next(names) for _ in range(x[0].ndim)]
-    second: list[str] = ["" for _ in range(x[1].ndim)]
+    first = [next(names) for _ in range(x[0].ndim - len(fronts[0]))]
+    second: list[str] = ["" for _ in range(x[1].ndim - len(fronts[1]))]
     for i, j in [*zip(left, right, strict=True), *zip(left_batch, right_batch, strict=True)]:
         second[j] = first[i]
     second = [name or next(names) for name in second]
     out = [first[i] for i in left_batch]
     out += [name for i, name in enumerate(first) if i not in left and i not in left_batch]
     out += [name for j, name in enumerate(second) if j not in right and j not in right_batch]
-    return np.einsum(f"{''.join(first)},{''.join(second)}->{''.join(out)}", *x)
+    ahead = fronts[0] or fronts[1]
+    return np.einsum(f"{fronts[0]}{''.join(first)},{fronts[1]}{''.join(second)}->{ahead}{''.join(out)}", *x)
 
 
 def running(function: Any) -> NumPyRule:
@@ -244,20 +218,26 @@ def counted(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
     return np.broadcast_to(along, shape)
 
 
-def parted(params: dict[str, Any], x: Sequence[AnyArray]) -> list[AnyArray]:
-    return np.split(x[0], np.cumsum(params["sizes"])[:-1], axis=params["axis"])
+def moved(move: moves.Move) -> NumPyRule:
+    """What rearranges, of arrays without copies."""
+
+    def rule(params: dict[str, Any], x: Sequence[AnyArray]) -> AnyArray:
+        outs = move(params, x, 0)
+        return outs if move is moves.split else outs[0]
+
+    return rule
 
 
+REDUCTIONS = {
+    "reduce_sum": np.add,
+    "reduce_prod": np.multiply,
+    "reduce_max": np.maximum,
+    "reduce_min": np.minimum,
+    "reduce_and": np.logical_and,
+    "reduce_or": np.logical_or,
+}
 WHOLE: dict[str, NumPyRule] = {
-    "broadcast_in_dim": broadcast,
-    "reshape": reshaped,
-    "squeeze": lambda params, x: np.squeeze(x[0], tuple(params["dimensions"])),
-    "transpose": lambda params, x: np.transpose(x[0], params["permutation"]),
-    "rev": lambda params, x: np.flip(x[0], params["dimensions"]),
-    "slice": sliced,
-    "pad": padded,
-    "concatenate": lambda params, x: np.concatenate(x, axis=params["dimension"]),
-    "split": parted,
+    **{name: moved(move) for name, move in moves.MOVES.items() if name not in ENTRYWISE},
     "gather": indexing.gather,
     "scatter": indexing.scatter,
     "scatter-add": indexing.scatter_add,
@@ -267,10 +247,5 @@ WHOLE: dict[str, NumPyRule] = {
     "cumprod": running(np.multiply),
     "cummax": running(np.maximum),
     "cummin": running(np.minimum),
-    "reduce_sum": reduced(np.add),
-    "reduce_prod": reduced(np.multiply),
-    "reduce_max": reduced(np.maximum),
-    "reduce_min": reduced(np.minimum),
-    "reduce_and": reduced(np.logical_and),
-    "reduce_or": reduced(np.logical_or),
+    **{name: reduced(function) for name, function in REDUCTIONS.items()},
 }

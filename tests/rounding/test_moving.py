@@ -11,7 +11,8 @@ import pytest
 from jax import lax
 
 from crosscheck.rounding.copies import Plane, Run, equation
-from crosscheck.rounding.moving import MOVES, by_numpy
+from crosscheck.rounding.moves import MOVES
+from crosscheck.rounding.moving import by_numpy
 from crosscheck.traces.precision import double_precision
 
 A = np.random.default_rng(0).normal(size=(3, 4, 5))
