@@ -33,6 +33,6 @@ Perturbing by 2^-30 instead of t·u would save the estimate of t, and flip decis
 """
 
 from crosscheck.rounding.allowance import DELTA, copies_for, quantile
-from crosscheck.rounding.evaluate import Rounded, Roundings, plain, roundings
+from crosscheck.rounding.evaluate import Rounded, Roundings, long, plain, roundings
 
-__all__ = ["DELTA", "Rounded", "Roundings", "copies_for", "plain", "quantile", "roundings"]
+__all__ = ["DELTA", "Rounded", "Roundings", "copies_for", "long", "plain", "quantile", "roundings"]

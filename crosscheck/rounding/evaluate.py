@@ -306,10 +306,15 @@ def at_hand(plane: Plane) -> Plane:
     return Plane(*(None if a is None else np.asarray(a) for a in plane))
 
 
+def long(closed: core.ClosedJaxpr) -> bool:
+    """Whether a program is too long to be compiled as one."""
+    return count(closed.jaxpr) > AS_ONE
+
+
 def plain(closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any]) -> list[Any]:
     """The outputs as the program alone computes them: compiled as one where it is short."""
     jaxpr = closed.jaxpr
-    if count(jaxpr) > AS_ONE:
+    if long(closed):
         return straight(jaxpr, consts, flat)
 
     def make() -> Callable[..., Any]:

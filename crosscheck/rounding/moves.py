@@ -10,25 +10,25 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+AnyArray = Any
 # (parameters, operands, how many axes of copies stand in front) -> the results
-Move = Callable[[dict[str, Any], Sequence[Array], int], list[Array]]
+Move = Callable[[dict[str, Any], Sequence[AnyArray], int], list[AnyArray]]
 
 
-def reshape(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def reshape(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     a = x[0] if p.get("dimensions") is None else transpose({"permutation": p["dimensions"]}, x, front)[0]
     return [a.reshape((*a.shape[:front], *p["new_sizes"]))]
 
 
-def squeeze(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def squeeze(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     return [np.squeeze(x[0], tuple(d + front for d in p["dimensions"]))]
 
 
-def expand_dims(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def expand_dims(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     return [np.expand_dims(x[0], tuple(d + front for d in p["dimensions"]))]
 
 
-def broadcast_in_dim(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def broadcast_in_dim(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     ahead, shape, places = x[0].shape[:front], [1] * len(p["shape"]), p["broadcast_dimensions"]
     for axis, size in zip(places, x[0].shape[front:], strict=True):
         shape[axis] = size
@@ -36,29 +36,29 @@ def broadcast_in_dim(p: dict[str, Any], x: Sequence[Array], front: int) -> list[
     return [np.broadcast_to(in_order.reshape((*ahead, *shape)), (*ahead, *p["shape"]))]
 
 
-def transpose(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def transpose(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     return [np.transpose(x[0], (*range(front), *(d + front for d in p["permutation"])))]
 
 
-def slicing(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def slicing(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     strides = p["strides"] or (1,) * len(p["start_indices"])
     places = [slice(a, b, s) for a, b, s in zip(p["start_indices"], p["limit_indices"], strides, strict=True)]
     return [x[0][(slice(None),) * front + tuple(places)]]
 
 
-def rev(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def rev(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     return [np.flip(x[0], tuple(d + front for d in p["dimensions"]))]
 
 
-def concatenate(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def concatenate(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     return [np.concatenate(list(x), p["dimension"] + front)]
 
 
-def split(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def split(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     return np.split(x[0], np.cumsum(p["sizes"])[:-1], p["axis"] + front)
 
 
-def pad(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def pad(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     """Padding between the entries, then at the edges; a negative edge cuts."""
     a, value = x
     fill = value.reshape((*value.shape, *(1,) * (a.ndim - front)))
@@ -76,11 +76,11 @@ def pad(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
     return [a]
 
 
-def negation(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def negation(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     return [-x[0]]
 
 
-def same(p: dict[str, Any], x: Sequence[Array], front: int) -> list[Array]:
+def same(p: dict[str, Any], x: Sequence[AnyArray], front: int) -> list[AnyArray]:
     return [x[0]]
 
 

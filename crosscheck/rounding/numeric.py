@@ -23,7 +23,7 @@ from jax.extend import core
 
 from crosscheck.rounding.arrays import dtype_of
 from crosscheck.rounding.moves import MOVES
-from crosscheck.rounding.rules import ENTRYWISE, REDUCTIONS, SLOPES, WHOLE, contracted
+from crosscheck.rounding.rules import ENTRYWISE, REDUCTIONS, SLOPES, WHOLE, product_of_arrays
 from crosscheck.traces.fingerprint import key_of_equation
 from crosscheck.traces.pieces import compiled
 from crosscheck.traces.walk import evaluate
@@ -86,7 +86,7 @@ def at_once(
             outs = [REDUCTIONS[name].reduce(given[0], axis=tuple(axis + 1 for axis in params["axes"]))]
         elif name == "dot_general":
             left, right = ("" if c is None else "Z" for c in copies)
-            outs = [contracted(params, given, (left, right))]
+            outs = [product_of_arrays(params, given, (left, right))]
         else:
             return None
     return [np.asarray(out, dtype_of(v)) for out, v in zip(outs, eqn.outvars, strict=True)]

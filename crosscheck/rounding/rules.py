@@ -182,7 +182,7 @@ SLOPES["integer_pow"] = lambda params, x: params["y"] * np.power(x, float(params
 # ---------------------------------------------------------------------- one array at a time
 
 
-def contracted(params: dict[str, Any], x: Sequence[AnyArray], fronts: tuple[str, str] = ("", "")) -> AnyArray:
+def product_of_arrays(params: dict[str, Any], x: Sequence[AnyArray], fronts: tuple[str, str] = ("", "")) -> AnyArray:
     """A product of two arrays; `fronts` are the letters of axes that stand before those that the primitive knows."""
     (left, right), (left_batch, right_batch) = params["dimension_numbers"]
     names = iter(string.ascii_letters)
@@ -241,7 +241,7 @@ WHOLE: dict[str, NumPyRule] = {
     "gather": indexing.gather,
     "scatter": indexing.scatter,
     "scatter-add": indexing.scatter_add,
-    "dot_general": contracted,
+    "dot_general": product_of_arrays,
     "iota": counted,
     "cumsum": running(np.add),
     "cumprod": running(np.multiply),

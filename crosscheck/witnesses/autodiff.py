@@ -26,7 +26,7 @@ from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.evidence.pair import Pair, allowance, compare
 from crosscheck.floats import UNIT
 from crosscheck.operation import OUTPUT
-from crosscheck.rounding import Rounded, Roundings, plain, roundings
+from crosscheck.rounding import Rounded, Roundings, long, plain, roundings
 from crosscheck.traces.once import derived
 from crosscheck.traces.paths import reached
 from crosscheck.traces.pointwise import at_point
@@ -122,6 +122,17 @@ def plain_gradients(
         closed, _ = trace(at_point(reference, inputs), values, constants, v, forward_mode=False)
         y, *gradients = run(closed, [*jax.tree.leaves(values), *jax.tree.leaves(constants), v])
     return y, dict(zip(sorted(wrt), gradients, strict=True))
+
+
+def plain_output(reference: Callable[..., Any], inputs: Arrays, wrt: tuple[str, ...], shape: tuple[int, ...]) -> Array:
+    """Output alone: of a long program the VJP takes longer to trace than the values to compute."""
+    with double_precision():
+        wide = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
+        here = at_point(reference, wide)
+        closed = derived(here, "alone", wide, lambda: jax.make_jaxpr(lambda d: here(**d))(wide))
+        if long(closed):
+            return run(closed, jax.tree.leaves(wide))[0]
+    return plain_gradients(reference, inputs, wrt, np.zeros(shape))[0]  # compiled as one, and wanted next
 
 
 def run(closed: core.ClosedJaxpr, flat: list[Any]) -> list[Array]:

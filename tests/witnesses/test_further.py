@@ -301,3 +301,31 @@ def test_a_derivation_that_holds_where_an_iteration_has_converged() -> None:
             lambda w, b: solved(np, w, b), implicit(factor), inputs, lambda w, b: solved(jnp, w, b), diagnose=False
         )
         assert result.verdict == verdict, result
+
+
+def test_a_nan_where_nothing_flows_accuses_nobody() -> None:
+    """Behind a floor the length of a vector may be 0 at a point that nobody chose; where something flows it counts."""
+
+    def forward(x: Array) -> Array:
+        return np.sqrt(np.sum(np.floor(x) ** 2)) + 0 * x
+
+    def length(x: Any) -> Any:
+        return jnp.sqrt(jnp.sum(jnp.floor(x) ** 2)) + 0 * x
+
+    def back(grad_output: Array, x: Array) -> Arrays:
+        n = np.floor(x)
+        return {"x": 0.0 * (np.sum(grad_output) * n / np.sqrt(np.sum(n**2)))}
+
+    x = np.abs(X) + 1
+    wrong, compared = found(operation(back, x, forward, length), np.ones_like(x))
+    assert compared >= 3
+    assert not wrong
+
+    def lost(grad_output: Array, x: Array) -> Arrays:
+        with np.errstate(invalid="ignore"):
+            return {"x": grad_output * 0.5 / np.sqrt(x)}
+
+    absolute = lambda x: np.sqrt(np.abs(x))  # noqa: E731
+    mixed = np.where(np.arange(x.size).reshape(x.shape) % 5 == 0, -x, x)
+    wrong, _ = found(operation(lost, mixed, absolute, lambda x: jnp.sqrt(jnp.abs(x))), np.ones_like(x))
+    assert wrong
