@@ -9,7 +9,7 @@ A float32 derivation is collected twice by the same steps: as a formula, on floa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -80,6 +80,11 @@ class Setting:
         return self.operation.dtype == SINGLE
 
     @property
+    def arithmetic(self) -> np.dtype:
+        """The format in which the arithmetic is judged beside the formula; DOUBLE where that is the formula's own."""
+        return self.operation.format
+
+    @property
     def comparisons(self) -> int:
         """How many numbers the check compares at the most: every output and gradient, by every pair of witnesses."""
         entries = self.output.size + sum(self.operation.inputs[k].size for k in self.operation.wrt)
@@ -140,9 +145,11 @@ def collect(
     if differences:
         add(estimates, moved(setting, right, deadline))
         in_time("a second look at differences", lambda: confirm(setting, estimates), None)
-    if setting.single and setting.auto is not None:
+    if setting.arithmetic != DOUBLE and setting.auto is not None:
         unheard: tuple[Pair | None, Estimates] = None, {}
-        forward_single, single = in_time("float32 arithmetic", lambda: as_arithmetic(setting, audited, right), unheard)
+        forward_single, single = in_time(
+            f"{setting.arithmetic} arithmetic", lambda: as_arithmetic(setting, audited, right), unheard
+        )
         add(estimates, single)
     run = ExactRun(False, why_not)
     if points is not None and len(right) == len(operation.wrt):
@@ -184,7 +191,7 @@ def collect(
         gradients,
         forward,
         forward_single,
-        tuple(audited.findings),
+        (*audited.findings, *unjudged_arithmetic(setting)),
         None if auto is None else of_reference(auto),
         run,
         setting.t,
@@ -287,7 +294,9 @@ def setting_of(
     took = time.perf_counter() - started
     v = arriving(y, grad_output, np.random.default_rng(seed))
     single = operation.dtype == SINGLE
-    if single or inside:
+    if operation.format != DOUBLE:  # the cotangent is one that the code can be given
+        v = v.astype(operation.format).astype(DOUBLE)
+    elif inside:
         v = v.astype(SINGLE).astype(DOUBLE)
     formula = operation.widened() if single else operation
     with noted(lambda: "calling forward and backward at the point of the check, for the first time"):
@@ -431,35 +440,51 @@ def hand_alone(setting: Setting, hand: Arrays) -> Estimates:
     return estimates
 
 
-def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair, Estimates]:
-    """The same of a float32 derivation's float32 answers, with the rounding of float32.
+def as_arithmetic(setting: Setting, audited: Audit, hand: Arrays) -> tuple[Pair | None, Estimates]:
+    """The same of the answers of a float32 derivation (or of float16, of bfloat16), with the rounding of that format.
 
-    To first order that is the rounding of float64, 2^29 times as large. What is not of first order (a decision within
-    rounding, digits that cancel) is asked for only where this does not do.
+    To first order that is the rounding of float64, 2^29 times as large (2^42, 2^45). What is not of first order (a
+    decision within rounding, digits that cancel) is asked for only where this does not do.
     """
     assert setting.auto is not None
-    single = {k: g for k, g in audited.gradients.items() if k in hand and g.shape == hand[k].shape}
+    answered, unit = {**audited.gradients, OUTPUT: audited.output}, UNIT[setting.arithmetic]
+    if setting.operation.arithmetic is not None:
+        with noted(lambda: f"calling forward and backward at {setting.arithmetic}"), np.errstate(all="ignore"):
+            answered = setting.operation.arithmetic.answers(setting.operation.inputs, setting.cotangent)
+    single = {k: g for k, g in answered.items() if k in hand and g.shape == hand[k].shape}
 
-    def compared(auto: Autodiff) -> tuple[Pair, Estimates]:
-        truths = {**{k: replace(auto.gradients[k], witness=AUTODIFF_SINGLE) for k in single}, OUTPUT: auto.output}
+    def compared(auto: Autodiff) -> tuple[Pair | None, Estimates]:
+        truths = {
+            k: replace(auto.gradients[k], witness=AUTODIFF_SINGLE, notes={**auto.gradients[k].notes, "unit": unit})
+            for k in single
+        }
+        truths[OUTPUT] = auto.output
         operation = setting.operation
         own = None if operation.own_bounds is None else operation.own_bounds(operation.inputs, setting.cotangent)
-        answers = {**single, OUTPUT: audited.output}
+        answers = {**single, OUTPUT: answered[OUTPUT]}
         bounds = {k: by_design(operation, k, truths[k], (own or {}).get(k)) for k in answers}
         mine = {k: assumed(HAND_SINGLE, a, truths[k], bounds[k]) for k, a in answers.items()}
-        forward = compare(mine[OUTPUT], truths[OUTPUT], setting.t)
-        return forward, {k: {HAND_SINGLE: mine[k], AUTODIFF_SINGLE: truths[k]} for k in single}
+        # A half that is beyond its largest number, or has no digit left, computes no other function.
+        own_function = None if operation.arithmetic else compare(mine[OUTPUT], truths[OUTPUT], setting.t)
+        return own_function, {k: {HAND_SINGLE: mine[k], AUTODIFF_SINGLE: truths[k]} for k in single}
 
-    forward, found = compared(with_roundings_times(setting.auto, UNIT[SINGLE] / UNIT[DOUBLE]))
+    forward, found = compared(with_roundings_times(setting.auto, unit / UNIT[DOUBLE]))
     pairs = [compare(both[HAND_SINGLE], both[AUTODIFF_SINGLE], setting.t) for both in found.values()]
-    if not any(pair.disagree.any() for pair in [forward, *pairs]):
+    if not any(pair.disagree.any() for pair in [*([] if forward is None else [forward]), *pairs]):
         return forward, found
     operation = setting.operation
     assert operation.reference is not None
     inputs, v = setting.formula.inputs, setting.cotangent
     return compared(
-        autodiff(operation.reference, inputs, operation.wrt, v, SINGLE, seed=setting.seed, both_modes=False)
+        autodiff(operation.reference, inputs, operation.wrt, v, setting.arithmetic, seed=setting.seed, both_modes=False)
     )
+
+
+def unjudged_arithmetic(setting: Setting) -> Iterator[Finding]:
+    """Where nobody says what rounding costs in the format that the code was given in."""
+    if setting.operation.arithmetic is not None and setting.auto is None:
+        sentence = f"judged as a formula, at float64; nobody knows what its arithmetic costs at {setting.arithmetic}"
+        yield Finding("arithmetic", f"{sentence}: give reference=", False)
 
 
 def by_design(operation: Operation, name: str, truth: Estimate, own: Array | None) -> Array | None:

@@ -88,7 +88,7 @@ def judge(
         reasons = Reasons()
         if diagnose and decision.verdict != "agree":
             reasons = explain(operation, evidence, decision, seed, deadline)
-        return Result(operation.name, operation.dtype, seed, evidence, decision, reasons, text)
+        return Result(operation.name, operation.format, seed, evidence, decision, reasons, text)
 
 
 def traced_once(operation: Operation) -> Operation:
@@ -118,7 +118,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
     reasons = (
-        Reasons({k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)})
+        Reasons({k: (lost_digits(g, operation.format),) for k, g in verdicts.items() if wrong_in_float32(g)})
         | wrong_shapes(evidence)
         | at_exact_point(formula, evidence, there, seed, deadline)
         | at_this_point(formula, evidence, verdicts, here, seed, deadline)
@@ -214,9 +214,13 @@ def wrong_in_float32(gradient: GradientVerdict) -> bool:
     return pair is not None and bool((pair.disagree & gradient.mismatched).any())
 
 
-def lost_digits(gradient: GradientVerdict) -> Diagnosis:
-    count = int(gradient.pairs[HAND_SINGLE, AUTODIFF_SINGLE].disagree.sum())
-    sentence = "the formula is right; computed at float32 it loses more digits than its operations cost"
+def lost_digits(gradient: GradientVerdict, dtype: np.dtype) -> Diagnosis:
+    pair = gradient.pairs[HAND_SINGLE, AUTODIFF_SINGLE]
+    count = int(pair.disagree.sum())
+    lost = "loses more digits than its operations cost"
+    if not np.isfinite(pair.difference[pair.disagree]).all():
+        lost = "is beyond the largest number, or no number"
+    sentence = f"the formula is right; computed at {dtype} it {lost}"
     return Diagnosis("precision", sentence, {"entries": count})
 
 

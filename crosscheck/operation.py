@@ -40,6 +40,19 @@ class Notice(NamedTuple):
     fails: bool
 
 
+class Arithmetic(NamedTuple):
+    """The code in a format that is too coarse for its formula to be judged there.
+
+    Args:
+        format: float16 or bfloat16.
+        answers: (inputs, cotangent) -> the gradients, and under `OUTPUT` the output, as the code computes them on
+            arrays of that format; all in float64.
+    """
+
+    format: np.dtype
+    answers: Callable[[Arrays, Array], Arrays]
+
+
 @dataclass(frozen=True)
 class Operation:
     """A forward and a backward over named arrays.
@@ -59,6 +72,7 @@ class Operation:
         own_program: (inputs, grad_output) -> what the backward does there as a function of the same inputs, and under
             `OUTPUT` of the cotangent, that JAX can trace: all gradients as one vector, in the order of `wrt`. It gives
             None where that is not to be had.
+        arithmetic: the code in the coarser format in which its inputs were given; None where that is theirs.
         remarks: what the door has to say, of what it found and what it could not judge.
         manner: what the caller says of how it is to be judged.
     """
@@ -73,6 +87,7 @@ class Operation:
     moving_forward: Callable[[Arrays], Any] | None = field(default=None, repr=False)
     own_bounds: Callable[[Arrays, Array], Arrays | None] | None = field(default=None, repr=False)
     own_program: Callable[[Arrays, Array], Callable[..., Any] | None] | None = field(default=None, repr=False)
+    arithmetic: Arithmetic | None = field(default=None, repr=False)
     remarks: tuple[Notice, ...] = ()
     manner: Manner = field(default_factory=Manner)
 
@@ -80,6 +95,11 @@ class Operation:
     def dtype(self) -> np.dtype:
         """The dtype that the differentiated inputs share; mixed inputs count as the coarser one."""
         return min((self.inputs[k].dtype for k in self.wrt), key=lambda d: d.itemsize)
+
+    @property
+    def format(self) -> np.dtype:
+        """In which the code was given, and its arithmetic is judged."""
+        return self.dtype if self.arithmetic is None else self.arithmetic.format
 
     def at(self, inputs: Arrays) -> Operation:
         """The same operation at another point."""

@@ -57,7 +57,7 @@ FLOORS = {
         *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
         "report",
     },
-    "doors": {"draws", "evidence", "manner", "operation", "traces", "recorder", "judge"},
+    "doors": {"floats", "draws", "evidence", "manner", "operation", "traces", "recorder", "judge"},
     "interrupts": set(),
     "cli": {"interrupts"},
     "__main__": {"cli"},

@@ -15,6 +15,7 @@ from crosscheck.doors.afterwards import added
 from crosscheck.doors.charts import charts_of, through
 from crosscheck.doors.door import door
 from crosscheck.doors.functions import structure_of, structured
+from crosscheck.doors.halves import formats_of
 from crosscheck.doors.layers import Ways, from_layer
 from crosscheck.doors.modules import from_module
 from crosscheck.doors.scalars import from_scalar
@@ -53,7 +54,7 @@ def check(
         backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy. `grad_output` has the structure of y,
             with None where y has no floats; a gradient has the structure of its input, and may be None, which is judged
             as zero and said. Of one input, it may return the gradient alone.
-        inputs: arrays by name, float64 or float32 or complex numbers of these, or nested values of arrays; the report
+        inputs: arrays by name, float64, float32, float16, bfloat16 or complex, or nested values of arrays; the report
             names their leaves, `params.w` or `state[0]`. Floats and complex numbers stay plain numbers. What is no
             float (integers, strings, booleans, None) is passed on and not differentiated. What is not differentiated
             may be infinite (a mask of -∞): name the others in `wrt`.
@@ -93,9 +94,10 @@ def check(
             what. An exception from the user's own code passes through.
     """
     structure = structure_of(forward, inputs, convention)
+    formats = formats_of(inputs)
 
     def posed(structure: Structure) -> Operation:
-        operation = structured(structure, backward, reference, wrt=wrt, fixed=fixed)
+        operation = structured(structure, backward, reference, wrt=wrt, fixed=fixed, formats=formats)
         charts = {**charts_of(operation, fixed), **charts_on(operation, on, fixed)}
         manner = replace(
             manner_of(operation.wrt, accuracy, directions, entries), charted=bool(charts), on=names_of_sets(on)

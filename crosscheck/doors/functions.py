@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.halves import arithmetic, formats_of, widened
 from crosscheck.doors.signatures import by_name
 from crosscheck.doors.structure import CONVENTIONS, Structure
 from crosscheck.doors.trees import branch, leaves
@@ -29,7 +30,8 @@ def from_functions(
     Of one differentiated input, backward may return the gradient alone.
     """
     structure = structure_of(forward, inputs, convention)
-    return structured(structure, backward, reference, wrt=wrt, name=name, fixed=fixed)
+    formats = formats_of(inputs)
+    return structured(structure, backward, reference, wrt=wrt, name=name, fixed=fixed, formats=formats)
 
 
 def structure_of(forward: Callable[..., Any], inputs: Mapping[str, Any], convention: str | None = None) -> Structure:
@@ -39,7 +41,8 @@ def structure_of(forward: Callable[..., Any], inputs: Mapping[str, Any], convent
     if convention is not None and convention not in CONVENTIONS:
         raise ValueError(f"convention is {convention!r}; it must be one of {', '.join(map(repr, CONVENTIONS))}")
     forward = by_name("forward", forward, tuple(map(str, inputs)))
-    return Structure(forward, {str(k): with_lists_as_arrays(str(k), a) for k, a in inputs.items()}, convention)
+    given = {str(k): with_lists_as_arrays(str(k), a) for k, a in inputs.items()}
+    return Structure(forward, widened(given, formats_of(given)), convention)
 
 
 def with_lists_as_arrays(name: str, value: Any) -> Any:
@@ -71,8 +74,9 @@ def structured(
     wrt: tuple[str, ...] | None = None,
     name: str | None = None,
     fixed: Mapping[str, Any] | None = None,
+    formats: Mapping[str, np.dtype] | None = None,
 ) -> Operation:
-    """The operation over the real arrays of a structure."""
+    """The operation over the real arrays of a structure; `formats` in which its leaves were given (`halves`)."""
     forward = structure.forward
     arrays, names = checked_inputs(structure.arrays, structure.names(wrt), fixed)
     given = tuple(structure.inputs)
@@ -97,4 +101,7 @@ def structured(
         return structure.of_reference(known(**structure.nested(values)), values)
 
     title = name or getattr(forward, "__name__", "forward")
-    return Operation(title, run, back, arrays, names, None if known is None else referred)
+    own = None
+    if formats:
+        own = arithmetic(structure, formats, names, lambda v, given: answered(backward(v, **given)))
+    return Operation(title, run, back, arrays, names, None if known is None else referred, arithmetic=own)

@@ -196,6 +196,10 @@ class Structure:
             pieces += [xp.reshape(half, (-1,)) for half in halves]
         return xp.concatenate(pieces)
 
+    def packed_like(self, returned: Any, values: Mapping[str, Any]) -> Any:
+        """(1) of what the forward returned on other numbers than these, of the same shapes."""
+        return self.packed(returned, self.layout_at(values), np, "forward")
+
     def packed_tangent(self, returned: Any, values: Mapping[str, Any]) -> Array:
         """(1) of what a tangent function returned; None in it is zero."""
         layout = self.layout_at(values)

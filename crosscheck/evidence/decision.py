@@ -173,7 +173,8 @@ def in_float32(case: Case, entries: Entries) -> Entries:
     if (HAND_SINGLE, AUTODIFF_SINGLE) not in case.pairs:
         return entries
     pair = case.pairs[HAND_SINGLE, AUTODIFF_SINGLE]
-    disagree = pair.disagree & poor(pair.difference, case.heard[AUTODIFF_SINGLE].value, UNIT[SINGLE])
+    truth = case.heard[AUTODIFF_SINGLE]
+    disagree = pair.disagree & poor(pair.difference, truth.value, truth.notes.get("unit", UNIT[SINGLE]))
     return entries._replace(right=entries.right & ~disagree, wrong=entries.wrong | disagree)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -115,7 +116,8 @@ def of_arithmetic(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -
                 yield loses(name, g.lost, g.estimates[HAND].value, 16)
         single = pairs.get((HAND_SINGLE, AUTODIFF_SINGLE))
         if single is not None and (single.disagree & ~verdicts[name].mismatched).any():
-            yield loses(name, single.difference, g.estimates[AUTODIFF_SINGLE].value, 7)
+            truth = g.estimates[AUTODIFF_SINGLE]
+            yield loses(name, single.difference, truth.value, round(-math.log10(truth.notes.get("unit", UNIT[SINGLE]))))
 
 
 def loses(name: str, lost: Array, value: Array, digits: int) -> Finding:

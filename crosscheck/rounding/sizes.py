@@ -28,6 +28,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from crosscheck.floats import SMALLEST
 from crosscheck.rounding import numeric
 from crosscheck.rounding.arrays import xp
 from crosscheck.traces.primitives import Kind, Primitive, primitive
@@ -91,8 +92,7 @@ def floor(y: Any, u: float) -> Any:
 
 def smallest(y: Any, u: float) -> float:
     """The smallest normal number of the coarser of the two formats."""
-    tiny = float(jnp.finfo(y.dtype).tiny)
-    return max(tiny, float(np.finfo(np.float32).tiny)) if u >= 2.0**-24 else tiny
+    return max(float(jnp.finfo(y.dtype).tiny), SMALLEST.get(u, 0.0))
 
 
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
