@@ -39,6 +39,7 @@ from crosscheck.evidence.verdict import Decision, GradientVerdict
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
 from crosscheck.progress import shown
+from crosscheck.recorder.lines import lines_of_gradients
 from crosscheck.recorder.operations import DIFFERS, is_its_own_reference, source, with_own_program, with_recording
 from crosscheck.report.text import text
 from crosscheck.traces.once import TracedOnce
@@ -126,7 +127,18 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     for name, gradient in evidence.gradients.items():
         if gradient.elsewhere and name not in here and name not in there:
             reasons |= at_further_point(formula, gradient.elsewhere, seed, deadline)
+    reasons |= where_written(formula, evidence, [k for k, g in verdicts.items() if g.verdict == "disagree"], deadline)
     return of_two_functions(evidence, decision, reasons)
+
+
+def where_written(formula: Operation, evidence: Evidence, names: list[str], deadline: Deadline) -> Reasons:
+    """The lines of the backward that compute the wrong gradients."""
+    if not names:
+        return Reasons()
+    lines = deadline.unless_late(
+        "the lines of the backward", lambda: lines_of_gradients(formula, evidence.cotangent), {}
+    )
+    return Reasons(lines={k: line for k, line in lines.items() if k in names})
 
 
 def of_two_functions(evidence: Evidence, decision: Decision, reasons: Reasons) -> Reasons:

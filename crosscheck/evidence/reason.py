@@ -31,12 +31,15 @@ class Reasons:
 
     Args:
         diagnoses: by gradient, the best explanation first; none where no known mistake reproduces it.
+        lines: by gradient, the line of the user's backward that computes it, where that is known.
         findings: on the search itself: what failed in it, what it left out. None of them touches the verdict.
     """
 
     diagnoses: Mapping[str, tuple[Diagnosis, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    lines: Mapping[str, str] = field(default_factory=dict)
 
     def __or__(self, other: Reasons) -> Reasons:
         """Both; of a gradient that both explain, what `other` says."""
-        return Reasons({**self.diagnoses, **other.diagnoses}, self.findings + other.findings)
+        diagnoses, lines = {**self.diagnoses, **other.diagnoses}, {**self.lines, **other.lines}
+        return Reasons(diagnoses, self.findings + other.findings, lines)

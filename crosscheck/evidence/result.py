@@ -39,12 +39,14 @@ class GradientResult:
         evidence: what the witnesses said.
         decided: what follows from it; its parts are read here, too (`verdict`, `pairs`, `mismatched`, ...).
         diagnoses: why it is wrong, the best explanation first; empty where no known mistake reproduces it.
+        line: of the user's backward that computes a wrong one, `layer.py:14: dw = x.T @ g`; empty where nobody knows.
     """
 
     name: str
     evidence: GradientEvidence = field(repr=False)
     decided: GradientVerdict = field(repr=False)
     diagnoses: tuple[Diagnosis, ...] = ()
+    line: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,6 +143,7 @@ class GradientResult:
             "pairs": [p.to_dict() for p in self.pairs.values()],
             "remarks": list(self.remarks),
             "diagnoses": [d.to_dict() for d in self.diagnoses],
+            "line": self.line,
             "exact": self.exact,
             "power": None if self.power is None else self.power.to_dict(),
         }
@@ -172,7 +175,13 @@ class Result:
     def gradients(self) -> dict[str, GradientResult]:
         """By name, in the order of `wrt`."""
         return {
-            name: GradientResult(name, self.evidence.gradients[name], decided, self.reasons.diagnoses.get(name, ()))
+            name: GradientResult(
+                name,
+                self.evidence.gradients[name],
+                decided,
+                self.reasons.diagnoses.get(name, ()),
+                self.reasons.lines.get(name, ""),
+            )
             for name, decided in self.decision.gradients.items()
         }
 

@@ -98,7 +98,7 @@ class Route:
 
     def steps(self, layer: Any, grad_output: Array, cache: tuple[Any, ...]) -> dict[str, Any]:
         """The gradients that are read from steps, of one backward at an exact rate that is for nothing else."""
-        before = {name: np.array(self.held[name].value(layer)) for name in self.stepped}
+        before = {name: copy_of(self.held[name].value(layer)) for name in self.stepped}
         # As the layer was given: its code may cast to float32 what is widened here.
         dtypes = [np.asarray(self.held[name].value(self.base)).dtype for name in self.stepped]
         rate = exact_rate(min(dtypes, key=lambda d: d.itemsize)) * self.size
@@ -131,7 +131,7 @@ class Route:
         for name, path in self.left.items():
             if name not in found:
                 # A copy: whoever reads a layer's attribute does so before the next call.
-                found[name] = np.array(read(layer, path, f"{who} left no gradient of {name}"))
+                found[name] = copy_of(read(layer, path, f"{who} left no gradient of {name}"))
         if self.declared is not None:
             found |= self.declared.gradients(layer)
         return found
@@ -141,10 +141,15 @@ def samples(route: Route, layer: Any, grad_output: Array, values: Arrays) -> dic
     """The gradients of a layer for one sample, of a batch: of the input one by one, of the parameters their sum."""
     inputs = route.calling.inputs
     each = [
-        {k: np.array(g) for k, g in route.gradients(layer, g, {**values, **{k: values[k][i] for k in inputs}}).items()}
+        {k: copy_of(g) for k, g in route.gradients(layer, g, {**values, **{k: values[k][i] for k in inputs}}).items()}
         for i, g in enumerate(grad_output)
     ]
     return {k: np.stack([one[k] for one in each]) if k in inputs else sum(one[k] for one in each) for k in each[0]}
+
+
+def copy_of(a: Any) -> Any:
+    """An array of its own, recorded where it is (`numpy.array` would ask for plain numbers)."""
+    return a.copy() if isinstance(a, np.ndarray) else np.array(a)
 
 
 def read(layer: Any, path: Path, missing: str) -> Any:
