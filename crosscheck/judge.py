@@ -36,11 +36,12 @@ from crosscheck.evidence.pair import compare
 from crosscheck.evidence.reason import Diagnosis, Reasons
 from crosscheck.evidence.result import Result
 from crosscheck.evidence.verdict import Decision, GradientVerdict
+from crosscheck.evidence.versions import versions
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
 from crosscheck.progress import shown
 from crosscheck.recorder.operations import DIFFERS, is_its_own_reference, source, with_own_program, with_recording
-from crosscheck.report.text import text
+from crosscheck.report.sizes import rendered
 from crosscheck.traces.once import TracedOnce
 
 
@@ -84,11 +85,12 @@ def judge(
             operation, why_not = given, DIFFERS
             evidence = collected(operation)
             decision = decide(evidence)
-        evidence = replace(evidence, source=source(operation, why_not))
-        reasons = Reasons()
+        constants = tuple(k for k in operation.inputs if k not in operation.wrt)
+        evidence = replace(evidence, source=source(operation, why_not), constants=constants)
+        reasons = Reasons(sought=diagnose)
         if diagnose and decision.verdict != "agree":
             reasons = explain(operation, evidence, decision, seed, deadline)
-        return Result(operation.name, operation.dtype, seed, evidence, decision, reasons, text)
+        return Result(operation.name, operation.dtype, seed, evidence, decision, reasons, rendered, versions=versions())
 
 
 def traced_once(operation: Operation) -> Operation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from crosscheck.evidence.wording import listed as listed
 from crosscheck.traces.tape import Tape
 
 IMAGE = ("batch", "channels", "rows", "columns")
@@ -98,14 +99,6 @@ def output_names(ndim: int) -> tuple[str, ...]:
     if ndim == 2:
         return ("batch", "outputs")
     return plain_names(ndim)
-
-
-def listed(words: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    items = list(words)
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def along(names: Sequence[str], axes: Iterable[int]) -> str:

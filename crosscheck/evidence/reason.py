@@ -32,10 +32,12 @@ class Reasons:
     Args:
         diagnoses: by gradient, the best explanation first; none where no known mistake reproduces it.
         findings: on the search itself: what failed in it, what it left out. None of them touches the verdict.
+        sought: whether there was a search at all.
     """
 
     diagnoses: Mapping[str, tuple[Diagnosis, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    sought: bool = True
 
     def __or__(self, other: Reasons) -> Reasons:
         """Both; of a gradient that both explain, what `other` says."""

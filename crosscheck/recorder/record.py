@@ -153,7 +153,7 @@ def record(forward: PlainForward, inputs: Inputs, most: int = MOST_STEPS, *, dou
         return Recorded(None, str(reason))
     except Exception as error:  # the user's code on arrays that are none, or a function of JAX that takes less
         return Recorded(None, refusal(error))
-    lines = dict.fromkeys(step.line for step in replay.steps if step.line is not None)
+    lines = dict.fromkeys(step.line._replace(column=0) for step in replay.steps if step.line is not None)
     return Recorded(Replayed(forward, inputs, replay, double=double), "", len(replay.steps), tuple(lines))
 
 

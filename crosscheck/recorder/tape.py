@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping
+from itertools import islice
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -35,10 +36,11 @@ class Ref(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of the user's code."""
+    """A line of the user's code, and the column of the call in it."""
 
     file: str
     number: int
+    column: int = 0
 
     def __str__(self) -> str:
         return f"{self.file.rsplit('/', 1)[-1]}:{self.number}"
@@ -106,6 +108,7 @@ class RecordedTape:
         self.guards: list[tuple[int, Any]] = []
         self.failure = ""
         self.passed: dict[CodeType, bool] = {}
+        self.columns: dict[tuple[CodeType, int], int] = {}
 
     def place(self, value: Any) -> int:
         """A new place, for values like this one."""
@@ -146,9 +149,17 @@ class RecordedTape:
             if code not in self.passed:
                 self.passed[code] = str(frame.f_globals.get("__name__", "")).startswith(OURS)
             if not self.passed[code]:
-                return Line(code.co_filename, frame.f_lineno)
+                return Line(code.co_filename, frame.f_lineno, self.column(code, frame.f_lasti))
             frame = frame.f_back
         return None
+
+    def column(self, code: CodeType, instruction: int) -> int:
+        """Where in its line an instruction stands; 0 where that is not kept."""
+        at = (code, instruction)
+        if at not in self.columns:
+            positions = next(islice(code.co_positions(), instruction // 2, None), None)  # two bytes an instruction
+            self.columns[at] = (positions[2] or 0) if positions else 0
+        return self.columns[at]
 
 
 def kind_of(value: Any) -> KindOfStep:

@@ -1,0 +1,217 @@
+"""The page: the verdict; what is wrong, why and where; what is right, in a line each; and what the check was.
+
+Three sizes of it: a line (`summary`), the page, and the page with everything below it (`full`). A reader who stops
+after the first lines has read what to mend.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from crosscheck.evidence.collected import Reference
+from crosscheck.evidence.finding import Finding
+from crosscheck.evidence.result import GradientResult, Result
+from crosscheck.evidence.wording import counted, listed
+from crosscheck.report.failing import heading, picture, sentence, undecided_blocks, why, wrong_blocks
+from crosscheck.report.heatmap import WIDTH as MAP
+from crosscheck.report.heatmap import legend
+from crosscheck.report.layout import WIDEST, Block, cut
+from crosscheck.report.text import number, pair_heading, pair_line
+
+# Findings of what a check did not look at.
+NOT_JUDGED = ("left-out", "not-compared", "none", "unjudged", "ambiguous", "constants")
+NAMED = 3  # names in the first line; more are counted
+PACKAGES = {"crosscheck": "crosscheck", "numpy": "NumPy", "jax": "JAX", "scipy": "SciPy", "python": "Python"}
+
+
+def summary(result: Result) -> str:
+    """One line."""
+    return cut(result.reworded(f"{result.name}: {result.verdict}: {in_short(result)}"), WIDEST)
+
+
+def in_short(result: Result) -> str:
+    """The first reason for the verdict."""
+    failing = [f for f in result.findings if f.fails]
+    wrong = of_verdict(result, "disagree")
+    if failing and not repeats(result, failing[0]):
+        return failing[0].explanation
+    if wrong:
+        reason = why(wrong[0])
+        if reason is None:
+            return heading(wrong[0])
+        return sentence(reason).removeprefix("the gradient of ")
+    open_ones = of_verdict(result, "undecided")
+    if open_ones:
+        return f"{listed(g.name for g in open_ones)} could not be decided"
+    return amount(result)
+
+
+def amount(result: Result) -> str:
+    entries = sum(math.prod(g.shape) for g in result.gradients.values())
+    return f"{counted(len(result.gradients), 'gradient')}, {counted(entries, 'entry', 'entries')}"
+
+
+def of_verdict(result: Result, verdict: str) -> list[GradientResult]:
+    return [g for g in result.gradients.values() if g.verdict == verdict]
+
+
+def page(result: Result, width: int) -> Iterator[Block]:
+    """The page, in blocks."""
+    yield Block(title(result), indent=0, role="title")
+    failing = [f for f in result.findings if f.fails and not repeats(result, f)]
+    for finding in failing:
+        yield Block(f"{finding.kind}: {finding.explanation}", role="wrong")
+    explained = []
+    for gradient in of_verdict(result, "disagree"):
+        yield from wrong_blocks(result, gradient, explained, width)
+    for gradient in of_verdict(result, "undecided"):
+        yield from undecided_blocks(gradient)
+    right = of_verdict(result, "agree")
+    longest = max((len(g.name) for g in right), default=0)
+    for gradient in right:
+        yield Block(right_line(gradient, longest, len(right) < len(result.gradients) or bool(failing)))
+    for text in not_judged(result):
+        yield Block(text, "not judged")
+    for finding in result.findings:
+        if not finding.fails and finding.kind not in NOT_JUDGED:
+            yield Block(f"{finding.kind}: {finding.explanation}", "noticed")
+    yield from remarks(right)
+    power = least_power(right)
+    if power:
+        yield Block(power, "power")
+    if result.passed and result.statement:
+        yield Block(result.statement, "exact")
+    if result.evidence.source:
+        yield Block(result.evidence.source, "reference")
+    yield from how_to_repeat(result)
+
+
+def title(result: Result) -> str:
+    """The verdict, and on which gradients."""
+    start = f"{result.name} ({result.dtype}): {result.verdict}"
+    if result.verdict == "agree":
+        return f"{start}; {amount(result)}"
+    parts = []
+    for verdict, word in (("disagree", "wrong"), ("undecided", "undecided"), ("agree", "right")):
+        names = [g.name for g in of_verdict(result, verdict)]
+        if names:
+            said = listed(names) if len(names) <= NAMED else f"{len(names)} gradients"
+            parts.append(f"{said} {'is' if len(names) == 1 else 'are'} {word}")
+    if result.verdict == "disagree" and not of_verdict(result, "disagree"):
+        kinds = dict.fromkeys(f.kind for f in result.findings if f.fails)
+        parts.append(f"what fails is no gradient: {listed(kinds)}")
+    return f"{start}; {', '.join(parts)}"
+
+
+def repeats(result: Result, finding: Finding) -> bool:
+    """Whether a failing finding says what the page says of a gradient anyway."""
+    return any(finding.explanation == d.explanation for g in result.gradients.values() for d in g.diagnoses)
+
+
+def right_line(gradient: GradientResult, longest: int, mixed: bool) -> str:
+    """A gradient that is right, in a line."""
+    name = f"{gradient.name:<{longest}}  {gradient.shape}"
+    verdict = "right" if mixed else "agrees"
+    pair = gradient.judged_by
+    if pair is None or pair.worst_index is None:
+        return f"{name}  {verdict}"
+    return f"{name}  {verdict}: off by {number(pair.error_at_worst)} of {number(pair.bound)} allowed"
+
+
+def not_judged(result: Result) -> Iterator[str]:
+    for finding in result.findings:
+        if finding.kind in NOT_JUDGED and not finding.fails:
+            yield finding.explanation
+    if result.evidence.constants:
+        yield f"not differentiated: {listed(result.evidence.constants)}"
+
+
+def remarks(right: list[GradientResult]) -> Iterator[Block]:
+    """What is to be said of gradients that are right, each sentence once."""
+    names: dict[str, list[str]] = {}
+    for gradient in right:
+        for remark in gradient.remarks:
+            names.setdefault(remark, []).append(gradient.name)
+    for remark, of in names.items():
+        yield Block(f"{listed(of)}: {remark}", "noticed")
+
+
+def least_power(right: list[GradientResult]) -> str:
+    """The smallest mistake that would have been caught, of the gradient of which the least can be promised."""
+    known = [g for g in right if g.power is not None]
+    if not known:
+        return ""
+    least = max(known, key=lambda g: (not math.isfinite(g.power.median), not g.power.exact, g.power.median))  # type: ignore[union-attr]
+    whose = f"{least.name}, of which least is known: " if len(known) > 1 else ""
+    return f"{whose}{least.power}"
+
+
+def how_to_repeat(result: Result) -> Iterator[Block]:
+    versions = [f"{PACKAGES.get(name, name)} {number}" for name, number in result.versions.items()]
+    if versions:
+        yield Block(", ".join(versions), "versions")
+    yield Block(f"{result.call}" if result.call else f"seed {result.seed}", "repeat")
+
+
+# ---------------------------------------------------------------------- everything
+
+
+def full(result: Result, width: int) -> Iterator[Block]:
+    """The page, and every number below it."""
+    yield from page(result, width)
+    yield Block("", indent=0)
+    yield Block("everything that was found", indent=0, role="title")
+    yield Block(pair_heading(width), indent=0, role="numbers")
+    if result.forward is not None:
+        yield Block(pair_line("forward / reference", result.forward, width), indent=0, role="numbers")
+    for gradient in result.gradients.values():
+        yield from everything(gradient, width)
+    if result.evidence.reference is not None:
+        yield Block(how_run(result.evidence.reference), "reference")
+    if result.statement and not result.passed:
+        yield Block(result.statement, "exact")
+    if result.not_exact:
+        yield Block(f"no exact points: {result.not_exact}", "exact")
+    if result.evidence.further_points:
+        yield Block(f"{counted(result.evidence.further_points, 'point')} beside the caller's own", "further")
+    yield Block(f"{result.seed}, of every random draw", "seed")
+
+
+def everything(gradient: GradientResult, width: int) -> Iterator[Block]:
+    size = math.prod(gradient.shape)
+    counts = f"{counted(size, 'entry', 'entries')}: {gradient.verdict}"
+    yield Block(f"{gradient.name} {gradient.shape}  {counts}", role="wrong" if not gradient.passed else "plain")
+    for (first, second), pair in gradient.pairs.items():
+        yield Block(pair_line(f"{first} / {second}", pair, width), indent=0, role="numbers")
+    if gradient.mismatched.any():
+        culprit = f"; the odd one out: {gradient.odd_one_out}" if gradient.odd_one_out else ""
+        yield Block(f"{int(gradient.mismatched.sum())} of {size} entries are wrong{culprit}", indent=4)
+    maps = picture(gradient, min(MAP, width - 8), shades=True)
+    for axes, *rows in maps:
+        yield Block(axes, indent=6)
+        yield Block("\n".join(rows), indent=8, role="map")
+    if maps:
+        yield Block(legend(maps), indent=6)
+    for diagnosis in gradient.diagnoses:
+        yield Block(f"{diagnosis.kind}: {diagnosis.explanation}", indent=4)
+        for key, value in diagnosis.evidence.items():
+            yield Block(f"{key}: {value}", indent=6)
+    if gradient.undecided.any():
+        yield Block(f"{int(gradient.undecided.sum())} of {size} entries could not be decided", indent=4)
+    for remark in gradient.remarks:
+        yield Block(remark, indent=4)
+    if gradient.power is not None:
+        yield Block(f"power: {gradient.power}", indent=4)
+    if gradient.evidence.how:
+        yield Block(f"how its own rounding was had: {gradient.evidence.how}", indent=4)
+
+
+def how_run(reference: Reference) -> str:
+    """How the reference and its VJP were evaluated."""
+    how = "too long to be compiled as one: evaluated one by one"
+    if reference.compiled:
+        how = "compiled as one"
+    elif reference.small:
+        how = "too small to be worth compiling: interpreted"
+    return f"{reference.equations} equations, {how}, in {reference.copies} random roundings"
