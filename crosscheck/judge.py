@@ -19,6 +19,7 @@ import numpy as np
 from crosscheck.collect import collect
 from crosscheck.deadline import Deadline, checked_budget
 from crosscheck.diagnosis import diagnose_all
+from crosscheck.diagnosis.shapes import shape_reasons
 from crosscheck.evidence.collected import Elsewhere, Evidence
 from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import (
@@ -121,7 +122,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
     reasons = (
         Reasons({k: (lost_digits(g),) for k, g in verdicts.items() if wrong_in_float32(g)})
-        | wrong_shapes(evidence)
+        | wrong_shapes(formula, evidence)
         | at_exact_point(formula, evidence, there, seed, deadline)
         | at_this_point(formula, evidence, verdicts, here, seed, deadline)
     )
@@ -222,18 +223,7 @@ def lost_digits(gradient: GradientVerdict) -> Diagnosis:
     return Diagnosis("precision", sentence, {"entries": count})
 
 
-def wrong_shapes(evidence: Evidence) -> Reasons:
+def wrong_shapes(operation: Operation, evidence: Evidence) -> Reasons:
     """Of each gradient of the wrong shape, its own."""
-    return Reasons(
-        {
-            name: (
-                Diagnosis(
-                    "shape",
-                    f"the gradient of {name} has shape {g.returned}; {name} has shape {g.shape}",
-                    {"shape": list(g.returned), "expected": list(g.shape)},
-                ),
-            )
-            for name, g in evidence.gradients.items()
-            if not g.right_shape
-        }
-    )
+    names = {name: g.shape for name, g in evidence.gradients.items() if not g.right_shape}
+    return Reasons({name: (d,) for name, d in shape_reasons(operation, evidence.cotangent, names).items()})

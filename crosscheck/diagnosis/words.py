@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from crosscheck.evidence.wording import listed as listed
+from crosscheck.traces.primitives import TABLE
 from crosscheck.traces.tape import Tape
 
 IMAGE = ("batch", "channels", "rows", "columns")
@@ -132,6 +133,13 @@ STEPS = {
     "min": "the minimum",
     "select_n": "the selection",
     "gather": "the indexing",
+    "neg": "the negation",
+    "reshape": "the reshape",
+    "transpose": "the transpose",
+    "slice": "the slice",
+    "concatenate": "the concatenation",
+    "pad": "the padding",
+    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne"), "the comparison"),
 }
 OPERANDS = {
     "div": ("the numerator", "the denominator"),
@@ -146,7 +154,8 @@ def step_name(primitive: str, within: str) -> str:
     """A step in words, with the function it stands in where that says more."""
     if primitive.startswith("custom_"):
         return within or "an activation"
-    name = STEPS.get(primitive, primitive)
+    row = TABLE.get(primitive)
+    name = STEPS.get(primitive) or (row.words if row is not None else primitive)
     readable = within.strip("_").replace("_", " ")
     return f"{name} in {readable}" if readable and readable not in (primitive, name) else name
 

@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.door import door
-from crosscheck.doors.jacobians import MOST_ENTRIES, Matrix, called, of_matrix, of_rows, title, weights_of, words
+from crosscheck.doors.jacobians import (
+    MOST_ENTRIES,
+    Matrix,
+    called,
+    of_matrix,
+    of_rows,
+    title,
+    weights_of,
+    without_rows,
+    words,
+)
 from crosscheck.doors.numbers import number_like
 from crosscheck.doors.rows import explained, reworded
 from crosscheck.evidence.result import Result
@@ -78,6 +88,7 @@ def check_hessian(
     operation = operation_of(f, grad, matrix, x0, reference, args)
     operation = replace(operation, name=name or operation.name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
+    result = without_rows(result, HESSIAN)
     result = explained(result, HESSIAN, of_matrix(result, matrix, HESSIAN))
     weights = {HESSIAN: weights_of(result, matrix), GRADIENT: result.evidence.cotangent[:1].reshape(())}
     result = replace(result, weights=weights)

@@ -20,6 +20,7 @@ from crosscheck.judge import judge
 from crosscheck.operation import Array, Arrays, Operation, as_array, checked_inputs
 
 JACOBIAN = "jacobian"
+FEW = 3  # wrong entries of a matrix that are named
 MOST_ENTRIES = 2**16  # of a Jacobian; each is an entry of a gradient, and each row a point of its own
 
 
@@ -69,6 +70,7 @@ def check_jacobian(
     operation = of_rows(f, matrix, x, reference, args, JACOBIAN)
     operation = replace(operation, name=name or operation.name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
+    result = without_rows(result, JACOBIAN)
     result = explained(result, JACOBIAN, of_matrix(result, matrix, JACOBIAN))
     result = replace(result, weights={JACOBIAN: weights_of(result, matrix)})
     return reworded(result, words(JACOBIAN, "Jacobian"))
@@ -110,14 +112,23 @@ def of_matrix(result: Result, matrix: Matrix, name: str) -> Diagnosis | None:
             places = [[int(i) for i in at] for at in np.argwhere(left_out)]
             return Diagnosis("pattern", sentence, {"entries": places})
     v = weights_of(result, matrix).reshape(-1, 1)
-    if sizes[0] != sizes[1] or gradient.decided.truth == HAND or not v.all():
-        return None
-    returned = hand.value.reshape(sizes) / v
-    for kind, (sentence, undo) in CHANGED.items():
+    square = sizes[0] == sizes[1] and gradient.decided.truth != HAND and bool(v.all())
+    returned = hand.value.reshape(sizes) / v if square else hand.value
+    for kind, (sentence, undo) in CHANGED.items() if square else ():
         undone = replace(hand, value=(v * undo(returned)).reshape(hand.value.shape))
         if compare(undone, truth, result.evidence.t).agree.all():
             return Diagnosis(kind, f"the gradient of {name} is {sentence}", {})
+    wrong = gradient.mismatched.reshape(sizes)
+    if not result.reasons.diagnoses.get(name) and 0 < wrong.sum() <= FEW < wrong.size:
+        return Diagnosis("localized", f"the gradient of {name} is wrong at {entries(wrong)} only", {})
     return None
+
+
+def without_rows(result: Result, name: str) -> Result:
+    """The result without reasons that name one of the judge's own slices, by which it takes the rows."""
+    diagnoses = dict(result.reasons.diagnoses)
+    diagnoses[name] = tuple(d for d in diagnoses.get(name, ()) if "slice (number" not in d.explanation)
+    return replace(result, reasons=replace(result.reasons, diagnoses=diagnoses))
 
 
 def weights_of(result: Result, matrix: Matrix) -> Array:

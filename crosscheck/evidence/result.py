@@ -21,8 +21,8 @@ Array = np.ndarray
 
 FORMAT = 2  # of the dictionary; CHANGELOG.md says what changed
 
-Size = Literal["summary", "page", "full", "html"]
-Render = Callable[["Result", Size, int | None], str]
+PageSize = Literal["summary", "page", "full", "html"]
+Render = Callable[["Result", PageSize, int | None], str]
 
 
 class GradientMismatch(AssertionError):

@@ -27,6 +27,8 @@ Array = np.ndarray
 MOST_STEPS = 250_000
 # Whose frames are passed on the way to the line of the user's code.
 OURS = ("crosscheck.recorder", "numpy", "scipy")
+# What a door computes between the judge and the user's function is nobody's line.
+DOORS = "crosscheck.doors"
 
 
 class Ref(NamedTuple):
@@ -107,7 +109,7 @@ class RecordedTape:
         self.inputs: dict[str, int] = {}
         self.guards: list[tuple[int, Any]] = []
         self.failure = ""
-        self.passed: dict[CodeType, bool] = {}
+        self.passed: dict[CodeType, bool | None] = {}
         self.columns: dict[tuple[CodeType, int], int] = {}
 
     def place(self, value: Any) -> int:
@@ -147,7 +149,10 @@ class RecordedTape:
         while frame is not None:
             code = frame.f_code
             if code not in self.passed:
-                self.passed[code] = str(frame.f_globals.get("__name__", "")).startswith(OURS)
+                module = str(frame.f_globals.get("__name__", ""))
+                self.passed[code] = True if module.startswith(OURS) else None if module.startswith(DOORS) else False
+            if self.passed[code] is None:
+                return None
             if not self.passed[code]:
                 return Line(code.co_filename, frame.f_lineno, self.column(code, frame.f_lasti))
             frame = frame.f_back

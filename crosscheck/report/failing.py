@@ -5,17 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from crosscheck.evidence.estimate import AUTODIFF, COMPLEX_STEP, DIFFERENCE, DIRECTIONS, HAND, HAND_SINGLE
+import numpy as np
+
+from crosscheck.evidence.estimate import (
+    AUTODIFF,
+    AUTODIFF_SINGLE,
+    COMPLEX_STEP,
+    DIFFERENCE,
+    DIRECTIONS,
+    HAND,
+    HAND_SINGLE,
+)
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import GradientResult, Result
 from crosscheck.evidence.wording import counted, listed
 from crosscheck.report.heatmap import heat_map, legend
-from crosscheck.report.layout import LABEL, Block
+from crosscheck.report.layout import LABEL, TOGETHER, Paragraph
 from crosscheck.report.text import apart, number
 from crosscheck.report.worst import entry, open_entry, worst
 
 # Kinds of diagnoses that say where a gradient is wrong, and not why.
 PLACES = ("localized", "border")
+# Findings that follow from wrong numbers as often as they explain them.
+CONSEQUENCES = ("nonlinear", "zero-size", "fortran-order", "noncontiguous", "readonly")
 UNKNOWN = "no mistake that is known to the judge gives these numbers"
 INDENT = 4
 
@@ -36,34 +48,47 @@ def sentence(diagnosis: Diagnosis) -> str:
     return diagnosis.explanation.removesuffix(f" ({lines[0]})") if lines else diagnosis.explanation
 
 
-def wrong_blocks(result: Result, gradient: GradientResult, explained: list[Diagnosis], width: int) -> Iterator[Block]:
+def title_of(result: Result, gradient: GradientResult) -> str:
+    """What the door calls it: the name of the input, "tangent along x", "Jacobian"."""
+    return result.reworded(f"d/d {gradient.name}").removeprefix("d/d ")
+
+
+def wrong_blocks(
+    result: Result, gradient: GradientResult, explained: dict[str, Diagnosis], width: int
+) -> Iterator[Paragraph]:
     """A gradient that is wrong; `explained` are the reasons that the page has given already, and is added to."""
-    yield Block(heading(gradient), role="wrong")
-    yield from why_blocks(result, gradient, explained)
+    yield Paragraph(heading(result, gradient), role="wrong")
+    reason = why(gradient)
+    same = next((name for name, d in explained.items() if reason is not None and is_same(d, reason)), None)
+    if same is not None:
+        yield Paragraph(f"the same mistake as of {same}", "why", INDENT, "cause")
+        yield from worst_block(result, gradient)
+        return
+    if reason is None:
+        yield Paragraph(without_reason(result, gradient), "why", INDENT, "cause")
+    else:
+        explained[gradient.name] = reason
+        yield from reason_blocks(gradient, reason)
     for diagnosis in gradient.diagnoses:
         if diagnosis.kind in PLACES:
-            yield Block(diagnosis.explanation, "where", INDENT, "cause")
+            yield Paragraph(f"{diagnosis.explanation}{as_slices(gradient)}", "where", INDENT, "cause")
     maps = picture(gradient, width - INDENT - LABEL)
     if maps:
         title, *rows = maps[0]
-        yield Block(f"{title}   {legend(maps[:1])}", "map", INDENT)
-        yield Block("\n".join(rows), " ", INDENT, "map")
-    found = worst(result, gradient)
-    if found is not None:
-        hand, true = apart(found.hand, found.true)
-        allowed = "" if math.isnan(found.allowed) else f" ± {number(found.allowed)}"
-        yield Block(f"{found.place}: {HAND} {hand}, {found.truth} {true}{allowed}", "worst", INDENT)
+        yield Paragraph(title, "map", INDENT)
+        yield Paragraph("\n".join([*rows, legend(maps[:1])]), " ", INDENT, "map")
+    yield from worst_block(result, gradient)
     said = witnesses(gradient)
     if said:
-        yield Block(said, "witnesses", INDENT)
+        yield Paragraph(said, "witnesses", INDENT)
 
 
-def heading(gradient: GradientResult) -> str:
+def heading(result: Result, gradient: GradientResult) -> str:
     """How much of it is wrong."""
     size = math.prod(gradient.shape)
-    title = f"{gradient.name} {gradient.shape}"
+    title = f"{title_of(result, gradient)} {gradient.shape}"
     if not gradient.evidence.right_shape:
-        return f"{title}: a gradient of shape {gradient.evidence.returned} was returned"
+        return f"{title}: what was returned has shape {gradient.evidence.returned}"
     elsewhere = [remark for remark in gradient.remarks if remark.startswith("right at this point")]
     if elsewhere:
         return f"{title}: {elsewhere[0]}"
@@ -73,22 +98,61 @@ def heading(gradient: GradientResult) -> str:
     return f"{title}: wrong at {count} of {size} entries"
 
 
-def why_blocks(result: Result, gradient: GradientResult, explained: list[Diagnosis]) -> Iterator[Block]:
-    reason = why(gradient)
-    if reason is None:
-        yield Block(UNKNOWN if result.reasons.sought else "not looked for: diagnose=False", "why", INDENT, "cause")
-        return
-    same = [d for d in explained if is_same(d, reason)]
-    if same:
-        yield Block(f"the same mistake: {sentence(reason)}", "why", INDENT, "cause")
-        return
-    explained.append(reason)
-    yield Block(sentence(reason), "why", INDENT, "cause")
+def reason_blocks(gradient: GradientResult, reason: Diagnosis) -> Iterator[Paragraph]:
+    yield Paragraph(sentence(reason), "why", INDENT, "cause")
     for line in lines_of_code(reason)[:1]:
-        yield Block(line, "line", INDENT, "code")
+        yield Paragraph(line, "line", INDENT, "code")
     if reason.kind == "dtype":  # which is no reason for wrong numbers
         for other in [d for d in gradient.diagnoses if d.kind not in (*PLACES, "dtype")][:1]:
-            yield Block(sentence(other), "and", INDENT, "cause")
+            yield Paragraph(sentence(other), "and", INDENT, "cause")
+
+
+def without_reason(result: Result, gradient: GradientResult) -> str:
+    """What stands where the reason would: a finding that is one, or why there is none."""
+    name = gradient.name
+    for finding in result.findings:
+        if finding.fails and finding.kind not in CONSEQUENCES and f"the gradient of {name} " in finding.explanation:
+            return f"as said above: {finding.kind}"
+    if not result.reasons.sought:
+        return "not looked for: diagnose=False"
+    if any(f.kind == "left-out" and f" {name}" in f.explanation for f in result.reasons.findings):
+        return "not found: the search for it was not finished"
+    return UNKNOWN
+
+
+def as_slices(gradient: GradientResult) -> str:
+    """Where it is wrong as an index of NumPy, `w[0:3, 2]`, if that says all of it; else nothing."""
+    wrong, parts = gradient.mismatched, []
+    if wrong.sum() < 2:
+        return ""
+    for axis in range(wrong.ndim):
+        at = np.unique(np.nonzero(wrong)[axis])
+        if len(at) == wrong.shape[axis]:
+            parts.append(slice(None))
+        elif int(at[-1] - at[0]) == len(at) - 1:
+            parts.append(slice(int(at[0]), int(at[-1]) + 1))
+        else:
+            return ""
+    inside = np.zeros(wrong.shape, bool)
+    inside[tuple(parts)] = True
+    if not np.array_equal(inside, wrong) or inside.all():
+        return ""
+    words = [
+        ":" if p.start is None else str(p.start) if p.stop - p.start == 1 else f"{p.start}:{p.stop}" for p in parts
+    ]
+    while words[-1] == ":":
+        words.pop()
+    return f", {gradient.name}[{', '.join(words)}]"
+
+
+def worst_block(result: Result, gradient: GradientResult) -> Iterator[Paragraph]:
+    found = worst(result, gradient, title_of(result, gradient))
+    if found is None:
+        return
+    hand, true = apart(found.hand, found.true)
+    allowed = "" if math.isnan(found.allowed) else f" ± {number(found.allowed)}"
+    truth = f"{found.truth.removesuffix(', float32 bounds')} {true}{allowed}"
+    yield Paragraph(f"{found.place}: {HAND} {hand}, {truth.replace(' ', TOGETHER)}", "worst", INDENT)
 
 
 def is_same(one: Diagnosis, other: Diagnosis) -> bool:
@@ -114,39 +178,40 @@ def witnesses(gradient: GradientResult) -> str:
     against = [w for w in known if pairs[HAND, w].disagree.any()]
     silent = [w for w in known if pairs[HAND, w].silent.all()]
     others = [w for w in known if w not in against and w not in silent]
+    there = gradient.exact == "different" or gradient.evidence.elsewhere is not None
     said = []
     if against:
         asked = [pairs[one, two] for one in against for two in against if one != two and (one, two) in pairs]
         alike = len(against) > 1 and asked and not any(pair.disagree.any() for pair in asked)
         each_other = ", and agree with each other" if alike else ""
         said.append(f"{listed(against)} contradict{'s' if len(against) == 1 else ''} it{each_other}")
-    single = next((p for (first, _), p in pairs.items() if first == HAND_SINGLE), None)
-    if single is not None and single.disagree.any():
+    if (HAND_SINGLE, AUTODIFF_SINGLE) in pairs and pairs[HAND_SINGLE, AUTODIFF_SINGLE].disagree.any():
         said.append("computed in float32, it is further off than its operations cost")
     if others:
-        said.append(f"{listed(others)} agree{'s' if len(others) == 1 else ''} with it")
+        here = " at this point" if there and not against else ""
+        said.append(f"{listed(others)} agree{'s' if len(others) == 1 else ''} with it{here}")
     if silent:
         said.append(f"{listed(silent)} cannot tell")
     if gradient.exact == "different":
-        said.append("where nothing rounds it differs")
+        said.append("points where nothing rounds contradict it" + (", too" if against else ""))
     return "; ".join(said)
 
 
-def undecided_blocks(gradient: GradientResult) -> Iterator[Block]:
+def undecided_blocks(result: Result, gradient: GradientResult) -> Iterator[Paragraph]:
     """A gradient of which nothing can be said, and why not."""
     count, size = int(gradient.undecided.sum()), math.prod(gradient.shape)
-    many = f"{count} of {counted(size, 'entry', 'entries')} could not be decided"
-    yield Block(f"{gradient.name} {gradient.shape}: {many}" if count else f"{gradient.name}: undecided", role="wrong")
-    for remark in gradient.remarks:
-        yield Block(remark, "why", INDENT, "cause")
-    index = open_entry(gradient)
-    pair = gradient.judged_by
-    if index is not None and pair is not None and pair.second in gradient.estimates:
-        hand = gradient.estimates[HAND].value[index]
-        allowed = pair.bounds[index]
-        if allowed > 0:
-            text = f"{entry(gradient.name, index)}: {HAND} {hand:.6g}, and rounding hides anything up to {allowed:.1g}"
-            yield Block(text, "least", INDENT)
+    many = f"{count} of {counted(size, 'entry', 'entries')} could not be decided" if count else "undecided"
+    yield Paragraph(f"{title_of(result, gradient)} {gradient.shape}: {many}", role="wrong")
+    reasons = list(gradient.remarks)
+    if result.evidence.left_out:
+        reasons.append("the budget ended before it was decided")
+    for reason in reasons:
+        yield Paragraph(reason, "why", INDENT, "cause")
+    index, pair = open_entry(gradient), gradient.judged_by
+    if index is not None and pair is not None and np.isfinite(pair.bounds[index]) and pair.bounds[index] > 0:
+        hand, most = gradient.estimates[HAND].value[index], pair.bounds[index]
+        text = f"at {entry(gradient.name, index)}, where it is {hand:.3g}, rounding would hide a mistake of {most:.1g}"
+        yield Paragraph(text, "least", INDENT)
     said = witnesses(gradient)
     if said:
-        yield Block(said, "witnesses", INDENT)
+        yield Paragraph(said, "witnesses", INDENT)

@@ -48,6 +48,8 @@ def heat_map(
 def legend(maps: list[list[str]]) -> str:
     """What the characters of these maps mean."""
     seen = set("".join(row for _, *rows in maps for row in rows))
+    if len(seen - {FINE}) == 1:
+        return f"{FINE} right   {max(seen - {FINE})} wrong"
     return "   ".join(f"{character} {words}" for character, words in MEANING.items() if character in seen)
 
 

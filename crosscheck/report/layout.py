@@ -9,11 +9,12 @@ from typing import Literal, NamedTuple
 
 WIDEST, NARROWEST = 80, 60
 LABEL = 11  # columns of a label and the space after it
+TOGETHER = "\N{NO-BREAK SPACE}"  # in what is to be folded, between words that stay in one line
 
 Role = Literal["title", "wrong", "cause", "plain", "code", "map", "numbers"]
 
 
-class Block(NamedTuple):
+class Paragraph(NamedTuple):
     """One thing that the page says.
 
     Args:
@@ -38,7 +39,7 @@ def columns(width: int | None) -> int:
     return max(NARROWEST, min(WIDEST, width))
 
 
-def lines_of(block: Block, width: int) -> list[str]:
+def lines_of(block: Paragraph, width: int) -> list[str]:
     """The block in lines of at most `width` columns, without spaces at their ends."""
     before = " " * block.indent + (f"{block.label:<{LABEL - 1}} " if block.label else "")
     after = " " * len(before) if block.label else " " * (block.indent + 2)
@@ -51,10 +52,10 @@ def lines_of(block: Block, width: int) -> list[str]:
         subsequent_indent=after,
         break_on_hyphens=False,  # a witness keeps its name in one piece: "hand-derived"
     )
-    return [line.rstrip() for line in folded] or [before.rstrip()]
+    return [line.replace(TOGETHER, " ").rstrip() for line in folded] or [before.rstrip()]
 
 
-def folded(blocks: Iterable[Block], width: int) -> str:
+def folded(blocks: Iterable[Paragraph], width: int) -> str:
     """All blocks as text."""
     return "\n".join(line for block in blocks for line in lines_of(block, width))
 

@@ -11,18 +11,28 @@ from collections.abc import Iterator
 
 from crosscheck.evidence.collected import Reference
 from crosscheck.evidence.finding import Finding
+from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import GradientResult, Result
 from crosscheck.evidence.wording import counted, listed
-from crosscheck.report.failing import heading, picture, sentence, undecided_blocks, why, wrong_blocks
+from crosscheck.report.failing import (
+    CONSEQUENCES,
+    heading,
+    picture,
+    sentence,
+    title_of,
+    undecided_blocks,
+    why,
+    wrong_blocks,
+)
 from crosscheck.report.heatmap import WIDTH as MAP
 from crosscheck.report.heatmap import legend
-from crosscheck.report.layout import WIDEST, Block, cut
+from crosscheck.report.layout import NARROWEST, TOGETHER, WIDEST, Paragraph, cut
 from crosscheck.report.text import number, pair_heading, pair_line
 
 # Findings of what a check did not look at.
 NOT_JUDGED = ("left-out", "not-compared", "none", "unjudged", "ambiguous", "constants")
 NAMED = 3  # names in the first line; more are counted
-PACKAGES = {"crosscheck": "crosscheck", "numpy": "NumPy", "jax": "JAX", "scipy": "SciPy", "python": "Python"}
+PACKAGES = {"python": "Python", "crosscheck": "crosscheck", "numpy": "NumPy", "jax": "JAX"}
 
 
 def summary(result: Result) -> str:
@@ -32,15 +42,15 @@ def summary(result: Result) -> str:
 
 def in_short(result: Result) -> str:
     """The first reason for the verdict."""
-    failing = [f for f in result.findings if f.fails]
+    causes, _ = failing(result)
     wrong = of_verdict(result, "disagree")
-    if failing and not repeats(result, failing[0]):
-        return failing[0].explanation
+    if causes:
+        return causes[0].explanation
     if wrong:
         reason = why(wrong[0])
         if reason is None:
-            return heading(wrong[0])
-        return sentence(reason).removeprefix("the gradient of ")
+            return heading(result, wrong[0])
+        return sentence(reason).removeprefix("" if reason.kind == "shape" else "the gradient of ")
     open_ones = of_verdict(result, "undecided")
     if open_ones:
         return f"{listed(g.name for g in open_ones)} could not be decided"
@@ -56,34 +66,36 @@ def of_verdict(result: Result, verdict: str) -> list[GradientResult]:
     return [g for g in result.gradients.values() if g.verdict == verdict]
 
 
-def page(result: Result, width: int) -> Iterator[Block]:
+def page(result: Result, width: int) -> Iterator[Paragraph]:
     """The page, in blocks."""
-    yield Block(title(result), indent=0, role="title")
-    failing = [f for f in result.findings if f.fails and not repeats(result, f)]
-    for finding in failing:
-        yield Block(f"{finding.kind}: {finding.explanation}", role="wrong")
-    explained = []
+    yield Paragraph(title(result), indent=0, role="title")
+    causes, consequences = failing(result)
+    for finding in causes:
+        yield Paragraph(f"{finding.kind}: {finding.explanation}", role="wrong")
+    explained: dict[str, Diagnosis] = {}
     for gradient in of_verdict(result, "disagree"):
         yield from wrong_blocks(result, gradient, explained, width)
     for gradient in of_verdict(result, "undecided"):
-        yield from undecided_blocks(gradient)
+        yield from undecided_blocks(result, gradient)
+    for finding in consequences:
+        yield Paragraph(f"{finding.kind}: {finding.explanation}", role="wrong")
     right = of_verdict(result, "agree")
-    longest = max((len(g.name) for g in right), default=0)
-    for gradient in right:
-        yield Block(right_line(gradient, longest, len(right) < len(result.gradients) or bool(failing)))
+    yield from right_lines(result, right)
     for text in not_judged(result):
-        yield Block(text, "not judged")
+        yield Paragraph(text, "not judged")
+    two = any(d.kind == "forward" for g in result.gradients.values() for d in g.diagnoses)
     for finding in result.findings:
-        if not finding.fails and finding.kind not in NOT_JUDGED:
-            yield Block(f"{finding.kind}: {finding.explanation}", "noticed")
+        told = finding.fails or finding.kind in NOT_JUDGED or (two and finding.kind == "two-functions")
+        if not told:
+            yield Paragraph(finding.explanation, "noticed")
     yield from remarks(right)
     power = least_power(right)
     if power:
-        yield Block(power, "power")
+        yield Paragraph(power, "power")
     if result.passed and result.statement:
-        yield Block(result.statement, "exact")
+        yield Paragraph(result.statement, "exact")
     if result.evidence.source:
-        yield Block(result.evidence.source, "reference")
+        yield Paragraph(result.evidence.source, "reference")
     yield from how_to_repeat(result)
 
 
@@ -94,7 +106,7 @@ def title(result: Result) -> str:
         return f"{start}; {amount(result)}"
     parts = []
     for verdict, word in (("disagree", "wrong"), ("undecided", "undecided"), ("agree", "right")):
-        names = [g.name for g in of_verdict(result, verdict)]
+        names = [title_of(result, g) for g in of_verdict(result, verdict)]
         if names:
             said = listed(names) if len(names) <= NAMED else f"{len(names)} gradients"
             parts.append(f"{said} {'is' if len(names) == 1 else 'are'} {word}")
@@ -106,17 +118,28 @@ def title(result: Result) -> str:
 
 def repeats(result: Result, finding: Finding) -> bool:
     """Whether a failing finding says what the page says of a gradient anyway."""
-    return any(finding.explanation == d.explanation for g in result.gradients.values() for d in g.diagnoses)
+    return any(d.explanation.startswith(finding.explanation) for g in result.gradients.values() for d in g.diagnoses)
 
 
-def right_line(gradient: GradientResult, longest: int, mixed: bool) -> str:
-    """A gradient that is right, in a line."""
-    name = f"{gradient.name:<{longest}}  {gradient.shape}"
-    verdict = "right" if mixed else "agrees"
-    pair = gradient.judged_by
-    if pair is None or pair.worst_index is None:
-        return f"{name}  {verdict}"
-    return f"{name}  {verdict}: off by {number(pair.error_at_worst)} of {number(pair.bound)} allowed"
+def failing(result: Result) -> tuple[list[Finding], list[Finding]]:
+    """The findings that fail, those first that may be why gradients are wrong; without what a gradient says anyway."""
+    found = [f for f in result.findings if f.fails and not repeats(result, f)]
+    wrong = any(why(g) or g.mismatched.any() for g in of_verdict(result, "disagree"))
+    after = [f for f in found if wrong and f.kind in CONSEQUENCES]
+    return [f for f in found if f not in after], after
+
+
+def right_lines(result: Result, right: list[GradientResult]) -> Iterator[Paragraph]:
+    """The gradients that are right, a line each."""
+    titles = [f"{title_of(result, g)}" for g in right]
+    longest = max(map(len, titles), default=0)
+    widest = max((len(str(g.shape)) for g in right), default=0)
+    for title, gradient in zip(titles, right, strict=True):
+        pair, off = gradient.judged_by, ""
+        if pair is not None and pair.worst_index is not None:
+            off = f": off by {number(pair.error_at_worst)} of {number(pair.bound)} allowed"
+        row = f"{title:<{longest}}  {gradient.shape!s:<{widest}}  right{off}"
+        yield Paragraph(row.replace(" ", TOGETHER) if len(row) <= NARROWEST - 2 else row)
 
 
 def not_judged(result: Result) -> Iterator[str]:
@@ -124,17 +147,17 @@ def not_judged(result: Result) -> Iterator[str]:
         if finding.kind in NOT_JUDGED and not finding.fails:
             yield finding.explanation
     if result.evidence.constants:
-        yield f"not differentiated: {listed(result.evidence.constants)}"
+        yield f"{listed(result.evidence.constants)}, by which nothing was differentiated"
 
 
-def remarks(right: list[GradientResult]) -> Iterator[Block]:
+def remarks(right: list[GradientResult]) -> Iterator[Paragraph]:
     """What is to be said of gradients that are right, each sentence once."""
     names: dict[str, list[str]] = {}
     for gradient in right:
         for remark in gradient.remarks:
             names.setdefault(remark, []).append(gradient.name)
     for remark, of in names.items():
-        yield Block(f"{listed(of)}: {remark}", "noticed")
+        yield Paragraph(f"{listed(of)}: {remark}", "noticed")
 
 
 def least_power(right: list[GradientResult]) -> str:
@@ -147,64 +170,67 @@ def least_power(right: list[GradientResult]) -> str:
     return f"{whose}{least.power}"
 
 
-def how_to_repeat(result: Result) -> Iterator[Block]:
-    versions = [f"{PACKAGES.get(name, name)} {number}" for name, number in result.versions.items()]
+def how_to_repeat(result: Result) -> Iterator[Paragraph]:
+    versions = [f"{word} {result.versions[name]}" for name, word in PACKAGES.items() if name in result.versions]
     if versions:
-        yield Block(", ".join(versions), "versions")
-    yield Block(f"{result.call}" if result.call else f"seed {result.seed}", "repeat")
+        yield Paragraph(", ".join(versions), "versions")
+    yield Paragraph(f"{result.call}" if result.call else f"seed {result.seed}", "repeat")
 
 
 # ---------------------------------------------------------------------- everything
 
 
-def full(result: Result, width: int) -> Iterator[Block]:
+def full(result: Result, width: int) -> Iterator[Paragraph]:
     """The page, and every number below it."""
     yield from page(result, width)
-    yield Block("", indent=0)
-    yield Block("everything that was found", indent=0, role="title")
-    yield Block(pair_heading(width), indent=0, role="numbers")
+    yield Paragraph("", indent=0)
+    yield Paragraph("everything that was found", indent=0, role="title")
+    yield Paragraph(pair_heading(width), indent=0, role="numbers")
     if result.forward is not None:
-        yield Block(pair_line("forward / reference", result.forward, width), indent=0, role="numbers")
+        yield Paragraph(pair_line("forward / reference", result.forward, width), indent=0, role="numbers")
+    for finding in result.findings:
+        yield Paragraph(f"{finding.kind}{' (fails)' if finding.fails else ''}: {finding.explanation}")
     for gradient in result.gradients.values():
-        yield from everything(gradient, width)
+        yield from everything(result, gradient, width)
     if result.evidence.reference is not None:
-        yield Block(how_run(result.evidence.reference), "reference")
+        yield Paragraph(how_run(result.evidence.reference), "reference")
     if result.statement and not result.passed:
-        yield Block(result.statement, "exact")
+        yield Paragraph(result.statement, "exact")
     if result.not_exact:
-        yield Block(f"no exact points: {result.not_exact}", "exact")
+        yield Paragraph(f"no exact points: {result.not_exact}", "exact")
     if result.evidence.further_points:
-        yield Block(f"{counted(result.evidence.further_points, 'point')} beside the caller's own", "further")
-    yield Block(f"{result.seed}, of every random draw", "seed")
+        yield Paragraph(f"{counted(result.evidence.further_points, 'point')} beside the caller's own", "further")
+    yield Paragraph(f"{result.seed}, of every random draw", "seed")
 
 
-def everything(gradient: GradientResult, width: int) -> Iterator[Block]:
+def everything(result: Result, gradient: GradientResult, width: int) -> Iterator[Paragraph]:
     size = math.prod(gradient.shape)
     counts = f"{counted(size, 'entry', 'entries')}: {gradient.verdict}"
-    yield Block(f"{gradient.name} {gradient.shape}  {counts}", role="wrong" if not gradient.passed else "plain")
+    row = f"{title_of(result, gradient)} {gradient.shape}  {counts}"
+    yield Paragraph(row, role="plain" if gradient.passed else "wrong")
     for (first, second), pair in gradient.pairs.items():
-        yield Block(pair_line(f"{first} / {second}", pair, width), indent=0, role="numbers")
+        yield Paragraph(pair_line(f"{first} / {second}", pair, width), indent=0, role="numbers")
     if gradient.mismatched.any():
         culprit = f"; the odd one out: {gradient.odd_one_out}" if gradient.odd_one_out else ""
-        yield Block(f"{int(gradient.mismatched.sum())} of {size} entries are wrong{culprit}", indent=4)
+        yield Paragraph(f"{int(gradient.mismatched.sum())} of {size} entries are wrong{culprit}", indent=4)
     maps = picture(gradient, min(MAP, width - 8), shades=True)
     for axes, *rows in maps:
-        yield Block(axes, indent=6)
-        yield Block("\n".join(rows), indent=8, role="map")
+        yield Paragraph(axes, indent=6)
+        yield Paragraph("\n".join(rows), indent=8, role="map")
     if maps:
-        yield Block(legend(maps), indent=6)
+        yield Paragraph(legend(maps), indent=6)
     for diagnosis in gradient.diagnoses:
-        yield Block(f"{diagnosis.kind}: {diagnosis.explanation}", indent=4)
+        yield Paragraph(f"{diagnosis.kind}: {diagnosis.explanation}", indent=4)
         for key, value in diagnosis.evidence.items():
-            yield Block(f"{key}: {value}", indent=6)
+            yield Paragraph(f"{key}: {value}", indent=6)
     if gradient.undecided.any():
-        yield Block(f"{int(gradient.undecided.sum())} of {size} entries could not be decided", indent=4)
+        yield Paragraph(f"{int(gradient.undecided.sum())} of {size} entries could not be decided", indent=4)
     for remark in gradient.remarks:
-        yield Block(remark, indent=4)
+        yield Paragraph(remark, indent=4)
     if gradient.power is not None:
-        yield Block(f"power: {gradient.power}", indent=4)
+        yield Paragraph(f"power: {gradient.power}", indent=4)
     if gradient.evidence.how:
-        yield Block(f"how its own rounding was had: {gradient.evidence.how}", indent=4)
+        yield Paragraph(f"how its own rounding was had: {gradient.evidence.how}", indent=4)
 
 
 def how_run(reference: Reference) -> str:

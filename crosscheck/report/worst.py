@@ -26,23 +26,23 @@ class Worst(NamedTuple):
     allowed: float = float("nan")
 
 
-def worst(result: Result, gradient: GradientResult) -> Worst | None:
-    """Where the gradient is furthest off; None where no two numbers can be put beside one another."""
+def worst(result: Result, gradient: GradientResult, title: str) -> Worst | None:
+    """Where the gradient of this title is furthest off; None where no two numbers can be put beside one another."""
     elsewhere = gradient.evidence.elsewhere
     pair = gradient.judged_by
     if pair is not None and pair.disagree.any() and pair.first in gradient.estimates:
-        return of_pair(result, gradient)
+        return of_pair(result, gradient, title)
     if gradient.exact == "different":
         run = result.evidence.exact
         found = furthest(run.hand_gradients[gradient.name], run.gradients[gradient.name])
-        return at(gradient.name, *found, "exactly", "at an exact point, ")
+        return at(title, *found, "exactly", "at an exact point, ")
     if elsewhere is not None and elsewhere.truth is not None:
         found = furthest(elsewhere.hand[gradient.name], elsewhere.truth)
-        return at(gradient.name, *found, "the truth", f"at {elsewhere.point}, ")
+        return at(title, *found, "the truth", f"at {elsewhere.point}, ")
     return None
 
 
-def of_pair(result: Result, gradient: GradientResult) -> Worst | None:
+def of_pair(result: Result, gradient: GradientResult, title: str) -> Worst:
     """Of the comparison that the verdict rests on."""
     pair = gradient.judged_by
     assert pair is not None
@@ -54,11 +54,11 @@ def of_pair(result: Result, gradient: GradientResult) -> Worst | None:
     allowed = float(pair.bounds[index])
     if pair.second == DIRECTIONS:
         along = projected(first, second)
-        place = f"{gradient.name} along random direction {index[0]}"
+        place = f"{title} along random direction {index[0]}"
         return Worst(place, float(along.value[index]), float(second.value[index]), DIFFERENCE, allowed)
     weight = weight_at(result, gradient, index)
     hand, true = value(first, index) / weight, value(second, index) / weight
-    return Worst(entry(gradient.name, index), hand, true, pair.second, allowed / abs(weight))
+    return Worst(entry(title, index), hand, true, pair.second, allowed / abs(weight))
 
 
 def weight_at(result: Result, gradient: GradientResult, index: tuple[int, ...]) -> float:
@@ -84,7 +84,9 @@ def at(name: str, index: tuple[int, ...], hand: float, true: float, truth: str, 
 
 def entry(name: str, index: tuple[int, ...]) -> str:
     """An entry as one writes it."""
-    return f"{name}[{', '.join(map(str, index))}]" if index else name
+    if not index:
+        return name
+    return f"{name} at {index}" if " " in name else f"{name}[{', '.join(map(str, index))}]"
 
 
 def open_entry(gradient: GradientResult) -> tuple[int, ...] | None:
