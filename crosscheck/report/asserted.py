@@ -15,21 +15,24 @@ from types import TracebackType
 from typing import Any
 
 HOME = "crosscheck.evidence.result"
-MARGIN = 4  # columns: pytest puts "E   " before every line
+MARGIN = 12  # columns: pytest puts an E before every line, and indents it as the line that failed
 
 
 def pytest_runtest_makereport(call: Any) -> None:
     """Before pytest makes its report of a failure, the page becomes the error's message."""
     raised = call.excinfo
-    if raised is not None and type(raised.value) is AssertionError:
-        shown = explanation(raised.value, raised.tb)
-        if shown:
-            raised.value.args = (shown,)
+    if raised is None or not isinstance(raised.value, AssertionError):
+        return
+    shown = explanation(raised.value, raised.tb)
+    if shown:
+        raised.value.args = (shown,)
 
 
-def explanation(error: AssertionError, traceback: TracebackType | None) -> str:
-    """The message of an assertion about a result that did not pass, and its page; "" where it is about nothing such."""
+def explanation(error: Any, traceback: TracebackType | None) -> str:
+    """The page of the result that an assertion is about, below what the test itself says; "" where it is about none."""
     home = sys.modules.get(HOME)
+    if home is not None and isinstance(error, home.GradientMismatch):
+        return error.result.page(80 - MARGIN)
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     if home is None or traceback is None:
@@ -38,11 +41,9 @@ def explanation(error: AssertionError, traceback: TracebackType | None) -> str:
     asserted = [r for r in results(home, traceback.tb_frame.f_locals) if not r and speaks_of(said, r)]
     if not asserted:
         return ""
-    result = asserted[0]
-    page = result.page(80 - MARGIN)
-    own = said.splitlines()[0] if said else ""
-    about = own and not own.startswith("assert ") and not speaks_of(own, result)
-    return f"{own}\n{page}" if about else page
+    page = asserted[0].page(80 - MARGIN)
+    own = said.split("\nassert ")[0]
+    return page if own.startswith("assert ") or own == asserted[0].summary() else f"{own}\n{page}"
 
 
 def results(home: Any, values: dict[str, Any]) -> Iterator[Any]:
@@ -53,6 +54,5 @@ def results(home: Any, values: dict[str, Any]) -> Iterator[Any]:
 
 
 def speaks_of(said: str, result: Any) -> bool:
-    """Whether a message has the result's summary in it, whole or as pytest cuts it."""
-    summary = result.summary()
-    return summary in said
+    """Whether a message has the result's summary in it, which is too short for pytest to cut."""
+    return result.summary() in said

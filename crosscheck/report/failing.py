@@ -16,6 +16,7 @@ from crosscheck.evidence.estimate import (
     HAND,
     HAND_SINGLE,
 )
+from crosscheck.evidence.pair import Pair
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import GradientResult, Result
 from crosscheck.evidence.wording import counted, listed
@@ -176,7 +177,7 @@ def witnesses(gradient: GradientResult) -> str:
     pairs = gradient.pairs
     known = [w for w in (AUTODIFF, COMPLEX_STEP, DIFFERENCE, DIRECTIONS) if (HAND, w) in pairs]
     against = [w for w in known if pairs[HAND, w].disagree.any()]
-    silent = [w for w in known if pairs[HAND, w].silent.all()]
+    silent = [w for w in known if w not in against and is_silent(gradient, pairs[HAND, w])]
     others = [w for w in known if w not in against and w not in silent]
     there = gradient.exact == "different" or gradient.evidence.elsewhere is not None
     said = []
@@ -197,6 +198,13 @@ def witnesses(gradient: GradientResult) -> str:
     return "; ".join(said)
 
 
+def is_silent(gradient: GradientResult, pair: Pair) -> bool:
+    """Whether a witness says nothing of it; of a wrong gradient, nothing where it is wrong."""
+    if gradient.mismatched.any() and pair.silent.shape == gradient.mismatched.shape:
+        return bool(pair.silent[gradient.mismatched].all())
+    return bool(pair.silent.all())
+
+
 def undecided_blocks(result: Result, gradient: GradientResult) -> Iterator[Paragraph]:
     """A gradient of which nothing can be said, and why not."""
     count, size = int(gradient.undecided.sum()), math.prod(gradient.shape)
@@ -205,13 +213,15 @@ def undecided_blocks(result: Result, gradient: GradientResult) -> Iterator[Parag
     reasons = list(gradient.remarks)
     if result.evidence.left_out:
         reasons.append("the budget ended before it was decided")
+    elif any(pair.agree.any() for pair in gradient.pairs.values()):
+        reasons.append("who agrees with it would have agreed with a mistake of a thousandth, too: nothing is shown")
     for reason in reasons:
         yield Paragraph(reason, "why", INDENT, "cause")
     index, pair = open_entry(gradient), gradient.judged_by
     if index is not None and pair is not None and np.isfinite(pair.bounds[index]) and pair.bounds[index] > 0:
         hand, most = gradient.estimates[HAND].value[index], pair.bounds[index]
         text = f"at {entry(gradient.name, index)}, where it is {hand:.3g}, rounding would hide a mistake of {most:.1g}"
-        yield Paragraph(text, "least", INDENT)
+        yield Paragraph(text, "noise", INDENT)
     said = witnesses(gradient)
     if said:
         yield Paragraph(said, "witnesses", INDENT)

@@ -102,7 +102,7 @@ def test_there_are_three_sizes_and_one_for_notebooks() -> None:
         "full of mine",
         "full of mine in 72 columns",
     )
-    assert shown._repr_html_() == "html of mine"
+    assert shown._repr_html_() == "html of mine"  # pyright: ignore[reportPrivateUsage]
 
 
 def test_a_door_has_its_own_words() -> None:

@@ -17,7 +17,7 @@ def drawn(wrong: dict[tuple[int, ...], float], shape: tuple[int, ...], name: str
 def test_a_wrong_entry_is_shown_where_it_is() -> None:
     maps = drawn({(1, 2): 0.5}, (3, 4))
     assert maps == [["axis 0 down, axis 1 across:", "····", "··█·", "····"]]
-    assert legend(maps) == "· right   █ more"
+    assert legend(maps) == "· right   █ wrong"
 
 
 def test_the_shade_says_how_wrong() -> None:

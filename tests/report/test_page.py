@@ -99,7 +99,7 @@ def words(page: Result) -> str:
 
 def test_a_passing_page_says_what_would_have_been_caught_and_what_is_proved() -> None:
     said = words(PASSING)
-    assert said.startswith("Dense (float64): agree; 1 gradient, 12 entries weights (3, 4) agrees: off by 0 of ")
+    assert said.startswith("Dense (float64): agree; 1 gradient, 12 entries weights (3, 4) right: off by 0 of ")
     assert "power" in said
     assert "exactly the true gradient" in said
     assert "wrong at" not in said
@@ -124,8 +124,7 @@ def test_of_one_wrong_entry_there_is_no_map_and_of_several_there_is_one() -> Non
     some = result(0.5, also=(0, 1), reasons=(SIGN,))
     rows = [line.strip() for line in str(some).splitlines()]
     at = next(i for i, row in enumerate(rows) if row.startswith("map"))
-    assert rows[at] == "map        axis 0 down, axis 1 across:   · right   ▓ < 0.1 of its size"
-    assert rows[at + 1 : at + 4] == ["·▓··", "····", "·▓··"]
+    assert rows[at : at + 5] == ["map        axis 0 down, axis 1 across:", "·▓··", "····", "·▓··", "· right   ▓ wrong"]
 
 
 def test_an_undecided_page_says_how_many_and_never_right() -> None:
@@ -141,7 +140,9 @@ def test_a_finding_that_fails_comes_before_the_numbers_and_another_after_them() 
     lines = str(NOISY).splitlines()
     assert lines[1].strip().startswith("mutation: x was written to")
     told = result(0.5, effects=(Finding("dtype", "it changes", False),))
-    assert "noticed dtype: it changes" in words(told)
+    assert "noticed it changes" in words(told)
+    assert "dtype: it changes" in told.full()
+    assert "mutation (fails): x was" in NOISY.full()
     assert words(told).index("worst") < words(told).index("noticed")
     only = result(effects=(Finding("mutation", "x was written to", True),))
     assert words(only).startswith("Dense (float64): disagree; weights is right, what fails is no gradient: mutation")
@@ -173,7 +174,8 @@ def test_one_cause_of_two_gradients_is_told_once() -> None:
     )
     two = replace(two, decision=decide(two.evidence))
     assert words(two).count("why the gradient has") == 1
-    assert words(two).count("why the same mistake: the gradient has") == 1
+    assert words(two).count("why the same mistake as of a") == 1
+    assert words(two).count("witnesses") == 1
 
 
 def test_full_has_every_pair_and_mark() -> None:
@@ -184,6 +186,38 @@ def test_full_has_every_pair_and_mark() -> None:
     assert f"sign: {SENTENCE}" in said
     assert FAILING.full().startswith(FAILING.page())
     assert "silent" in UNDECIDED.full()
+
+
+def test_what_may_follow_from_wrong_numbers_stands_below_them() -> None:
+    effects = (
+        Finding("nonlinear", "twice is not twice", True),
+        Finding("stale", "the gradient of weights is old", True),
+    )
+    said = words(result(0.5, effects=effects))
+    assert said.index("stale: the") < said.index("weights (3, 4)") < said.index("nonlinear: twice")
+    assert "why as said above: stale" in said
+    assert words(result(effects=effects)).index("nonlinear") < words(result(effects=effects)).index("weights (3, 4)")
+
+
+def test_a_block_of_wrong_entries_is_said_as_an_index() -> None:
+    place = Diagnosis("localized", "the gradient of weights is wrong only in row 2", {})
+    both = result(0.5, also=(2, 2), reasons=(place,))
+    assert "wrong only in row 2, weights[2, 1:3]" in words(both)
+    assert "wrong only in row 2 worst" in words(result(0.5, reasons=(place,)))
+    assert "wrong only in row 2 map" in words(result(0.5, also=(0, 2), reasons=(place,)))
+
+
+def test_a_witness_that_is_silent_where_it_is_wrong_does_not_agree_with_it() -> None:
+    silent = np.ones(SHAPE, bool)
+    silent[2, 1] = False
+    base = result(0.5)
+    heard = dict(base.evidence.gradients["weights"].estimates)
+    heard[DIFFERENCE] = replace(heard[DIFFERENCE], decided=silent)
+    gradients = {"weights": replace(base.evidence.gradients["weights"], estimates=heard)}
+    evidence = replace(base.evidence, gradients=gradients)
+    assert "autodiff contradicts it; finite difference cannot tell" in words(
+        replace(base, evidence=evidence, decision=decide(evidence))
+    )
 
 
 def test_it_says_how_to_repeat_it() -> None:
@@ -204,7 +238,7 @@ def test_a_doors_words_are_everywhere_but_in_the_code() -> None:
 
 def test_html_is_escaped_alone_and_the_same_words() -> None:
     shown = replace(FAILING, name="<b>&Dense</b>")
-    html = shown._repr_html_()
+    html = rendered(shown, "html")
     assert "&lt;b&gt;&amp;Dense&lt;/b&gt;" in html
     assert "<b>" not in html
     assert not re.search(r"https?:|src=|<script|<link|<style|url\(", html)
@@ -216,7 +250,7 @@ def test_html_is_escaped_alone_and_the_same_words() -> None:
 
 def test_html_takes_its_colours_from_the_notebook() -> None:
     for shown in PAGES.values():
-        colours = re.findall(r"(?<![-\w])(?:color|background)\s*:\s*([^;\"]+)", shown._repr_html_())
+        colours = re.findall(r"(?<![-\w])(?:color|background)\s*:\s*([^;\"]+)", rendered(shown, "html"))
         assert set(colours) <= {"inherit", "none"}
 
 

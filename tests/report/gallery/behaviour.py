@@ -33,7 +33,7 @@ class Dense:
     def __init__(self):
         rng = np.random.default_rng(2)
         self.W, self.b, self.dW, self.db = rng.normal(size=(4, 3)), rng.normal(size=3), None, None
-        self.cache = None
+        self.cache: Any = None
 
     def forward(self, x):
         if self.cache is None:
@@ -200,23 +200,63 @@ def a_tangent_with_a_sign() -> Result:
 
 
 PICTURES = (
-    Picture("leaky ReLU", "what arrives is written to", ("backward writes to grad_output", "x is right"), what_arrives_is_written_to),
-    Picture("dense layer", "the cache of the first call is kept", ("right at the first point only", "as said above: stale"), cache_of_the_first_call),
+    Picture(
+        "leaky ReLU",
+        "what arrives is written to",
+        ("backward writes to grad_output", "x is right"),
+        what_arrives_is_written_to,
+    ),
+    Picture(
+        "dense layer",
+        "the cache of the first call is kept",
+        ("right at the first point only", "as said above: stale"),
+        cache_of_the_first_call,
+    ),
     Picture(
         "dense layer with a slope",
         "a parameter has no gradient",
         ("slope", "no gradient of it was found"),
         a_parameter_without_a_gradient,
     ),
-    Picture("linear layer", "shapes: transposed, and an axis kept", ("(3, 4); w has shape (4, 3): it is transposed", "(1, 3); b has shape (3,): its entries are right"), transposed_and_kept),
-    Picture("variance in float32", "cancellation", ("the formula is right", "loses more digits", "keeps fewer than a third"), variance_far_from_zero),
+    Picture(
+        "linear layer",
+        "shapes: transposed, and an axis kept",
+        ("(3, 4); w has shape (4, 3): it is transposed", "(1, 3); b has shape (3,): its entries are right"),
+        transposed_and_kept,
+    ),
+    Picture(
+        "variance in float32",
+        "cancellation",
+        ("the formula is right", "loses more digits", "keeps fewer than a third"),
+        variance_far_from_zero,
+    ),
     Picture("norm of a zero vector", "0/0", ("NaN at 3 of 12", "worst"), nothing_by_nothing),
-    Picture("what cancels to nothing", "nothing is left to be judged", ("could not be decided", "finite difference"), nothing_to_be_seen, "undecided"),
+    Picture(
+        "what cancels to nothing",
+        "nothing is left to be judged",
+        ("could not be decided", "finite difference"),
+        nothing_to_be_seen,
+        "undecided",
+    ),
     Picture("a budget of nothing", "no time", ("the budget ended",), no_time, "undecided"),
-    Picture("linear layer, one entry", "one entry is off", ("w[2, 1]: hand-derived", "at one entry only"), a_single_entry),
-    Picture("sine with noise", "another answer every time", ("differs between identical calls",), another_answer_every_time),
-    Picture("Jacobian of polar coordinates", "a factor in one entry", ("Jacobian is wrong at (0, 1) only", "hand-derived -0.564642", "-0.959892"), an_entry_of_a_jacobian),
+    Picture(
+        "linear layer, one entry", "one entry is off", ("w[2, 1]: hand-derived", "at one entry only"), a_single_entry
+    ),
+    Picture(
+        "sine with noise", "another answer every time", ("differs between identical calls",), another_answer_every_time
+    ),
+    Picture(
+        "Jacobian of polar coordinates",
+        "a factor in one entry",
+        ("Jacobian is wrong at (0, 1) only", "hand-derived -0.564642", "-0.959892"),
+        an_entry_of_a_jacobian,
+    ),
     Picture("complex power", "conjugated", ("conjugated", "the other convention"), conjugated_and_complex),
     Picture("product", "two gradients exchanged", ("the gradients of a and b are exchanged",), exchanged),
-    Picture("tangent of a product", "a sign", ("wrong sign", "tangent along x is right", "right factor of the matrix product"), a_tangent_with_a_sign),
+    Picture(
+        "tangent of a product",
+        "a sign",
+        ("wrong sign", "tangent along x is right", "right factor of the matrix product"),
+        a_tangent_with_a_sign,
+    ),
 )

@@ -167,9 +167,21 @@ def another_gelu() -> Result:
 
 
 PICTURES = (
-    Picture("batch norm", "the variance is taken as a constant", ("leaves out", "in var", "mean, var = x.mean(0), x.var(0)"), variance_taken_as_constant),
-    Picture("layer norm", "the mean where the sum belongs", ("beta (6,)", "12 times too small", "batch"), mean_for_the_sum),
-    Picture("RMS norm with a reference", "the count left out of a mean", ("7 times too large", "jnp.mean(x * x, -1,"), a_count_left_out),
+    Picture(
+        "batch norm",
+        "the variance is taken as a constant",
+        ("leaves out", "in var", "mean, var = x.mean(0), x.var(0)"),
+        variance_taken_as_constant,
+    ),
+    Picture(
+        "layer norm", "the mean where the sum belongs", ("beta (6,)", "12 times too small", "batch"), mean_for_the_sum
+    ),
+    Picture(
+        "RMS norm with a reference",
+        "the count left out of a mean",
+        ("7 times too large", "jnp.mean(x * x, -1,"),
+        a_count_left_out,
+    ),
     Picture(
         "attention",
         "the scale is forgotten in the gradient of q",
@@ -179,7 +191,17 @@ PICTURES = (
     Picture(
         "attention with a reference", "softmax by the diagonal of its Jacobian", ("diagonal",), softmax_by_its_diagonal
     ),
-    Picture("embedding", "repeated tokens are overwritten", ("keeps only the last of several contributions", "instead of adding up"), repeated_tokens_overwritten),
+    Picture(
+        "embedding",
+        "repeated tokens are overwritten",
+        ("keeps only the last of several contributions", "instead of adding up"),
+        repeated_tokens_overwritten,
+    ),
     Picture("dropout", "not scaled on the way back", ("0.7 times the true one",), dropout_not_scaled_back),
-    Picture("GELU", "another approximation than the reference's", ("the forward differs", "right for its own forward"), another_gelu),
+    Picture(
+        "GELU",
+        "another approximation than the reference's",
+        ("the forward differs", "right for its own forward"),
+        another_gelu,
+    ),
 )

@@ -209,18 +209,48 @@ def a_norm_taken_as_constant() -> Result:
 
 
 PICTURES = (
-    Picture("LSTM", "the cell's gradient does not pass the forget gate", ("x (4, 3, 5): wrong at 45 of 60", "x[0:3]"), forget_gate_left_out),
+    Picture(
+        "LSTM",
+        "the cell's gradient does not pass the forget gate",
+        ("x (4, 3, 5): wrong at 45 of 60", "x[0:3]"),
+        forget_gate_left_out,
+    ),
     Picture(
         "RNN with a reference",
         "the recurrent matrix is not transposed",
         ("with u transposed", "h = jnp.tanh(x[:, t] @ w + h @ u)", "the same mistake as of x"),
         recurrent_matrix_not_transposed,
     ),
-    Picture("cross entropy", "the mean over the batch is forgotten", ("6 times too large (batch)",), mean_over_the_batch_forgotten),
-    Picture("smoothed cross entropy", "the smoothing is forgotten", ("reads targets", "return -(soft * log_p).sum(1).mean()"), smoothing_forgotten),
-    Picture("Huber loss", "the slope of the linear part is 1", ("constant of the comparison", "delta * (np.abs(r)", "the same mistake as of prediction"), slope_of_the_linear_part),
-    Picture("triplet loss", "the hinge is forgotten", ("leaves out the mask of the maximum", "np.maximum(gap, 0)", "the same mistake as of anchor"), hinge_forgotten),
+    Picture(
+        "cross entropy",
+        "the mean over the batch is forgotten",
+        ("6 times too large (batch)",),
+        mean_over_the_batch_forgotten,
+    ),
+    Picture(
+        "smoothed cross entropy",
+        "the smoothing is forgotten",
+        ("reads targets", "return -(soft * log_p).sum(1).mean()"),
+        smoothing_forgotten,
+    ),
+    Picture(
+        "Huber loss",
+        "the slope of the linear part is 1",
+        ("constant of the comparison", "delta * (np.abs(r)", "the same mistake as of prediction"),
+        slope_of_the_linear_part,
+    ),
+    Picture(
+        "triplet loss",
+        "the hinge is forgotten",
+        ("leaves out the mask of the maximum", "np.maximum(gap, 0)", "the same mistake as of anchor"),
+        hinge_forgotten,
+    ),
     Picture("KL divergence", "a sign", ("logvar is wrong, mu is right", "wrong sign"), sign_of_a_term),
     Picture("logistic regression", "half of the penalty", ("second term", "half", "+ ridge"), half_a_penalty),
-    Picture("cosine distance", "a norm is taken as a constant", ("leaves out the path", "in norm with b", "a is right"), a_norm_taken_as_constant),
+    Picture(
+        "cosine distance",
+        "a norm is taken as a constant",
+        ("leaves out the path", "in norm with b", "a is right"),
+        a_norm_taken_as_constant,
+    ),
 )

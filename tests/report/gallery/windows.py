@@ -139,7 +139,19 @@ PICTURES = (
         convolution_off_by_the_padding,
     ),
     Picture("conv1d", "the filters are not flipped", ("with w flipped", "np.einsum"), filters_not_flipped),
-    Picture("max pooling, overlapping", "windows overwrite one another", ("overlapping windows overwriting one another",), overlap_overwritten),
-    Picture("average pooling", "divided by the side, not by the area", ("3 times too large",), average_of_the_wrong_area),
-    Picture("nearest upsampling", "blocks read in another order", ("reshape", "filled in the order", "return x.repeat(2, axis=2).repeat(2, axis=3)"), blocks_read_in_the_wrong_order),
+    Picture(
+        "max pooling, overlapping",
+        "windows overwrite one another",
+        ("overlapping windows overwriting one another",),
+        overlap_overwritten,
+    ),
+    Picture(
+        "average pooling", "divided by the side, not by the area", ("3 times too large",), average_of_the_wrong_area
+    ),
+    Picture(
+        "nearest upsampling",
+        "blocks read in another order",
+        ("reshape", "filled in the order", "return x.repeat(2, axis=2).repeat(2, axis=3)"),
+        blocks_read_in_the_wrong_order,
+    ),
 )
