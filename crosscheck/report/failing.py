@@ -29,6 +29,7 @@ from crosscheck.report.worst import entry, open_entry, worst
 PLACES = ("localized", "border")
 # Findings that follow from wrong numbers as often as they explain them.
 CONSEQUENCES = ("nonlinear", "zero-size", "fortran-order", "noncontiguous", "readonly")
+WITNESSES = (AUTODIFF, COMPLEX_STEP, DIFFERENCE, DIRECTIONS)
 UNKNOWN = "no mistake that is known to the judge gives these numbers"
 INDENT = 4
 
@@ -143,7 +144,7 @@ def as_slices(gradient: GradientResult) -> str:
     ]
     while words[-1] == ":":
         words.pop()
-    return f", {gradient.name}[{', '.join(words)}]"
+    return f" ({gradient.name}[{', '.join(words)}])"
 
 
 def worst_block(result: Result, gradient: GradientResult) -> Iterator[Paragraph]:
@@ -175,7 +176,7 @@ def picture(gradient: GradientResult, width: int, shades: bool = False) -> list[
 def witnesses(gradient: GradientResult) -> str:
     """Who contradicts the hand-derived gradient, who agrees with it, and whether they agree with each other."""
     pairs = gradient.pairs
-    known = [w for w in (AUTODIFF, COMPLEX_STEP, DIFFERENCE, DIRECTIONS) if (HAND, w) in pairs]
+    known = [w for w in WITNESSES if (HAND, w) in pairs]
     against = [w for w in known if pairs[HAND, w].disagree.any()]
     silent = [w for w in known if w not in against and is_silent(gradient, pairs[HAND, w])]
     others = [w for w in known if w not in against and w not in silent]

@@ -10,12 +10,14 @@ import math
 from collections.abc import Iterator
 
 from crosscheck.evidence.collected import Reference
+from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import GradientResult, Result
 from crosscheck.evidence.wording import counted, listed
 from crosscheck.report.failing import (
     CONSEQUENCES,
+    WITNESSES,
     heading,
     picture,
     sentence,
@@ -81,6 +83,10 @@ def page(result: Result, width: int) -> Iterator[Paragraph]:
         yield Paragraph(f"{finding.kind}: {finding.explanation}", role="wrong")
     right = of_verdict(result, "agree")
     yield from right_lines(result, right)
+    agreeing = [w for w in WITNESSES if any((HAND, w) in g.pairs and g.pairs[HAND, w].agree.any() for g in right)]
+    if agreeing:
+        with_it = "" if len(right) == len(result.gradients) else " with what is right"
+        yield Paragraph(f"{listed(agreeing)} agree{'s' if len(agreeing) == 1 else ''}{with_it}", "witnesses")
     for text in not_judged(result):
         yield Paragraph(text, "not judged")
     two = any(d.kind == "forward" for g in result.gradients.values() for d in g.diagnoses)

@@ -202,7 +202,7 @@ def test_what_may_follow_from_wrong_numbers_stands_below_them() -> None:
 def test_a_block_of_wrong_entries_is_said_as_an_index() -> None:
     place = Diagnosis("localized", "the gradient of weights is wrong only in row 2", {})
     both = result(0.5, also=(2, 2), reasons=(place,))
-    assert "wrong only in row 2, weights[2, 1:3]" in words(both)
+    assert "wrong only in row 2 (weights[2, 1:3])" in words(both)
     assert "wrong only in row 2 worst" in words(result(0.5, reasons=(place,)))
     assert "wrong only in row 2 map" in words(result(0.5, also=(0, 2), reasons=(place,)))
 
