@@ -29,6 +29,7 @@ from crosscheck.report.worst import entry, open_entry, worst
 PLACES = ("localized", "border")
 # Findings that follow from wrong numbers as often as they explain them.
 CONSEQUENCES = ("nonlinear", "zero-size", "fortran-order", "noncontiguous", "readonly")
+ELSEWHERE = "right at this point"  # how a remark begins that says where else it is wrong
 WITNESSES = (AUTODIFF, COMPLEX_STEP, DIFFERENCE, DIRECTIONS)
 UNKNOWN = "no mistake that is known to the judge gives these numbers"
 INDENT = 4
@@ -83,6 +84,9 @@ def wrong_blocks(
     said = witnesses(gradient)
     if said:
         yield Paragraph(said, "witnesses", INDENT)
+    for remark in gradient.remarks:
+        if not remark.startswith(ELSEWHERE) and remark != gradient.evidence.illegitimate:
+            yield Paragraph(remark, "noticed", INDENT)
 
 
 def heading(result: Result, gradient: GradientResult) -> str:
@@ -91,7 +95,7 @@ def heading(result: Result, gradient: GradientResult) -> str:
     title = f"{title_of(result, gradient)} {gradient.shape}"
     if not gradient.evidence.right_shape:
         return f"{title}: what was returned has shape {gradient.evidence.returned}"
-    elsewhere = [remark for remark in gradient.remarks if remark.startswith("right at this point")]
+    elsewhere = [remark for remark in gradient.remarks if remark.startswith(ELSEWHERE)]
     if elsewhere:
         return f"{title}: {elsewhere[0]}"
     count = int(gradient.mismatched.sum())
@@ -115,6 +119,8 @@ def without_reason(result: Result, gradient: GradientResult) -> str:
     for finding in result.findings:
         if finding.fails and finding.kind not in CONSEQUENCES and f"the gradient of {name} " in finding.explanation:
             return f"as said above: {finding.kind}"
+    if gradient.evidence.illegitimate:
+        return gradient.evidence.illegitimate
     if not result.reasons.sought:
         return "not looked for: diagnose=False"
     if any(f.kind == "left-out" and f" {name}" in f.explanation for f in result.reasons.findings):

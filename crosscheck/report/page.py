@@ -84,9 +84,8 @@ def page(result: Result, width: int) -> Iterator[Paragraph]:
     right = of_verdict(result, "agree")
     yield from right_lines(result, right)
     agreeing = [w for w in WITNESSES if any((HAND, w) in g.pairs and g.pairs[HAND, w].agree.any() for g in right)]
-    if agreeing:
-        with_it = "" if len(right) == len(result.gradients) else " with what is right"
-        yield Paragraph(f"{listed(agreeing)} agree{'s' if len(agreeing) == 1 else ''}{with_it}", "witnesses")
+    if agreeing and len(right) == len(result.gradients):
+        yield Paragraph(f"{listed(agreeing)} agree{'s' if len(agreeing) == 1 else ''}", "witnesses")
     for text in not_judged(result):
         yield Paragraph(text, "not judged")
     two = any(d.kind == "forward" for g in result.gradients.values() for d in g.diagnoses)

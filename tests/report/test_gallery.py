@@ -23,6 +23,7 @@ QUICK = {
     "a budget of nothing",
     "GELU",
     "variance in float32",
+    "ReLU at zero",
 }
 ROWS = [pytest.param(p, marks=() if p.name in QUICK else pytest.mark.proof, id=p.name) for p in PICTURES]
 

@@ -180,6 +180,18 @@ def conjugated_and_complex() -> Result:
     return crosscheck.check(power, lambda grad_output, z: 2 * grad_output * z.conj(), {"z": z}, convention="pytorch")
 
 
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def relu_back(grad_output, x):
+    return grad_output * ((x > 0) + 2.0 * (x == 0))
+
+
+def no_side_of_a_kink() -> Result:
+    return crosscheck.check(relu, relu_back, {"x": np.array([[0.0, 1.0, -1.0], [2.0, 0.0, -3.0]])})
+
+
 def product(a, b):
     return a * b
 
@@ -252,6 +264,12 @@ PICTURES = (
         an_entry_of_a_jacobian,
     ),
     Picture("complex power", "conjugated", ("conjugated", "the other convention"), conjugated_and_complex),
+    Picture(
+        "ReLU at zero",
+        "2 is no convention",
+        ("x is wrong", "no derivative of any side of the kinks"),
+        no_side_of_a_kink,
+    ),
     Picture("product", "two gradients exchanged", ("the gradients of a and b are exchanged",), exchanged),
     Picture(
         "tangent of a product",
