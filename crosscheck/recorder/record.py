@@ -70,6 +70,8 @@ class Replayed:
     where nothing was decided by values, else recorded anew there.
     """
 
+    recorded = True  # `pointwise.is_recorded`
+
     def __init__(self, forward: PlainForward, inputs: Inputs, replay: Replay, *, double: bool = True) -> None:
         self.forward, self.replay = forward, replay
         if double:
