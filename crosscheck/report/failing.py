@@ -25,7 +25,7 @@ from crosscheck.report.layout import LABEL, TOGETHER, Paragraph
 from crosscheck.report.text import apart, number
 from crosscheck.report.worst import entry, open_entry, worst
 
-# Kinds of diagnoses that say where a gradient is wrong, and not why.
+# Kinds of diagnoses that may say where a gradient is wrong, and not why.
 PLACES = ("localized", "border")
 # Findings that follow from wrong numbers as often as they explain them.
 CONSEQUENCES = ("nonlinear", "zero-size", "fortran-order", "noncontiguous", "readonly")
@@ -37,7 +37,12 @@ INDENT = 4
 
 def why(gradient: GradientResult) -> Diagnosis | None:
     """The first reason that is one."""
-    return next((d for d in gradient.diagnoses if d.kind not in PLACES), None)
+    return next((d for d in gradient.diagnoses if not is_a_place(d)), None)
+
+
+def is_a_place(diagnosis: Diagnosis) -> bool:
+    """Whether it says where the gradient is wrong, and not why: that a border was cut off is why."""
+    return diagnosis.kind in PLACES and " is wrong " in diagnosis.explanation
 
 
 def lines_of_code(diagnosis: Diagnosis) -> list[str]:
@@ -73,7 +78,7 @@ def wrong_blocks(
         explained[gradient.name] = reason
         yield from reason_blocks(gradient, reason)
     for diagnosis in gradient.diagnoses:
-        if diagnosis.kind in PLACES:
+        if is_a_place(diagnosis):
             yield Paragraph(f"{diagnosis.explanation}{as_slices(gradient)}", "where", INDENT, "cause")
     maps = picture(gradient, width - INDENT - LABEL)
     if maps:
@@ -109,7 +114,7 @@ def reason_blocks(gradient: GradientResult, reason: Diagnosis) -> Iterator[Parag
     for line in lines_of_code(reason)[:1]:
         yield Paragraph(line, "line", INDENT, "code")
     if reason.kind == "dtype":  # which is no reason for wrong numbers
-        for other in [d for d in gradient.diagnoses if d.kind not in (*PLACES, "dtype")][:1]:
+        for other in [d for d in gradient.diagnoses if d.kind != "dtype" and not is_a_place(d)][:1]:
             yield Paragraph(sentence(other), "and", INDENT, "cause")
 
 

@@ -38,7 +38,7 @@ def test_a_demonstration_is_caught_and_named(mistake: str) -> None:
 def test_the_command_fits_80_columns() -> None:
     shown = CliRunner().invoke(main, ["demo", "border"])
     assert shown.exit_code == 0
-    assert "border of its rows and columns" in " ".join(shown.output.split())
+    assert "why the gradient of x is the true one without its border rows" in " ".join(shown.output.split())
     assert max(map(len, shown.output.splitlines())) <= 80
 
 
