@@ -19,6 +19,7 @@ import numpy as np
 from crosscheck.collect import collect
 from crosscheck.deadline import Deadline, checked_budget
 from crosscheck.diagnosis import diagnose_all
+from crosscheck.diagnosis.shapes import shape_reasons
 from crosscheck.evidence.collected import Elsewhere, Evidence
 from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import (
@@ -36,12 +37,13 @@ from crosscheck.evidence.pair import compare
 from crosscheck.evidence.reason import Diagnosis, Reasons
 from crosscheck.evidence.result import Result
 from crosscheck.evidence.verdict import Decision, GradientVerdict
+from crosscheck.evidence.versions import versions
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 from crosscheck.operation import Array, Operation
 from crosscheck.progress import shown
 from crosscheck.recorder.lines import lines_of_gradients
 from crosscheck.recorder.operations import DIFFERS, is_its_own_reference, source, with_own_program, with_recording
-from crosscheck.report.text import text
+from crosscheck.report.sizes import rendered
 from crosscheck.traces.once import TracedOnce
 
 
@@ -85,11 +87,17 @@ def judge(
             operation, why_not = given, DIFFERS
             evidence = collected(operation)
             decision = decide(evidence)
-        evidence = replace(evidence, source=source(operation, why_not))
-        reasons = Reasons()
+        constants = tuple(k for k in operation.inputs if k not in operation.wrt)
+        evidence = replace(evidence, source=source(operation, why_not), constants=constants)
+        reasons = Reasons(sought=diagnose)
         if diagnose and decision.verdict != "agree":
             reasons = explain(operation, evidence, decision, seed, deadline)
-        return Result(operation.name, operation.format, seed, evidence, decision, reasons, text)
+        result = Result(
+            operation.name, operation.format, seed, evidence, decision, reasons, rendered, versions=versions()
+        )
+        # The witnesses of the arithmetic are called after the format that most code has.
+        own_format = {name: name.replace(str(SINGLE), str(operation.format)) for name in (HAND_SINGLE, AUTODIFF_SINGLE)}
+        return result if operation.arithmetic is None else replace(result, words=own_format)
 
 
 def traced_once(operation: Operation) -> Operation:
@@ -120,7 +128,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
     reasons = (
         Reasons({k: (lost_digits(g, operation.format),) for k, g in verdicts.items() if wrong_in_float32(g)})
-        | wrong_shapes(evidence)
+        | wrong_shapes(formula, evidence)
         | at_exact_point(formula, evidence, there, seed, deadline)
         | at_this_point(formula, evidence, verdicts, here, seed, deadline)
     )
@@ -236,18 +244,7 @@ def lost_digits(gradient: GradientVerdict, dtype: np.dtype) -> Diagnosis:
     return Diagnosis("precision", sentence, {"entries": count})
 
 
-def wrong_shapes(evidence: Evidence) -> Reasons:
+def wrong_shapes(operation: Operation, evidence: Evidence) -> Reasons:
     """Of each gradient of the wrong shape, its own."""
-    return Reasons(
-        {
-            name: (
-                Diagnosis(
-                    "shape",
-                    f"the gradient of {name} has shape {g.returned}; {name} has shape {g.shape}",
-                    {"shape": list(g.returned), "expected": list(g.shape)},
-                ),
-            )
-            for name, g in evidence.gradients.items()
-            if not g.right_shape
-        }
-    )
+    names = {name: g.shape for name, g in evidence.gradients.items() if not g.right_shape}
+    return Reasons({name: (d,) for name, d in shape_reasons(operation, evidence.cotangent, names).items()})

@@ -103,6 +103,8 @@ def metadata(config: dict[str, Any], dependencies: list[str]) -> str:
             f"dependencies = {json.dumps(dependencies)}",
             "[project.scripts]",
             *(f"{name} = {json.dumps(place)}" for name, place in scripts.items()),
+            "[project.entry-points.pytest11]",
+            *(f"{name} = {json.dumps(place)}" for name, place in whole["entry-points"]["pytest11"].items()),
             "[tool.hatch.build.targets.wheel]",
             f"packages = {json.dumps([JUDGE.name])}",
         ]

@@ -224,9 +224,8 @@ def explain(
         return [at_once], []
     # What explained another gradient is tried first: one cause, several wrong gradients.
     earlier = dict.fromkeys(m.candidate for found in known.values() for m in found[:1] if m.candidate.whole)
-    families: list[tuple[str, Iterator[Candidate]]] = [("", iter(earlier))]
-    families += [(family.__name__.replace("_", " "), family(problem, name)) for family in TABLE]
-    for place, (_, family) in enumerate(families):
+    families: list[Iterator[Candidate]] = [iter(earlier), *(family(problem, name) for family in TABLE)]
+    for place, family in enumerate(families):
         matches = []
         for candidate in family:
             match = fit(problem, name, points, candidate, budget)
@@ -238,8 +237,9 @@ def explain(
             matches.sort(key=lambda m: m.cost)
             return [matches[0].diagnosis(problem, name, matches[1:])], matches
         if budget.ended:
-            untried = [words for words, _ in families[max(place, 1) :]]
-            problem.left_out.append(f"the rest of {listed(untried)} for {name}, whose share of the work is done")
+            untried = len(families) - max(place, 1)
+            sentence = f"{untried} of {len(TABLE)} families of mistakes for {name}, whose share of the work is done"
+            problem.left_out.append(sentence)
             break
     lost = None if budget.ended else lost_contributions(problem, name)
     if lost is not None:

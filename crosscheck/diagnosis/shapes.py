@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations, permutations
 
 import numpy as np
 
 from crosscheck.diagnosis.points import Array
+from crosscheck.diagnosis.tolerances import CANDIDATE, LEAST
 from crosscheck.diagnosis.transforms import MOST_AXES
 from crosscheck.diagnosis.words import along, plain_names
 from crosscheck.evidence.reason import Diagnosis
+from crosscheck.operation import Operation
+from crosscheck.witnesses.autodiff import plain_gradients
+
+BOUND = CANDIDATE * LEAST  # two computations of one array in float64, as a share of its largest entry
+
+
+def shape_reasons(operation: Operation, v: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Diagnosis]:
+    """Of gradients of another shape than their inputs', which step is missing, where there is a reference to ask."""
+    if not shapes:
+        return {}
+    returned, truth = operation.gradients(v), {}
+    if operation.reference is not None:
+        truth = plain_gradients(operation.reference, operation.inputs, operation.wrt, v)[1]
+    # Where nobody knows the entries, none of them is right.
+    return {
+        name: wrong_shape(name, np.asarray(returned[name], np.float64), truth.get(name, np.full(shape, np.nan)), BOUND)
+        for name, shape in shapes.items()
+    }
 
 
 def wrong_shape(name: str, wrong: Array, truth: Array, tolerance: float) -> Diagnosis:
     """Why the shape is wrong, where a simple step gives the right array."""
     evidence = {"shape": list(wrong.shape), "expected": list(truth.shape)}
-    text = f"the gradient of {name} has shape {wrong.shape}; it must have {truth.shape}"
-    if np.isfinite(wrong).all():
+    text = f"the gradient of {name} has shape {wrong.shape}; {name} has shape {truth.shape}"
+    if np.isfinite(wrong).all() and np.isfinite(truth).all():
         for hint, array in repairs(wrong, truth):
             if (
                 array.shape == truth.shape
@@ -30,6 +49,8 @@ def wrong_shape(name: str, wrong: Array, truth: Array, tolerance: float) -> Diag
 
 
 def repairs(wrong: Array, truth: Array) -> Iterator[tuple[str, Array]]:
+    if wrong.size == truth.size:
+        yield "its entries are right, it is only not reshaped", wrong.reshape(truth.shape)
     if wrong.ndim <= MOST_AXES:
         names = plain_names(wrong.ndim)
         for r in range(1, wrong.ndim + 1):
@@ -40,8 +61,6 @@ def repairs(wrong: Array, truth: Array) -> Iterator[tuple[str, Array]]:
         for order in permutations(range(wrong.ndim)):
             if order != tuple(range(wrong.ndim)):
                 yield "it is transposed", wrong.transpose(order)
-    if wrong.size == truth.size:
-        yield "its entries are right, it is only not reshaped", wrong.reshape(truth.shape)
     leading = wrong.shape[:-2] == truth.shape[:-2]
     if wrong.ndim == truth.ndim > 2 and leading and all(w >= t for w, t in zip(wrong.shape, truth.shape, strict=True)):
         excess = [w - t for w, t in zip(wrong.shape, truth.shape, strict=True)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from crosscheck.evidence.wording import listed as listed
+from crosscheck.traces.primitives import TABLE
 from crosscheck.traces.tape import Tape
 
 IMAGE = ("batch", "channels", "rows", "columns")
@@ -100,14 +102,6 @@ def output_names(ndim: int) -> tuple[str, ...]:
     return plain_names(ndim)
 
 
-def listed(words: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    items = list(words)
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"
-
-
 def along(names: Sequence[str], axes: Iterable[int]) -> str:
     return listed(names[a] for a in axes)
 
@@ -139,6 +133,13 @@ STEPS = {
     "min": "the minimum",
     "select_n": "the selection",
     "gather": "the indexing",
+    "neg": "the negation",
+    "reshape": "the reshape",
+    "transpose": "the transpose",
+    "slice": "the slice",
+    "concatenate": "the concatenation",
+    "pad": "the padding",
+    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne"), "the comparison"),
 }
 OPERANDS = {
     "div": ("the numerator", "the denominator"),
@@ -153,7 +154,8 @@ def step_name(primitive: str, within: str) -> str:
     """A step in words, with the function it stands in where that says more."""
     if primitive.startswith("custom_"):
         return within or "an activation"
-    name = STEPS.get(primitive, primitive)
+    row = TABLE.get(primitive)
+    name = STEPS.get(primitive) or (row.words if row is not None else primitive)
     readable = within.strip("_").replace("_", " ")
     return f"{name} in {readable}" if readable and readable not in (primitive, name) else name
 

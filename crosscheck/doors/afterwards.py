@@ -24,7 +24,7 @@ from crosscheck.doors.trees import leaves
 from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import compare
-from crosscheck.evidence.reason import Diagnosis, Reasons
+from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import Result
 from crosscheck.operation import Array
 
@@ -52,7 +52,9 @@ def added(result: Result, structure: Structure, again: Again | None) -> Result:
     merged = {**result.reasons.diagnoses}
     for name, diagnosis in found.items():
         merged[name] = (diagnosis, *merged.get(name, ()))
-    return replace(result, reasons=Reasons(merged, (*result.reasons.findings, *said)))
+    return replace(
+        result, reasons=replace(result.reasons, diagnoses=merged, findings=(*result.reasons.findings, *said))
+    )
 
 
 # ---------------------------------------------------------------------- said of every check

@@ -45,6 +45,7 @@ def check(
     on: Mapping[str, Callable[[Any], Any]] | None = None,
     directions: int | None = None,
     entries: int | None = None,
+    name: str | None = None,
 ) -> Result:
     """Check a hand-derived backward pass given as plain functions.
 
@@ -85,6 +86,7 @@ def check(
             difference it along so many random directions, which a wrong gradient escapes with probability 1/2 each; or
             at so many random entries of each input, and two directions for the rest. The report says with what
             probability a mistake is missed. What a reference says, it says of every entry all the same.
+        name: of the check, on its page and in `to_dict()`. None: that of the function.
 
     Returns:
         A `Result`, true if every gradient agrees.
@@ -97,7 +99,7 @@ def check(
     formats = formats_of(inputs)
 
     def posed(structure: Structure) -> Operation:
-        operation = structured(structure, backward, reference, wrt=wrt, fixed=fixed, formats=formats)
+        operation = structured(structure, backward, reference, wrt=wrt, name=name, fixed=fixed, formats=formats)
         charts = {**charts_of(operation, fixed), **charts_on(operation, on, fixed)}
         manner = replace(
             manner_of(operation.wrt, accuracy, directions, entries), charted=bool(charts), on=names_of_sets(on)
@@ -126,6 +128,7 @@ def check_operation(
     seed: int = 0,
     budget: float | None = None,
     accuracy: float | Mapping[str, float] | None = None,
+    name: str | None = None,
 ) -> Result:
     """Check a pair `forward(*arrays, **hyper) -> (y, saved)`, `backward(grad_output, saved) -> gradients`.
 
@@ -134,7 +137,7 @@ def check_operation(
     PyTorch does it. `reference(**inputs, **hyper) -> y`. See `check` for the rest.
     """
     adapted = from_module(operation, inputs, reference, hyperparameters=hyperparameters, wrt=wrt)
-    adapted = replace(adapted, manner=manner_of(adapted.wrt, accuracy))
+    adapted = replace(adapted, manner=manner_of(adapted.wrt, accuracy), name=name or adapted.name)
     return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
 
 
@@ -162,6 +165,7 @@ def check_layer(
     diagnose: bool = True,
     budget: float | None = None,
     accuracy: float | Mapping[str, float] | None = None,
+    name: str | None = None,
 ) -> Result:
     """Check a layer or a network: its input's gradient as `x`, its parameters' by their names.
 
@@ -183,7 +187,7 @@ def check_layer(
         per_sample: the layer takes one sample, and x is a batch of them.
         loss: the layer ends in a loss: its backward takes no gradient, or 1.
         state: arrays that forward changes, to be compared with the reference's.
-        grad_output, seed, diagnose, budget, accuracy: as in `check`.
+        grad_output, seed, diagnose, budget, accuracy, name: as in `check`.
     """
     ways = Ways(
         parameters,
@@ -201,7 +205,7 @@ def check_layer(
         state,
     )
     operation = from_layer(layer, x, reference, ways)
-    operation = replace(operation, manner=manner_of(operation.wrt, accuracy))
+    operation = replace(operation, manner=manner_of(operation.wrt, accuracy), name=name or operation.name)
     return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
 
 
@@ -216,6 +220,7 @@ def check_gradient(
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
+    name: str | None = None,
 ) -> Result:
     """Check the gradient of a function to one number, as SciPy's minimizers take them.
 
@@ -225,6 +230,8 @@ def check_gradient(
         x0: the point; numbers in a list are float64, as SciPy reads them.
         args: passed on to both, and to the reference.
         reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: `f` itself is recorded.
-        seed, diagnose, budget: as in `check`.
+        seed, diagnose, budget, name: as in `check`.
     """
-    return judge(from_scalar(f, grad, x0, args, reference), seed=seed, diagnose=diagnose, budget=budget)
+    operation = from_scalar(f, grad, x0, args, reference)
+    operation = replace(operation, name=name or operation.name)
+    return judge(operation, seed=seed, diagnose=diagnose, budget=budget)

@@ -11,9 +11,12 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+
+from crosscheck.evidence.result import Result
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +35,10 @@ def door(function: F) -> F:
                 rule = RULES.get(f"{function.__name__}.{name}", RULES.get(name))
                 if rule is not None:
                     rule(name, value)
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            if isinstance(result, Result):
+                result = replace(result, call=call_of(function.__name__, signature, args, kwargs))
+            return result
         except Exception as error:
             if not is_a_refusal(error.__traceback__):
                 raise
@@ -59,6 +65,21 @@ def signature_of(signature: inspect.Signature) -> str:
     return f"({', '.join(words)})"
 
 
+def call_of(who: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The call as code: what was given by its name, plain values as they are, and the seed in any case."""
+    given = signature.bind(*args, **kwargs).arguments
+    words = []
+    for name, p in signature.parameters.items():
+        if p.default is p.empty:
+            words.append(name)
+        elif name == "seed":
+            words.append(f"seed={given.get(name, p.default)}")
+        elif name in given and given[name] is not p.default:
+            value = repr(given[name]) if isinstance(given[name], (bool, int, float, str)) else name
+            words.append(f"{name}={value if len(value) <= 40 else name}")
+    return f"crosscheck.{who}({', '.join(words)})"
+
+
 def is_a_refusal(traceback: TracebackType | None) -> bool:
     """Whether an exception was raised on purpose, by a raise statement of ours."""
     if traceback is None:
@@ -80,6 +101,14 @@ def a_function(name: str, value: Any) -> None:
 def a_name_or_none(name: str, value: Any) -> None:
     if value is not None and not isinstance(value, str):
         raise TypeError(f"{name} is {shown(value)}; it must be the name of a method of the layer, or None")
+
+
+def a_title(name: str, value: Any) -> None:
+    rule = "it must be a line of text, the name of the check on its page, or None"
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} is {shown(value)}; {rule}")
+    if value is not None and (not value.strip() or not value.isprintable()):
+        raise ValueError(f"{name} is {value!r}; {rule}")
 
 
 def a_function_or_none(name: str, value: Any) -> None:
@@ -121,6 +150,7 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "reference": a_function_or_none,
     "seed": a_seed,
     "diagnose": a_choice,
+    "name": a_title,
     "operation": an_object,
     "layer": an_instance,
     "check_layer.forward": a_name_or_none,

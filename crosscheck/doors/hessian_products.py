@@ -38,6 +38,7 @@ def check_hvp(
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
+    name: str | None = None,
 ) -> Result:
     """Check a hand-derived product of a Hessian with a vector, as `scipy.optimize.minimize` takes it.
 
@@ -48,7 +49,7 @@ def check_hvp(
         args: passed on to all.
         reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: f is recorded.
         grad: `grad(x, *args)` -> the gradient by hand, of the shape of x. None: that of the reference.
-        seed, diagnose, budget: as in `check`.
+        seed, diagnose, budget, name: as in `check`.
 
     Returns:
         A `Result` with the one gradient "x": for two directions p, the entries of (⟨∇f, p⟩, H p) times random weights.
@@ -84,7 +85,7 @@ def check_hvp(
         return np.sum(gradient(x) * p), as_array(hvp(x, p, *args), title(hvp), "one array")
 
     forward.__name__ = title(f)
-    result = check_jvp(forward, tangent, {"x": x}, of_reference, seed=seed, diagnose=diagnose, budget=budget)
+    result = check_jvp(forward, tangent, {"x": x}, of_reference, seed=seed, diagnose=diagnose, budget=budget, name=name)
     if source:
         result = replace(result, evidence=replace(result.evidence, source=source))
     return reworded(result, {"the tangent along x": "H p", "tangent along x": "(⟨∇f, p⟩, H p)"})

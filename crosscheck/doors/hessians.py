@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.door import door
-from crosscheck.doors.jacobians import MOST_ENTRIES, Matrix, called, of_matrix, of_rows, title, words
+from crosscheck.doors.jacobians import (
+    MOST_ENTRIES,
+    Matrix,
+    called,
+    of_matrix,
+    of_rows,
+    title,
+    weights_of,
+    without_rows,
+    words,
+)
 from crosscheck.doors.numbers import number_like
 from crosscheck.doors.rows import explained, reworded
 from crosscheck.evidence.result import Result
@@ -39,6 +49,7 @@ def check_hessian(
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
+    name: str | None = None,
 ) -> Result:
     """Check a hand-derived gradient and Hessian of a scalar function, as `scipy.optimize.minimize` takes them.
 
@@ -51,7 +62,7 @@ def check_hessian(
         args: passed on to all.
         reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: f and the gradient are
             recorded, where they can be.
-        seed, diagnose, budget: as in `check`.
+        seed, diagnose, budget, name: as in `check`.
 
     Returns:
         A `Result` with two gradients: "gradient", times a random weight, and "hessian", whose entries are those of the
@@ -74,8 +85,13 @@ def check_hessian(
         raise ValueError(f"{title(grad)} returns shape {g.shape}; x0 has shape {point.shape}")
     matrix = Matrix(hess, x0, args, point.shape, point.shape)
     matrix(point)
-    result = judge(operation_of(f, grad, matrix, x0, reference, args), seed=seed, diagnose=diagnose, budget=budget)
+    operation = operation_of(f, grad, matrix, x0, reference, args)
+    operation = replace(operation, name=name or operation.name)
+    result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
+    result = without_rows(result, HESSIAN)
     result = explained(result, HESSIAN, of_matrix(result, matrix, HESSIAN))
+    weights = {HESSIAN: weights_of(result, matrix), GRADIENT: result.evidence.cotangent[:1].reshape(())}
+    result = replace(result, weights=weights)
     return reworded(result, words(HESSIAN, "Hessian") | words(GRADIENT, "gradient"))
 
 

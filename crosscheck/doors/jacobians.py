@@ -20,6 +20,7 @@ from crosscheck.judge import judge
 from crosscheck.operation import Array, Arrays, Operation, as_array, checked_inputs
 
 JACOBIAN = "jacobian"
+FEW = 3  # wrong entries of a matrix that are named
 MOST_ENTRIES = 2**16  # of a Jacobian; each is an entry of a gradient, and each row a point of its own
 
 
@@ -34,6 +35,7 @@ def check_jacobian(
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
+    name: str | None = None,
 ) -> Result:
     """Check a hand-derived Jacobian, every entry for itself.
 
@@ -45,7 +47,7 @@ def check_jacobian(
         x: the point, float64 or float32.
         reference: `reference(x, *args) -> y`, the same function in jax.numpy. None: f is recorded, where it can be.
         args: passed on to all three.
-        seed, diagnose, budget: as in `check`.
+        seed, diagnose, budget, name: as in `check`.
 
     Returns:
         A `Result` with the one gradient "jacobian", whose entries are those of the Jacobian, the rows times random
@@ -65,10 +67,13 @@ def check_jacobian(
         )
     matrix = Matrix(jacobian, x, args, y.shape, point.shape)
     matrix(point)
-    name = JACOBIAN
-    operation = of_rows(f, matrix, x, reference, args, name)
+    operation = of_rows(f, matrix, x, reference, args, JACOBIAN)
+    operation = replace(operation, name=name or operation.name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
-    return reworded(explained(result, name, of_matrix(result, matrix, name)), words(name, "Jacobian"))
+    result = without_rows(result, JACOBIAN)
+    result = explained(result, JACOBIAN, of_matrix(result, matrix, JACOBIAN))
+    result = replace(result, weights={JACOBIAN: weights_of(result, matrix)})
+    return reworded(result, words(JACOBIAN, "Jacobian"))
 
 
 def words(name: str, title: str) -> dict[str, str]:
@@ -106,15 +111,30 @@ def of_matrix(result: Result, matrix: Matrix, name: str) -> Diagnosis | None:
             sentence = f"the pattern leaves out {entries(left_out)}, where the derivative is not zero"
             places = [[int(i) for i in at] for at in np.argwhere(left_out)]
             return Diagnosis("pattern", sentence, {"entries": places})
-    v = result.evidence.cotangent.ravel()[-sizes[0] :].reshape(-1, 1)
-    if sizes[0] != sizes[1] or gradient.decided.truth == HAND or not v.all():
-        return None
-    returned = hand.value.reshape(sizes) / v
-    for kind, (sentence, undo) in CHANGED.items():
+    v = weights_of(result, matrix).reshape(-1, 1)
+    square = sizes[0] == sizes[1] and gradient.decided.truth != HAND and bool(v.all())
+    returned = hand.value.reshape(sizes) / v if square else hand.value
+    for kind, (sentence, undo) in CHANGED.items() if square else ():
         undone = replace(hand, value=(v * undo(returned)).reshape(hand.value.shape))
         if compare(undone, truth, result.evidence.t).agree.all():
             return Diagnosis(kind, f"the gradient of {name} is {sentence}", {})
+    wrong = gradient.mismatched.reshape(sizes)
+    if not result.reasons.diagnoses.get(name) and 0 < wrong.sum() <= FEW < wrong.size:
+        return Diagnosis("localized", f"the gradient of {name} is wrong at {entries(wrong)} only", {})
     return None
+
+
+def without_rows(result: Result, name: str) -> Result:
+    """The result without reasons that name one of the judge's own slices, by which it takes the rows."""
+    diagnoses = dict(result.reasons.diagnoses)
+    diagnoses[name] = tuple(d for d in diagnoses.get(name, ()) if "slice (number" not in d.explanation)
+    return replace(result, reasons=replace(result.reasons, diagnoses=diagnoses))
+
+
+def weights_of(result: Result, matrix: Matrix) -> Array:
+    """What the rows of the matrix were multiplied by, of the shape of y and as many axes of 1 as x has."""
+    v = result.evidence.cotangent.ravel()[-matrix.sizes[0] :]
+    return v.reshape(matrix.y_shape + (1,) * len(matrix.x_shape))
 
 
 def called(argument: str, function: Any) -> None:

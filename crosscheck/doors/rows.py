@@ -57,18 +57,12 @@ def picked_in_jax(function: At, rows: Any) -> Any:
 
 def reworded(result: Result, words: dict[str, str]) -> Result:
     """The result with other words for what the judge calls a gradient, on its page and in its reasons."""
-
-    def said(text: str) -> str:
-        for old, new in words.items():
-            text = text.replace(old, new)
-        return text
-
+    result = replace(result, words={**result.words, **words})
     diagnoses = {
-        name: tuple(Diagnosis(d.kind, said(d.explanation), d.evidence) for d in found)
+        name: tuple(Diagnosis(d.kind, result.reworded(d.explanation), d.evidence) for d in found)
         for name, found in result.reasons.diagnoses.items()
     }
-    page = result.page
-    return replace(result, reasons=replace(result.reasons, diagnoses=diagnoses), page=lambda shown: said(page(shown)))
+    return replace(result, reasons=replace(result.reasons, diagnoses=diagnoses))
 
 
 def explained(result: Result, name: str, diagnosis: Diagnosis | None) -> Result:

@@ -16,6 +16,7 @@ of their ẏ with random weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -50,6 +51,7 @@ def check_jvp(
     seed: int = 0,
     diagnose: bool = True,
     budget: float | None = None,
+    name: str | None = None,
 ) -> Result:
     """Check a hand-derived tangent (Jacobian-vector product, forward mode).
 
@@ -63,7 +65,7 @@ def check_jvp(
             can be.
         wrt: the inputs that move, or leaves of them; None: every floating one.
         convention: not asked for: a tangent of complex numbers is complex, and there is only one.
-        seed, diagnose, budget: as in `check`.
+        seed, diagnose, budget, name: as in `check`.
 
     Returns:
         A `Result` with a gradient for every leaf that moves, and "all inputs at once" where there are several. Its
@@ -78,6 +80,7 @@ def check_jvp(
     arrays, names = checked_inputs(structure.arrays, structure.names(wrt))
     known = None if reference is None else by_name("the reference", reference, tuple(structure.inputs))
     operation = Steps(structure, forward, tangent, arrays, names, seed).operation(known)
+    operation = replace(operation, name=name or operation.name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
     return reworded(result, WORDS)
 
@@ -179,7 +182,7 @@ class Steps:
             pieces: list[Any] = []
             for group in range(self.count):
                 steps = {k: a[r, group] for k, a in flat.items()}
-                recorded = any(not isinstance(a, np.generic) for a in steps.values())
+                recorded = any(type(a).__module__ != "numpy" for a in steps.values())  # its class says it is a number
                 key = b"" if recorded else b"".join(a.tobytes() for a in steps.values())
                 if recorded or key not in known:
                     y = function(self.point(r, steps))

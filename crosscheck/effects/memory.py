@@ -19,7 +19,7 @@ def arguments_unchanged(calls: Calls, visit: Visit) -> Iterator[str]:
     """Byte for byte."""
     for k, array in visit.given.items():
         if not same_bytes(array, visit.held[k]):
-            yield f"{visit.who} writes to " + ("the cotangent" if k == COTANGENT else f"its argument {k}")
+            yield f"{visit.who} writes to " + ("grad_output, which arrives" if k == COTANGENT else f"its argument {k}")
 
 
 def apart(calls: Calls, visit: Visit) -> Iterator[str]:
@@ -29,7 +29,7 @@ def apart(calls: Calls, visit: Visit) -> Iterator[str]:
     for i, k in enumerate(names):
         for name, argument in visit.given.items():
             if overlap(gradients[k], argument):
-                what = "the cotangent" if name == COTANGENT else f"the argument {name}"
+                what = "grad_output" if name == COTANGENT else f"the argument {name}"
                 yield f"the gradient of {k} shares memory with {what}"
         for other in names[i + 1 :]:
             if overlap(gradients[k], gradients[other]):

@@ -121,6 +121,7 @@ class Evidence:
         accuracy: what is only so good by design, in words.
         on: which inputs stay on which sets, in words.
         source: where the reference comes from, or why there is none.
+        constants: the inputs that were not differentiated.
     """
 
     output: Array
@@ -139,3 +140,4 @@ class Evidence:
     single_inside: str = ""
     accuracy: str = ""
     on: str = ""
+    constants: tuple[str, ...] = ()

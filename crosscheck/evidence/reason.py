@@ -33,11 +33,13 @@ class Reasons:
         diagnoses: by gradient, the best explanation first; none where no known mistake reproduces it.
         lines: by gradient, the line of the user's backward that computes it, where that is known.
         findings: on the search itself: what failed in it, what it left out. None of them touches the verdict.
+        sought: whether there was a search at all.
     """
 
     diagnoses: Mapping[str, tuple[Diagnosis, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     lines: Mapping[str, str] = field(default_factory=dict)
+    sought: bool = True
 
     def __or__(self, other: Reasons) -> Reasons:
         """Both; of a gradient that both explain, what `other` says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,9 +21,12 @@ Array = np.ndarray
 
 FORMAT = 2  # of the dictionary; CHANGELOG.md says what changed
 
+PageSize = Literal["summary", "page", "full", "html"]
+Render = Callable[["Result", PageSize, int | None], str]
+
 
 class GradientMismatch(AssertionError):
-    """A check that did not pass. `result` holds everything that was found; the message is the whole report."""
+    """A check that did not pass. `result` holds everything that was found; the message is the page."""
 
     def __init__(self, result: Result) -> None:
         super().__init__(str(result))
@@ -149,7 +152,7 @@ class GradientResult:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The outcome of one check; true if it passed.
 
@@ -160,16 +163,24 @@ class Result:
         evidence: what was collected.
         decision: what follows from it.
         reasons: why wrong gradients are wrong, and what the search for that left out.
-        page: renders the whole as text.
+        render: makes a page of it, of a size and a width.
+        call: which check repeats it, as code; empty where the judge was called directly.
+        words: what a door calls otherwise than the judge: {its words: the door's}.
+        versions: of what computed it.
+        weights: by gradient, what a door multiplied the caller's own numbers by.
     """
 
     name: str
     dtype: np.dtype
     seed: int
-    evidence: Evidence = field(repr=False)
-    decision: Decision = field(repr=False)
-    reasons: Reasons = field(repr=False)
-    page: Callable[[Result], str] = field(repr=False, compare=False)
+    evidence: Evidence
+    decision: Decision
+    reasons: Reasons
+    render: Render = field(compare=False)
+    call: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
     def gradients(self) -> dict[str, GradientResult]:
@@ -224,7 +235,8 @@ class Result:
         return self.passed
 
     def raise_for_failure(self) -> None:
-        """Raise `GradientMismatch` with the whole report unless the check passed."""
+        """Raise `GradientMismatch` with the page unless the check passed."""
+        __tracebackhide__ = True  # pytest shows the caller's line
         if not self.passed:
             raise GradientMismatch(self)
 
@@ -236,6 +248,8 @@ class Result:
                 "name": self.name,
                 "dtype": str(self.dtype),
                 "seed": self.seed,
+                "call": self.call,
+                "versions": dict(self.versions),
                 "verdict": self.verdict,
                 "passed": self.passed,
                 "forward": None if self.forward is None else self.forward.to_dict(),
@@ -246,8 +260,32 @@ class Result:
             }
         )
 
+    def reworded(self, sentence: str) -> str:
+        """A sentence of the judge in the words of the door."""
+        for judges, doors in self.words.items():
+            sentence = sentence.replace(judges, doors)
+        return sentence
+
+    def summary(self) -> str:
+        """One line of at most 80 columns: the verdict, and the first reason for it."""
+        return self.render(self, "summary", None)
+
+    def page(self, width: int | None = None) -> str:
+        """What `print(result)` prints: what is wrong first, why and where; in 60 to 80 columns, as the terminal has."""
+        return self.render(self, "page", width)
+
+    def full(self, width: int | None = None) -> str:
+        """The page, and below it everything that was found, every pair of witnesses on every gradient."""
+        return self.render(self, "full", width)
+
     def __str__(self) -> str:
-        return self.page(self)
+        return self.page()
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        return self.render(self, "html", None)
 
 
 def plain(value: Any) -> Any:

@@ -70,6 +70,8 @@ class Replayed:
     where nothing was decided by values, else recorded anew there.
     """
 
+    recorded = True  # `pointwise.is_recorded`
+
     def __init__(self, forward: PlainForward, inputs: Inputs, replay: Replay, *, double: bool = True) -> None:
         self.forward, self.replay = forward, replay
         if double:
@@ -153,7 +155,7 @@ def record(forward: PlainForward, inputs: Inputs, most: int = MOST_STEPS, *, dou
         return Recorded(None, str(reason))
     except Exception as error:  # the user's code on arrays that are none, or a function of JAX that takes less
         return Recorded(None, refusal(error))
-    lines = dict.fromkeys(step.line for step in replay.steps if step.line is not None)
+    lines = dict.fromkeys(step.line._replace(column=0) for step in replay.steps if step.line is not None)
     return Recorded(Replayed(forward, inputs, replay, double=double), "", len(replay.steps), tuple(lines))
 
 

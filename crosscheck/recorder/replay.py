@@ -1,6 +1,6 @@
 """A tape as a function: of JAX arrays, which JAX can trace and differentiate, or of NumPy's, to see that it is right.
 
-Every equation that JAX makes of it stands in a scope that is named after the line of the user's code (`line_of`).
+Every equation that JAX makes of it stands in a scope that names the line of the user's code (`scope_of`).
 
 Code may round to float32 inside, whatever it is given. Its formula does not: once a tape is believed, JAX computes all
 of it in float64 (`widen`); run in NumPy it goes on to give what the code gives.
@@ -8,7 +8,6 @@ of it in float64 (`widen`); run in NumPy it goes on to give what the code gives.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +21,9 @@ from crosscheck.recorder.rolling import Rolled, rolled, taken
 from crosscheck.recorder.tape import KindOfStep, RecordedStep, RecordedTape, Ref, mapped, run
 from crosscheck.recorder.words import Unrecordable, named
 from crosscheck.traces.precision import double_precision
+from crosscheck.traces.sources import Source, scope_of
 
 Array = np.ndarray
-SCOPE = "line "
 
 
 class Replay:
@@ -91,7 +90,7 @@ class Replay:
                 raise ValueError(f"recorded at shape {kind.shape} of {name}, replayed at {given.shape}")
             values[place] = given.astype(kind.dtype)
         for part in self.parts:
-            with jax.named_scope(f"{SCOPE}{part.line or '?'}"):
+            with jax.named_scope(scope_of(Source(*part.line)) if part.line else "somewhere"):
                 if isinstance(part, RecordedStep):
                     self.step(part, values)
                 else:
@@ -132,9 +131,3 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, (tuple, list)):
         return len(a) == len(b) and all(map(same, a, b))
     return np.array_equal(a, b)
-
-
-def line_of(equation: Any) -> str:
-    """The line of the user's code that an equation of a jaxpr comes from, `file.py:12`; "" for one that has none."""
-    names = re.findall(rf"{SCOPE}([^/()]+:\d+)", str(equation.source_info.name_stack))
-    return names[-1] if names else ""

@@ -17,5 +17,10 @@ def at_point(reference: Callable[..., Any], inputs: Mapping[str, Any]) -> Callab
     return reference if at is None else at(inputs)
 
 
+def is_recorded(reference: Callable[..., Any]) -> bool:
+    """Whether it is what the forward itself was seen to do at the point that it is for."""
+    return bool(getattr(reference, "recorded", False))
+
+
 def is_guarded(reference: Callable[..., Any]) -> bool:
     return bool(getattr(reference, "guarded", False))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from crosscheck.diagnosis.elsewhere import FEW_ENTRIES, resized, same_function, shrunk
 from crosscheck.diagnosis.problem import congruent, is_symmetric
 from crosscheck.doors.functions import from_functions
+from crosscheck.recorder.operations import with_recording
+from crosscheck.traces.precision import double_precision
 from tests.diagnosis.harness import reasons
 
 Array = np.ndarray
@@ -91,3 +94,50 @@ def test_what_does_not_fit_smaller_is_left_as_it_is(rng: np.random.Generator) ->
         lambda x: x * np.arange(500.0), lambda g, x: {"x": g}, {"x": rng.normal(size=500)}, lambda x: x * np.arange(500)
     )
     assert shrunk(operation) is operation
+
+
+def test_a_recorded_forward_is_tried_at_other_sizes_too() -> None:
+    inputs = {"x": np.ones((4, 4)), "w": np.ones((4, 3))}
+    operation, _ = with_recording(from_functions(dense, nothing, inputs))
+    assert operation.reference is not None
+    changed = resized(operation, inputs)
+    assert changed is not None
+    assert changed["x"].shape[1] == changed["w"].shape[0] != 4
+
+
+def test_what_is_not_differentiated_keeps_to_its_rows() -> None:
+    """A label for each row; of a row of targets the entries may add up to one."""
+
+    def chosen(x: Array, labels: Array) -> Array:
+        return x[np.arange(len(labels)), labels].mean()  # takes fewer labels than rows, too
+
+    inputs = {"x": np.ones((6, 4)), "labels": np.array([0, 3, 1, 1, 2, 0])}
+    operation, _ = with_recording(from_functions(chosen, nothing, inputs))
+    changed = resized(operation, inputs)
+    assert changed is not None
+    assert len(changed["x"]) == len(changed["labels"]) != 6
+
+    def soft(x: Any, targets: Any) -> Any:
+        return (x * targets).sum()
+
+    given = {"x": np.ones((6, 4)), "targets": np.eye(4)[[0, 3, 1, 1, 2, 0]]}
+    changed = resized(from_functions(soft, nothing, given, soft, wrt=("x",)), given)
+    assert changed is not None
+    assert changed["targets"].shape[1] == 4
+    assert changed["x"].shape == changed["targets"].shape != (6, 4)
+
+
+def test_no_size_of_ours_leaves_a_remainder_of_a_stride() -> None:
+    """At 7 rows, 4 of the kernel, padding 1 and stride 2 the compiler of JAX 0.10 ends the process."""
+
+    def convolution(x: Any, w: Any) -> Any:
+        return jax.lax.conv_general_dilated(x, w, (2, 2), [(1, 1), (1, 1)])
+
+    def forward(x: Array, w: Array) -> Array:
+        return np.asarray(convolution(jnp.asarray(x), jnp.asarray(w)))
+
+    inputs = {"x": np.ones((2, 3, 7, 6)), "w": np.ones((4, 3, 3, 2))}
+    operation = from_functions(forward, nothing, inputs, convolution)
+    with double_precision():
+        assert same_function(operation)
+        assert not same_function(operation.at({**inputs, "w": np.ones((4, 3, 4, 2))}))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.diagnosis.shapes import wrong_shape
 from tests.diagnosis.derivations import (
     CONV,
@@ -56,3 +57,14 @@ def test_the_step_that_is_missing(spoil: Any, hint: str | None) -> None:
 def test_a_number_that_is_not_spread_out() -> None:
     found = wrong_shape("x", np.array(2.0), np.full((2, 3), 2.0), 1e-12)
     assert "not spread out" in found.explanation
+
+
+def test_a_check_says_which_step_is_missing() -> None:
+    inputs = {"x": np.arange(1.0, 13.0).reshape(4, 3), "w": np.arange(1.0, 7.0).reshape(3, 2)}
+
+    def backward(grad_output: Any, x: Any, w: Any) -> dict[str, Any]:
+        return {"x": grad_output @ w.T, "w": grad_output.T @ x}
+
+    result = crosscheck.check(lambda x, w: x @ w, backward, inputs)
+    assert result.gradients["w"].diagnoses[0].explanation.endswith("w has shape (3, 2): it is transposed")
+    assert result.gradients["x"].passed

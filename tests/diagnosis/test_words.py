@@ -58,7 +58,9 @@ def test_without_a_reference_the_name_and_the_number_of_axes_decide() -> None:
         ("tanh", "tanh", "tanh"),
         ("custom_jvp_call", "relu", "relu"),
         ("custom_vjp_call", "", "an activation"),
-        ("fft", "", "fft"),
+        ("fft", "", "the Fourier transform"),
+        ("le", "", "the comparison"),
+        ("no_such_step", "", "no_such_step"),
     ],
 )
 def test_a_step_in_words(primitive: str, within: str, text: str) -> None:

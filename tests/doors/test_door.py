@@ -56,6 +56,9 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = {
     "half a seed": (lambda: check(seed=1.5), TypeError, ("seed", "1.5", "integer")),
     "a seed in words": (lambda: check(seed="one"), TypeError, ("seed", "'one'", "integer")),
     "a yes for a seed": (lambda: check(seed=True), TypeError, ("seed", "True", "integer")),
+    "a number for a name": (lambda: check(name=3), TypeError, ("name", "3", "line of text")),
+    "an empty name": (lambda: check(name=" "), ValueError, ("name", "' '", "line of text")),
+    "a name of two lines": (lambda: check(name="a\nb"), ValueError, ("name", "'a\\nb'", "line of text")),
     "a word for a choice": (lambda: check(diagnose="no"), TypeError, ("diagnose", "'no'", "True or False")),
     "inputs without names": (lambda: check(inputs=[X, W]), TypeError, ("inputs", "dictionary", "list")),
     "a generator": (lambda: check(inputs={"x": numbers(), "w": W}), TypeError, ("x", "generator", "once")),
@@ -192,3 +195,62 @@ def test_the_doors_keep_their_names_and_words() -> None:
     for door in (crosscheck.check, crosscheck.check_layer, crosscheck.check_operation):
         assert door.__doc__
         assert door.__name__.startswith("check")
+
+
+def number(x: Any) -> Any:
+    return np.sum(x**3)
+
+
+# Every door by its name, with `name=` and a seed, and the call that its page gives.
+NAMED: dict[str, tuple[Callable[..., Any], str]] = {
+    "check": (check, "check(forward, backward, inputs, reference=reference, seed=3, name='mine')"),
+    "check_operation": (
+        lambda **given: crosscheck.check_operation(
+            (lambda x: (2 * x, None), lambda grad_output, saved: 2 * grad_output), {"x": X}, **given
+        ),
+        "check_operation(operation, inputs, seed=3, name='mine')",
+    ),
+    "check_layer": (
+        lambda **given: crosscheck.check_layer(Twice(), X, loss=False, **given),
+        "check_layer(layer, x, seed=3, name='mine')",
+    ),
+    "check_gradient": (
+        lambda **given: crosscheck.check_gradient(number, lambda x: 3 * x**2, X[0], **given),
+        "check_gradient(f, grad, x0, seed=3, name='mine')",
+    ),
+    "check_jacobian": (
+        lambda **given: crosscheck.check_jacobian(lambda x: x**2, lambda x: np.diag(2 * x), X[0], **given),
+        "check_jacobian(f, jacobian, x, seed=3, name='mine')",
+    ),
+    "check_hessian": (
+        lambda **given: crosscheck.check_hessian(
+            number, lambda x: 3 * x**2, lambda x: np.diag(6 * x), X[0], diagnose=False, **given
+        ),
+        "check_hessian(f, grad, hess, x0, seed=3, diagnose=False, name='mine')",
+    ),
+    "check_hvp": (
+        lambda **given: crosscheck.check_hvp(number, lambda x, p: 6 * x * p, X[0], **given),
+        "check_hvp(f, hvp, x, seed=3, name='mine')",
+    ),
+    "check_jvp": (
+        lambda **given: crosscheck.check_jvp(
+            lambda x: x**2, lambda tangents, x: 2 * x * tangents["x"], {"x": X}, **given
+        ),
+        "check_jvp(forward, tangent, inputs, seed=3, name='mine')",
+    ),
+}
+
+
+@pytest.mark.parametrize("door", NAMED)
+def test_every_door_takes_a_name_and_says_how_to_repeat_the_check(door: str) -> None:
+    made, call = NAMED[door]
+    result = made(name="mine", seed=3)
+    assert result, result
+    assert str(result).startswith("mine (float64): agree; ")
+    assert result.call == f"crosscheck.{call}"
+    assert result.to_dict()["call"] == result.call
+    assert result.to_dict()["versions"]["numpy"] == np.__version__
+
+
+def test_every_door_is_in_the_table() -> None:
+    assert {name for name in crosscheck.__all__ if name.startswith("check")} == NAMED.keys()

@@ -116,7 +116,7 @@ def nothing(found: dict[str, Any]) -> None:
 
 # what is done to the right gradients -> the leaves that are wrong, and words of the report
 PLANTED: dict[str, tuple[Callable[[dict[str, Any]], None], set[str], str]] = {
-    "one entry scaled": (scaled, {"params.w"}, "the worst at (2, 1)"),
+    "one entry scaled": (scaled, {"params.w"}, "params.w[2, 1]: hand-derived"),
     "two leaves of one shape exchanged": (swapped, {"state[0]", "state[1].c"}, "are exchanged"),
     "a constant added": (summed, {"params.b"}, "params.b"),
     "None for what moves the output": (nothing, {"state[1].c"}, "returned None as the gradient of state[1].c"),

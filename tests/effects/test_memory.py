@@ -93,6 +93,8 @@ def test_only_a_smaller_float_loses_precision(rng: Rng) -> None:
 
 
 def test_the_cotangent_has_a_name_of_its_own(rng: Rng) -> None:
-    assert "backward writes to the cotangent" in [f.explanation for f in planted(scales_the_cotangent, rng).findings]
+    assert "backward writes to grad_output, which arrives" in [
+        f.explanation for f in planted(scales_the_cotangent, rng).findings
+    ]
     told = [f.explanation for f in planted(gives_the_cotangent_back, rng).findings if f.kind == "aliased"]
-    assert told == ["the gradient of b shares memory with the cotangent"]
+    assert told == ["the gradient of b shares memory with grad_output"]

@@ -1,7 +1,7 @@
 """A result as its users hold it: true or false, frozen, an exception, and a dictionary that JSON takes."""
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,10 @@ def estimate(witness: str, *, off: float = 0.0, bound: float = 1e-9) -> Estimate
     return Estimate(witness, value, np.full(SHAPE, bound))
 
 
+def sized(result: Result, size: str, width: int | None) -> str:
+    return f"{size} of {result.name}" + ("" if width is None else f" in {width} columns")
+
+
 def result(*, off: float = 0.0, bound: float = 1e-9, **more: Any) -> Result:
     """A check of one gradient whose entry (1, 0) is this far off."""
     hand, auto = estimate(HAND, off=off, bound=bound), estimate(AUTODIFF, bound=bound)
@@ -31,7 +35,7 @@ def result(*, off: float = 0.0, bound: float = 1e-9, **more: Any) -> Result:
     evidence = Evidence(np.ones(2), np.ones(2), {"x": gradient}, **more)
     sign = Diagnosis("sign", "a path has the wrong sign", {"entries": 1})
     reasons = Reasons({"x": (sign,)} if off else {})
-    return Result("mine", np.dtype(np.float64), 7, evidence, decide(evidence), reasons, lambda r: f"page of {r.name}")
+    return Result("mine", np.dtype(np.float64), 7, evidence, decide(evidence), reasons, sized)
 
 
 def test_its_truth_is_its_verdict() -> None:
@@ -75,19 +79,35 @@ def test_a_gradient_says_where_it_is_wrong_and_by_how_much() -> None:
 def test_a_gradient_that_nobody_judged_is_infinitely_wrong() -> None:
     gradient = GradientEvidence(SHAPE, (3, 2), {})
     evidence = Evidence(np.ones(2), np.ones(2), {"x": gradient})
-    page = Result("mine", np.dtype(np.float64), 0, evidence, decide(evidence), Reasons(), str).gradients["x"]
+    page = Result("mine", np.dtype(np.float64), 0, evidence, decide(evidence), Reasons(), sized).gradients["x"]
     assert page.max_error == np.inf
     assert np.isnan(page.bound)
     assert page.worst_index is None
     assert page.judged_by is None
 
 
-def test_the_repr_is_one_short_line_without_arrays() -> None:
-    for shown in (repr(result(off=1.0)), repr(result(off=1.0).gradients["x"])):
-        assert len(shown) < 200
-        assert "array" not in shown
-        assert "\n" not in shown
-    assert "mine" in repr(result())
+def test_the_repr_is_the_summary_and_that_of_a_gradient_has_no_arrays() -> None:
+    assert repr(result()) == "summary of mine"
+    shown = repr(result(off=1.0).gradients["x"])
+    assert len(shown) < 200
+    assert "array" not in shown
+    assert "\n" not in shown
+
+
+def test_there_are_three_sizes_and_one_for_notebooks() -> None:
+    shown = result()
+    assert (shown.summary(), str(shown)) == ("summary of mine", "page of mine")
+    assert (shown.page(60), shown.full(), shown.full(72)) == (
+        "page of mine in 60 columns",
+        "full of mine",
+        "full of mine in 72 columns",
+    )
+    assert shown._repr_html_() == "html of mine"  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_door_has_its_own_words() -> None:
+    shown = replace(result(), words={"the gradient of ": "the tangent along "})
+    assert shown.reworded("the gradient of x is zero") == "the tangent along x is zero"
 
 
 def test_the_dictionary_is_json_and_names_its_format() -> None:
@@ -97,6 +117,7 @@ def test_the_dictionary_is_json_and_names_its_format() -> None:
         assert said["format"] == FORMAT
         assert (said["verdict"], said["passed"]) == (checked.verdict, checked.passed)
         assert (said["name"], said["dtype"], said["seed"]) == ("mine", "float64", 7)
+        assert (said["call"], said["versions"]) == ("", {})
         assert said["gradients"]["x"]["verdict"] == checked.gradients["x"].verdict
     said = result(off=0.5).to_dict()["gradients"]["x"]
     assert (said["mismatched"], said["worst_index"], said["entries"]) == (1, [1, 0], 6)

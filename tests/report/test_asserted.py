@@ -1,0 +1,121 @@
+"""What pytest shows of a failing `assert`: the page, as `raise_for_failure` does; run in a pytest of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crosscheck.report.asserted import explanation
+
+SUITE = """
+import numpy as np
+import pytest
+import crosscheck
+
+X = np.random.default_rng(0).normal(size=(3, 4))
+
+
+def wrong():
+    return crosscheck.check(np.sin, lambda grad_output, x: -grad_output * np.cos(x), {"x": X}, name="sine")
+
+
+def right():
+    return crosscheck.check(np.sin, lambda grad_output, x: grad_output * np.cos(x), {"x": X})
+
+
+def test_bare():
+    assert wrong()
+
+
+def test_named():
+    good, result = right(), wrong()
+    assert result
+
+
+def test_message():
+    result = wrong()
+    assert result, result
+
+
+def test_words_of_its_own():
+    result = wrong()
+    assert result, f"layer 3: {result!r}"
+
+
+def test_raised():
+    wrong().raise_for_failure()
+
+
+def test_about_something_else():
+    result = wrong()
+    assert X is None
+
+
+def test_passes():
+    assert right()
+    assert not wrong()
+    with pytest.raises(AssertionError):
+        assert wrong()
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a pytest with the plugin says of each test."""
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "test_suite.py").write_text(SUITE, encoding="utf-8")
+    plugin = ("-p", "crosscheck.report.asserted")
+    options = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:crosscheck-page", *plugin, "--color=no")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(folder), str(folder)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "6 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    parts: dict[str, str] = {}
+    for part in done.stdout.split("\n____")[1:]:
+        name = part.split("\n")[0].strip("_ ")
+        parts[name] = part.split("= short test summary")[0]
+    return parts
+
+
+PAGE = (
+    "sine (float64): disagree; x is wrong",
+    "why        the gradient of x has the wrong sign",
+    "repeat     crosscheck",
+)
+
+
+@pytest.mark.parametrize("name", ["test_bare", "test_named", "test_message", "test_words_of_its_own", "test_raised"])
+def test_the_page_is_shown(shown: dict[str, str], name: str) -> None:
+    for words in PAGE:
+        assert shown[name].count(words) == 1, shown[name]
+    assert "Result(" not in shown[name]
+    assert "\\n" not in shown[name]
+    page = [line for line in shown[name].splitlines() if line.startswith("E  ")]
+    assert max(map(len, page[1:])) <= 80
+
+
+def test_the_tests_own_words_stay(shown: dict[str, str]) -> None:
+    assert "layer 3: sine: disagree: x has the wrong sign" in shown["test_words_of_its_own"]
+
+
+def test_the_callers_line_is_shown_and_none_of_ours(shown: dict[str, str]) -> None:
+    assert "wrong().raise_for_failure()" in shown["test_raised"]
+    assert "raise GradientMismatch" not in shown["test_raised"]
+
+
+def test_an_assertion_about_something_else_is_left_alone(shown: dict[str, str]) -> None:
+    assert "disagree" not in shown["test_about_something_else"]
+
+
+def test_without_a_result_there_is_nothing_to_explain() -> None:
+    with pytest.raises(AssertionError) as raised:
+        raise AssertionError("assert sine: disagree")
+    assert explanation(raised.value, raised.tb) == ""
+    assert explanation(AssertionError(), None) == ""
