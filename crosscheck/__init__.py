@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crosscheck.doors.tangents import check_jvp
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
+    from crosscheck.marks import tap
     from crosscheck.witnesses.finite_difference import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
@@ -40,6 +41,7 @@ HOMES = {
     "simplex": "crosscheck.doors.sets",
     "spd": "crosscheck.doors.sets",
     "symmetric": "crosscheck.doors.sets",
+    "tap": "crosscheck.marks",
     "unit": "crosscheck.doors.sets",
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "simplex",
     "spd",
     "symmetric",
+    "tap",
     "unit",
 ]
 

@@ -81,6 +81,11 @@ class Operation:
         """The dtype that the differentiated inputs share; mixed inputs count as the coarser one."""
         return min((self.inputs[k].dtype for k in self.wrt), key=lambda d: d.itemsize)
 
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The differentiated inputs that have other values at another point."""
+        return tuple(k for k in self.wrt if k not in self.manner.still)
+
     def at(self, inputs: Arrays) -> Operation:
         """The same operation at another point."""
         return replace(self, inputs=inputs)

@@ -31,6 +31,7 @@ FLOORS = {
     "manner": set(),
     "deadline": set(),
     "progress": {"deadline"},
+    "marks": set(),
     "evidence": {"floats"},
     "operation": {"floats", "manner"},
     "traces": set(),
@@ -57,11 +58,11 @@ FLOORS = {
         *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
         "report",
     },
-    "doors": {"draws", "evidence", "manner", "operation", "traces", "recorder", "judge"},
+    "doors": {"draws", "marks", "evidence", "manner", "operation", "traces", "witnesses", "recorder", "judge"},
     "interrupts": set(),
     "cli": {"interrupts"},
     "__main__": {"cli"},
-    "__init__": {"doors", "evidence", "witnesses"},
+    "__init__": {"doors", "evidence", "marks", "witnesses"},
 }
 
 
