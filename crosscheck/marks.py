@@ -13,7 +13,7 @@ which it is passed.
 from __future__ import annotations
 
 import dis
-import sys
+import inspect
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -65,9 +65,10 @@ class Noting:
             raise TypeError(
                 f"tap is given the name {name!r}, in {self.who}; it must be a word, as a variable's name is"
             )
-        kind = getattr(getattr(value, "dtype", None), "kind", "f" if isinstance(value, float) else "")
+        dtype = getattr(value, "dtype", None)
+        kind = getattr(dtype, "kind", "f" if isinstance(value, float) else "")
         if kind not in ("f", "c"):
-            what = f"an array of {value.dtype}" if hasattr(value, "dtype") else f"a {type(value).__name__}"
+            what = f"a {type(value).__name__}" if dtype is None else f"an array of {dtype}"
             raise TypeError(f"tap({name!r}) is given {what}, in {self.who}; a point is one array of floats")
         if getattr(value, "_trace", self.trace) is not self.trace:
             raise ValueError(
@@ -127,7 +128,11 @@ def marking(how: Noting | Adding) -> Generator[None]:
 
 def is_dropped(depth: int) -> bool:
     """Whether the frame so far up throws away what the call that it is in returns."""
-    frame = sys._getframe(depth)
+    frame = inspect.currentframe()
+    for _ in range(depth):
+        frame = None if frame is None else frame.f_back
+    if frame is None:
+        return False
     for at in dis.get_instructions(frame.f_code):
         if at.offset > frame.f_lasti:
             return at.opname == "POP_TOP"

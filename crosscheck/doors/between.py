@@ -182,7 +182,7 @@ def points_of_reference(reference: Callable[..., Any], structure: Structure) -> 
     return noting.named()
 
 
-def unjitted(reference: Callable[..., Any] | None) -> Callable[..., Any] | None:
+def unjitted(reference: Any) -> Any:
     """The function that `jax.jit` was put around: what it computes is the same, and what it marks can be seen."""
     return inspect.unwrap(reference, stop=lambda f: not is_jitted(f)) if is_jitted(reference) else reference
 
