@@ -61,6 +61,8 @@ FLOORS = {
     "doors": {"draws", "marks", "evidence", "manner", "operation", "traces", "witnesses", "recorder", "judge"},
     "interrupts": set(),
     "cli": {"interrupts"},
+    "spaces": set(),
+    "files": {"cli", "deadline", "doors", "draws", "evidence", "traces"},
     "__main__": {"cli"},
     "__init__": {"doors", "evidence", "marks", "witnesses"},
 }

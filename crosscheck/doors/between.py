@@ -37,7 +37,7 @@ from crosscheck.marks import Adding, MarkedPoint, Noting, marking, tap
 from crosscheck.operation import Arrays
 from crosscheck.witnesses.namespaces import mentioned, reached
 
-Points = Mapping[str, MarkedPoint]
+MarkedPoints = Mapping[str, MarkedPoint]
 
 
 class Between(NamedTuple):
@@ -192,7 +192,7 @@ def is_jitted(function: Any) -> bool:
 
 
 def checked(
-    here: Points, there: Points, referred: bool, given: tuple[str, ...], returned: Any
+    here: MarkedPoints, there: MarkedPoints, referred: bool, given: tuple[str, ...], returned: Any
 ) -> dict[str, MarkedPoint]:
     """The points of which backward returns a gradient, in its order; each marked where it has to be."""
     marked = {**there, **here}
