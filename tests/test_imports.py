@@ -62,6 +62,7 @@ FLOORS = {
     "interrupts": set(),
     "cli": {"interrupts"},
     "spaces": set(),
+    "pytest": {"__init__", "doors", "evidence", "spaces"},
     "files": {"cli", "deadline", "doors", "draws", "evidence", "traces"},
     "__main__": {"cli"},
     "__init__": {"doors", "evidence", "marks", "witnesses"},
