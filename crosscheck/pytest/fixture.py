@@ -42,6 +42,9 @@ class Gradcheck:
     def __init__(self, seed: int = 0, budget: float | None = None, *, full: bool = False) -> None:
         self.seed, self.budget, self.full = seed, budget, full
 
+    def __repr__(self) -> str:
+        return "gradcheck"
+
     def __call__(self, forward: Any, backward: Any, inputs: Any, *args: Any, **kwargs: Any) -> Result:
         """As `crosscheck.check`."""
         __tracebackhide__ = True

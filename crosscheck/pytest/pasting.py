@@ -90,12 +90,12 @@ def of_values(item: pytest.Function, asked: Asked) -> list[str]:
         if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
             raise Unwritable(f"{asked.door.__name__} takes any arguments")
         text = writer.written(value)
-        if type(value) is dict and value:
+        if len(f"    {name} = {text}") > WIDTH and type(value) is dict:
             setting.append(f"    {name} = {{")
             setting += [f"        {writer.written(k)}: {writer.written(a)}," for k, a in value.items()]
             setting.append("    }")
             text = name
-        elif len(text) > WIDTH // 2 or "\n" in text:
+        elif len(text) > WIDTH // 2:
             setting.append(f"    {name} = {text}")
             text = name
         by_name = kind is inspect.Parameter.KEYWORD_ONLY or place >= len(bound.args)
@@ -210,7 +210,8 @@ class Writer:
     def partial(self, value: functools.partial[Any]) -> str:
         parts = [self.written(value.func), *map(self.written, value.args)]
         parts += [f"{k}={self.written(a)}" for k, a in value.keywords.items()]
-        return f"{self.module('functools', functools)}.partial({', '.join(parts)})"
+        known = next((name for name, there in self.names.items() if there is functools.partial), "")
+        return f"{known or self.module('functools', functools) + '.partial'}({', '.join(parts)})"
 
     def module(self, name: str, module: Any) -> str:
         if self.names.get(name) is not module:
@@ -228,7 +229,7 @@ class Writer:
         if name.isidentifier() and getattr(sys.modules.get(where), name, None) is value and importable(where):
             self.needed[name] = f"from {where} import {name}"
             return name
-        what = name or f"a {type(value).__name__}"
+        what = str(getattr(value, "__name__", "")) or f"a {type(value).__name__}"
         raise Unwritable(f"{what} goes by no name that a test could use: give it one in its module")
 
 

@@ -58,11 +58,12 @@ def without_comment(text: str) -> str:
 
 
 def test_a_new_file_runs_at_once_and_says_what_is_missing(folder: Path) -> None:
-    shown = check(begun())
+    shown = check(begun(), "--json", "out.json")
     assert shown.exit_code == UNDECIDED, shown.output
     assert "still to be derived: w (my_layer.py:" in shown.output
-    assert "z" in shown.output
-    assert "d/d w" not in shown.output
+    content = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert {k: g["verdict"] for k, g in content["gradients"].items()} == dict.fromkeys(("z", "x", "bias"), "agree")
+    assert (content["missing"], content["status"]) == (["w"], UNDECIDED)
 
 
 def test_filled_in_it_agrees(folder: Path) -> None:
