@@ -52,8 +52,9 @@ def contents_of(module: ModuleType, path: Path, check: Callable[..., Any]) -> Co
     for key in options:
         if key not in known:
             raise Refused(f"{path}: options has {key!r}; it may have {', '.join(known)}")
-    found = [said.get(k) for k in ("forward", "backward", "inputs", "reference")]
-    return Contents(*found, dict(options), *((said["make"], said["space"]) if survey else (None, None)))
+    forward, backward, inputs, reference = (said.get(k) for k in (*NEEDED, "reference"))
+    make, space = (said["make"], said["space"]) if survey else (None, None)
+    return Contents(forward, backward, inputs, reference, dict(options), make, space)
 
 
 def missing(name: str, said: Mapping[str, Any], path: Path) -> str:

@@ -60,7 +60,7 @@ def value_of(name: str, given: Any, rng: Rng) -> Any:
 
 
 def is_size(n: Any) -> bool:
-    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and int(n) >= 0
 
 
 def names_a_dtype(kind: Any) -> bool:

@@ -15,7 +15,7 @@ from crosscheck.evidence.result import GradientMismatch, Result
 VERDICT_ALONE: ContextVar[bool] = ContextVar("verdict_alone", default=False)
 
 
-class Asked(NamedTuple):
+class AskedDoor(NamedTuple):
     """A door, and what it was asked."""
 
     door: Callable[..., Result]
@@ -26,7 +26,7 @@ class Asked(NamedTuple):
 class FailedCheck(GradientMismatch):
     """A check that did not pass, and what was asked."""
 
-    def __init__(self, result: Result, asked: Asked) -> None:
+    def __init__(self, result: Result, asked: AskedDoor) -> None:
         super().__init__(result)
         self.asked = asked
 
@@ -36,11 +36,10 @@ class Gradcheck:
 
     Args:
         seed, budget: of every check that takes one and is not given another.
-        full: whether a failure shows everything.
     """
 
-    def __init__(self, seed: int = 0, budget: float | None = None, *, full: bool = False) -> None:
-        self.seed, self.budget, self.full = seed, budget, full
+    def __init__(self, seed: int = 0, budget: float | None = None) -> None:
+        self.seed, self.budget = seed, budget
 
     def __repr__(self) -> str:
         return "gradcheck"
@@ -68,5 +67,5 @@ class Gradcheck:
         quick = {"diagnose": False} if VERDICT_ALONE.get() and "diagnose" in takes else {}
         result = door(*args, **{**kwargs, **quick})
         if not result:
-            raise FailedCheck(result, Asked(door, args, kwargs))
+            raise FailedCheck(result, AskedDoor(door, args, kwargs))
         return result

@@ -30,7 +30,7 @@ def retold(report: Any, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExc
     if result is None:
         return
     config = item.config
-    lines = page(result, full=config.getoption("--grad-full")).splitlines()
+    lines = page(result, full=bool(config.getoption("--grad-full"))).splitlines()
     lines += [line for note in getattr(error, "__notes__", ()) for line in ("", *note.splitlines())]
     if isinstance(error, FailedCheck):
         lines += ["", *pasted(item, error, config.getoption("--grad-budget"))]

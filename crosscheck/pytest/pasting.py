@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import crosscheck
-from crosscheck.pytest.fixture import Asked, FailedCheck, Gradcheck
+from crosscheck.pytest.fixture import AskedDoor, FailedCheck, Gradcheck
 from crosscheck.pytest.smallest import Shrinking, failure
 from crosscheck.pytest.tables import TABLE, Table
 
@@ -78,7 +78,7 @@ def phrase(configuration: dict[str, Any]) -> str:
 # ---------------------------------------------------------------------- two ways to write it
 
 
-def of_values(item: pytest.Function, asked: Asked) -> list[str]:
+def of_values(item: pytest.Function, asked: AskedDoor) -> list[str]:
     """The check with its arrays written out."""
     writer = Writer(vars(item.module))
     bound = inspect.signature(asked.door).bind(*asked.args, **asked.kwargs)

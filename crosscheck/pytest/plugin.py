@@ -49,8 +49,8 @@ def gradcheck(request: pytest.FixtureRequest) -> Gradcheck:
     """
     from crosscheck.pytest.fixture import Gradcheck
 
-    option = request.config.getoption
-    return Gradcheck(option("--grad-seed"), option("--grad-budget"), full=option("--grad-full"))
+    option = request.config.option
+    return Gradcheck(option.grad_seed, option.grad_budget)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

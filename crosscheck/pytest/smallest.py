@@ -25,8 +25,8 @@ import pytest
 from crosscheck.doors.numbers import kind_of
 from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.evidence.result import Result
-from crosscheck.pytest.fixture import VERDICT_ALONE, Asked, FailedCheck
-from crosscheck.pytest.tables import Row, Table, settled
+from crosscheck.pytest.fixture import VERDICT_ALONE, AskedDoor, FailedCheck
+from crosscheck.pytest.tables import ConfigurationRow, Table, settled
 from crosscheck.spaces.space import Space
 
 Array = np.ndarray
@@ -67,7 +67,7 @@ class Shrinking:
 
     # ------------------------------------------------------------------ configurations
 
-    def configuration(self, table: Table, row: Row, test: Callable[..., Any]) -> dict[str, Any]:
+    def configuration(self, table: Table, row: ConfigurationRow, test: Callable[..., Any]) -> dict[str, Any]:
         """The smallest at which the test fails; the failure there is kept. `test` takes what the table gives."""
         space = table.space or of_rows(table)
         kept: dict[str, tuple[dict[str, Any], FailedCheck]] = {}
@@ -89,7 +89,7 @@ class Shrinking:
 
     # ------------------------------------------------------------------ values
 
-    def values(self) -> Asked:
+    def values(self) -> AskedDoor:
         """What was asked, with the smallest values at which it fails."""
         asked = self.error.asked
         bound = inspect.signature(asked.door).bind(*asked.args, **asked.kwargs)
@@ -100,9 +100,9 @@ class Shrinking:
         space = of_values(given)
         quick = {"diagnose": False} if "diagnose" in inspect.signature(asked.door).parameters else {}
 
-        def with_values(point: dict[str, Any]) -> Asked:
+        def with_values(point: dict[str, Any]) -> AskedDoor:
             bound.arguments[name] = at_point(given, point)
-            return Asked(asked.door, bound.args, bound.kwargs)
+            return AskedDoor(asked.door, bound.args, bound.kwargs)
 
         def fails(point: dict[str, Any]) -> bool:
             if self.late:

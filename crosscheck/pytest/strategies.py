@@ -1,6 +1,6 @@
 """Configurations for Hypothesis, from the same spaces (`tables` says what a space is).
 
-    @given(configuration=strategies.configurations(spaces.dense()))
+    @given(configuration=strategies.points(spaces.dense()))
     def test_dense(gradcheck, configuration): ...
 
 Hypothesis shrinks towards the first choice of every dimension, the simplest.
@@ -15,14 +15,14 @@ from typing import Any
 from crosscheck.pytest.tables import settled
 
 
-def configurations(space: Any) -> Any:
+def points(space: Any) -> Any:
     """The points of a space that exist, settled; or any choices of a dictionary."""
     strategies = import_module("hypothesis.strategies")
     if isinstance(space, Mapping):
         return strategies.fixed_dictionaries({k: strategies.sampled_from(list(c)) for k, c in space.items()})
     if hasattr(space, "strategy"):
-        points = space.strategy()
+        found = space.strategy()
     else:
-        points = configurations(space.dimensions).filter(getattr(space, "valid", lambda point: True))
-    found = points.map(lambda point: settled(space, point, 0))
+        found = points(space.dimensions).filter(getattr(space, "valid", lambda point: True))
+    found = found.map(lambda point: settled(space, point, 0))
     return found.filter(lambda configuration: configuration is not None)

@@ -31,7 +31,7 @@ TABLE = "crosscheck_table"  # where a test keeps its table
 DRAWS = 100  # of the sizes of a point
 
 
-class Row(NamedTuple):
+class ConfigurationRow(NamedTuple):
     """A test's configuration, and the point of the space that it is of."""
 
     id: str
@@ -42,11 +42,11 @@ class Row(NamedTuple):
 class Table(NamedTuple):
     """The rows of a test; the space that they are from, None where they were written down."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ConfigurationRow, ...]
     space: Any
     whole: bool
 
-    def row_of(self, given: Mapping[str, Any]) -> Row | None:
+    def row_of(self, given: Mapping[str, Any]) -> ConfigurationRow | None:
         """The row whose test was given these arguments."""
         for row in self.rows:
             parts = {WHOLE: row.configuration} if self.whole else row.configuration
@@ -91,7 +91,9 @@ def configurations(*rows: Any, **named: Mapping[str, Any]) -> Callable[[F], F]:
     return decorated
 
 
-def check_names(test: str, rows: tuple[Row, ...], names: tuple[str, ...], parameters: Mapping[str, Any]) -> None:
+def check_names(
+    test: str, rows: tuple[ConfigurationRow, ...], names: tuple[str, ...], parameters: Mapping[str, Any]
+) -> None:
     for row in rows:
         if set(row.configuration) != set(names):
             raise ValueError(
@@ -103,18 +105,18 @@ def check_names(test: str, rows: tuple[Row, ...], names: tuple[str, ...], parame
         raise TypeError(f"{test} takes neither {', '.join(lacking)} nor `{WHOLE}`")
 
 
-def of_rows(rows: tuple[Any, ...], named: Mapping[str, Any]) -> Iterator[Row]:
+def of_rows(rows: tuple[Any, ...], named: Mapping[str, Any]) -> Iterator[ConfigurationRow]:
     taken: set[str] = set()
     for name, row in [*((None, row) for row in rows), *named.items()]:
-        yield Row(fresh_id(name or id_of(row), taken), dict(row), dict(row))
+        yield ConfigurationRow(fresh_id(name or id_of(row), taken), dict(row), dict(row))
 
 
-def of_space(space: Any) -> Iterator[Row]:
+def of_space(space: Any) -> Iterator[ConfigurationRow]:
     taken: set[str] = set()
     for number, point in enumerate(space.cover()):
         configuration = settled(space, point, number)
         if configuration is not None:
-            yield Row(fresh_id(id_of(point), taken), configuration, point)
+            yield ConfigurationRow(fresh_id(id_of(point), taken), configuration, point)
 
 
 def settled(space: Any, point: dict[str, Any], number: int) -> dict[str, Any] | None:

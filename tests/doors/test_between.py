@@ -233,6 +233,18 @@ def test_nested_inputs_several_outputs_and_complex_numbers() -> None:
     assert list(result.gradients) == ["z.real", "z.imag", "p.a", "p.b"]
 
 
+def test_what_is_written_into_a_marked_view_shows() -> None:
+    def doubled_in_place(x: Any) -> Any:
+        z = tap("z", x[1:])
+        z *= 2
+        return z
+
+    result = crosscheck.check(
+        doubled_in_place, lambda g, x: {"z": 2 * g, "x": np.append(0, 2 * g)}, {"x": RNG.normal(size=4)}
+    )
+    assert "mutated-argument" in {f.kind for f in result.findings}
+
+
 # ---------------------------------------------------------------------- refusals
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import crosscheck
 from crosscheck.pytest import configurations, strategies
-from crosscheck.pytest.fixture import Asked, FailedCheck, Gradcheck
+from crosscheck.pytest.fixture import AskedDoor, FailedCheck, Gradcheck
 from crosscheck.pytest.pasting import Unwritable, Writer
 from crosscheck.pytest.smallest import Shrinking, failure, of_rows, of_values
 from crosscheck.pytest.tables import TABLE, settled
@@ -144,7 +144,7 @@ def test_every_door_is_asked_with_the_options() -> None:
     with pytest.raises(crosscheck.GradientMismatch) as caught:
         check.check_gradient(lambda x: x @ x, lambda x: 3 * x, np.ones(3))
     assert isinstance(caught.value, FailedCheck)
-    assert isinstance(caught.value.asked, Asked)
+    assert isinstance(caught.value.asked, AskedDoor)
     assert caught.value.asked.kwargs == {"seed": 3, "budget": 50.0}
 
 
@@ -193,7 +193,7 @@ def test_any_object_with_the_protocol_is_a_space_for_hypothesis() -> None:
     seen: list[dict[str, Any]] = []
 
     @hypothesis.settings(max_examples=30, database=None, derandomize=True)
-    @hypothesis.given(strategies.configurations(Sizes()))
+    @hypothesis.given(strategies.points(Sizes()))
     def draw(configuration: dict[str, Any]) -> None:
         seen.append(configuration)
 
@@ -203,7 +203,7 @@ def test_any_object_with_the_protocol_is_a_space_for_hypothesis() -> None:
 
 
 def test_choices_are_drawn_from_a_dictionary() -> None:
-    found = strategies.configurations({"a": (1, 2), "b": ("x",)})
+    found = strategies.points({"a": (1, 2), "b": ("x",)})
     hypothesis = importlib.import_module("hypothesis")
     assert hypothesis.find(found, lambda c: c["a"] == 2, settings=hypothesis.settings(database=None)) == {
         "a": 2,

@@ -241,7 +241,7 @@ def scaled(grad_output, x, factor):
 
 
 @settings(max_examples=8, deadline=None, derandomize=True, phases=(Phase.generate, Phase.shrink))
-@given(configuration=strategies.configurations(SPACE))
+@given(configuration=strategies.points(SPACE))
 def test_drawn(gradcheck, configuration):
     assert configuration["factor"] <= configuration["size"]
     backward = functools.partial(scaled, factor=configuration["factor"])
