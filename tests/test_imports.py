@@ -203,6 +203,7 @@ def test_the_proof_can_fail() -> None:
 # What tests the judge alone, so that it can run where there is no layer of ours.
 ALONE = (
     *("evidence", "traces", "rounding", "witnesses", "recorder", "exact", "effects", "diagnosis", "report", "doors"),
+    *("files", "plugin"),
     *("test_judge.py", "test_collect.py", "test_operation.py", "test_cli.py", "test_public_names.py"),
     *("conftest.py", "operations.py"),
 )

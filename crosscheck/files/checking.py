@@ -116,6 +116,5 @@ def of_survey(file: UserFile, said: Contents, seed: int, *, full: bool, budget: 
         given["seed"] = seed
     with file.own_errors():
         found = survey(said.make, said.space, **given)
-    status = status_of(found.verdict) if hasattr(found, "verdict") else AGREED if found else DISAGREED
-    content = found.to_dict() if hasattr(found, "to_dict") else {"text": str(found)}
-    return CheckedFile(status, page(found, full=full), {"survey": content})
+    status = AGREED if found else UNDECIDED if found.verdict == "undecided" else DISAGREED
+    return CheckedFile(status, page(found, full=full), {"survey": found.to_dict()})

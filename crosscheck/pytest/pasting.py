@@ -37,7 +37,7 @@ class Unwritable(Exception):
 def pasted(item: pytest.Item, error: FailedCheck, budget: float | None) -> list[str]:
     """The lines of the smallest test that fails the same; or a sentence that says why there is none.
 
-    Nothing where no gradient is known to be wrong.
+    Nothing where nothing is known to be wrong.
     """
     if not isinstance(item, pytest.Function) or error.result.verdict != "disagree":
         return []
@@ -50,8 +50,6 @@ def pasted(item: pytest.Item, error: FailedCheck, budget: float | None) -> list[
         given = {k: a for k, a in rest.items() if k not in table.arguments(row.configuration)}
         configuration = search.configuration(table, row, functools.partial(item.obj, **given))
         rest = given
-    if not search.wrong:  # no gradient is wrong: something else fails
-        return []
     reasons: list[str] = []
     for write in (
         lambda: of_values(item, search.values()),
@@ -130,7 +128,7 @@ def name_of(item: pytest.Function) -> str:
 
 
 def fails_when_pasted(item: pytest.Function, lines: list[str], rest: dict[str, Any], search: Shrinking) -> bool:
-    """Whether the test fails with a wrong gradient, as it stands there, with the options at their defaults."""
+    """Whether the test fails the same, as it stands there, with the options at their defaults."""
     names = dict(vars(item.module))
     exec(compile("\n".join(lines), f"<{name_of(item)}>", "exec"), names)
     test: Callable[..., Any] = names[name_of(item)]

@@ -7,7 +7,7 @@ the arrays' axes and the kinds of their numbers,
     axes of 5           1, 2, 3, 4, 5                      every axis of that length at once
     values of x         ones, counted, whole, tenths, hundredths, as they were
 
-A point fails if a gradient that was wrong is wrong there. One that the code refuses does not fail; and when the time is
+A point fails if a gradient that was wrong is wrong there, or something is found there that failed the check. One that the code refuses does not fail; and when the time is
 up, none does.
 """
 
@@ -134,7 +134,9 @@ def failure(call: Callable[[], Any]) -> FailedCheck | None:
 
 
 def wrong_in(result: Result) -> frozenset[str]:
-    return frozenset(k for k, g in getattr(result, "gradients", {}).items() if g.verdict == "disagree")
+    """The gradients that are wrong, and the kinds of findings that fail a check."""
+    gradients = {k for k, g in getattr(result, "gradients", {}).items() if g.verdict == "disagree"}
+    return frozenset(gradients | {f"finding {f.kind}" for f in getattr(result, "findings", ()) if f.fails})
 
 
 # ---------------------------------------------------------------------- spaces

@@ -220,16 +220,25 @@ SURVEYED = "def make(padding): ...\nspace = {'padding': (0, 1)}\n"
 def test_a_survey_is_asked_where_there_is_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
+    class Surveyed(SimpleNamespace):
+        def __bool__(self) -> bool:
+            return self.verdict == "right"
+
     def survey(make: Any, space: Any, *, budget: float | None = None, seed: int = 0) -> Any:
         seen.update(space=space, budget=budget, seed=seed)
-        return SimpleNamespace(verdict="disagree", to_dict=lambda: {"wrong": "padding"})
+        return Surveyed(verdict=verdict, to_dict=lambda: {"wrong": "padding"})
 
+    verdict = "wrong"
     monkeypatch.setattr(crosscheck, "survey", survey, raising=False)
     shown = check(SURVEYED, "--budget", "7", "--seed", "2", "--json", "out.json")
     assert shown.exit_code == DISAGREED, shown.output
     assert seen == {"space": {"padding": (0, 1)}, "budget": 7.0, "seed": 2}
     assert json.loads(Path("out.json").read_text(encoding="utf-8"))["survey"] == {"wrong": "padding"}
     assert check(RIGHT + SURVEYED).exit_code == DISAGREED
+    verdict = "undecided"
+    assert check(SURVEYED).exit_code == UNDECIDED
+    verdict = "right"
+    assert check(SURVEYED).exit_code == AGREED
 
 
 def test_without_one_that_is_said(folder: Path) -> None:

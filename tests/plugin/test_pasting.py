@@ -98,6 +98,18 @@ def test_sizes_and_numbers_become_small_while_it_fails() -> None:
     assert np.array_equal(found.args[2]["x"], np.ones((2, 1)))
 
 
+def test_a_side_effect_is_led_to_its_smallest_too() -> None:
+    def writes(x: Any) -> Any:
+        if x.shape[0] > 1:
+            x[0] = 1.0
+        return x**2
+
+    with pytest.raises(FailedCheck) as caught:
+        Gradcheck()(writes, lambda grad_output, x: 2 * grad_output * x, {"x": np.array([1.0, 0.71, 2.2, 0.9])})
+    found = Shrinking(caught.value, None).values()
+    assert found.args[2]["x"].shape == (2,)
+
+
 def test_what_the_code_refuses_does_not_fail() -> None:
     def backward(grad_output: Any, x: Any) -> Any:
         if x.shape != (3,):
