@@ -13,8 +13,8 @@ import pytest
 import crosscheck
 from crosscheck import tap
 from crosscheck import tap as mark
-from crosscheck.doors.between import mentions_tap
 from crosscheck.doors.lines import line_in
+from crosscheck.doors.points import mentions_tap
 
 RNG = np.random.default_rng(5)
 INPUTS = {"x": RNG.normal(size=(4, 3)), "w": RNG.normal(size=(3, 5)), "b": RNG.normal(size=5)}
