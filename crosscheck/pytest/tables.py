@@ -143,7 +143,9 @@ def id_of(row: Mapping[str, Any]) -> str:
 
 
 def word(value: Any) -> str:
-    """A choice in an id: 3, 2x5, float32, relu."""
+    """A choice in an id: 3, 2x5, float32, relu; of another object its type, the same in every process."""
     if isinstance(value, (tuple, list)):
         return "x".join(map(word, value)) or "empty"
-    return str(getattr(value, "__name__", value)).replace(" ", "").replace("::", ":")
+    plain = value is None or isinstance(value, (str, int, float, complex))
+    name = value if plain else getattr(value, "__name__", getattr(value, "name", type(value).__name__))
+    return str(name).replace(" ", "").replace("::", ":")

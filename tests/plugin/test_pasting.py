@@ -72,7 +72,10 @@ def test_functions_go_by_their_names() -> None:
     assert next(imported.imports()) == "from crosscheck.pytest.tables import settled"
 
 
-@pytest.mark.parametrize("value", [lambda x: x, SimpleNamespace(), np.zeros(500) + np.arange(500)], ids=str)
+UNWRITTEN = {"a lambda": lambda x: x, "an object": SimpleNamespace(), "many entries": np.arange(500.0)}
+
+
+@pytest.mark.parametrize("value", UNWRITTEN.values(), ids=UNWRITTEN)
 def test_what_has_no_name_or_is_too_long_is_not_written(value: Any) -> None:
     with pytest.raises(Unwritable, match=r"goes by no name|too long"):
         Writer({}).written(value)

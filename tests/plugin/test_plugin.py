@@ -280,7 +280,7 @@ def test_every_configuration_has_an_id(pytester: pytest.Pytester) -> None:
             def cover(self):
                 return [{"size": (2, 3), "kind": kind} for kind in (None, float)]
 
-        @configurations({"a": 1}, {"a": 1}, {"a": (2, "x")}, named={"a": 3})
+        @configurations({"a": 1}, {"a": 1}, {"a": (2, "x")}, {"a": object()}, {"a": len}, named={"a": 3})
         def test_rows(a): ...
 
         @configurations(Choices())
@@ -292,6 +292,8 @@ def test_every_configuration_has_an_id(pytester: pytest.Pytester) -> None:
         "test_rows[a=1]",
         "test_rows[a=1#2]",
         "test_rows[a=2xx]",
+        "test_rows[a=object]",
+        "test_rows[a=len]",
         "test_rows[named]",
         "test_space[size=2x3,kind=None]",
         "test_space[size=2x3,kind=float]",
