@@ -7,7 +7,7 @@ the arrays' axes and the kinds of their numbers,
     axes of 5           1, 2, 3, 4, 5                      every axis of that length at once
     values of x         ones, counted, whole, tenths, hundredths, as they were
 
-A point fails if a gradient that was wrong is wrong there, or if what failed the check beside the numbers is found there.
+A point fails if a gradient that was wrong is wrong there, or what failed the check beside the numbers is found there.
 One that the code refuses does not fail; and when the time is up, none does.
 """
 
