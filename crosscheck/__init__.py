@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crosscheck.doors.tangents import check_jvp
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
+    from crosscheck.marks import tap
     from crosscheck.witnesses.finite_difference import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
@@ -40,6 +41,7 @@ HOMES = {
     "simplex": "crosscheck.doors.sets",
     "spd": "crosscheck.doors.sets",
     "symmetric": "crosscheck.doors.sets",
+    "tap": "crosscheck.marks",
     "unit": "crosscheck.doors.sets",
 }
 
@@ -62,17 +64,23 @@ __all__ = [
     "simplex",
     "spd",
     "symmetric",
+    "tap",
     "unit",
 ]
+
+
+ROOMS = ("pytest",)  # what is for one framework: `crosscheck.pytest.configurations`
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("crosscheck")
+    if name in ROOMS:
+        return import_module(f"crosscheck.{name}")
     if name not in HOMES:
         raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
     return getattr(import_module(HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *HOMES, "__version__"])
+    return sorted([*globals(), *HOMES, *ROOMS, "__version__"])

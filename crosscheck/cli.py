@@ -12,9 +12,25 @@ import click
 
 from crosscheck.interrupts import listening
 
-AGREED, DISAGREED, MISUSED = 0, 1, 2
+AGREED, DISAGREED, MISUSED, UNDECIDED = 0, 1, 2, 3
+STATUSES = {"agree": AGREED, "disagree": DISAGREED, "undecided": UNDECIDED}
 
 COMMANDS = "crosscheck.commands"  # the group of entry points
+
+
+# An option of every command that checks something.
+budget_option = click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Leave out what is not done by then, and say so; none by default.",
+)
+
+
+def status_of(*verdicts: str) -> int:
+    """The exit status of some verdicts: a disagreement before what is undecided, and that before agreement."""
+    found = {STATUSES[verdict] for verdict in verdicts}
+    return next((s for s in (DISAGREED, UNDECIDED) if s in found), AGREED)
 
 
 class Commands(click.Group):
@@ -45,8 +61,9 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 def main() -> None:
     """Cross-check hand-derived gradients against autodiff and finite differences.
 
-    Exit status: 0 if every gradient agrees, 1 if one does not, 2 for wrong use,
-    130 if interrupted: what is finished by then is printed.
+    Exit status: 0 if every gradient agrees, 1 if one disagrees, 2 for wrong use,
+    3 if none disagrees and one is undecided, 130 if interrupted: what is finished
+    by then is printed.
     """
 
 

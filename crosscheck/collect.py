@@ -375,7 +375,7 @@ def side_effects(setting: Setting, first: Calls, points: Points | None) -> Audit
     else:
         rng = np.random.default_rng([setting.seed, 1])
         # No round numbers: two sums of them may be equal by chance, and look like one answer kept.
-        inputs = {k: another(a, rng) if k in operation.wrt else a for k, a in operation.inputs.items()}
+        inputs = {k: another(a, rng) if k in operation.drawn else a for k, a in operation.inputs.items()}
         other = Site(inputs, (v * rng.uniform(0.5, 1.5, v.shape) * rng.choice([-1.0, 1.0], v.shape)).astype(v.dtype))
     unit = UNIT[SINGLE if setting.inside else operation.dtype] / UNIT[DOUBLE]
     auto = setting.auto

@@ -26,6 +26,7 @@ class Manner:
         entries: at how many random entries of each input it is differenced; None: as above.
         charted: whether the code gets some input otherwise than the judge moves it (`doors.charts`).
         on: which input stays on which set, in words; "" where all are free.
+        still: inputs that are differentiated, and are zero at every point: what is added to a marked place (`marks`).
     """
 
     accuracy: Mapping[str, float] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Manner:
     entries: int | None = None
     charted: bool = False
     on: str = ""
+    still: frozenset[str] = frozenset()
 
     def slack(self, name: str, value: Array) -> Array | None:
         """How far every entry of `value` may be off by design; None where nothing was said of it."""

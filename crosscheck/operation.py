@@ -101,6 +101,11 @@ class Operation:
         """In which the code was given, and its arithmetic is judged."""
         return self.dtype if self.arithmetic is None else self.arithmetic.format
 
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The differentiated inputs that have other values at another point."""
+        return tuple(k for k in self.wrt if k not in self.manner.still)
+
     def at(self, inputs: Arrays) -> Operation:
         """The same operation at another point."""
         return replace(self, inputs=inputs)

@@ -31,6 +31,7 @@ FLOORS = {
     "manner": set(),
     "deadline": set(),
     "progress": {"deadline"},
+    "marks": set(),
     "evidence": {"floats"},
     "operation": {"floats", "manner"},
     "traces": set(),
@@ -57,11 +58,16 @@ FLOORS = {
         *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
         "report",
     },
-    "doors": {"floats", "draws", "evidence", "manner", "operation", "traces", "recorder", "judge"},
+    "doors": {
+        *("floats", "draws", "marks", "evidence", "manner", "operation", "traces", "witnesses", "recorder", "judge"),
+    },
     "interrupts": set(),
     "cli": {"interrupts"},
+    "spaces": set(),
+    "pytest": {"__init__", "doors", "evidence", "spaces"},
+    "files": {"cli", "deadline", "doors", "draws", "evidence", "traces"},
     "__main__": {"cli"},
-    "__init__": {"doors", "evidence", "witnesses"},
+    "__init__": {"doors", "evidence", "marks", "witnesses"},
 }
 
 
@@ -199,6 +205,7 @@ def test_the_proof_can_fail() -> None:
 # What tests the judge alone, so that it can run where there is no layer of ours.
 ALONE = (
     *("evidence", "traces", "rounding", "witnesses", "recorder", "exact", "effects", "diagnosis", "report", "doors"),
+    *("files", "plugin"),
     *("test_judge.py", "test_collect.py", "test_operation.py", "test_cli.py", "test_public_names.py"),
     *("conftest.py", "operations.py"),
 )

@@ -92,7 +92,8 @@ def own_tests() -> Iterable[Path]:
 def metadata(config: dict[str, Any], dependencies: list[str]) -> str:
     """A pyproject.toml for the judge alone, from the project's."""
     whole = config["project"]
-    scripts = {name: place for name, place in whole["scripts"].items() if LECTURE not in place.split(":")[0].split(".")}
+    scripts = of_judge(whole["scripts"])
+    entries = {group: of_judge(named) for group, named in whole["entry-points"].items()}
     return "\n".join(
         [
             "[build-system]",
@@ -103,12 +104,23 @@ def metadata(config: dict[str, Any], dependencies: list[str]) -> str:
             f"dependencies = {json.dumps(dependencies)}",
             "[project.scripts]",
             *(f"{name} = {json.dumps(place)}" for name, place in scripts.items()),
-            "[project.entry-points.pytest11]",
-            *(f"{name} = {json.dumps(place)}" for name, place in whole["entry-points"]["pytest11"].items()),
+            *(
+                line
+                for group, named in entries.items()
+                for line in (
+                    f"[project.entry-points.{json.dumps(group)}]",
+                    *(f"{k} = {json.dumps(v)}" for k, v in named.items()),
+                )
+            ),
             "[tool.hatch.build.targets.wheel]",
             f"packages = {json.dumps([JUDGE.name])}",
         ]
     )
+
+
+def of_judge(places: dict[str, str]) -> dict[str, str]:
+    """Of scripts or entry points, those that do not lead into the room `lecture`."""
+    return {name: place for name, place in places.items() if LECTURE not in place.split(":")[0].split(".")}
 
 
 def build_wheel(pyproject: str) -> Path:

@@ -43,7 +43,7 @@ def at_other_sizes(problem: Problem) -> Point | None:
     if inputs is None:
         return None
     for way in ways():
-        drawn = {k: way(a, problem.rng) if k in operation.wrt else a for k, a in inputs.items()}
+        drawn = {k: way(a, problem.rng) if k in operation.drawn else a for k, a in inputs.items()}
         point = point_at(problem, operation.at(drawn))
         if point is not None:
             return point

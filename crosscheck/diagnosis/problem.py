@@ -103,7 +103,7 @@ class Problem:
 
     def fresh(self, draw: Any) -> Point | None:
         for way in ways(draw):
-            inputs = {k: way(a, self.rng) if k in self.operation.wrt else a for k, a in self.given.inputs.items()}
+            inputs = {k: way(a, self.rng) if k in self.operation.drawn else a for k, a in self.given.inputs.items()}
             v = draws.cotangent(self.given.v.shape, self.rng)
             point = judged_at(self.operation, inputs, v, self.names, self.tape)
             if point is not None:

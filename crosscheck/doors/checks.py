@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from crosscheck.doors.afterwards import added
+from crosscheck.doors.between import between
 from crosscheck.doors.charts import charts_of, through
 from crosscheck.doors.door import door
 from crosscheck.doors.functions import structure_of, structured
@@ -54,7 +55,9 @@ def check(
             dataclass or another pytree of JAX, nested as one likes; what is no float in it is not compared.
         backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy. `grad_output` has the structure of y,
             with None where y has no floats; a gradient has the structure of its input, and may be None, which is judged
-            as zero and said. Of one input, it may return the gradient alone.
+            as zero and said. Of one input, it may return the gradient alone. Beside the inputs' it may return the
+            gradients at points that `crosscheck.tap` marks, in the order in which it derives them: then the first wrong
+            one is named.
         inputs: arrays by name, float64, float32, float16, bfloat16 or complex, or nested values of arrays; the report
             names their leaves, `params.w` or `state[0]`. Floats and complex numbers stay plain numbers. What is no
             float (integers, strings, booleans, None) is passed on and not differentiated. What is not differentiated
@@ -95,6 +98,10 @@ def check(
         TypeError, ValueError: the inputs or what the functions returned have the wrong type or shape; the sentence says
             what. An exception from the user's own code passes through.
     """
+    marked = between(forward, backward, inputs, reference, convention)
+    if marked is not None:
+        forward, backward, reference, inputs = marked.forward, marked.backward, marked.reference, marked.inputs
+        wrt = marked.wrt(wrt)
     structure = structure_of(forward, inputs, convention)
     formats = formats_of(inputs)
 
@@ -102,7 +109,10 @@ def check(
         operation = structured(structure, backward, reference, wrt=wrt, name=name, fixed=fixed, formats=formats)
         charts = {**charts_of(operation, fixed), **charts_on(operation, on, fixed)}
         manner = replace(
-            manner_of(operation.wrt, accuracy, directions, entries), charted=bool(charts), on=names_of_sets(on)
+            manner_of(operation.wrt, accuracy, directions, entries),
+            charted=bool(charts),
+            on=names_of_sets(on),
+            still=frozenset() if marked is None else marked.still(operation.wrt),
         )
         return through(replace(operation, manner=manner), charts)
 
@@ -113,7 +123,8 @@ def check(
         other = v if other is None else other
         return judge(posed(structure), grad_output=other, seed=seed, diagnose=False, exact=False, progress=False)
 
-    return added(result, structure, again if diagnose and budget is None else None)
+    result = added(result, structure, again if diagnose and budget is None else None)
+    return result if marked is None else marked.told(result)
 
 
 @door

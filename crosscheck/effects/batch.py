@@ -43,12 +43,12 @@ def no_samples(calls: Calls) -> Batch | None:
         return None
     inputs = resized(calls, along, 0)
     shape = (0, *visited(calls, FORWARD).values[OUTPUT].shape[1:])
-    shapes = {OUTPUT: shape, **{k: inputs[k].shape for k in calls.operation.wrt}}
+    shapes = {OUTPUT: shape, **{k: inputs[k].shape for k in calls.operation.drawn}}
     with quietly():
         try:
             y = np.asarray(calls.forward(inputs))
             gradients = calls.backward(np.zeros(shape, calls.a.cotangent.dtype), inputs)
-            return Batch(shapes, copied({OUTPUT: y, **gradients}))
+            return Batch(shapes, copied({OUTPUT: y, **{k: gradients[k] for k in calls.operation.drawn}}))
         except Exception as error:
             return Batch(shapes, error)
 

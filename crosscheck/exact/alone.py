@@ -85,8 +85,8 @@ def agreeing_point(formula: Operation, rng: np.random.Generator) -> Any:
     for scale in sorted({1, 225, odd if odd <= LARGEST_SCALE else 1}):
         for rung in LADDER:
             inputs = {k: wide(a) for k, a in formula.inputs.items()}
-            q = {}
-            for k in formula.wrt:
+            q = dict.fromkeys(formula.wrt, 0)
+            for k in formula.drawn:
                 shape, size = inputs[k].shape, inputs[k].size
                 offset = rung.offsets == "all" or (rung.offsets == "first" and k == first)
                 q[k] = size.bit_length() if offset else 0

@@ -143,7 +143,7 @@ class Polynomial:
         if is_guarded(reference):
             raise NotPolynomial("it was recorded, and is another program at another point")
         self.names = sorted(formula.wrt)  # the order of jax.tree.flatten
-        self.first = formula.wrt[0]
+        self.first, self.still = formula.wrt[0], formula.manner.still
         self.shapes = {k: formula.inputs[k].shape for k in self.names}
         rest = sorted(set(formula.inputs) - set(self.names))
         self.rest = {k: wide(formula.inputs[k]) for k in rest}
@@ -219,6 +219,9 @@ class Polynomial:
         q: dict[str, int] = {}
         for name in self.names:
             shape, size = self.shapes[name], math.prod(self.shapes[name])
+            if name in self.still:
+                inputs[name], q[name] = np.zeros(shape), 0
+                continue
             offset = rung.offsets == "all" or (rung.offsets == "first" and name == self.first)
             m = rung.magnitude
             if lowered and name in self.beside:

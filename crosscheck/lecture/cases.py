@@ -20,8 +20,8 @@ from crosscheck.draws import cotangent
 from crosscheck.lecture import spaces
 from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.nonzero import nonzero
-from crosscheck.lecture.spaces import Space
 from crosscheck.operation import Operation
+from crosscheck.spaces.space import Space
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,

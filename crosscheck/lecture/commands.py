@@ -11,14 +11,7 @@ from pathlib import Path
 
 import click
 
-from crosscheck.cli import AGREED, DISAGREED
-
-budget_option = click.option(
-    "--budget",
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="Leave out what is not done by then, and say so; none by default.",
-)
+from crosscheck.cli import budget_option
 
 
 @click.command()
@@ -51,7 +44,7 @@ def run(layers: tuple[str, ...], seed: int, json_file: Path | None, budget: floa
         raise click.BadParameter(str(error), param_hint="--layer") from None
     if json_file is not None and not json_file.parent.is_dir():
         raise click.BadParameter(f"there is no folder {json_file.parent}", param_hint="--json")
-    sys.exit(AGREED if run_cases(cases, seed, json_file, budget) else DISAGREED)
+    sys.exit(run_cases(cases, seed, json_file, budget))
 
 
 @click.command("list")
@@ -112,5 +105,4 @@ def train(data: str, seed: int, epochs: int | None, double: bool, check: bool, b
 
     if budget is not None and not check:
         raise click.BadParameter("it is for the cross-checks: give --check too", param_hint="--budget")
-    agreed = run_training(data, seed=seed, epochs=epochs, single=not double, check=check, budget=budget)
-    sys.exit(AGREED if agreed else DISAGREED)
+    sys.exit(run_training(data, seed=seed, epochs=epochs, single=not double, check=check, budget=budget))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from crosscheck.cli import status_of
 from crosscheck.deadline import Deadline
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.evidence.result import Result
+from crosscheck.files.whole import write_whole
 from crosscheck.interrupts import when_interrupted
 from crosscheck.judge import judge
 from crosscheck.lecture.cases import Case, all_cases, layers
@@ -51,8 +50,8 @@ def check_case(case: Case, seed: int, deadline: Deadline | None = None) -> Resul
     )
 
 
-def run_cases(cases: list[Case], seed: int, json_file: Path | None, budget: float | None = None) -> bool:
-    """Check the cases, print the table, write the file; whether all agreed."""
+def run_cases(cases: list[Case], seed: int, json_file: Path | None, budget: float | None = None) -> int:
+    """Check the cases, print the table, write the file; the exit status."""
     keep_compilations()
     console = Console()
     started = time.perf_counter()
@@ -64,14 +63,14 @@ def run_cases(cases: list[Case], seed: int, json_file: Path | None, budget: floa
 
     with when_interrupted(say):
         results = list(checked(cases, seed, console, Deadline(budget), finished))
-    failed = print_results(results, len(cases), started, console)
+    print_results(results, len(cases), started, console)
     if json_file is not None:
         write_json(json_file, results, seed)
-    return failed == 0
+    return status_of(*(result.verdict for _, result in results))
 
 
-def print_results(results: list[tuple[Case, Result]], wanted: int, started: float, console: Console) -> int:
-    """The table, the pages of what did not pass, and a closing line; how many did not."""
+def print_results(results: list[tuple[Case, Result]], wanted: int, started: float, console: Console) -> None:
+    """The table, the pages of what did not pass, and a closing line."""
     for line in table(results):
         console.print(line, soft_wrap=True)
     for case, result in results:
@@ -90,7 +89,6 @@ def print_results(results: list[tuple[Case, Result]], wanted: int, started: floa
         highlight=False,
         soft_wrap=True,
     )
-    return failed
 
 
 WORKERS = 2  # one case compiles in XLA while another is differenced in NumPy
@@ -165,12 +163,4 @@ def write_json(path: Path, results: list[tuple[Case, Result]], seed: int) -> Non
             for case, result in results
         ],
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, content)

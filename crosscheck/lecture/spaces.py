@@ -1,18 +1,9 @@
-"""Spaces: one description of what a layer can be configured to, from which everything that needs configurations draws.
+"""The spaces of our layers: what each can be configured to, and how an operation is made of a point.
 
-A space has dimensions (sizes, hyper-parameters, dtypes, kinds of values), each with its choices, the simplest first, a
-rule that says which combinations exist, and a way to make an operation of a point. The case table names some
-points; the random healthy checks, the Hypothesis strategy, surveys and sweeps draw others; `cover` gives few points in
-which every pair of choices meets; `shrink` leads a failing point towards the simplest that still fails.
+The case table names some points; the random healthy checks and the Hypothesis strategy draw others.
 """
 
 from __future__ import annotations
-
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import combinations, product
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +11,7 @@ from crosscheck.doors.layers import from_layer
 from crosscheck.lecture.losses import from_loss
 from crosscheck.lecture.nonzero import nonzero
 from crosscheck.operation import Operation
+from crosscheck.spaces.space import Array, Choices, Rng, Space
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,
@@ -36,126 +28,6 @@ from manual import (
     SoftReLUActivation,
     TanhActivation,
 )
-
-Array = np.ndarray
-Rng = np.random.Generator
-Choices = dict[str, Any]
-
-# Dimensions that change the numbers only, not what is computed: a new choice needs no new compilation.
-VALUE_DIMENSIONS = ("values",)
-
-
-@dataclass(frozen=True)
-class Space:
-    """A layer's configurations.
-
-    Args:
-        name: the file of `manual` it is about.
-        dimensions: the choices of each, the simplest first.
-        make: (point, rng) -> the operation there.
-        valid: which points exist.
-    """
-
-    name: str
-    dimensions: dict[str, tuple[Any, ...]]
-    make: Callable[[Choices, Rng], Operation]
-    valid: Callable[[Choices], bool] = field(default=lambda point: True)
-
-    def points(self) -> Iterator[Choices]:
-        """Every valid point, the simplest first."""
-        for choices in product(*self.dimensions.values()):
-            point = dict(zip(self.dimensions, choices, strict=True))
-            if self.valid(point):
-                yield point
-
-    def simplest(self) -> Choices:
-        return next(self.points())
-
-    def point(self, **choices: Any) -> Choices:
-        """The simplest point with some choices made; a ValueError if it does not exist."""
-        unknown = set(choices) - set(self.dimensions)
-        if unknown:
-            raise ValueError(
-                f"{self.name} has no dimension {', '.join(sorted(unknown))}; it has {', '.join(self.dimensions)}"
-            )
-        point = {**{k: c[0] for k, c in self.dimensions.items()}, **choices}
-        if not self.valid(point):
-            raise ValueError(f"{self.name} has no point {point}")
-        return point
-
-    def draw(self, rng: Rng) -> Choices:
-        """A random valid point."""
-        while True:
-            point = {k: choices[rng.integers(len(choices))] for k, choices in self.dimensions.items()}
-            if self.valid(point):
-                return point
-
-    def values(self, rng: Rng) -> Choices:
-        """A random choice of what changes only the numbers."""
-        return {
-            k: self.dimensions[k][rng.integers(len(self.dimensions[k]))]
-            for k in VALUE_DIMENSIONS
-            if k in self.dimensions
-        }
-
-    def cover(self, strength: int = 2) -> list[Choices]:
-        """Few points in which every combination of `strength` choices meets that any valid point holds; greedy.
-
-        The order is fixed: the same space gives the same cover.
-        """
-        names = list(self.dimensions)
-        everything = (
-            list(self.points()) if self.size <= 20_000 else [self.draw(np.random.default_rng(i)) for i in range(20_000)]
-        )
-        meets = [frozenset(self.combinations(point, names, strength)) for point in everything]
-        wanted = set().union(*meets)
-        chosen = []
-        while wanted:
-            best = max(range(len(everything)), key=lambda i: len(meets[i] & wanted))
-            chosen.append(everything[best])
-            wanted -= meets[best]
-        return chosen
-
-    @property
-    def size(self) -> int:
-        """How many combinations there are, valid or not."""
-        return int(np.prod([len(c) for c in self.dimensions.values()], dtype=np.int64))
-
-    @staticmethod
-    def combinations(point: Choices, names: list[str], strength: int) -> Iterator[tuple[Any, ...]]:
-        for group in combinations(names, strength):
-            yield tuple((name, repr(point[name])) for name in group)
-
-    def shrink(self, point: Choices, fails: Callable[[Choices], bool]) -> Choices:
-        """The simplest point found that still fails: each dimension in turn moved to its simplest failing choice."""
-        if not fails(point):
-            raise ValueError(f"the point to shrink does not fail: {point}")
-        moved = True
-        while moved:
-            moved = False
-            for name, choices in self.dimensions.items():
-                for choice in choices[: index_of(choices, point[name])]:
-                    simpler = {**point, name: choice}
-                    if self.valid(simpler) and fails(simpler):
-                        point, moved = simpler, True
-                        break
-        return point
-
-    def strategy(self) -> Any:
-        """The valid points as a Hypothesis strategy (which shrinks towards the first choices)."""
-        from hypothesis import strategies
-
-        each = {k: strategies.sampled_from(choices) for k, choices in self.dimensions.items()}
-        return strategies.fixed_dictionaries(each).filter(self.valid)
-
-    def operation(self, point: Choices, seed: int) -> Operation:
-        """The operation at a point; the same seed gives the same numbers."""
-        return self.make(point, np.random.default_rng([seed, zlib.crc32(self.name.encode())]))
-
-
-def index_of(choices: tuple[Any, ...], choice: Any) -> int:
-    return next((i for i, c in enumerate(choices) if c is choice or c == choice), len(choices))
-
 
 # ---------------------------------------------------------------------- kinds of values
 

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+from crosscheck.cli import AGREED, DISAGREED, status_of
 from crosscheck.interrupts import when_interrupted
 from crosscheck.lecture.progress import TrainingBar
 from crosscheck.lecture.recipes import train
@@ -14,8 +15,8 @@ from manual.summary import table
 from manual.training import TrainingDiverged
 
 
-def run_training(data: str, *, seed: int, epochs: int | None, single: bool, check: bool, budget: float | None) -> bool:
-    """Train, print what it cost and what came out; whether every cross-checked step agreed."""
+def run_training(data: str, *, seed: int, epochs: int | None, single: bool, check: bool, budget: float | None) -> int:
+    """Train, print what it cost and what came out; the exit status."""
     if check:
         keep_compilations()
     try:
@@ -32,7 +33,7 @@ def run_training(data: str, *, seed: int, epochs: int | None, single: bool, chec
             )
     except TrainingDiverged as error:
         print(error, file=sys.stderr)
-        return False
+        return DISAGREED
     print(table(run.network, run.split.train.images.shape[1:]))
     validation = run.history.validation[-1]
     print(
@@ -40,6 +41,6 @@ def run_training(data: str, *, seed: int, epochs: int | None, single: bool, chec
         f"{validation.accuracy:.2%}, {len(run.history.step_loss)} steps, {run.history.seconds:.1f} s"
     )
     if run.checked is None:
-        return True
+        return AGREED
     print(run.checked)
-    return bool(run.checked)
+    return status_of(run.checked.verdict if run.checked.verdicts else "undecided")

@@ -53,7 +53,7 @@ def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operati
             continue
         rng = np.random.default_rng([seed, 5, number])
         inputs = {
-            k: np.asarray(change(resampled(a, rng))) if k in formula.wrt else a for k, a in formula.inputs.items()
+            k: np.asarray(change(resampled(a, rng))) if k in formula.drawn else a for k, a in formula.inputs.items()
         }
         if any((inputs[k] != formula.inputs[k]).any() for k in formula.wrt):
             yield name, formula.at(inputs)
@@ -123,7 +123,7 @@ def stirred(formula: Operation, v: Array, still: frozenset[str], seed: int) -> f
         drawn = {
             k: np.asarray(factor * rng.choice(pool, a.shape) * rng.uniform(0.75, 1.25, a.shape), a.dtype)
             for k, a in formula.inputs.items()
-            if k in formula.wrt
+            if k in formula.drawn
         }
         there = formula.at({**formula.inputs, **drawn})
         try:

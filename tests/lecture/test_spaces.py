@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from crosscheck.lecture.spaces import ENTROPY, LINEAR, NETWORK, POOLING, SPACES, Space
+from crosscheck.lecture.spaces import ENTROPY, LINEAR, NETWORK, POOLING, SPACES
+from crosscheck.spaces.space import Space
 
 SMALL = [space for space in SPACES.values() if space.size <= 20_000]
 

@@ -1,0 +1,120 @@
+"""One check of a file: what is printed of it, what is written, and the exit status."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import crosscheck
+from crosscheck.cli import AGREED, DISAGREED, UNDECIDED, status_of
+from crosscheck.doors.lines import line_in
+from crosscheck.doors.numbers import kind_of
+from crosscheck.doors.trees import leaves
+from crosscheck.evidence.result import Result
+from crosscheck.files.contents import Contents, contents_of
+from crosscheck.files.drawing import inputs_of
+from crosscheck.files.loading import Refused, UserFile, filled
+from crosscheck.files.unfilled import unfilled, without
+
+
+class CheckedFile(NamedTuple):
+    """What came of a check.
+
+    Args:
+        status: of the command.
+        text: the page, and what is to be said beside it.
+        content: for JSON.
+    """
+
+    status: int
+    text: str
+    content: dict[str, Any]
+
+
+def checked(file: UserFile, seed: int, *, full: bool, budget: float | None) -> CheckedFile:
+    """The file as it is now.
+
+    Raises:
+        Refused: it cannot be checked; nothing was judged.
+    """
+    module = file.load()
+    with file.first_on_path():
+        said = contents_of(module, file.path, crosscheck.check)
+        content: dict[str, Any] = {"file": str(file.path), "seed": seed}
+        found: list[CheckedFile] = []
+        if said.forward is not None:
+            found.append(of_functions(file, said, seed, full=full, budget=budget))
+        if said.make is not None:
+            found.append(of_survey(file, said, seed, full=full, budget=budget))
+    statuses = [outcome.status for outcome in found]
+    status = next(s for s in (DISAGREED, UNDECIDED, AGREED) if s in statuses)
+    for outcome in found:
+        content |= outcome.content
+    return CheckedFile(status, "\n\n".join(outcome.text for outcome in found), {**content, "status": status})
+
+
+def of_functions(file: UserFile, said: Contents, seed: int, *, full: bool, budget: float | None) -> CheckedFile:
+    assert said.forward is not None
+    assert said.backward is not None
+    options = dict(said.options)
+    with file.own_errors():
+        inputs = inputs_of(said.inputs, seed)
+        open_ones = unfilled(said.forward, said.backward, inputs, options.get("convention"))
+        if open_ones:
+            asked = options.get("wrt") or [k for k, a in inputs.items() if is_differentiable(a)]
+            options["wrt"] = tuple(k for k in ([asked] if isinstance(asked, str) else asked) if k not in open_ones)
+            if not options["wrt"]:
+                return CheckedFile(UNDECIDED, still_open(said.backward, open_ones), {"missing": list(open_ones)})
+        result = crosscheck.check(
+            said.forward,
+            without(said.backward, open_ones),
+            inputs,
+            said.reference,
+            seed=seed,
+            budget=budget,
+            **options,
+        )
+    status = status_of(result.verdict)
+    text = page(result, full=full)
+    if open_ones:
+        status = UNDECIDED if status == AGREED else status
+        text = f"{text}\n{still_open(said.backward, open_ones)}"
+    return CheckedFile(status, text, {"missing": list(open_ones), **result.to_dict()})
+
+
+def is_differentiable(value: Any) -> bool:
+    return any(kind_of(leaf) in ("f", "c") for _, leaf in leaves(value))
+
+
+def still_open(backward: Callable[..., Any], names: tuple[str, ...]) -> str:
+    """What is still to be derived, with its line."""
+    lines = []
+    for name in names:
+        line = line_in(backward, name)
+        where = f" ({line.file}:{line.number}: {line.text})" if line else ""
+        lines.append(filled(f"still to be derived: {name}{where}"))
+    return "\n".join(lines)
+
+
+def page(result: Result, *, full: bool) -> str:
+    whole: Callable[[], str] | None = getattr(result, "full", None)
+    return whole() if full and whole is not None else str(result)
+
+
+def of_survey(file: UserFile, said: Contents, seed: int, *, full: bool, budget: float | None) -> CheckedFile:
+    """When the file is wrong: by the survey, where this version has one."""
+    try:
+        survey = importlib.import_module("crosscheck").survey
+    except AttributeError:
+        raise Refused(
+            f"{file.path} has make and space, which are for a survey, and this version of crosscheck has none"
+        ) from None
+    given: dict[str, Any] = {"budget": budget}
+    if "seed" in inspect.signature(survey).parameters:
+        given["seed"] = seed
+    with file.own_errors():
+        found = survey(said.make, said.space, **given)
+    status = AGREED if found else UNDECIDED if found.verdict == "undecided" else DISAGREED
+    return CheckedFile(status, page(found, full=full), {"survey": found.to_dict()})
