@@ -54,12 +54,15 @@ def judge(
     diagnose: bool = True,
     budget: Any = None,
     progress: bool = True,
+    here: bool = False,
 ) -> Result:
     """Every witness on every gradient of `operation`, compared.
 
     `differences=False` leaves out the witnesses that move the inputs: for points where they would only say "kink".
     `exact=False` leaves out the exact points, `diagnose=False` the search for a reason. `budget` is in seconds; what it
-    ends is left out, and said (`deadline`). `progress=False` shows nothing, wherever it runs.
+    ends is left out, and said (`deadline`). `progress=False` shows nothing, wherever it runs. `here` asks of this one
+    point alone, and compiles nothing for it: no exact and no further points, and without a reference the forward is
+    not recorded, but differenced. That is what a survey asks of each of many configurations.
     """
     deadline = Deadline(checked_budget(budget))
     watching = shown(operation.name, deadline) if progress else nullcontext()
@@ -68,12 +71,20 @@ def judge(
         warnings.simplefilter("ignore", RuntimeWarning)
         given, why_not = with_own_program(traced_once(operation)), ""
         operation = given
-        if operation.reference is None:
+        if operation.reference is None and here:
+            why_not = "it was not asked for"
+        elif operation.reference is None:
             operation, why_not = with_recording(operation)
 
         def collected(operation: Operation) -> Evidence:
             evidence = collect(
-                operation, grad_output=grad_output, seed=seed, differences=differences, exact=exact, deadline=deadline
+                operation,
+                grad_output=grad_output,
+                seed=seed,
+                differences=differences,
+                exact=exact and not here,
+                further=not here,
+                deadline=deadline,
             )
             said = tuple(Finding(*remark) for remark in sorted(given.remarks, key=lambda r: not r.fails))
             return replace(evidence, effects=said + evidence.effects) if said else evidence

@@ -27,8 +27,9 @@ Choices = dict[str, Any]
 PARTS = ("rows", "columns")
 # Dimensions that change the numbers only, not what is computed: a new choice needs no new compilation.
 VALUE_DIMENSIONS = ("values",)
-# A space of more combinations is covered from so many random points, not from all.
-ENUMERATED = 20_000
+# A space of more combinations than this is covered from so many random points, not from all: that they hold every pair
+# is nearly certain where a choice is one of a few.
+ENUMERATED, DRAWN = 20_000, 4_000
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Space:
         """
         rng = np.random.default_rng(0)
         few = self.size <= ENUMERATED
-        everything = list(self.points()) if few else [self.draw(rng) for _ in range(ENUMERATED)]
+        everything = list(self.points()) if few else [self.draw(rng) for _ in range(DRAWN)]
         meets = self.combinations(everything, strength)
         wanted = np.zeros(int(meets.max(initial=-1)) + 1, bool)
         wanted[meets] = True
