@@ -55,14 +55,16 @@ def judge(
     budget: Any = None,
     progress: bool = True,
     here: bool = False,
+    recorded: bool = True,
 ) -> Result:
     """Every witness on every gradient of `operation`, compared.
 
     `differences=False` leaves out the witnesses that move the inputs: for points where they would only say "kink".
     `exact=False` leaves out the exact points, `diagnose=False` the search for a reason. `budget` is in seconds; what it
-    ends is left out, and said (`deadline`). `progress=False` shows nothing, wherever it runs. `here` asks of this one
-    point alone, and compiles nothing for it: no exact and no further points, and without a reference the forward is
-    not recorded, but differenced. That is what a survey asks of each of many configurations.
+    ends is left out, and said (`deadline`). `progress=False` shows nothing, wherever it runs. `here` asks of
+    this one point alone: no exact and no further points. `recorded=False` does not record a forward without a reference:
+    then nothing is compiled, and its differences judge alone. Both together are what a survey asks of each of many
+    configurations.
     """
     deadline = Deadline(checked_budget(budget))
     watching = shown(operation.name, deadline) if progress else nullcontext()
@@ -71,7 +73,7 @@ def judge(
         warnings.simplefilter("ignore", RuntimeWarning)
         given, why_not = with_own_program(traced_once(operation)), ""
         operation = given
-        if operation.reference is None and here:
+        if operation.reference is None and not recorded:
             why_not = "it was not asked for"
         elif operation.reference is None:
             operation, why_not = with_recording(operation)

@@ -112,10 +112,11 @@ def over_images(name: str, dimensions: dict[str, Any], pairs: bool, related: tup
 
     relations = (*related, *SIDES_RELATED, *(pairs_related() if pairs else WINDOWS_RELATED))
     return Space(
-        name, dimensions, valid=valid, settled=settled, facts=window_facts, repeats=("shape",), related=relations
+        name, dimensions, valid=valid, settled=settled, facts=window_facts, repeats=("shape",), shaped=SHAPED, related=relations
     )
 
 
+SHAPED = ("batch", "channels", "height", "width", "layout")
 SIDES_RELATED = (("height", "width"), ("output height", "output width"))
 WINDOWS_RELATED = (("stride", "kernel"), ("padding", "kernel"), ("padding", "stride"))
 

@@ -46,6 +46,7 @@ def attention() -> Space:
         valid=valid,
         settled=settled,
         repeats=("shape", "keys_shape"),
+        shaped=tuple(ranges),
         related=tuple(combinations(ranges, 2)),
     )
 
@@ -67,5 +68,5 @@ def recurrent(layout: str | tuple[str, ...] = "NTC") -> Space:
         "recurrent",
         ("batch", "steps", "inputs", "hidden"),
         {**flags, "bias": (True, False), "layout": given},
-        lambda c: tuple(c[sizes[letter]] for letter in c["layout"]),
+        lambda c: tuple(sizes[letter] for letter in c["layout"]),
     )

@@ -43,8 +43,10 @@ class Space:
         valid: which points exist.
         settled: (point, rng) -> the configuration, with sizes in the place of "several", drawn, or without an rng the
             smallest; None where the draw did not fit. A point is its own configuration unless this is given.
-        facts: what follows from a configuration and may matter: numbers, and sentences that are true or false of it.
+        facts: what follows from a configuration and may matter: numbers by name; true or false by the sentence that it is
+            true of and the one that is true otherwise.
         repeats: what a configuration says twice, such as the shape that the sizes make: no facts of their own.
+        shaped: the dimensions that make these.
         related: quantities that a mistake may confuse: which of the two is larger, or whether they are equal, is a
             fact; None: all numbers, with one another.
     """
@@ -54,8 +56,9 @@ class Space:
     make: Callable[[Choices, Rng], Any] | None = None
     valid: Callable[[Choices], bool] = field(default=lambda point: True)
     settled: Callable[[Choices, Rng | None], Choices | None] | None = None
-    facts: Callable[[Choices], Mapping[str, Any]] = field(default=lambda configuration: {})
+    facts: Callable[[Choices], Mapping[Any, Any]] = field(default=lambda configuration: {})
     repeats: tuple[str, ...] = ()
+    shaped: tuple[str, ...] = ()
     related: tuple[tuple[str, str], ...] | None = None
 
     def points(self) -> Iterator[Choices]:

@@ -1,0 +1,92 @@
+"""Conditions: statements, alone or two of them, that are true of exactly the configurations at which it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosscheck.surveys.atoms import Atom
+from crosscheck.surveys.quantities import Array
+
+# Two statements are one more thing to believe than what each of them costs; that either will do is believed last.
+BOTH, EITHER = 0.5, 1.0
+# So many conditions are kept in the running, the cheapest.
+RUNNING = 300
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A statement or two.
+
+    Args:
+        text: in words.
+        cost: what it takes to believe it (`atoms`).
+        holds: of which rows of the table it is true.
+    """
+
+    text: str
+    cost: float
+    holds: Array
+
+
+def fitting(found: Sequence[Atom], wrong: Array, right: Array) -> list[Condition]:
+    """The conditions that are true of every row of `wrong` and of none of `right`, the cheapest first.
+
+    Args:
+        found: the statements.
+        wrong, right: the numbers of rows.
+    """
+    if not found or not len(wrong) or not len(right):
+        return []
+    truth = np.array([atom.holds for atom in found])
+    where_wrong, where_right = truth[:, wrong], truth[:, right]
+    everywhere, nowhere = where_wrong.all(axis=1), ~where_right.any(axis=1)
+    conditions = [
+        Condition(found[i].text, found[i].cost, truth[i]) for i in np.flatnonzero(everywhere & nowhere)
+    ]
+    alone = everywhere & nowhere
+    conditions += [
+        Condition(f"{found[i].text} and {found[j].text}", found[i].cost + found[j].cost + BOTH, truth[i] & truth[j])
+        for i, j in pairs(np.flatnonzero(everywhere & ~alone), ~where_right)
+    ]
+    conditions += [
+        Condition(f"{found[i].text} or {found[j].text}", found[i].cost + found[j].cost + EITHER, truth[i] | truth[j])
+        for i, j in pairs(np.flatnonzero(nowhere & ~alone), where_wrong)
+    ]
+    return sorted(conditions, key=lambda condition: condition.cost)[:RUNNING]
+
+
+def pairs(candidates: Array, covered: Array) -> list[tuple[int, int]]:
+    """Of these statements any two that together cover every column."""
+    if not len(candidates):
+        return []
+    missing = ~covered[candidates]
+    together = (missing.astype(np.int64) @ missing.T.astype(np.int64)) == 0
+    return [(int(candidates[i]), int(candidates[j])) for i, j in np.argwhere(np.triu(together, 1))]
+
+
+def necessary(found: Sequence[Atom], wrong: Array, right: Array) -> Condition | None:
+    """Where nothing fits: a condition that is true wherever it is wrong, and as seldom as can be where it is right;
+    None where all are true of half of that or more."""
+    if not found or not len(wrong) or not len(right):
+        return None
+    truth = np.array([atom.holds for atom in found])
+    covering = np.flatnonzero(truth[:, wrong].all(axis=1))
+    exceptions = {(int(i),): int(truth[i, right].sum()) for i in covering}
+    for i in covering:
+        for j in covering[covering > i]:
+            exceptions[int(i), int(j)] = int((truth[i, right] & truth[j, right]).sum())
+    if not exceptions:
+        return None
+
+    def rank(key: tuple[int, ...]) -> float:
+        # One configuration is worth one statement: a second one must pay for itself.
+        return exceptions[key] + sum(found[i].cost for i in key)
+
+    best = min(exceptions, key=rank)
+    if 2 * exceptions[best] >= len(right):
+        return None
+    holds = np.logical_and.reduce([truth[i] for i in best])
+    return Condition(" and ".join(found[i].text for i in best), sum(found[i].cost for i in best), holds)

@@ -1,0 +1,236 @@
+"""The search for a condition: pairwise, then at random, then where it is informative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from crosscheck.deadline import Deadline
+from crosscheck.spaces.space import Choices, Rng, Space
+from crosscheck.surveys.atoms import Atom, atoms
+from crosscheck.surveys.conditions import Condition, fitting, necessary
+from crosscheck.surveys.quantities import Array, Table
+from crosscheck.surveys.telling import telling
+from crosscheck.surveys.visits import RAISED, RIGHT, WRONG, Visit, Visitor, completed, drawn_again
+
+# Random configurations beside the cover before conditions are looked for: of a mistake that takes two choices of three
+# each, some three are among them.
+AT_RANDOM = 24
+# While nothing is wrong, this share of all configurations is drawn at random before nothing more is expected.
+WITHOUT_A_FIND = 0.5
+# Configurations drawn to choose from, where one is to tell conditions apart.
+TO_CHOOSE_FROM = 400
+# A condition that is alone in the running is put to so many more, as many on either side of it as there are.
+CONFIRMED = 8
+# A mistake that shows at some values only is looked for in so many draws of a configuration.
+DRAWS = 3
+
+
+class Search:
+    """What was seen so far, and where to look next.
+
+    Args:
+        space: with the circumstances.
+        visitor: asks the judge.
+        most: configurations, of all kinds.
+        seed: of the draws.
+        deadline: ends it.
+    """
+
+    def __init__(self, space: Space, visitor: Visitor, most: int, seed: int, deadline: Deadline) -> None:
+        self.space, self.visitor, self.most, self.deadline = space, visitor, most, deadline
+        self.rng = np.random.default_rng([seed, 8])
+        self.points: list[Choices] = []
+        self.visits: list[Visit] = []
+        self.seen: set[str] = set()
+        self.asked = 0
+
+    # ------------------------------------------------------------------ looking
+
+    def run(self) -> None:
+        """Look until every condition is settled, or there is no more time, or enough was asked."""
+        self.look(self.space.cover(), "every pair of choices")
+        self.look(self.drawn(AT_RANDOM), "at random")
+        while not self.wrong_names() and len(self.visits) < WITHOUT_A_FIND * self.most and self.going:
+            if not self.look(self.drawn(1), "at random"):
+                break
+        for name in self.wrong_names():
+            self.settle(name)
+        for name in self.wrong_names():  # what was found on the way to the others
+            self.settle(name)
+
+    @property
+    def going(self) -> bool:
+        """Whether there are configurations and time left."""
+        return self.asked < self.most and not self.deadline.passed
+
+    def look(self, points: Any, why: str) -> int:
+        """Visit these points; how many were new."""
+        before = len(self.visits)
+        for point in points:
+            if not self.going:
+                break
+            configuration = self.space.settle(point, self.rng)
+            if configuration is not None:
+                self.visit(point, configuration, why)
+        return len(self.visits) - before
+
+    def visit(self, point: Choices, configuration: Choices, why: str) -> Visit | None:
+        key = repr(configuration)
+        if key in self.seen:
+            return None
+        self.seen.add(key)
+        visit = self.ask(configuration, 0, why)
+        if visit is not None:
+            self.points.append(point)
+            self.visits.append(visit)
+        return visit
+
+    def ask(self, configuration: Choices, draw: int, why: str) -> Visit | None:
+        """One question to the judge; None where the time was up before it was answered."""
+        self.asked += 1
+        doing = f"configuration {self.asked} of at most {self.most}, {why}"
+        return self.deadline.unless_late(doing, lambda: self.visitor(configuration, draw), None)
+
+    def drawn(self, count: int) -> Iterator[Choices]:
+        for _ in range(count):
+            yield self.space.draw(self.rng)
+
+    # ------------------------------------------------------------------ conditions
+
+    def wrong_names(self) -> list[str]:
+        """What is wrong somewhere: gradients, and what else was noticed."""
+        return [name for name, outcomes in completed(self.visits).items() if WRONG in outcomes]
+
+    def outcomes(self, name: str) -> tuple[Array, Array]:
+        """The numbers of the visits at which it is wrong, and right."""
+        found = completed(self.visits)[name]
+        return tuple(np.array([i for i, o in enumerate(found) if o == kind], np.int64) for kind in (WRONG, RIGHT))
+
+    def statements(self, more: list[Choices]) -> list[Atom]:
+        """Every statement about what was visited, and about `more` configurations."""
+        table = Table(self.space, [*(v.configuration for v in self.visits), *more])
+        return atoms(self.space, table, self.visitor.first_input)
+
+    def running(self, name: str) -> list[Condition]:
+        """The conditions that fit all that was seen."""
+        return fitting(self.statements([]), *self.outcomes(name))
+
+    def settle(self, name: str) -> None:
+        """Ask where the conditions in the running differ, until one is left, or none."""
+        tried = 0
+        while self.going:
+            points, candidates = self.candidates(name)
+            found = self.statements(candidates)
+            conditions = fitting(found, *self.outcomes(name))
+            if not conditions:
+                tried += 1
+                if tried > DRAWS or not self.explained_by_chance(name, found):
+                    return
+                continue
+            first = len(self.visits)
+            choice = telling(conditions, first + np.arange(len(candidates)))
+            if choice is not None:
+                self.visit(points[choice - first], candidates[choice - first], "telling conditions apart")
+            elif self.confirmed(name, conditions[0], points, candidates):
+                return
+
+    def candidates(self, name: str) -> tuple[list[Choices], list[Choices]]:
+        """Configurations to choose from that were not visited: drawn, and one choice away from those that are wrong."""
+        found: list[tuple[Choices, Choices]] = []
+        wrong = [self.points[i] for i in self.outcomes(name)[0]]
+        for point in (*self.beside(wrong), *self.drawn(TO_CHOOSE_FROM)):
+            configuration = self.space.settle(point, self.rng)
+            if configuration is not None and repr(configuration) not in self.seen:
+                found.append((point, configuration))
+        return [p for p, _ in found], [c for _, c in found]
+
+    def beside(self, points: list[Choices]) -> Iterator[Choices]:
+        for point in points[:4]:
+            for name, choices in self.space.dimensions.items():
+                for choice in choices:
+                    changed = {**point, name: choice}
+                    if choice != point[name] and self.space.valid(changed):
+                        yield changed
+
+    def confirmed(self, name: str, condition: Condition, points: list[Choices], candidates: list[Choices]) -> bool:
+        """Whether a condition that is alone holds at configurations that nobody chose for it, on both sides of it."""
+        first = len(self.visits)
+        says = condition.holds[first:]
+        sides = [np.flatnonzero(says == side)[: CONFIRMED // 2] for side in (True, False)]
+        for place in (int(i) for side in sides for i in side[::-1]):
+            visit = self.visit(points[place], candidates[place], "confirming the condition") if self.going else None
+            outcome = None if visit is None else visit.outcomes.get(name, RIGHT)
+            if outcome in (WRONG, RIGHT) and (outcome == WRONG) != bool(says[place]):
+                return False
+        return True
+
+    def explained_by_chance(self, name: str, found: list[Atom]) -> bool:
+        """Whether some that are right, where a condition says wrong, are wrong for other numbers."""
+        wrong, right = self.outcomes(name)
+        condition = necessary(found, wrong, right)
+        if condition is None:
+            return False
+        changed = False
+        for place in (int(i) for i in right if condition.holds[i]):
+            for draw in range(self.visits[place].draw + 1, DRAWS):
+                if not self.going:
+                    return changed
+                other = self.ask(self.visits[place].configuration, draw, "other numbers")
+                if other is None:
+                    return changed
+                self.visits[place] = drawn_again(self.visits[place], other)
+                if other.outcomes.get(name) == WRONG:
+                    changed = True
+                    break
+        return changed
+
+    # ------------------------------------------------------------------ the smallest
+
+    def smallest(self, name: str) -> tuple[Choices, int]:
+        """The smallest configuration found at which it is wrong, and the draw of the numbers with which it is."""
+        places = self.outcomes(name)[0]
+        start = min((int(i) for i in places), key=lambda i: (self.weight(self.points[i]), i))
+        known: dict[str, tuple[Choices, int] | None] = {repr(self.points[start]): self.of(start)}
+
+        def fails(point: Choices) -> bool:
+            key = repr(point)
+            if key not in known:
+                known[key] = self.failing(point, name)
+            return known[key] is not None
+
+        # Where the sizes themselves can be smaller, they are.
+        smaller = self.failing(self.points[start], name)
+        if smaller is not None:
+            known[repr(self.points[start])] = smaller
+        found = known[repr(self.space.shrink(self.points[start], fails))]
+        assert found is not None
+        return found
+
+    def of(self, place: int) -> tuple[Choices, int]:
+        return self.visits[place].configuration, self.visits[place].draw
+
+    def weight(self, point: Choices) -> int:
+        """How far a point is from the simplest choices."""
+        return sum(point[k] != choices[0] for k, choices in self.space.dimensions.items())
+
+    def failing(self, point: Choices, name: str) -> tuple[Choices, int] | None:
+        """The smallest configuration of a point, if it is wrong there, and with which draw."""
+        configuration = self.space.settle(point, None)
+        if configuration is None:
+            return None
+        for draw in range(DRAWS if any(v.draw for v in self.visits) else 1):
+            if self.deadline.passed:
+                return None
+            visit = self.ask(configuration, draw, "the smallest that is wrong")
+            if visit is None or visit.outcomes.get(name) == RAISED:
+                return None
+            if draw == 0 and repr(configuration) not in self.seen:
+                self.seen.add(repr(configuration))
+                self.points.append(point)
+                self.visits.append(visit)
+            if visit.outcomes.get(name) == WRONG:
+                return configuration, draw
+        return None
