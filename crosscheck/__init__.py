@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crosscheck import spaces as spaces
     from crosscheck.doors.checks import check, check_gradient, check_layer, check_operation
     from crosscheck.doors.hessian_products import check_hvp
     from crosscheck.doors.hessians import check_hessian
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from crosscheck.doors.tangents import check_jvp
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
+    from crosscheck.surveys.record import Survey, SurveyMismatch
+    from crosscheck.surveys.survey import survey
     from crosscheck.witnesses.finite_difference import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
@@ -39,6 +42,9 @@ HOMES = {
     "rotation": "crosscheck.doors.sets",
     "simplex": "crosscheck.doors.sets",
     "spd": "crosscheck.doors.sets",
+    "Survey": "crosscheck.surveys.record",
+    "SurveyMismatch": "crosscheck.surveys.record",
+    "survey": "crosscheck.surveys.survey",
     "symmetric": "crosscheck.doors.sets",
     "unit": "crosscheck.doors.sets",
 }
@@ -48,6 +54,8 @@ __all__ = [
     "GradientMismatch",
     "GradientResult",
     "Result",
+    "Survey",
+    "SurveyMismatch",
     "check",
     "check_gradient",
     "check_hessian",
@@ -60,7 +68,9 @@ __all__ = [
     "finite_difference_jacobian",
     "rotation",
     "simplex",
+    "spaces",
     "spd",
+    "survey",
     "symmetric",
     "unit",
 ]
@@ -69,6 +79,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("crosscheck")
+    if name == "spaces":
+        return import_module("crosscheck.spaces")
     if name not in HOMES:
         raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
     return getattr(import_module(HOMES[name]), name)

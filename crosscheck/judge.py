@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,37 +71,41 @@ def judge(
     with warnings.catch_warnings(), watching:
         # A judged forward is visited far from where it is used; that it overflows there is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
-        given, why_not = with_own_program(traced_once(operation)), ""
-        operation = given
-        if operation.reference is None and not recorded:
-            why_not = "it was not asked for"
-        elif operation.reference is None:
-            operation, why_not = with_recording(operation)
+        asked = {"differences": differences, "exact": exact and not here, "further": not here}
+        found = judged(operation, deadline, seed, recorded, grad_output=grad_output, **asked)
+        reasons = Reasons()
+        if diagnose and found.decision.verdict != "agree":
+            reasons = explain(found.operation, found.evidence, found.decision, seed, deadline)
+        return Result(operation.name, operation.dtype, seed, found.evidence, found.decision, reasons, text)
 
-        def collected(operation: Operation) -> Evidence:
-            evidence = collect(
-                operation,
-                grad_output=grad_output,
-                seed=seed,
-                differences=differences,
-                exact=exact and not here,
-                further=not here,
-                deadline=deadline,
-            )
-            said = tuple(Finding(*remark) for remark in sorted(given.remarks, key=lambda r: not r.fails))
-            return replace(evidence, effects=said + evidence.effects) if said else evidence
 
+class Judged(NamedTuple):
+    """An operation with the reference that it was held against, what was collected, and what follows."""
+
+    operation: Operation
+    evidence: Evidence
+    decision: Decision
+
+
+def judged(given: Operation, deadline: Deadline, seed: int, recorded: bool = True, **asked: Any) -> Judged:
+    """The verdict, without a word why."""
+    given, why_not = with_own_program(traced_once(given)), ""
+    operation = given
+    if operation.reference is None:
+        operation, why_not = with_recording(operation) if recorded else (operation, "it was not asked for")
+
+    def collected(operation: Operation) -> Evidence:
+        evidence = collect(operation, seed=seed, deadline=deadline, **asked)
+        said = tuple(Finding(*remark) for remark in sorted(given.remarks, key=lambda r: not r.fails))
+        return replace(evidence, effects=said + evidence.effects) if said else evidence
+
+    evidence = collected(operation)
+    decision = decide(evidence)
+    if is_its_own_reference(operation) and doubted(decision):
+        operation, why_not = given, DIFFERS
         evidence = collected(operation)
         decision = decide(evidence)
-        if is_its_own_reference(operation) and doubted(decision):
-            operation, why_not = given, DIFFERS
-            evidence = collected(operation)
-            decision = decide(evidence)
-        evidence = replace(evidence, source=source(operation, why_not))
-        reasons = Reasons()
-        if diagnose and decision.verdict != "agree":
-            reasons = explain(operation, evidence, decision, seed, deadline)
-        return Result(operation.name, operation.dtype, seed, evidence, decision, reasons, text)
+    return Judged(operation, replace(evidence, source=source(operation, why_not)), decision)
 
 
 def traced_once(operation: Operation) -> Operation:
@@ -166,10 +170,48 @@ def at_this_point(
     deadline: Deadline,
 ) -> Reasons:
     """Of what is wrong at the point of the check."""
+    return search(formula, evidence.cotangent, *compared(evidence, verdicts, names), seed, deadline)
+
+
+def compared(
+    evidence: Evidence, verdicts: Mapping[str, GradientVerdict], names: list[str]
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """Of these gradients the hand-derived ones, the truth, and how far they may be apart."""
     hand = {k: evidence.gradients[k].estimates[HAND] for k in names}
     truth = {k: evidence.gradients[k].estimates[verdicts[k].truth] for k in names}
     bound = {k: compare(hand[k], truth[k], evidence.t).bounds for k in names}
-    return search(formula, evidence.cotangent, values(hand), values(truth), bound, seed, deadline)
+    return values(hand), values(truth), bound
+
+
+def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> Wrong | None:
+    """What a search for the reason starts from, where one gradient is wrong at the point of an operation; None where it
+    is not wrong there as a formula."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = judged(operation, deadline, seed, exact=False, further=False)
+    verdict = found.decision.gradients.get(name)
+    if verdict is None:
+        return None
+    formula = found.operation.widened() if found.operation.dtype == SINGLE else found.operation
+    plain = replace(formula, moving_forward=None)
+    evidence = found.evidence
+    if not evidence.gradients[name].right_shape:
+        return Wrong(plain, evidence.cotangent, {}, {}, {}, wrong_shapes(evidence).diagnoses[name][0])
+    if not wrong_here(verdict) or verdict.odd_one_out == AUTODIFF:
+        return None
+    return Wrong(plain, evidence.cotangent, *compared(evidence, found.decision.gradients, [name]))
+
+
+class Wrong(NamedTuple):
+    """One gradient that is wrong at one point: the operation, the cotangent, the hand-derived gradient, the truth, how
+    far apart they may be; and what is to be said at once, of a wrong shape."""
+
+    operation: Operation
+    cotangent: Array
+    hand: dict[str, Array]
+    truth: dict[str, Array]
+    bound: dict[str, Array]
+    at_once: Diagnosis | None = None
 
 
 def values(estimates: Mapping[str, Estimate]) -> dict[str, Array]:

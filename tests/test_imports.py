@@ -58,10 +58,14 @@ FLOORS = {
         "report",
     },
     "doors": {"draws", "evidence", "manner", "operation", "traces", "recorder", "judge"},
+    "spaces": set(),
+    "surveys": {
+        *("draws", "deadline", "progress", "evidence", "operation", "spaces", "diagnosis", "report", "judge", "doors"),
+    },
     "interrupts": set(),
     "cli": {"interrupts"},
     "__main__": {"cli"},
-    "__init__": {"doors", "evidence", "witnesses"},
+    "__init__": {"doors", "evidence", "spaces", "surveys", "witnesses"},
 }
 
 

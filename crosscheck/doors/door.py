@@ -121,6 +121,7 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "reference": a_function_or_none,
     "seed": a_seed,
     "diagnose": a_choice,
+    "make": a_function,
     "operation": an_object,
     "layer": an_instance,
     "check_layer.forward": a_name_or_none,

@@ -10,7 +10,7 @@ from crosscheck.spaces.space import PARTS, Choices, Rng, Space
 
 # Small: what is wrong with 64 channels is wrong with three, and a difference of every entry takes a moment.
 FEW = (2, 5)
-SIDE = (2, 8)
+SIDE = (3, 8)
 SQUARE, REMAINDER = "square", "remainder"
 
 
@@ -78,10 +78,13 @@ def over_images(name: str, dimensions: dict[str, Any], pairs: bool, related: tup
         kernel, padding, stride = point["kernel"], point["padding"], point["stride"]
         if name == "pooling" and any(2 * p > k for p, k in both(padding, kernel)):
             return False
-        # What is one entry long must hold the window, and leaves what it leaves.
+        # What is one entry long must hold the window, and leaves what it leaves. It has no border: of a window that sees
+        # one entry and else only zeros most mistakes are none.
         single = [side for side, size in enumerate(SIDES) if point[size] == 1]
         left = [remainder(point, side) > 0 for side in single]
-        if any(free(point, side) < 0 for side in single) or (any(left) and not point[REMAINDER]):
+        if any(free(point, side) < 0 or of_side(padding, side) for side in single):
+            return False
+        if any(left) and not point[REMAINDER]:
             return False
         may = any(of_side(stride, side) > 1 for side in (0, 1) if side not in single)
         return not point[REMAINDER] or may or any(left)
@@ -112,7 +115,14 @@ def over_images(name: str, dimensions: dict[str, Any], pairs: bool, related: tup
 
     relations = (*related, *SIDES_RELATED, *(pairs_related() if pairs else WINDOWS_RELATED))
     return Space(
-        name, dimensions, valid=valid, settled=settled, facts=window_facts, repeats=("shape",), shaped=SHAPED, related=relations
+        name,
+        dimensions,
+        valid=valid,
+        settled=settled,
+        facts=window_facts,
+        repeats=("shape",),
+        shaped=SHAPED,
+        related=relations,
     )
 
 

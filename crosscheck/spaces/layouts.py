@@ -50,6 +50,7 @@ def window_facts(configuration: Mapping[str, Any]) -> dict[Any, Any]:
     rows, columns = (f"{name} + 2 padding − kernel" for name in SIDES)
     return {
         **outputs,
+        "output positions": outputs["output height"] * outputs["output width"],
         divided(rows): left[0],
         divided(columns): left[1],
         (

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.draws import cotangent, resampled
-from crosscheck.operation import Array, Operation
+from crosscheck.operation import Array, Arrays, Operation
 from crosscheck.spaces.space import Choices, Rng, Space
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -49,28 +49,59 @@ def with_circumstances(space: Space, takes: frozenset[str]) -> Space:
     return space.beside(**free)
 
 
-def under(operation: Operation, circumstances: Choices, rng: Rng) -> Operation:
-    """The operation with its first input, and its past, as the circumstances say."""
+def under(operation: Operation, circumstances: Choices, rng: Rng) -> tuple[Operation, Choices]:
+    """The operation with its first input, and its past, as the circumstances say; and those that came about.
+
+    A row lies in Fortran order as it lies in C order, one entry ties with none, and an array of one sign keeps it, for a
+    reason perhaps.
+    """
     name = operation.wrt[0]
     x = operation.inputs[name]
-    if circumstances.get("values") == "ties" and x.size > 1:
-        x = np.asarray(rng.choice(rng.choice(x.ravel(), LEVELS), x.shape), x.dtype)
+    there = dict(circumstances)
+    if circumstances.get("values") == "ties":
+        x = tied(x, rng)
+        there["values"] = "ties" if len(np.unique(x)) < x.size else "drawn"
     if "sign" in circumstances:
         x = signed(x, -1.0 if circumstances["sign"] == "negative" else 1.0)
-    if circumstances.get("order") == "Fortran":
-        x = np.asfortranarray(x) if x.ndim else x
+        there["sign"] = "negative" if x.size and x[(0,) * x.ndim] < 0 else "positive"
     operation = operation.at({**operation.inputs, name: x})
-    return after_a_call(operation, rng) if circumstances.get("call") == "second" else operation
+    if circumstances.get("order") == "Fortran":
+        operation = in_fortran_order(operation, name)
+        there["order"] = "C" if np.asarray(x, order="F").flags.c_contiguous else "Fortran"
+    return (after_a_call(operation, rng) if circumstances.get("call") == "second" else operation), there
+
+
+def tied(x: Array, rng: Rng) -> Array:
+    """As many numbers, of which only a few are different: some of its own."""
+    if x.size < 2:
+        return x
+    levels = rng.choice(x.ravel(), min(LEVELS, x.size - 1), replace=False)
+    return np.asarray(rng.choice(levels, x.shape), x.dtype)
 
 
 def signed(x: Array, sign: float) -> Array:
-    """The array with the sign of its first entry; itself where it has one sign only, for a reason perhaps."""
+    """The array with the sign of its first entry; itself where it has one sign only."""
     if x.size == 0 or (x >= 0).all() or (x <= 0).all():
         return x
     changed = np.array(x)
     first = (0,) * x.ndim
     changed[first] = np.copysign(changed[first] if changed[first] else np.abs(x).max(), sign)
     return changed
+
+
+def in_fortran_order(operation: Operation, name: str) -> Operation:
+    """The same, whose code gets one input in Fortran order, whatever order the judge has it in."""
+
+    def turned(values: Arrays) -> Arrays:
+        return {**values, name: np.asarray(values[name], order="F")}
+
+    widen = operation.widen
+    return replace(
+        operation,
+        forward=lambda values: operation.forward(turned(values)),
+        backward=lambda grad_output, values: operation.backward(grad_output, turned(values)),
+        widen=None if widen is None else lambda: in_fortran_order(widen(), name),
+    )
 
 
 def after_a_call(operation: Operation, rng: Rng) -> Operation:
@@ -96,5 +127,3 @@ def after_a_call(operation: Operation, rng: Rng) -> Operation:
     widen = operation.widen
     wider = None if widen is None else lambda: after_a_call(widen(), np.random.default_rng(seed))
     return replace(operation, forward=then(operation.forward), backward=then(operation.backward), widen=wider)
-
-

@@ -44,7 +44,7 @@ def fitting(found: Sequence[Atom], wrong: Array, right: Array) -> list[Condition
     where_wrong, where_right = truth[:, wrong], truth[:, right]
     everywhere, nowhere = where_wrong.all(axis=1), ~where_right.any(axis=1)
     conditions = [
-        Condition(found[i].text, found[i].cost, truth[i]) for i in np.flatnonzero(everywhere & nowhere)
+        Condition(found[i].text, found[i].cost, truth[i]) for i in map(int, np.flatnonzero(everywhere & nowhere))
     ]
     alone = everywhere & nowhere
     conditions += [
@@ -74,7 +74,7 @@ def necessary(found: Sequence[Atom], wrong: Array, right: Array) -> Condition | 
         return None
     truth = np.array([atom.holds for atom in found])
     covering = np.flatnonzero(truth[:, wrong].all(axis=1))
-    exceptions = {(int(i),): int(truth[i, right].sum()) for i in covering}
+    exceptions: dict[tuple[int, ...], int] = {(int(i),): int(truth[i, right].sum()) for i in covering}
     for i in covering:
         for j in covering[covering > i]:
             exceptions[int(i), int(j)] = int((truth[i, right] & truth[j, right]).sum())

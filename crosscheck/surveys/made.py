@@ -14,6 +14,7 @@ from crosscheck.doors.layers import Ways, from_layer
 from crosscheck.doors.modules import from_module
 from crosscheck.operation import Operation
 from crosscheck.spaces.space import Choices, Rng, Space
+from crosscheck.surveys.circumstances import CHOICES
 
 RNG = "rng"
 RULE = (
@@ -50,6 +51,12 @@ class Factory:
         """What `make` gives, called with what it takes of a configuration."""
         given = {**configuration, RNG: rng} if RNG in self.takes else dict(configuration)
         return self.make(**(given if self.everything else {k: v for k, v in given.items() if k in self.takes}))
+
+    def shown(self, configuration: Choices) -> Choices:
+        """What `make` is called with, and the circumstances that are not the ordinary ones."""
+        beside = {k: v for k, v in configuration.items() if k in CHOICES and k not in self.takes}
+        given = {k: v for k, v in configuration.items() if k not in beside and (self.everything or k in self.takes)}
+        return {**given, **{k: v for k, v in beside.items() if v != CHOICES[k][0]}}
 
     def names_of(self, space: Space) -> set[str]:
         """The dimensions that matter to it; a TypeError where it takes none, or needs what there is not.

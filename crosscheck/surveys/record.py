@@ -68,8 +68,8 @@ class Surveyed:
 
     @property
     def verdict(self) -> str:
-        """wrong before undecided before right; raised where nothing else was seen."""
-        return next((kind for kind in (WRONG, UNDECIDED, RIGHT) if self.counts.get(kind)), RAISED)
+        """wrong before undecided before right; raised where nothing else was seen, undecided where nothing shows."""
+        return next((kind for kind in (WRONG, UNDECIDED, RIGHT, RAISED) if self.counts.get(kind)), UNDECIDED)
 
     def to_dict(self) -> dict[str, Any]:
         """This row of `Survey.to_dict`."""
@@ -119,7 +119,9 @@ class Survey:
     def verdict(self) -> str:
         """wrong before undecided before right."""
         verdicts = {row.verdict for row in self.rows}
-        return next((kind for kind in (WRONG, UNDECIDED, RAISED) if kind in verdicts), RIGHT if self.rows else UNDECIDED)
+        return next(
+            (kind for kind in (WRONG, UNDECIDED, RAISED) if kind in verdicts), RIGHT if self.rows else UNDECIDED
+        )
 
     @property
     def passed(self) -> bool:

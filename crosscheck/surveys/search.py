@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from crosscheck.deadline import Deadline
-from crosscheck.spaces.space import Choices, Rng, Space
+from crosscheck.spaces.space import Choices, Space
 from crosscheck.surveys.atoms import Atom, atoms
-from crosscheck.surveys.conditions import Condition, fitting, necessary
+from crosscheck.surveys.conditions import BOTH, Condition, fitting, necessary
 from crosscheck.surveys.quantities import Array, Table
 from crosscheck.surveys.telling import telling
-from crosscheck.surveys.visits import RAISED, RIGHT, WRONG, Visit, Visitor, completed, drawn_again
+from crosscheck.surveys.visits import ASIDE, RAISED, RIGHT, WRONG, Visit, Visitor, completed, drawn_again
 
 # Random configurations beside the cover before conditions are looked for: of a mistake that takes two choices of three
 # each, some three are among them.
@@ -24,8 +24,12 @@ WITHOUT_A_FIND = 0.5
 TO_CHOOSE_FROM = 400
 # A condition that is alone in the running is put to so many more, as many on either side of it as there are.
 CONFIRMED = 8
+# Where no condition fits, so many more are drawn, for what is said of it to be worth something.
+MORE, OPEN = 12, "at random, since no condition fits"
 # A mistake that shows at some values only is looked for in so many draws of a configuration.
 DRAWS = 3
+# And where a condition of two statements is in doubt, in so many configurations.
+SUSPECTS = 4
 
 
 class Search:
@@ -52,14 +56,16 @@ class Search:
     def run(self) -> None:
         """Look until every condition is settled, or there is no more time, or enough was asked."""
         self.look(self.space.cover(), "every pair of choices")
+        if all(visit.raised for visit in self.visits):  # nothing is going to be seen
+            return
         self.look(self.drawn(AT_RANDOM), "at random")
         while not self.wrong_names() and len(self.visits) < WITHOUT_A_FIND * self.most and self.going:
             if not self.look(self.drawn(1), "at random"):
                 break
-        for name in self.wrong_names():
-            self.settle(name)
-        for name in self.wrong_names():  # what was found on the way to the others
-            self.settle(name)
+        for _ in range(2):  # and what was found on the way to the others
+            for name in self.wrong_names():
+                if not name.startswith(ASIDE):  # of side effects it is told when they were seen
+                    self.settle(name)
 
     @property
     def going(self) -> bool:
@@ -107,7 +113,8 @@ class Search:
     def outcomes(self, name: str) -> tuple[Array, Array]:
         """The numbers of the visits at which it is wrong, and right."""
         found = completed(self.visits)[name]
-        return tuple(np.array([i for i, o in enumerate(found) if o == kind], np.int64) for kind in (WRONG, RIGHT))
+        wrong, right = ([i for i, o in enumerate(found) if o == kind] for kind in (WRONG, RIGHT))
+        return np.array(wrong, np.int64), np.array(right, np.int64)
 
     def statements(self, more: list[Choices]) -> list[Atom]:
         """Every statement about what was visited, and about `more` configurations."""
@@ -118,6 +125,21 @@ class Search:
         """The conditions that fit all that was seen."""
         return fitting(self.statements([]), *self.outcomes(name))
 
+    def necessary(self, name: str) -> Condition | None:
+        """Where none fits: a condition without which it is never wrong."""
+        return necessary(self.statements([]), *self.outcomes(name))
+
+    def alike(self, name: str, conditions: list[Condition]) -> list[str]:
+        """Of conditions that fit, those that no configuration of the space tells from the first."""
+        _, candidates = self.candidates(name)
+        with_more = fitting(self.statements(candidates), *self.outcomes(name))
+        first = next((c for c in with_more if c.text == conditions[0].text), None)
+        if first is None:
+            return []
+        simple = conditions[0].cost + BOTH
+        same = [c for c in with_more if c.cost <= simple and (c.holds == first.holds).all()]
+        return [c.text for c in same if c is not first]
+
     def settle(self, name: str) -> None:
         """Ask where the conditions in the running differ, until one is left, or none."""
         tried = 0
@@ -127,14 +149,16 @@ class Search:
             conditions = fitting(found, *self.outcomes(name))
             if not conditions:
                 tried += 1
-                if tried > DRAWS or not self.explained_by_chance(name, found):
+                if tried > DRAWS or not (self.explained_by_chance(name, found) or self.look(self.drawn(MORE), OPEN)):
                     return
                 continue
             first = len(self.visits)
             choice = telling(conditions, first + np.arange(len(candidates)))
             if choice is not None:
                 self.visit(points[choice - first], candidates[choice - first], "telling conditions apart")
-            elif self.confirmed(name, conditions[0], points, candidates):
+            elif self.confirmed(name, conditions[0], points, candidates) and not self.doubted(
+                name, conditions[0], found
+            ):
                 return
 
     def candidates(self, name: str) -> tuple[list[Choices], list[Choices]]:
@@ -173,8 +197,22 @@ class Search:
         condition = necessary(found, wrong, right)
         if condition is None:
             return False
+        return self.drawn_anew(name, [int(i) for i in right if condition.holds[i]])
+
+    def doubted(self, name: str, condition: Condition, found: list[Atom]) -> bool:
+        """Whether the second of two statements is an accident of the numbers: one alone would do, if some that are right
+        were wrong for other numbers, and they are."""
+        wrong, right = self.outcomes(name)
+        simpler = [atom for atom in found if atom.cost < condition.cost and atom.holds[wrong].all()]
+        if condition.text in {atom.text for atom in found} or not simpler:
+            return False
+        best = min(simpler, key=lambda atom: (int(atom.holds[right].sum()), atom.cost))
+        return self.drawn_anew(name, [int(i) for i in right if best.holds[i]][-SUSPECTS:])
+
+    def drawn_anew(self, name: str, places: list[int]) -> bool:
+        """Whether some of these visits are wrong for other numbers."""
         changed = False
-        for place in (int(i) for i in right if condition.holds[i]):
+        for place in places:
             for draw in range(self.visits[place].draw + 1, DRAWS):
                 if not self.going:
                     return changed

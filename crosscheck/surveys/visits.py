@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.evidence.result import Result, plain
+from crosscheck.deadline import Deadline
+from crosscheck.evidence.result import GradientResult, Result, plain
 from crosscheck.judge import judge
 from crosscheck.operation import Operation, describe
 from crosscheck.spaces.space import Choices, Rng
@@ -19,12 +20,14 @@ from crosscheck.surveys.circumstances import CHOICES, under
 from crosscheck.surveys.made import Factory, NotAnswer, described, operation_of
 
 RIGHT, WRONG, UNDECIDED, RAISED = "right", "wrong", "undecided", "raised"
+# The gradient is zero everywhere at the point, as it should be: that shows nothing of it.
+EMPTY = "empty"
 OUTCOMES = {"agree": RIGHT, "disagree": WRONG, "undecided": UNDECIDED}
 # What a check says of a whole and not of one gradient stands beside the gradients under such a name.
 ASIDE = "finding "
 RAISES = "raises "
-# These repeat what is said of the gradients.
-REPEATED = ("shape",)
+# These repeat what is said of the gradients: of their shapes, and under the circumstance that is a Fortran order.
+REPEATED = ("shape", "fortran-order")
 
 
 @dataclass(frozen=True)
@@ -69,31 +72,39 @@ class Visitor:
     Args:
         factory: the caller's.
         seed: of the numbers; each configuration and each draw has numbers of its own.
+        deadline: of the survey; it ends a visit, and counts the calls.
     """
 
     # The judge is asked again, with the forward recorded, where its differences alone decide nothing; no more so after
     # so many times in a row that this decided nothing either.
     PATIENCE = 3
 
-    def __init__(self, factory: Factory, seed: int) -> None:
-        self.factory, self.seed = factory, seed
-        self.first_input = "x"
+    def __init__(self, factory: Factory, seed: int, deadline: Deadline) -> None:
+        self.factory, self.seed, self.deadline = factory, seed, deadline
+        self.first_input, self.title = "x", ""
         self.names: tuple[str, ...] = ()
         self.in_vain = 0
 
     def rng(self, configuration: Choices, draw: int) -> Rng:
-        key = repr(sorted((k, repr(v)) for k, v in configuration.items()))
+        """The numbers of a configuration: the same under all circumstances."""
+        key = repr(sorted((k, repr(v)) for k, v in configuration.items() if k not in CHOICES))
         return np.random.default_rng([self.seed, zlib.crc32(key.encode()), draw])
 
     def operation(self, configuration: Choices, draw: int = 0) -> Operation:
         """The operation at a configuration, under its circumstances."""
+        return self.under_circumstances(configuration, draw)[0]
+
+    def under_circumstances(self, configuration: Choices, draw: int) -> tuple[Operation, Choices]:
+        """The operation, and the configuration with those circumstances that came about."""
         rng = self.rng(configuration, draw)
         circumstances = {k: v for k, v in configuration.items() if k in CHOICES and k not in self.factory.takes}
         given = {k: v for k, v in configuration.items() if k not in circumstances}
         made = operation_of(described(self.factory(given, rng)))
-        operation = under(made, circumstances, rng)
-        self.first_input = operation.wrt[0]
-        return operation
+        operation, there = under(made, circumstances, rng)
+        self.first_input, self.title = operation.wrt[0], operation.name
+        watching = self.deadline.watching
+        forward, backward = watching(operation.forward, "forward"), watching(operation.backward, "backward")
+        return replace(operation, forward=forward, backward=backward), {**configuration, **there}
 
     def __call__(self, configuration: Choices, draw: int = 0) -> Visit:
         """What is seen at a configuration. What the code raises there is seen, too; what is no answer of a factory ends
@@ -101,36 +112,44 @@ class Visitor:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                result = self.asked(configuration, draw)
+                result, configuration = self.asked(configuration, draw)
         except NotAnswer:
             raise
         except Exception as error:
             return self.raising(configuration, draw, error)
-        outcomes = {k: OUTCOMES[g.verdict] for k, g in result.gradients.items()}
+        outcomes = {k: outcome_of(g) for k, g in result.gradients.items()}
         self.names = tuple(dict.fromkeys((*self.names, *outcomes)))
         found = {ASIDE + f.kind: f.explanation for f in result.findings if f.fails and f.kind not in REPEATED}
         return Visit(configuration, {**outcomes, **dict.fromkeys(found, WRONG)}, found, draw)
 
-    def asked(self, configuration: Choices, draw: int) -> Result:
-        operation = self.operation(configuration, draw)
+    def asked(self, configuration: Choices, draw: int) -> tuple[Result, Choices]:
+        operation, there = self.under_circumstances(configuration, draw)
         # Where a reference was given it is the truth, and differences would be a third opinion.
         alone = operation.reference is None
-        quick = {"seed": self.seed, "exact": False, "diagnose": False, "progress": False, "here": True}
+        quick = {"seed": self.seed + draw, "exact": False, "diagnose": False, "progress": False, "here": True}
         result = judge(operation, differences=alone, recorded=False, **quick)
-        open_ones = any(g.verdict == "undecided" for g in result.gradients.values())
-        if not open_ones or self.in_vain >= self.PATIENCE:
-            return result
+        before = undecided(result)
+        if not before or self.in_vain >= self.PATIENCE:
+            return result, there
         again = judge(self.operation(configuration, draw), **quick)
-        undecided = sum(g.verdict == "undecided" for g in again.gradients.values())
-        before = sum(g.verdict == "undecided" for g in result.gradients.values())
-        self.in_vain = 0 if undecided < before else self.in_vain + 1
-        return again
+        self.in_vain = 0 if undecided(again) < before else self.in_vain + 1
+        return again, there
 
     def raising(self, configuration: Choices, draw: int, error: Exception) -> Visit:
         message = describe(error)
         # Messages that differ in their numbers are one message.
         kind = RAISES + re.sub(r"\d+", "n", message)
         return Visit(configuration, {**dict.fromkeys(self.names, RAISED), kind: WRONG}, {kind: message}, draw)
+
+
+def outcome_of(gradient: GradientResult) -> str:
+    open_one = gradient.verdict == "undecided"
+    return EMPTY if open_one and gradient.evidence.vacuous else OUTCOMES[gradient.verdict]
+
+
+def undecided(result: Result) -> int:
+    """How many gradients are open."""
+    return sum(outcome_of(g) == UNDECIDED for g in result.gradients.values())
 
 
 def completed(visits: list[Visit]) -> dict[str, list[str | None]]:
@@ -151,7 +170,7 @@ def completed(visits: list[Visit]) -> dict[str, list[str | None]]:
 
 def drawn_again(visit: Visit, other: Visit) -> Visit:
     """Two draws of one configuration as one visit: what is wrong in one of them is wrong."""
-    grave = (WRONG, RAISED, UNDECIDED, RIGHT)
+    grave = (WRONG, RAISED, UNDECIDED, RIGHT, EMPTY)
     names = dict.fromkeys((*visit.outcomes, *other.outcomes))
     outcomes = {
         name: min((v.outcomes[name] for v in (visit, other) if name in v.outcomes), key=grave.index) for name in names
