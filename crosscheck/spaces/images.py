@@ -10,7 +10,7 @@ from crosscheck.spaces.space import PARTS, Choices, Rng, Space
 
 # Small: what is wrong with 64 channels is wrong with three, and a difference of every entry takes a moment.
 FEW = (2, 5)
-SIDE = (3, 8)
+SIDE = (3, 7)
 SQUARE, REMAINDER = "square", "remainder"
 
 

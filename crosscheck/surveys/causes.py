@@ -9,6 +9,7 @@ import numpy as np
 
 from crosscheck.diagnosis.across import across
 from crosscheck.diagnosis.budget import Budget
+from crosscheck.diagnosis.glance import FINAL
 from crosscheck.diagnosis.posing import posed
 from crosscheck.diagnosis.search import diagnose_all
 from crosscheck.evidence.reason import Diagnosis
@@ -22,8 +23,8 @@ ASKED = 3
 
 
 def cause_of(search: Search, name: str, smallest: tuple[Choices, int], seed: int) -> Diagnosis | None:
-    """The mistake that fits at several configurations; of a gradient that no one mistake explains, what is to be said of
-    the smallest, with `evidence["configurations"]` at how many it holds. None where nothing is."""
+    """The mistake that fits at several configurations, or where none fits at all of them, at one; at how many, says
+    `evidence["configurations"]`. None where there is nothing to say."""
     if name.startswith((ASIDE, RAISES)):
         return None
     found: list[Wrong] = []
@@ -62,7 +63,11 @@ def together(found: list[Wrong], name: str, seed: int) -> Diagnosis | None:
     known = [one for one in each if one is not None]
     if not known:
         return None
-    return alike(known) if len(known) == len(each) and len({one.kind for one in known}) == 1 else counted(known[-1], 1)
+    if len(known) == len(each) and len({one.kind for one in known}) == 1:
+        return alike(known)
+    # That a gradient is zero at a small configuration says less than what is said of it at a larger one.
+    telling = [one for one in known if one.kind not in FINAL]
+    return counted((telling or known)[-1], 1)
 
 
 def diagnosed(wrong: Wrong, name: str, seed: int) -> Diagnosis | None:

@@ -9,7 +9,7 @@ from typing import Any
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.report.text import WIDTH, wrapped
 from crosscheck.surveys.quantities import word
-from crosscheck.surveys.record import Survey, Surveyed, When
+from crosscheck.surveys.record import GIVEN, Survey, Surveyed, When
 from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RAISES, RIGHT, UNDECIDED, WRONG
 
 # Other conditions that are told, where nothing in the space tells them apart.
@@ -32,29 +32,35 @@ def page(survey: Survey) -> str:
 
 def summary(survey: Survey) -> str:
     """One line: what is wrong, when, and at how many configurations one looked."""
-    counted = f"{len(survey.visits)} configurations of {survey.space}"
+    counted = f"{len(survey.visits)} configurations{f' of {survey.space}' if survey.space != GIVEN else ''}"
     wrong = [row for row in survey.rows if row.verdict == WRONG]
     if survey.passed:
         return shortened(f"{survey.name}: right in all {counted}")
-    if not wrong:
-        return shortened(f"{survey.name}: {listed_briefly(survey.rows)} {survey.verdict} in some of {counted}")
     if len(wrong) == 1 and wrong[0].when is not None and wrong[0].when.exact:
-        line = f"{survey.name}: {title(wrong[0])} {is_so(wrong[0])} when {wrong[0].when.text}; {counted}"
+        line = f"{survey.name}: {is_so(wrong)} exactly when {wrong[0].when.text}; {counted}"
         if len(line) <= WIDTH:
             return line
-    return shortened(f"{survey.name}: {listed_briefly(wrong)} wrong in some of {counted}")
+    if wrong:
+        return shortened(f"{survey.name}: {is_so(wrong)} in some of {counted}")
+    open_ones = [title(row) for row in survey.rows if row.verdict != RIGHT]
+    return shortened(f"{survey.name}: {listed_briefly(open_ones) or 'nothing'} {survey.verdict} in {counted}")
 
 
-def is_so(row: Surveyed) -> str:
-    return "is so exactly" if row.name.startswith((ASIDE, RAISES)) else "wrong exactly"
+def is_so(rows: Sequence[Surveyed]) -> str:
+    """What is the matter with rows that are wrong: gradients, then what was noticed, then what was raised."""
+    gradients = [title(row) for row in rows if not row.name.startswith((ASIDE, RAISES))]
+    noticed = [title(row) for row in rows if row.name.startswith(ASIDE)]
+    raised = list(dict.fromkeys(title(row) for row in rows if row.name.startswith(RAISES)))
+    said = [f"{listed_briefly(gradients)} wrong"] if gradients else []
+    said += [f"{listed_briefly(noticed)} noticed"] if noticed else []
+    return ", ".join((*said, *raised[:2]))
 
 
 def shortened(line: str) -> str:
     return textwrap.shorten(line, WIDTH, placeholder=" ...")
 
 
-def listed_briefly(rows: Sequence[Surveyed]) -> str:
-    names = [title(row) for row in rows if row.verdict != RIGHT]
+def listed_briefly(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
@@ -112,7 +118,7 @@ def when_words(when: When, wrong: str = "wrong") -> str:
 def cause_words(cause: Diagnosis) -> str:
     """The cause, and at how many configurations it was put to the test."""
     count = cause.evidence.get("configurations", 1)
-    where = "at the smallest" if count == 1 else f"at all {count} configurations that were asked"
+    where = "at one configuration" if count == 1 else f"at all {count} configurations that were asked"
     return f"cause, {where}: {cause.explanation}"
 
 

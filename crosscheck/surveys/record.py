@@ -11,6 +11,7 @@ from crosscheck.evidence.result import Result, plain
 from crosscheck.surveys.visits import RAISED, RIGHT, UNDECIDED, WRONG, Visit, shown_choice
 
 FORMAT = 1  # of the dictionary
+GIVEN = "the choices given"  # the name of a space that was given as a dictionary
 
 
 class SurveyMismatch(AssertionError):

@@ -21,7 +21,7 @@ AT_RANDOM = 24
 # While nothing is wrong, this share of all configurations is drawn at random before nothing more is expected.
 WITHOUT_A_FIND = 0.5
 # Configurations drawn to choose from, where one is to tell conditions apart.
-TO_CHOOSE_FROM = 400
+TO_CHOOSE_FROM = 200
 # A condition that is alone in the running is put to so many more, as many on either side of it as there are.
 CONFIRMED = 8
 # Where no condition fits, so many more are drawn, for what is said of it to be worth something.
@@ -60,7 +60,7 @@ class Search:
             return
         self.look(self.drawn(AT_RANDOM), "at random")
         while not self.wrong_names() and len(self.visits) < WITHOUT_A_FIND * self.most and self.going:
-            if not self.look(self.drawn(1), "at random"):
+            if not self.look(self.drawn(AT_RANDOM), "at random"):  # a small space: all was seen
                 break
         for _ in range(2):  # and what was found on the way to the others
             for name in self.wrong_names():
@@ -142,14 +142,16 @@ class Search:
 
     def settle(self, name: str) -> None:
         """Ask where the conditions in the running differ, until one is left, or none."""
-        tried = 0
-        while self.going:
+        more = MORE
+        while self.going and len(self.outcomes(name)[1]):
             points, candidates = self.candidates(name)
             found = self.statements(candidates)
             conditions = fitting(found, *self.outcomes(name))
             if not conditions:
-                tried += 1
-                if tried > DRAWS or not (self.explained_by_chance(name, found) or self.look(self.drawn(MORE), OPEN)):
+                if self.explained_by_chance(name, found):
+                    continue
+                looked, more = more, 0
+                if not looked or not self.look(self.drawn(looked), OPEN):
                     return
                 continue
             first = len(self.visits)

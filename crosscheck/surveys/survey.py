@@ -19,7 +19,7 @@ from crosscheck.surveys.circumstances import CHOICES, NAMES, with_circumstances
 from crosscheck.surveys.made import Factory
 from crosscheck.surveys.page import page
 from crosscheck.surveys.quantities import word
-from crosscheck.surveys.record import Survey, Surveyed, When
+from crosscheck.surveys.record import GIVEN, Survey, Surveyed, When
 from crosscheck.surveys.search import Search
 from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RAISES, RIGHT, UNDECIDED, WRONG, Visitor, completed
 
@@ -52,7 +52,7 @@ def survey(
         space: of `crosscheck.spaces`, or a dictionary of choices: `{"padding": (0, 1, 2), "bias": (True, False)}`, the
             simplest first.
         budget: seconds. What is not done by then is left out, and said. None: no limit, and the clock is not read.
-        configurations: how many are judged at the most.
+        configurations: how many are judged at the most, until the smallest is looked for.
         seed: of everything that is drawn.
         diagnose: whether the mistake is looked for that fits at the configurations that are wrong.
         name: of what is surveyed, for the page; None: its class or function.
@@ -77,8 +77,10 @@ def survey(
         names = ranked(search)
         smallest = {k: search.smallest(k) for k in names if WRONG in completed(search.visits)[k]}
         found = None
-        if smallest and not deadline.passed:
-            found = deadline.unless_late("the smallest", lambda: whole(visitor, *next(iter(smallest.values()))), None)
+        judgeable = [k for k in smallest if not k.startswith(RAISES)]
+        if judgeable and not deadline.passed:
+            where = smallest[judgeable[0]]
+            found = deadline.unless_late("the smallest", lambda: whole(visitor, *where, diagnose), None)
         causes = {}
         for k in smallest if diagnose else ():
             about = f"one cause of the gradient of {k}"
@@ -114,14 +116,13 @@ def space_of(given: Any) -> Space:
         dimensions[str(name)] = tuple(choices)
         if not dimensions[str(name)]:
             raise ValueError(f"space gives no choice for {name!r}; it must be a list of choices")
-    return Space("the choices given", dimensions)
+    return Space(GIVEN, dimensions)
 
 
-def whole(visitor: Visitor, configuration: dict[str, Any], draw: int) -> Result:
+def whole(visitor: Visitor, configuration: dict[str, Any], draw: int, diagnose: bool) -> Result:
     """The check of one configuration, in full."""
-    return judge(
-        visitor.operation(configuration, draw), seed=visitor.seed, progress=False, budget=visitor.deadline.left
-    )
+    operation, left = visitor.operation(configuration, draw), visitor.deadline.left
+    return judge(operation, seed=visitor.seed + draw, diagnose=diagnose, progress=False, budget=left)
 
 
 def ranked(search: Search) -> list[str]:

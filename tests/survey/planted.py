@@ -1,7 +1,7 @@
 """Planted conditions, found and worded: `python -m tests.survey.planted` (or `make survey-planted`).
 
-Prints a line for each: what was planted, what was said, at how many configurations, in how many seconds; then healthy
-layers, of which no condition must be said. At least 90 % have to be worded as planted, within 200 configurations.
+Prints a line for each: what was planted, what was said, at how many configurations, in how many seconds of one core;
+then healthy layers, of which no condition must be said. At least 90 % have to be worded as planted, within 200 of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def said_of(found: Survey, row: str) -> str:
 
 def is_found(found: Survey, plant: Plant) -> bool:
     """Whether the condition is worded as planted, and every other gradient is said to be right."""
-    others = [g for g in found.gradients.values() if g.name != plant.row]
+    others = [g for g in found.gradients.values() if g.name not in (plant.row, *plant.also)]
     said = said_of(found, plant.row).removeprefix("only when " if plant.sometimes else "")
     return said in plant.texts and not any(g.verdict == "wrong" for g in others)
 
@@ -39,9 +39,9 @@ def table(plants: tuple[Plant, ...], seed: int) -> int:
     count = 0
     print(f"{'planted':<46} {'said':<60} {'n':>3} seconds")
     for plant in plants:
-        started = time.perf_counter()
+        started = time.process_time()
         found = survey(plant.make, plant.space, configurations=MOST, seed=seed, diagnose=False)
-        took = time.perf_counter() - started
+        took = time.process_time() - started
         right = is_found(found, plant)
         count += right
         said = said_of(found, plant.row)
@@ -55,11 +55,11 @@ def healthy(seed: int) -> int:
     """Surveys of right layers; how many were said to be wrong somewhere."""
     accused = 0
     for name, make, space in HEALTHY:
-        started = time.perf_counter()
+        started = time.process_time()
         found = survey(make, space, configurations=MOST, seed=seed, diagnose=False)
         bad = found.verdict in ("wrong", "raised")
         accused += bad
-        print(f"{name:<46} {found.verdict:<60} {len(found.visits):>3} {time.perf_counter() - started:6.1f}", flush=True)
+        print(f"{name:<46} {found.verdict:<60} {len(found.visits):>3} {time.process_time() - started:6.1f}", flush=True)
         if not found:
             print(found)
     return accused

@@ -43,6 +43,7 @@ class Plant(NamedTuple):
         row: the gradient that is wrong; what a row that is none begins with.
         texts: the wordings that are right.
         sometimes: whether the mistake shows at some numbers only, so that "only when" is as right as "exactly when".
+        also: other gradients that the same mistake makes wrong.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Plant(NamedTuple):
     row: str
     texts: tuple[str, ...]
     sometimes: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def of_two(self) -> bool:
@@ -549,9 +551,7 @@ ATTENTIONS = (
         "v",
         times(("causal = True",), ("queries ≥ 2", "keys ≥ 2")),
     ),
-    Plant(
-        "scaled by the number of keys", attention(ScaledByKeys), ATTENTION, "q", times(("keys ≠ size",), ("keys ≥ 2",))
-    ),
+    Plant("scaled by the number of keys", attention(ScaledByKeys), ATTENTION, "q", ("keys ≠ size",)),
     Plant("scaled by the whole width", attention(OneHeadScale), ATTENTION, "k", SEVERAL_HEADS),
 )
 
@@ -597,11 +597,16 @@ class EveryStep(Recurrent):
 RECURRENT = spaces.recurrent()
 TURNED = times(("reverse = True",), ("steps ≥ 2",))
 RECURRENTS = (
-    Plant("nothing is carried back", recurrent(Detached), RECURRENT, "x", ("steps ≥ 2",)),
+    Plant("nothing is carried back", recurrent(Detached), RECURRENT, "x", ("steps ≥ 2",), also=("U", "V", "h0")),
     Plant("the input is not turned back", recurrent(NotTurned), RECURRENT, "x", TURNED),
     Plant("the first state is taken for zero", recurrent(FromZero), RECURRENT, "V", ("initial = True",)),
     Plant(
-        "the last gradient at every step", recurrent(EveryStep), RECURRENT, "x", times(("last = True",), ("steps ≥ 2",))
+        "the last gradient at every step",
+        recurrent(EveryStep),
+        RECURRENT,
+        "x",
+        times(("last = True",), ("steps ≥ 2",)),
+        also=("U", "V", "h0"),
     ),
 )
 
@@ -649,6 +654,7 @@ OTHERS = (
         ELEMENTWISE,
         "x",
         times(("the first entry of x is positive",), ("entries ≥ 2",)),
+        sometimes=True,
     ),
     Plant(
         "a scalar takes the mean",
