@@ -3,6 +3,8 @@
     result = crosscheck.check_layer(layer, x)
     assert result, result
 
+`crosscheck.spaces` has the configurations of usual layers, for `crosscheck.survey`.
+
 Names are loaded when first used, so that importing `crosscheck` imports neither JAX nor the layers. `__version__` is
 that of the installed package, which pyproject.toml states.
 """
@@ -68,7 +70,6 @@ __all__ = [
     "finite_difference_jacobian",
     "rotation",
     "simplex",
-    "spaces",
     "spd",
     "survey",
     "symmetric",

@@ -110,9 +110,9 @@ def collect(
 ) -> Evidence:
     """Everything that can be had on an operation's gradients (see `judge.judge` for the arguments).
 
-    What a deadline ends is left out whole; one forward and one backward are always made. `further`: whether points beside
-    the caller's own are visited. `inside`: what is known to be computed in float32 inside; where that is found on the
-    way, all is collected again by float32's rules.
+    What a deadline ends is left out whole; one forward and one backward are always made. `further`: whether points
+    beside the caller's own are visited. `inside`: what is known to be computed in float32 inside; where that is found
+    on the way, all is collected again by float32's rules.
     """
     deadline = deadline or Deadline()
     in_time = deadline.unless_late

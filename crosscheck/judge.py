@@ -62,9 +62,9 @@ def judge(
     `differences=False` leaves out the witnesses that move the inputs: for points where they would only say "kink".
     `exact=False` leaves out the exact points, `diagnose=False` the search for a reason. `budget` is in seconds; what it
     ends is left out, and said (`deadline`). `progress=False` shows nothing, wherever it runs. `here` asks of
-    this one point alone: no exact and no further points. `recorded=False` does not record a forward without a reference:
-    then nothing is compiled, and its differences judge alone. Both together are what a survey asks of each of many
-    configurations.
+    this one point alone: no exact and no further points. `recorded=False` does not record a forward without a
+    reference: then nothing is compiled, and its differences judge alone. Both together are what a survey asks of each
+    of many configurations.
     """
     deadline = Deadline(checked_budget(budget))
     watching = shown(operation.name, deadline) if progress else nullcontext()
@@ -79,7 +79,7 @@ def judge(
         return Result(operation.name, operation.dtype, seed, found.evidence, found.decision, reasons, text)
 
 
-class Judged(NamedTuple):
+class Assessed(NamedTuple):
     """An operation with the reference that it was held against, what was collected, and what follows."""
 
     operation: Operation
@@ -87,7 +87,7 @@ class Judged(NamedTuple):
     decision: Decision
 
 
-def judged(given: Operation, deadline: Deadline, seed: int, recorded: bool = True, **asked: Any) -> Judged:
+def judged(given: Operation, deadline: Deadline, seed: int, recorded: bool = True, **asked: Any) -> Assessed:
     """The verdict, without a word why."""
     given, why_not = with_own_program(traced_once(given)), ""
     operation = given
@@ -105,7 +105,7 @@ def judged(given: Operation, deadline: Deadline, seed: int, recorded: bool = Tru
         operation, why_not = given, DIFFERS
         evidence = collected(operation)
         decision = decide(evidence)
-    return Judged(operation, replace(evidence, source=source(operation, why_not)), decision)
+    return Assessed(operation, replace(evidence, source=source(operation, why_not)), decision)
 
 
 def traced_once(operation: Operation) -> Operation:
@@ -183,7 +183,7 @@ def compared(
     return values(hand), values(truth), bound
 
 
-def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> Wrong | None:
+def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> Accused | None:
     """What a search for the reason starts from, where one gradient is wrong at the point of an operation; None where it
     is not wrong there as a formula."""
     with warnings.catch_warnings():
@@ -196,13 +196,13 @@ def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> 
     plain = replace(formula, moving_forward=None)
     evidence = found.evidence
     if not evidence.gradients[name].right_shape:
-        return Wrong(plain, evidence.cotangent, {}, {}, {}, wrong_shapes(evidence).diagnoses[name][0])
+        return Accused(plain, evidence.cotangent, {}, {}, {}, wrong_shapes(evidence).diagnoses[name][0])
     if not wrong_here(verdict) or verdict.odd_one_out == AUTODIFF:
         return None
-    return Wrong(plain, evidence.cotangent, *compared(evidence, found.decision.gradients, [name]))
+    return Accused(plain, evidence.cotangent, *compared(evidence, found.decision.gradients, [name]))
 
 
-class Wrong(NamedTuple):
+class Accused(NamedTuple):
     """One gradient that is wrong at one point: the operation, the cotangent, the hand-derived gradient, the truth, how
     far apart they may be; and what is to be said at once, of a wrong shape."""
 

@@ -9,8 +9,8 @@ from crosscheck.spaces.sizes import EQUAL, ONE_OR_SEVERAL, Equal, equal_exists, 
 from crosscheck.spaces.space import PARTS, Choices, Rng, Space
 
 # Small: what is wrong with 64 channels is wrong with three, and a difference of every entry takes a moment.
-FEW = (2, 5)
-SIDE = (3, 7)
+COUNTS = (2, 5)
+LENGTHS = (3, 7)
 SQUARE, REMAINDER = "square", "remainder"
 
 
@@ -78,8 +78,11 @@ def over_images(name: str, dimensions: dict[str, Any], pairs: bool, related: tup
         kernel, padding, stride = point["kernel"], point["padding"], point["stride"]
         if name == "pooling" and any(2 * p > k for p, k in both(padding, kernel)):
             return False
-        # What is one entry long must hold the window, and leaves what it leaves. It has no border: of a window that sees
-        # one entry and else only zeros most mistakes are none.
+        # A border of a window or more, in steps, leaves windows that see nothing else, or one entry.
+        if any(s > 1 and p >= k for (p, k), (s, _) in zip(both(padding, kernel), both(stride, stride), strict=True)):
+            return False
+        # What is one entry long must hold the window, and leaves what it leaves. It has no border: of a window that
+        # sees one entry and else only zeros most mistakes are none.
         single = [side for side, size in enumerate(SIDES) if point[size] == 1]
         left = [remainder(point, side) > 0 for side in single]
         if any(free(point, side) < 0 or of_side(padding, side) for side in single):
@@ -107,7 +110,7 @@ def over_images(name: str, dimensions: dict[str, Any], pairs: bool, related: tup
                 return False
             return point[SQUARE] or sizes["height"] != sizes["width"] or sizes["height"] == 1
 
-        ranges = {**dict.fromkeys(counts, FEW), "height": SIDE, "width": SIDE}
+        ranges = {**dict.fromkeys(counts, COUNTS), "height": LENGTHS, "width": LENGTHS}
         tied: tuple[Equal, ...] = (point[EQUAL], ("height", "width") if point[SQUARE] else None)
         tied = tuple(pair for pair in tied if pair is not None and equal_exists(point, pair))
         sizes = sized(point, ranges, rng, fits, tied)

@@ -10,7 +10,7 @@ from crosscheck.spaces.layouts import image_shape, layouts_of
 from crosscheck.spaces.sizes import EQUAL, ONE_OR_SEVERAL, SEVERAL, Equal, equal_exists, equalities, sized
 from crosscheck.spaces.space import Choices, Rng, Space
 
-FEW = (2, 6)
+SEVERAL_ARE = (2, 6)
 SQUARE = "square"
 GROUPS = (1, 2)
 
@@ -29,7 +29,7 @@ def of_sizes(
     dimensions = {**dict.fromkeys(names, ONE_OR_SEVERAL), EQUAL: equalities(*names), **others}
 
     def settled(point: Choices, rng: Rng | None) -> Choices | None:
-        sizes = sized(point, dict.fromkeys(names, FEW), rng, tied=(point[EQUAL],))
+        sizes = sized(point, dict.fromkeys(names, SEVERAL_ARE), rng, tied=(point[EQUAL],))
         if sizes is None:
             return None
         configuration = {k: v for k, v in point.items() if k != EQUAL} | sizes
@@ -56,7 +56,7 @@ def normalization(layout: str | tuple[str, ...] | None = None) -> Space:
     others = {"eps": (1e-5, 0.5), "affine": (True, False), "training": (True, False)}
     if layout is None:
         return of_sizes("normalization", ("batch", "features"), others, lambda c: ("batch", "features"))
-    ranges = {"batch": FEW, "channels": FEW, "height": FEW, "width": FEW}
+    ranges = {"batch": SEVERAL_ARE, "channels": SEVERAL_ARE, "height": SEVERAL_ARE, "width": SEVERAL_ARE}
     dimensions = {
         **dict.fromkeys(ranges, ONE_OR_SEVERAL),
         EQUAL: equalities("batch", "channels"),
@@ -102,7 +102,7 @@ def elementwise() -> Space:
     `make` may also take: axes (1, 2 or 3), rows, columns, depth, and broadcast, which says what the other array is to
     the first: "same", "row" (a last axis alone), "column" (the last axis is 1) or "scalar".
     """
-    ranges = {"rows": FEW, "columns": FEW, "depth": FEW}
+    ranges = {"rows": SEVERAL_ARE, "columns": SEVERAL_ARE, "depth": SEVERAL_ARE}
     dimensions = {
         "axes": (2, 1, 3),
         **dict.fromkeys(ranges, ONE_OR_SEVERAL),

@@ -1,9 +1,9 @@
 """One description of configurations, from which everything that needs configurations draws.
 
-A space has dimensions (sizes, hyper-parameters, dtypes, kinds of values), each with its choices, the simplest first, and
-a rule that says which combinations exist. `cover` gives few points in which every pair of choices meets; `draw` gives
-random ones; `shrink` leads a failing point towards the simplest that still fails. Some spaces make an operation of a
-point; a survey (`crosscheck.surveys`) brings a factory of the caller's own.
+A space has dimensions (sizes, hyper-parameters, dtypes, kinds of values), each with its choices, the simplest first,
+and a rule that says which combinations exist. `cover` gives few points in which every pair of choices meets; `draw`
+gives random ones; `shrink` leads a failing point towards the simplest that still fails. Some spaces make an operation
+of a point; a survey (`crosscheck.surveys`) brings a factory of the caller's own.
 
 A choice need not be a number. "several" channels are so many only when a point is *settled*: then sizes are drawn,
 pairwise different where the point does not say that they are equal.
@@ -43,8 +43,8 @@ class Space:
         valid: which points exist.
         settled: (point, rng) -> the configuration, with sizes in the place of "several", drawn, or without an rng the
             smallest; None where the draw did not fit. A point is its own configuration unless this is given.
-        facts: what follows from a configuration and may matter: numbers by name; true or false by the sentence that it is
-            true of and the one that is true otherwise.
+        facts: what follows from a configuration and may matter: numbers by name; true or false by the sentence that it
+            is true of and the one that is true otherwise.
         repeats: what a configuration says twice, such as the shape that the sizes make: no facts of their own.
         shaped: the dimensions that make these.
         related: quantities that a mistake may confuse: which of the two is larger, or whether they are equal, is a

@@ -8,6 +8,6 @@
 
 A survey asks the judge of each configuration, at that point alone, and keeps to what it says: right, wrong, undecided,
 raised. A condition is a statement about configurations (`padding ≥ 1`, `stride > kernel and batch = 1`) that is true of
-every configuration at which a gradient is wrong, and of none at which it is right. The shortest that fits is told. While
-several fit, configurations are looked for at which they differ, and the code is asked there.
+every configuration at which a gradient is wrong, and of none at which it is right. The shortest that fits is told.
+While several fit, configurations are looked for at which they differ, and the code is asked there.
 """

@@ -2,8 +2,8 @@
 
 A statement is true or false of each configuration. The cheapest are those that mistakes have most often: that a size is
 one, that a hyper-parameter is not at its simplest, that two sizes are equal, that an array lies in Fortran order. A
-threshold in the middle of a range, a parity, a size of the output cost more. Of several statements that fit, the cheapest
-is told; the costs decide nothing else.
+threshold in the middle of a range, a parity, a size of the output cost more. Of several statements that fit, the
+cheapest is told; the costs decide nothing else.
 """
 
 from __future__ import annotations

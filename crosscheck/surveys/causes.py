@@ -13,7 +13,7 @@ from crosscheck.diagnosis.glance import FINAL
 from crosscheck.diagnosis.posing import posed
 from crosscheck.diagnosis.search import diagnose_all
 from crosscheck.evidence.reason import Diagnosis
-from crosscheck.judge import Wrong, wrong_at
+from crosscheck.judge import Accused, wrong_at
 from crosscheck.spaces.space import Choices
 from crosscheck.surveys.search import Search
 from crosscheck.surveys.visits import ASIDE, RAISES, WRONG
@@ -27,7 +27,7 @@ def cause_of(search: Search, name: str, smallest: tuple[Choices, int], seed: int
     `evidence["configurations"]`. None where there is nothing to say."""
     if name.startswith((ASIDE, RAISES)):
         return None
-    found: list[Wrong] = []
+    found: list[Accused] = []
     for configuration, draw in chosen(search, name, smallest):
         wrong = wrong_at(search.visitor.operation(configuration, draw), name, seed, search.deadline)
         if wrong is not None:
@@ -48,7 +48,7 @@ def chosen(search: Search, name: str, smallest: tuple[Choices, int]) -> list[tup
     return [smallest, *(other for other in others if other[0] != smallest[0])][:ASKED]
 
 
-def together(found: list[Wrong], name: str, seed: int) -> Diagnosis | None:
+def together(found: list[Accused], name: str, seed: int) -> Diagnosis | None:
     said = [wrong.at_once for wrong in found]
     if None not in said:
         return alike([one for one in said if one is not None])
@@ -70,7 +70,7 @@ def together(found: list[Wrong], name: str, seed: int) -> Diagnosis | None:
     return counted((telling or known)[-1], 1)
 
 
-def diagnosed(wrong: Wrong, name: str, seed: int) -> Diagnosis | None:
+def diagnosed(wrong: Accused, name: str, seed: int) -> Diagnosis | None:
     explained = diagnose_all(wrong.operation, wrong.cotangent, wrong.hand, wrong.truth, wrong.bound, seed=seed)
     return next(iter(explained.diagnoses[name]), None)
 

@@ -52,8 +52,8 @@ def with_circumstances(space: Space, takes: frozenset[str]) -> Space:
 def under(operation: Operation, circumstances: Choices, rng: Rng) -> tuple[Operation, Choices]:
     """The operation with its first input, and its past, as the circumstances say; and those that came about.
 
-    A row lies in Fortran order as it lies in C order, one entry ties with none, and an array of one sign keeps it, for a
-    reason perhaps.
+    A row lies in Fortran order as it lies in C order, one entry ties with none, and an array of one sign keeps it, for
+    a reason perhaps.
     """
     name = operation.wrt[0]
     x = operation.inputs[name]

@@ -1,4 +1,5 @@
-"""A survey as text, in at most 80 columns: what is wrong first, and when; then what is right, and what was not varied."""
+"""A survey as text, in at most 80 columns: what is wrong first, and when; then what is right, and what was not
+varied."""
 
 from __future__ import annotations
 
@@ -7,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crosscheck.evidence.reason import Diagnosis
-from crosscheck.report.text import WIDTH, wrapped
+from crosscheck.report.text import wrapped
 from crosscheck.surveys.quantities import word
 from crosscheck.surveys.record import GIVEN, Survey, Surveyed, When
 from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RAISES, RIGHT, UNDECIDED, WRONG
 
+COLUMNS = 80
 # Other conditions that are told, where nothing in the space tells them apart.
 MOST_ALIKE = 3
 ROW, UNDER = 2, 4
@@ -38,7 +40,7 @@ def summary(survey: Survey) -> str:
         return shortened(f"{survey.name}: right in all {counted}")
     if len(wrong) == 1 and wrong[0].when is not None and wrong[0].when.exact:
         line = f"{survey.name}: {is_so(wrong)} exactly when {wrong[0].when.text}; {counted}"
-        if len(line) <= WIDTH:
+        if len(line) <= COLUMNS:
             return line
     if wrong:
         return shortened(f"{survey.name}: {is_so(wrong)} in some of {counted}")
@@ -57,7 +59,7 @@ def is_so(rows: Sequence[Surveyed]) -> str:
 
 
 def shortened(line: str) -> str:
-    return textwrap.shorten(line, WIDTH, placeholder=" ...")
+    return textwrap.shorten(line, COLUMNS, placeholder=" ...")
 
 
 def listed_briefly(names: list[str]) -> str:

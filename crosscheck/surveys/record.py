@@ -8,7 +8,7 @@ from typing import Any
 
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import Result, plain
-from crosscheck.surveys.visits import RAISED, RIGHT, UNDECIDED, WRONG, Visit, shown_choice
+from crosscheck.surveys.visits import RAISED, RIGHT, UNDECIDED, WRONG, Sighting, shown_choice
 
 FORMAT = 1  # of the dictionary
 GIVEN = "the choices given"  # the name of a space that was given as a dictionary
@@ -105,7 +105,7 @@ class Survey:
     space: str
     seed: int
     rows: tuple[Surveyed, ...]
-    visits: tuple[Visit, ...] = field(repr=False)
+    visits: tuple[Sighting, ...] = field(repr=False)
     fixed: tuple[str, ...] = ()
     check: Result | None = field(default=None, repr=False)
     left_out: tuple[str, ...] = ()

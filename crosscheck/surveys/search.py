@@ -13,7 +13,7 @@ from crosscheck.surveys.atoms import Atom, atoms
 from crosscheck.surveys.conditions import BOTH, Condition, fitting, necessary
 from crosscheck.surveys.quantities import Array, Table
 from crosscheck.surveys.telling import telling
-from crosscheck.surveys.visits import ASIDE, RAISED, RIGHT, WRONG, Visit, Visitor, completed, drawn_again
+from crosscheck.surveys.visits import ASIDE, RAISED, RIGHT, WRONG, Sighting, Visitor, completed, drawn_again
 
 # Random configurations beside the cover before conditions are looked for: of a mistake that takes two choices of three
 # each, some three are among them.
@@ -47,7 +47,7 @@ class Search:
         self.space, self.visitor, self.most, self.deadline = space, visitor, most, deadline
         self.rng = np.random.default_rng([seed, 8])
         self.points: list[Choices] = []
-        self.visits: list[Visit] = []
+        self.visits: list[Sighting] = []
         self.seen: set[str] = set()
         self.asked = 0
 
@@ -83,7 +83,7 @@ class Search:
                 self.visit(point, configuration, why)
         return len(self.visits) - before
 
-    def visit(self, point: Choices, configuration: Choices, why: str) -> Visit | None:
+    def visit(self, point: Choices, configuration: Choices, why: str) -> Sighting | None:
         key = repr(configuration)
         if key in self.seen:
             return None
@@ -94,7 +94,7 @@ class Search:
             self.visits.append(visit)
         return visit
 
-    def ask(self, configuration: Choices, draw: int, why: str) -> Visit | None:
+    def ask(self, configuration: Choices, draw: int, why: str) -> Sighting | None:
         """One question to the judge; None where the time was up before it was answered."""
         self.asked += 1
         doing = f"configuration {self.asked} of at most {self.most}, {why}"
@@ -202,8 +202,8 @@ class Search:
         return self.drawn_anew(name, [int(i) for i in right if condition.holds[i]])
 
     def doubted(self, name: str, condition: Condition, found: list[Atom]) -> bool:
-        """Whether the second of two statements is an accident of the numbers: one alone would do, if some that are right
-        were wrong for other numbers, and they are."""
+        """Whether the second of two statements is an accident of the numbers: one alone would do, if some that are
+        right were wrong for other numbers, and they are."""
         wrong, right = self.outcomes(name)
         simpler = [atom for atom in found if atom.cost < condition.cost and atom.holds[wrong].all()]
         if condition.text in {atom.text for atom in found} or not simpler:

@@ -39,18 +39,18 @@ def survey(
 ) -> Survey:
     """Ask when a gradient is wrong: at which configurations of a layer or of two functions, and at which not.
 
-    Every configuration is judged at one point. The space is covered so that every pair of choices meets, then drawn from
-    at random, then asked where it is informative: at configurations on which the conditions differ that still fit. Beside
-    the space's own dimensions the survey varies what often matters: the memory order of the first input, whether the code
-    has been called before, ties, and the sign of the first entry.
+    Every configuration is judged at one point. The space is covered so that every pair of choices meets, then drawn
+    from at random, then asked where it is informative: at configurations on which the conditions differ that still fit.
+    Beside the space's own dimensions the survey varies what often matters: the memory order of the first input, whether
+    the code has been called before, ties, and the sign of the first entry.
 
     Args:
         make: `make(**configuration)` gives `(layer, x)`, `(layer, x, reference)`, `(forward, backward, inputs)`,
             `(forward, backward, inputs, reference)`, or a dictionary of these names and of other arguments of `check`,
-            `check_layer`, `check_operation`. It is called with those of the space's names that it takes; the others stay
-            at their first choice, and the page says so. If it takes `rng`, it gets a generator of the configuration.
-        space: of `crosscheck.spaces`, or a dictionary of choices: `{"padding": (0, 1, 2), "bias": (True, False)}`, the
-            simplest first.
+            `check_layer`, `check_operation`. It is called with those of the space's names that it takes; the others
+            stay at their first choice, and the page says so. If it takes `rng`, it gets a generator of the
+        configuration. space: of `crosscheck.spaces`, or a dictionary of choices: `{"padding": (0, 1, 2), "bias": (True,
+            False)}`, the simplest first.
         budget: seconds. What is not done by then is left out, and said. None: no limit, and the clock is not read.
         configurations: how many are judged at the most, until the smallest is looked for.
         seed: of everything that is drawn.
@@ -86,7 +86,10 @@ def survey(
             about = f"one cause of the gradient of {k}"
             causes[k] = deadline.unless_late(about, lambda k=k: cause_of(search, k, smallest[k], seed), None)
         rows = tuple(row_of(search, k, smallest.get(k), causes.get(k)) for k in names)
-    left_out = tuple(dict.fromkeys(it for it in deadline.left_out))
+    # What follows the first thing that was left out was left out, too.
+    left_out = tuple(deadline.left_out[:1])
+    if deadline.passed and not left_out:
+        left_out = (f"what comes after {search.asked} configurations",)
     return Survey(
         name or visitor.title or title,
         space.name,
@@ -95,7 +98,7 @@ def survey(
         tuple(search.visits),
         fixed_of(space, varied, factory, visitor.first_input),
         found,
-        left_out[:1],
+        left_out,
         page,
     )
 
@@ -171,7 +174,7 @@ def fixed_of(space: Space, varied: Space, factory: Factory, first_input: str) ->
     """What was not varied, in words."""
     held = [(k, c) for k, c in varied.dimensions.items() if len(c) == 1]
     asked = [f"{k} = {word(c[0])}" for k, c in held if factory.everything or k in factory.takes]
-    others = [k for k, c in held if not factory.everything and k not in factory.takes and len(space.dimensions[k]) > 1]
+    others = [k for k, _ in held if not factory.everything and k not in factory.takes and len(space.dimensions[k]) > 1]
     if others:
         asked.append(f"{', '.join(others)} (make does not take {'it' if len(others) == 1 else 'them'})")
     return (*asked, *(NAMES[k].format(x=first_input) for k in CHOICES if k not in varied.dimensions))

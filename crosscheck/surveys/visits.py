@@ -31,7 +31,7 @@ REPEATED = ("shape", "fortran-order")
 
 
 @dataclass(frozen=True)
-class Visit:
+class Sighting:
     """What was seen at one configuration.
 
     Args:
@@ -106,7 +106,7 @@ class Visitor:
         forward, backward = watching(operation.forward, "forward"), watching(operation.backward, "backward")
         return replace(operation, forward=forward, backward=backward), {**configuration, **there}
 
-    def __call__(self, configuration: Choices, draw: int = 0) -> Visit:
+    def __call__(self, configuration: Choices, draw: int = 0) -> Sighting:
         """What is seen at a configuration. What the code raises there is seen, too; what is no answer of a factory ends
         the survey."""
         try:
@@ -120,7 +120,7 @@ class Visitor:
         outcomes = {k: outcome_of(g) for k, g in result.gradients.items()}
         self.names = tuple(dict.fromkeys((*self.names, *outcomes)))
         found = {ASIDE + f.kind: f.explanation for f in result.findings if f.fails and f.kind not in REPEATED}
-        return Visit(configuration, {**outcomes, **dict.fromkeys(found, WRONG)}, found, draw)
+        return Sighting(configuration, {**outcomes, **dict.fromkeys(found, WRONG)}, found, draw)
 
     def asked(self, configuration: Choices, draw: int) -> tuple[Result, Choices]:
         operation, there = self.under_circumstances(configuration, draw)
@@ -135,11 +135,11 @@ class Visitor:
         self.in_vain = 0 if undecided(again) < before else self.in_vain + 1
         return again, there
 
-    def raising(self, configuration: Choices, draw: int, error: Exception) -> Visit:
+    def raising(self, configuration: Choices, draw: int, error: Exception) -> Sighting:
         message = describe(error)
         # Messages that differ in their numbers are one message.
         kind = RAISES + re.sub(r"\d+", "n", message)
-        return Visit(configuration, {**dict.fromkeys(self.names, RAISED), kind: WRONG}, {kind: message}, draw)
+        return Sighting(configuration, {**dict.fromkeys(self.names, RAISED), kind: WRONG}, {kind: message}, draw)
 
 
 def outcome_of(gradient: GradientResult) -> str:
@@ -152,7 +152,7 @@ def undecided(result: Result) -> int:
     return sum(outcome_of(g) == UNDECIDED for g in result.gradients.values())
 
 
-def completed(visits: list[Visit]) -> dict[str, list[str | None]]:
+def completed(visits: list[Sighting]) -> dict[str, list[str | None]]:
     """By gradient, and by what else was seen, the outcome of every visit; None where there is none.
 
     What a check notices beside the gradients was right wherever it did not; nothing else is known where it raised.
@@ -168,7 +168,7 @@ def completed(visits: list[Visit]) -> dict[str, list[str | None]]:
     return found
 
 
-def drawn_again(visit: Visit, other: Visit) -> Visit:
+def drawn_again(visit: Sighting, other: Sighting) -> Sighting:
     """Two draws of one configuration as one visit: what is wrong in one of them is wrong."""
     grave = (WRONG, RAISED, UNDECIDED, RIGHT, EMPTY)
     names = dict.fromkeys((*visit.outcomes, *other.outcomes))

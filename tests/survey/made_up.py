@@ -10,7 +10,7 @@ from crosscheck.spaces import Space
 from crosscheck.spaces.space import Choices
 from crosscheck.surveys.circumstances import with_circumstances
 from crosscheck.surveys.search import Search
-from crosscheck.surveys.visits import RIGHT, WRONG, Visit
+from crosscheck.surveys.visits import RIGHT, WRONG, Sighting
 
 
 class MadeUp:
@@ -21,8 +21,8 @@ class MadeUp:
     def __init__(self, wrong: Callable[[Mapping[str, Any], int], bool]) -> None:
         self.wrong = wrong
 
-    def __call__(self, configuration: Choices, draw: int = 0) -> Visit:
-        return Visit(configuration, {"x": WRONG if self.wrong(configuration, draw) else RIGHT}, draw=draw)
+    def __call__(self, configuration: Choices, draw: int = 0) -> Sighting:
+        return Sighting(configuration, {"x": WRONG if self.wrong(configuration, draw) else RIGHT}, draw=draw)
 
 
 def searched(space: Space, wrong: Callable[..., bool], most: int = 200, seed: int = 0) -> Search:

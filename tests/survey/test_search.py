@@ -24,8 +24,6 @@ PLANTED: tuple[tuple[Space, str, Wrong], ...] = (
         "it is the second call and inputs = outputs",
         lambda c, d: c["inputs"] == c["outputs"] and c["call"] == "second",
     ),
-    (N, "training = False and groups ≥ 2", lambda c, d: c["groups"] == 2 and not c["training"]),
-    (R, "reverse = True and steps ≥ 3", lambda c, d: c["steps"] > 2 and c["reverse"]),
     (P, "layout = NHWC and padding rows ≥ 1", lambda c, d: c["layout"] == "NHWC" and c["padding"][0] == 1),
     (P, "stride rows ≠ stride columns", lambda c, d: c["stride"][0] != c["stride"][1]),
 )
@@ -39,6 +37,8 @@ MORE: tuple[tuple[Space, str, Wrong], ...] = (
         "x is in Fortran order and stride does not divide height + 2 padding − kernel",
         lambda c, d: free(c, 0) % c["stride"] > 0 and c["order"] == "Fortran",
     ),
+    (N, "training = False and groups ≥ 2", lambda c, d: c["groups"] == 2 and not c["training"]),
+    (R, "reverse = True and steps ≥ 3", lambda c, d: c["steps"] > 2 and c["reverse"]),
     (A, "batch = heads", lambda c, d: c["heads"] == c["batch"]),
     (A, "masked = True and queries < keys", lambda c, d: c["keys"] > c["queries"] and c["masked"]),
 )
