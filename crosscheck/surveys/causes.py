@@ -58,7 +58,7 @@ def together(found: list[Accused], name: str, seed: int) -> Diagnosis | None:
     if len(problems) > 1:
         cause = across(problems, name, Budget())
         if cause is not None:
-            return counted(cause, len(problems))
+            return holding_at(cause, len(problems))
     each = [diagnosed(wrong, name, seed) for wrong in ordered]
     known = [one for one in each if one is not None]
     if not known:
@@ -67,7 +67,7 @@ def together(found: list[Accused], name: str, seed: int) -> Diagnosis | None:
         return alike(known)
     # That a gradient is zero at a small configuration says less than what is said of it at a larger one.
     telling = [one for one in known if one.kind not in FINAL]
-    return counted((telling or known)[-1], 1)
+    return holding_at((telling or known)[-1], 1)
 
 
 def diagnosed(wrong: Accused, name: str, seed: int) -> Diagnosis | None:
@@ -78,8 +78,8 @@ def diagnosed(wrong: Accused, name: str, seed: int) -> Diagnosis | None:
 def alike(said: list[Diagnosis]) -> Diagnosis:
     """What is said at each configuration, if it is the same but for numbers; else what is said at the last."""
     same = {re.sub(r"\d+", "n", one.explanation) for one in said}
-    return counted(said[-1], len(said) if len(same) == 1 else 1)
+    return holding_at(said[-1], len(said) if len(same) == 1 else 1)
 
 
-def counted(cause: Diagnosis, count: int) -> Diagnosis:
+def holding_at(cause: Diagnosis, count: int) -> Diagnosis:
     return replace(cause, evidence={**cause.evidence, "configurations": count})

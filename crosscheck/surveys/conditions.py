@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -70,23 +71,42 @@ def pairs(candidates: Array, covered: Array) -> list[tuple[int, int]]:
 def necessary(found: Sequence[Atom], wrong: Array, right: Array) -> Condition | None:
     """Where nothing fits: a condition that is true wherever it is wrong, and as seldom as can be where it is right;
     None where all are true of half of that or more."""
-    if not found or not len(wrong) or not len(right):
-        return None
-    truth = np.array([atom.holds for atom in found])
-    covering = np.flatnonzero(truth[:, wrong].all(axis=1))
-    exceptions: dict[tuple[int, ...], int] = {(int(i),): int(truth[i, right].sum()) for i in covering}
-    for i in covering:
-        for j in covering[covering > i]:
-            exceptions[int(i), int(j)] = int((truth[i, right] & truth[j, right]).sum())
-    if not exceptions:
-        return None
+    return nearest(found, wrong, right, lambda where: bool(where[wrong].all()), lambda where: int(where[right].sum()))
 
-    def rank(key: tuple[int, ...]) -> float:
-        # One configuration is worth one statement: a second one must pay for itself.
-        return exceptions[key] + sum(found[i].cost for i in key)
 
-    best = min(exceptions, key=rank)
-    if 2 * exceptions[best] >= len(right):
+def sufficient(found: Sequence[Atom], wrong: Array, right: Array) -> Condition | None:
+    """Where nothing fits: a condition that is true of nothing that is right, and of nearly all that is wrong."""
+    return nearest(found, right, wrong, lambda where: not where[right].any(), lambda where: int((~where[wrong]).sum()))
+
+
+def nearest(
+    found: Sequence[Atom],
+    wrong: Array,
+    others: Array,
+    holds: Callable[[Array], bool],
+    exceptions: Callable[[Array], int],
+) -> Condition | None:
+    """Of the statements that hold, alone or two of them, the one with the fewest exceptions among `others`."""
+    if not len(wrong) or not len(others):
         return None
-    holds = np.logical_and.reduce([truth[i] for i in best])
-    return Condition(" and ".join(found[i].text for i in best), sum(found[i].cost for i in best), holds)
+    best: tuple[float, Condition] | None = None
+    for condition in (*singles(found), *conjunctions(found, wrong, others)):
+        if holds(condition.holds):
+            count = exceptions(condition.holds)
+            # One configuration is worth one statement: a second one must pay for itself.
+            if 2 * count < len(others) and (best is None or count + condition.cost < best[0]):
+                best = count + condition.cost, condition
+    return None if best is None else best[1]
+
+
+def singles(found: Sequence[Atom]) -> list[Condition]:
+    return [Condition(atom.text, atom.cost, atom.holds) for atom in found]
+
+
+def conjunctions(found: Sequence[Atom], first: Array, second: Array) -> list[Condition]:
+    """Two statements, both true of all of one side, or of some of each."""
+    useful = [atom for atom in found if atom.holds[first].all() or atom.holds[second].all()]
+    return [
+        Condition(f"{a.text} and {b.text}", a.cost + b.cost + BOTH, a.holds & b.holds)
+        for a, b in combinations(useful, 2)
+    ]

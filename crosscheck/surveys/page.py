@@ -10,7 +10,7 @@ from typing import Any
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.report.text import wrapped
 from crosscheck.surveys.quantities import word
-from crosscheck.surveys.record import GIVEN, Survey, Surveyed, When
+from crosscheck.surveys.record import ALWAYS, EXACTLY, GIVEN, ONLY, Survey, Surveyed, When
 from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RAISES, RIGHT, UNDECIDED, WRONG
 
 COLUMNS = 80
@@ -106,15 +106,13 @@ def verdict_words(row: Surveyed) -> str:
 
 def when_words(when: When, wrong: str = "wrong") -> str:
     right = "right" if wrong == "wrong" else "not"
-    if when.exact:
-        return (
-            f"{wrong} exactly when {when.text}: {when.wrong} of {when.holds}; "
-            f"{right} otherwise: {when.right} of {when.otherwise}"
-        )
-    return (
-        f"{wrong} only when {when.text}, and not always then: {when.wrong} of {when.holds}; "
-        f"{right} otherwise: {when.right} of {when.otherwise}"
-    )
+    said = {
+        EXACTLY: f"{wrong} exactly when {when.text}",
+        ONLY: f"{wrong} only when {when.text}, and not always then",
+        ALWAYS: f"{wrong} whenever {when.text}, and sometimes otherwise",
+    }
+    counts = f"{when.wrong} of {when.holds}; {right} otherwise: {when.right} of {when.otherwise}"
+    return f"{said[when.how]}: {counts}"
 
 
 def cause_words(cause: Diagnosis) -> str:

@@ -11,6 +11,7 @@ from crosscheck.evidence.result import Result, plain
 from crosscheck.surveys.visits import RAISED, RIGHT, UNDECIDED, WRONG, Sighting, shown_choice
 
 FORMAT = 1  # of the dictionary
+EXACTLY, ONLY, ALWAYS = "exactly", "only", "always"
 GIVEN = "the choices given"  # the name of a space that was given as a dictionary
 
 
@@ -28,19 +29,24 @@ class When:
 
     Args:
         text: the condition, in words.
-        exact: whether it is wrong exactly when it holds; else only then.
+        how: "exactly", where it is wrong when that holds and right when it does not; else "only" or "always" then.
         wrong, holds: at how many configurations it is wrong, of how many at which the condition holds.
         right, otherwise: at how many it is right, of how many at which the condition does not hold.
         alike: other conditions that are true of the same configurations, all that could be asked included.
     """
 
     text: str
-    exact: bool
+    how: str
     wrong: int
     holds: int
     right: int
     otherwise: int
     alike: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is wrong wherever the condition holds, and right wherever it does not."""
+        return self.how == EXACTLY
 
     def to_dict(self) -> dict[str, Any]:
         """The condition, in types that JSON knows."""

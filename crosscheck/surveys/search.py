@@ -10,7 +10,7 @@ import numpy as np
 from crosscheck.deadline import Deadline
 from crosscheck.spaces.space import Choices, Space
 from crosscheck.surveys.atoms import Atom, atoms
-from crosscheck.surveys.conditions import BOTH, Condition, fitting, necessary
+from crosscheck.surveys.conditions import BOTH, Condition, fitting, necessary, sufficient
 from crosscheck.surveys.quantities import Array, Table
 from crosscheck.surveys.telling import telling
 from crosscheck.surveys.visits import ASIDE, RAISED, RIGHT, WRONG, Sighting, Visitor, completed, drawn_again
@@ -128,6 +128,10 @@ class Search:
     def necessary(self, name: str) -> Condition | None:
         """Where none fits: a condition without which it is never wrong."""
         return necessary(self.statements([]), *self.outcomes(name))
+
+    def sufficient(self, name: str) -> Condition | None:
+        """Where none fits: a condition with which it is always wrong."""
+        return sufficient(self.statements([]), *self.outcomes(name))
 
     def alike(self, name: str, conditions: list[Condition]) -> list[str]:
         """Of conditions that fit, those that no configuration of the space tells from the first."""

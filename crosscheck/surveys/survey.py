@@ -16,10 +16,11 @@ from crosscheck.progress import shown
 from crosscheck.spaces.space import Space
 from crosscheck.surveys.causes import cause_of
 from crosscheck.surveys.circumstances import CHOICES, NAMES, with_circumstances
+from crosscheck.surveys.conditions import Condition
 from crosscheck.surveys.made import Factory
 from crosscheck.surveys.page import page
-from crosscheck.surveys.quantities import word
-from crosscheck.surveys.record import GIVEN, Survey, Surveyed, When
+from crosscheck.surveys.quantities import Array, word
+from crosscheck.surveys.record import ALWAYS, EXACTLY, GIVEN, ONLY, Survey, Surveyed, When
 from crosscheck.surveys.search import Search
 from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RAISES, RIGHT, UNDECIDED, WRONG, Visitor, completed
 
@@ -153,19 +154,24 @@ def when_of(search: Search, name: str) -> When | None:
     """The cheapest condition that fits, with the counts behind it."""
     wrong, right = search.outcomes(name)
     conditions = search.running(name)
-    exact = bool(conditions)
-    condition = conditions[0] if conditions else search.necessary(name)
-    if condition is None:
-        return None
+    if conditions:
+        return counted(EXACTLY, conditions[0], wrong, right, tuple(search.alike(name, conditions)))
+    partly = ((ONLY, search.necessary(name)), (ALWAYS, search.sufficient(name)))
+    whens = [counted(how, condition, wrong, right) for how, condition in partly if condition is not None]
+    return min(whens, key=lambda when: when.holds - when.wrong + when.otherwise - when.right, default=None)
+
+
+def counted(how: str, condition: Condition, wrong: Array, right: Array, alike: tuple[str, ...] = ()) -> When:
+    """A condition with the counts behind it."""
     holds_wrong, holds_right = int(condition.holds[wrong].sum()), int(condition.holds[right].sum())
-    alike = tuple(search.alike(name, conditions)) if exact else ()
+    others = len(right) - holds_right
     return When(
         condition.text,
-        exact,
-        len(wrong),
+        how,
+        holds_wrong,
         holds_wrong + holds_right,
-        len(right) - holds_right,
-        len(wrong) - holds_wrong + len(right) - holds_right,
+        others,
+        len(wrong) - holds_wrong + others,
         alike,
     )
 

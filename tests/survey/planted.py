@@ -11,6 +11,7 @@ import sys
 import time
 
 from crosscheck import Survey, survey
+from tests.survey.later import LATER
 from tests.survey.table import HEALTHY, PLANTS, Plant
 
 MOST = 200
@@ -23,7 +24,7 @@ def said_of(found: Survey, row: str) -> str:
         if surveyed.name.startswith(row):
             if surveyed.when is None:
                 return f"{surveyed.verdict}, no condition"
-            return surveyed.when.text if surveyed.when.exact else f"only when {surveyed.when.text}"
+            return f"{'' if surveyed.when.exact else f'{surveyed.when.how} when '}{surveyed.when.text}"
     return "nothing"
 
 
@@ -70,11 +71,12 @@ def main() -> int:
     parser.add_argument("--only", default="", help="of plants whose name contains this")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-healthy", action="store_true")
+    parser.add_argument("--later", action="store_true", help="those that were planted when the search was finished")
     args = parser.parse_args()
-    plants = tuple(plant for plant in PLANTS if args.only in plant.name)
+    plants = tuple(plant for plant in (LATER if args.later else PLANTS) if args.only in plant.name)
     count = table(plants, args.seed)
     print(f"\n{len(plants)} planted, {sum(p.of_two for p in plants)} of two factors: {count} worded as planted")
-    accused = 0 if args.no_healthy or args.only else healthy(args.seed)
+    accused = 0 if args.no_healthy or args.only or args.later else healthy(args.seed)
     print(f"{accused} healthy layers accused")
     return 0 if count >= FOUND * len(plants) and not accused else 1
 
