@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from crosscheck.diagnosis.budget import Budget
 from crosscheck.diagnosis.elsewhere import factor_there
 from crosscheck.diagnosis.factors import readings
@@ -25,11 +27,12 @@ def across(problems: Sequence[Problem], name: str, budget: Budget) -> Diagnosis 
     first, others = problems[0], problems[1:]
     if not all(same_steps(first, other) for other in others):
         return None
-    for match in matches(first, name, budget):
-        if all(fits(other, name, match, budget) for other in others):
-            return match.diagnosis(first, name, [])
-        if budget.ended:
-            break
+    with np.errstate(all="ignore"):  # a candidate may divide by zero
+        for match in matches(first, name, budget):
+            if all(fits(other, name, match, budget) for other in others):
+                return match.diagnosis(first, name, [])
+            if budget.ended:
+                break
     return None
 
 

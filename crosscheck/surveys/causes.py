@@ -11,7 +11,7 @@ from crosscheck.diagnosis.across import across
 from crosscheck.diagnosis.budget import Budget
 from crosscheck.diagnosis.glance import FINAL
 from crosscheck.diagnosis.posing import posed
-from crosscheck.diagnosis.search import diagnose_all
+from crosscheck.diagnosis.search import Remark, diagnose_all, verdict_stands
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.judge import Accused, wrong_at
 from crosscheck.spaces.space import Choices
@@ -34,8 +34,11 @@ def cause_of(search: Search, name: str, smallest: tuple[Choices, int], seed: int
             found.append(wrong)
     if not found:
         return None
-    with np.errstate(all="ignore"):
-        return together(found, name, seed)
+    remarks: list[Remark] = []
+    cause = None
+    with verdict_stands(remarks, [name]), np.errstate(all="ignore"):
+        cause = together(found, name, seed)
+    return Diagnosis(remarks[0].kind, remarks[0].explanation, {}) if remarks else cause
 
 
 def chosen(search: Search, name: str, smallest: tuple[Choices, int]) -> list[tuple[Choices, int]]:

@@ -91,7 +91,7 @@ class Surveyed:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Survey:
     """What was found about many configurations.
 
@@ -111,11 +111,11 @@ class Survey:
     space: str
     seed: int
     rows: tuple[Surveyed, ...]
-    visits: tuple[Sighting, ...] = field(repr=False)
-    fixed: tuple[str, ...] = ()
-    check: Result | None = field(default=None, repr=False)
-    left_out: tuple[str, ...] = ()
-    page: Callable[[Survey], str] = field(default=repr, repr=False, compare=False)
+    visits: tuple[Sighting, ...]
+    fixed: tuple[str, ...]
+    check: Result | None
+    left_out: tuple[str, ...]
+    page: Callable[[Survey], str] = field(compare=False)
 
     @property
     def gradients(self) -> dict[str, Surveyed]:
@@ -167,6 +167,9 @@ class Survey:
 
     def __str__(self) -> str:
         return self.page(self)
+
+    def __repr__(self) -> str:
+        return self.summary()
 
 
 def shown(configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:

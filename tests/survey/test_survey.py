@@ -144,7 +144,7 @@ def test_the_record_is_plain_for_json(wrong: crosscheck.Survey) -> None:
 
 def test_the_page_fits_80_columns(wrong: crosscheck.Survey) -> None:
     assert max(map(len, str(wrong).splitlines())) <= 80
-    assert str(wrong).splitlines()[0] == wrong.summary()
+    assert str(wrong).splitlines()[0] == wrong.summary() == repr(wrong)
     assert wrong.summary().startswith("halves: w wrong exactly when rows > columns; ")
 
 
