@@ -98,7 +98,8 @@ class Search:
         """One question to the judge; None where the time was up before it was answered."""
         self.asked += 1
         doing = f"configuration {self.asked} of at most {self.most}, {why}"
-        return self.deadline.unless_late(doing, lambda: self.visitor(configuration, draw), None)
+        seen = self.deadline.unless_late(doing, lambda: self.visitor(configuration, draw), None)
+        return None if self.deadline.passed else seen  # what the end of the time left open is no answer
 
     def drawn(self, count: int) -> Iterator[Choices]:
         for _ in range(count):
