@@ -24,9 +24,7 @@ class General:
         self.W = rng.normal(size=(filters, channels // groups, *kernel))
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
 
-    def rows(
-        self, wide: Array, i: int, j: int, steps: tuple[int, int], outputs: tuple[int, ...]
-    ) -> tuple[slice, slice]:
+    def rows(self, wide: Array, i: int, j: int, steps: tuple[int, int], outputs: tuple[int, ...]) -> tuple[slice, ...]:
         d = self.dilation
         return tuple(slice(a * d, a * d + (n - 1) * s + 1, s) for a, n, s in zip((i, j), outputs, steps, strict=True))
 
