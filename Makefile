@@ -12,7 +12,7 @@ PINS    := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help crosscheck test lint format lecture mutants beyond laws programs judge-alone checkers versions bench peers bench-smoke \
 	bench-judge clean
-.PHONY: bench-roundings bench-limits proofs
+.PHONY: bench-roundings bench-limits proofs survey-planted
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -24,6 +24,7 @@ help:
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
 	@echo "make programs     5,000 random programs through the judge, right and with a mistake (COUNT=, SEED=, JOBS=)"
 	@echo "make beyond       mistakes beyond convolutions, planted and named (ONLY=, JOBS=)"
+	@echo "make survey-planted  conditions planted in layers of all kinds, and what a survey says of them (ONLY=)"
 	@echo "make laws         prove the roundings: every row of the table and whole programs against 50 digits"
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
 	@echo "make judge-alone  the judge's own tests, where there is nothing but a wheel of the judge"
@@ -133,6 +134,11 @@ judge-alone: $(BIN)/.test
 # Environments of their own, in build/versions: ONLY=oldest makes those whose name contains it, TESTS= names the tests.
 versions: $(BIN)/.test
 	$(BIN)/python tools/versions.py $(if $(ONLY),--only $(ONLY)) -q $(TESTS)
+
+# Planted conditions, found and worded; healthy layers, of which none is said. ONLY= selects rows.
+survey-planted: $(BIN)/.test
+	$(BIN)/python -m tests.survey.planted $(if $(ONLY),--only "$(ONLY)")
+	$(BIN)/python -m tests.survey.planted --later $(if $(ONLY),--only "$(ONLY)")
 
 # The laws of random roundings: what may differ is wide enough, and not too wide.
 laws: $(BIN)/.test

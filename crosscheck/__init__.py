@@ -3,6 +3,8 @@
     result = crosscheck.check_layer(layer, x)
     assert result, result
 
+`crosscheck.spaces` has the configurations of usual layers, for `crosscheck.survey`.
+
 Names are loaded when first used, so that importing `crosscheck` imports neither JAX nor the layers. `__version__` is
 that of the installed package, which pyproject.toml states.
 """
@@ -11,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crosscheck import spaces as spaces
     from crosscheck.doors.checks import check, check_gradient, check_layer, check_operation
     from crosscheck.doors.hessian_products import check_hvp
     from crosscheck.doors.hessians import check_hessian
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from crosscheck.evidence.finding import Finding
     from crosscheck.evidence.result import GradientMismatch, GradientResult, Result
     from crosscheck.marks import tap
+    from crosscheck.surveys.record import Survey, SurveyMismatch
+    from crosscheck.surveys.survey import survey
     from crosscheck.witnesses.finite_difference import finite_difference_gradient, finite_difference_jacobian
 
 HOMES = {
@@ -40,6 +45,9 @@ HOMES = {
     "rotation": "crosscheck.doors.sets",
     "simplex": "crosscheck.doors.sets",
     "spd": "crosscheck.doors.sets",
+    "Survey": "crosscheck.surveys.record",
+    "SurveyMismatch": "crosscheck.surveys.record",
+    "survey": "crosscheck.surveys.survey",
     "symmetric": "crosscheck.doors.sets",
     "tap": "crosscheck.marks",
     "unit": "crosscheck.doors.sets",
@@ -50,6 +58,8 @@ __all__ = [
     "GradientMismatch",
     "GradientResult",
     "Result",
+    "Survey",
+    "SurveyMismatch",
     "check",
     "check_gradient",
     "check_hessian",
@@ -63,13 +73,14 @@ __all__ = [
     "rotation",
     "simplex",
     "spd",
+    "survey",
     "symmetric",
     "tap",
     "unit",
 ]
 
 
-ROOMS = ("pytest",)  # what is for one framework: `crosscheck.pytest.configurations`
+ROOMS = ("pytest", "spaces")  # packages of their own: `crosscheck.pytest.configurations`, `crosscheck.spaces.dense`
 
 
 def __getattr__(name: str) -> Any:

@@ -109,13 +109,15 @@ def collect(
     seed: int = 0,
     differences: bool = True,
     exact: bool = True,
+    further: bool = True,
     deadline: Deadline | None = None,
     inside: frozenset[str] = frozenset(),
 ) -> Evidence:
     """Everything that can be had on an operation's gradients (see `judge.judge` for the arguments).
 
-    What a deadline ends is left out whole; one forward and one backward are always made. `inside`: what is known to be
-    computed in float32 inside; where that is found on the way, all is collected again by float32's rules.
+    What a deadline ends is left out whole; one forward and one backward are always made. `further`: whether points
+    beside the caller's own are visited. `inside`: what is known to be computed in float32 inside; where that is found
+    on the way, all is collected again by float32's rules.
     """
     deadline = deadline or Deadline()
     in_time = deadline.unless_late
@@ -140,7 +142,7 @@ def collect(
         inside = in_time("float32 inside", lambda: found_inside(setting, right, said, estimates), inside)
         if inside:
             again = {"grad_output": grad_output, "seed": seed, "differences": differences, "exact": exact}
-            return collect(in_single(given), **again, deadline=deadline, inside=inside)
+            return collect(in_single(given), **again, further=further, deadline=deadline, inside=inside)
     forward_single = None
     if differences:
         add(estimates, moved(setting, right, deadline))
@@ -160,7 +162,7 @@ def collect(
             ExactRun(False, OUT_OF_TIME),
         )
     looked = Looked({}, 0, frozenset())
-    if differences or setting.auto is not None:
+    if further and (differences or setting.auto is not None):
         looked = in_time(
             "further points",
             lambda: look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed, setting.inside),

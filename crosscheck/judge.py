@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,47 +57,64 @@ def judge(
     diagnose: bool = True,
     budget: Any = None,
     progress: bool = True,
+    here: bool = False,
+    recorded: bool = True,
 ) -> Result:
     """Every witness on every gradient of `operation`, compared.
 
     `differences=False` leaves out the witnesses that move the inputs: for points where they would only say "kink".
     `exact=False` leaves out the exact points, `diagnose=False` the search for a reason. `budget` is in seconds; what it
-    ends is left out, and said (`deadline`). `progress=False` shows nothing, wherever it runs.
+    ends is left out, and said (`deadline`). `progress=False` shows nothing, wherever it runs. `here` asks of
+    this one point alone: no exact and no further points. `recorded=False` does not record a forward without a
+    reference: then nothing is compiled, and its differences judge alone. Both together are what a survey asks of each
+    of many configurations.
     """
     deadline = Deadline(checked_budget(budget))
     watching = shown(operation.name, deadline) if progress else nullcontext()
     with warnings.catch_warnings(), watching:
         # A judged forward is visited far from where it is used; that it overflows there is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
-        given, why_not = with_own_program(traced_once(operation)), ""
-        operation = given
-        if operation.reference is None:
-            operation, why_not = with_recording(operation)
-
-        def collected(operation: Operation) -> Evidence:
-            evidence = collect(
-                operation, grad_output=grad_output, seed=seed, differences=differences, exact=exact, deadline=deadline
-            )
-            said = tuple(Finding(*remark) for remark in sorted(given.remarks, key=lambda r: not r.fails))
-            return replace(evidence, effects=said + evidence.effects) if said else evidence
-
-        evidence = collected(operation)
-        decision = decide(evidence)
-        if is_its_own_reference(operation) and doubted(decision):
-            operation, why_not = given, DIFFERS
-            evidence = collected(operation)
-            decision = decide(evidence)
-        constants = tuple(k for k in operation.inputs if k not in operation.wrt)
-        evidence = replace(evidence, source=source(operation, why_not), constants=constants)
+        asked = {"differences": differences, "exact": exact and not here, "further": not here}
+        found = judged(operation, deadline, seed, recorded, grad_output=grad_output, **asked)
         reasons = Reasons(sought=diagnose)
-        if diagnose and decision.verdict != "agree":
-            reasons = explain(operation, evidence, decision, seed, deadline)
-        result = Result(
-            operation.name, operation.format, seed, evidence, decision, reasons, rendered, versions=versions()
-        )
+        if diagnose and found.decision.verdict != "agree":
+            reasons = explain(found.operation, found.evidence, found.decision, seed, deadline)
+        said = (seed, found.evidence, found.decision, reasons, rendered)
+        result = Result(operation.name, operation.format, *said, versions=versions())
         # The witnesses of the arithmetic are called after the format that most code has.
         own_format = {name: name.replace(str(SINGLE), str(operation.format)) for name in (HAND_SINGLE, AUTODIFF_SINGLE)}
         return result if operation.arithmetic is None else replace(result, words=own_format)
+
+
+class Assessed(NamedTuple):
+    """An operation with the reference that it was held against, what was collected, and what follows."""
+
+    operation: Operation
+    evidence: Evidence
+    decision: Decision
+
+
+def judged(given: Operation, deadline: Deadline, seed: int, recorded: bool = True, **asked: Any) -> Assessed:
+    """The verdict, without a word why."""
+    given, why_not = with_own_program(traced_once(given)), ""
+    operation = given
+    if operation.reference is None:
+        operation, why_not = with_recording(operation) if recorded else (operation, "it was not asked for")
+
+    def collected(operation: Operation) -> Evidence:
+        evidence = collect(operation, seed=seed, deadline=deadline, **asked)
+        said = tuple(Finding(*remark) for remark in sorted(given.remarks, key=lambda r: not r.fails))
+        return replace(evidence, effects=said + evidence.effects) if said else evidence
+
+    evidence = collected(operation)
+    decision = decide(evidence)
+    if is_its_own_reference(operation) and doubted(decision):
+        operation, why_not = given, DIFFERS
+        evidence = collected(operation)
+        decision = decide(evidence)
+    constants = tuple(k for k in operation.inputs if k not in operation.wrt)
+    evidence = replace(evidence, source=source(operation, why_not), constants=constants)
+    return Assessed(operation, evidence, decision)
 
 
 def traced_once(operation: Operation) -> Operation:
@@ -173,10 +190,48 @@ def at_this_point(
     deadline: Deadline,
 ) -> Reasons:
     """Of what is wrong at the point of the check."""
+    return search(formula, evidence.cotangent, *compared(evidence, verdicts, names), seed, deadline)
+
+
+def compared(
+    evidence: Evidence, verdicts: Mapping[str, GradientVerdict], names: list[str]
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """Of these gradients the hand-derived ones, the truth, and how far they may be apart."""
     hand = {k: evidence.gradients[k].estimates[HAND] for k in names}
     truth = {k: evidence.gradients[k].estimates[verdicts[k].truth] for k in names}
     bound = {k: compare(hand[k], truth[k], evidence.t).bounds for k in names}
-    return search(formula, evidence.cotangent, values(hand), values(truth), bound, seed, deadline)
+    return values(hand), values(truth), bound
+
+
+def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> Accused | None:
+    """What a search for the reason starts from, where one gradient is wrong at the point of an operation; None where it
+    is not wrong there as a formula."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = judged(operation, deadline, seed, exact=False, further=False)
+    verdict = found.decision.gradients.get(name)
+    if verdict is None:
+        return None
+    formula = found.operation.widened() if found.operation.dtype == SINGLE else found.operation
+    plain = replace(formula, moving_forward=None)
+    evidence = found.evidence
+    if not evidence.gradients[name].right_shape:
+        return Accused(plain, evidence.cotangent, {}, {}, {}, wrong_shapes(evidence).diagnoses[name][0])
+    if not wrong_here(verdict) or verdict.odd_one_out == AUTODIFF:
+        return None
+    return Accused(plain, evidence.cotangent, *compared(evidence, found.decision.gradients, [name]))
+
+
+class Accused(NamedTuple):
+    """One gradient that is wrong at one point: the operation, the cotangent, the hand-derived gradient, the truth, how
+    far apart they may be; and what is to be said at once, of a wrong shape."""
+
+    operation: Operation
+    cotangent: Array
+    hand: dict[str, Array]
+    truth: dict[str, Array]
+    bound: dict[str, Array]
+    at_once: Diagnosis | None = None
 
 
 def values(estimates: Mapping[str, Estimate]) -> dict[str, Array]:

@@ -61,13 +61,16 @@ FLOORS = {
     "doors": {
         *("floats", "draws", "marks", "evidence", "manner", "operation", "traces", "witnesses", "recorder", "judge"),
     },
+    "surveys": {
+        *("draws", "deadline", "progress", "evidence", "operation", "spaces", "diagnosis", "report", "judge", "doors"),
+    },
     "interrupts": set(),
     "cli": {"interrupts"},
     "spaces": set(),
     "pytest": {"__init__", "doors", "evidence", "spaces"},
     "files": {"cli", "deadline", "doors", "draws", "evidence", "traces"},
     "__main__": {"cli"},
-    "__init__": {"doors", "evidence", "marks", "witnesses"},
+    "__init__": {"doors", "evidence", "marks", "spaces", "surveys", "witnesses"},
 }
 
 

@@ -151,6 +151,7 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "seed": a_seed,
     "diagnose": a_choice,
     "name": a_title,
+    "make": a_function,
     "operation": an_object,
     "layer": an_instance,
     "check_layer.forward": a_name_or_none,

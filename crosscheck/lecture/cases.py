@@ -138,8 +138,9 @@ def channels(count: int) -> dict[str, tuple[Any, ...]]:
 def row(space: Space, configuration: str, *, layer: str = "", **choices: Any) -> Case:
     """A point of a space with a name."""
     layer = layer or space.name
-    point = space.point(**choices)
-    return Case(f"{layer} {configuration}", "layer", layer, configuration, lambda rng: space.make(point, rng))
+    point, make = space.point(**choices), space.make
+    assert make is not None
+    return Case(f"{layer} {configuration}", "layer", layer, configuration, lambda rng: make(point, rng))
 
 
 IMAGES = {"batch": 2, "channels": 2, "filters": 3, "size": (5, 6), "kernel": (3, 3)}

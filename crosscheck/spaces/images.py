@@ -9,8 +9,8 @@ from crosscheck.spaces.sizes import EQUAL, ONE_OR_SEVERAL, Equal, equal_exists, 
 from crosscheck.spaces.space import PARTS, Choices, Rng, Space
 
 # Small: what is wrong with 64 channels is wrong with three, and a difference of every entry takes a moment.
-FEW = (2, 5)
-SIDE = (2, 8)
+COUNTS = (2, 5)
+LENGTHS = (3, 7)
 SQUARE, REMAINDER = "square", "remainder"
 
 
@@ -78,10 +78,16 @@ def over_images(name: str, dimensions: dict[str, Any], pairs: bool, related: tup
         kernel, padding, stride = point["kernel"], point["padding"], point["stride"]
         if name == "pooling" and any(2 * p > k for p, k in both(padding, kernel)):
             return False
-        # What is one entry long must hold the window, and leaves what it leaves.
+        # A border of a window or more, in steps, leaves windows that see nothing else, or one entry.
+        if any(s > 1 and p >= k for (p, k), (s, _) in zip(both(padding, kernel), both(stride, stride), strict=True)):
+            return False
+        # What is one entry long must hold the window, and leaves what it leaves. It has no border: of a window that
+        # sees one entry and else only zeros most mistakes are none.
         single = [side for side, size in enumerate(SIDES) if point[size] == 1]
         left = [remainder(point, side) > 0 for side in single]
-        if any(free(point, side) < 0 for side in single) or (any(left) and not point[REMAINDER]):
+        if any(free(point, side) < 0 or of_side(padding, side) for side in single):
+            return False
+        if any(left) and not point[REMAINDER]:
             return False
         may = any(of_side(stride, side) > 1 for side in (0, 1) if side not in single)
         return not point[REMAINDER] or may or any(left)
@@ -104,7 +110,7 @@ def over_images(name: str, dimensions: dict[str, Any], pairs: bool, related: tup
                 return False
             return point[SQUARE] or sizes["height"] != sizes["width"] or sizes["height"] == 1
 
-        ranges = {**dict.fromkeys(counts, FEW), "height": SIDE, "width": SIDE}
+        ranges = {**dict.fromkeys(counts, COUNTS), "height": LENGTHS, "width": LENGTHS}
         tied: tuple[Equal, ...] = (point[EQUAL], ("height", "width") if point[SQUARE] else None)
         tied = tuple(pair for pair in tied if pair is not None and equal_exists(point, pair))
         sizes = sized(point, ranges, rng, fits, tied)
@@ -112,10 +118,18 @@ def over_images(name: str, dimensions: dict[str, Any], pairs: bool, related: tup
 
     relations = (*related, *SIDES_RELATED, *(pairs_related() if pairs else WINDOWS_RELATED))
     return Space(
-        name, dimensions, valid=valid, settled=settled, facts=window_facts, repeats=("shape",), related=relations
+        name,
+        dimensions,
+        valid=valid,
+        settled=settled,
+        facts=window_facts,
+        repeats=("shape",),
+        shaped=SHAPED,
+        related=relations,
     )
 
 
+SHAPED = ("batch", "channels", "height", "width", "layout")
 SIDES_RELATED = (("height", "width"), ("output height", "output width"))
 WINDOWS_RELATED = (("stride", "kernel"), ("padding", "kernel"), ("padding", "stride"))
 

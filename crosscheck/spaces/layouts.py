@@ -40,17 +40,26 @@ def remainder(configuration: Mapping[str, Any], side: int) -> int:
     return free(configuration, side) % of_side(configuration["stride"], side)
 
 
-def window_facts(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def window_facts(configuration: Mapping[str, Any]) -> dict[Any, Any]:
     """The sizes of the output, and whether windows reach every row and column."""
     outputs = {
         f"output {name}": free(configuration, side) // of_side(configuration["stride"], side) + 1
         for side, name in enumerate(SIDES)
     }
     left = [remainder(configuration, side) > 0 for side in (0, 1)]
-    reach = "+ 2 padding − kernel"
+    rows, columns = (f"{name} + 2 padding − kernel" for name in SIDES)
     return {
         **outputs,
-        f"stride does not divide height {reach}": left[0],
-        f"stride does not divide width {reach}": left[1],
-        f"stride does not divide height {reach}, or not width {reach}": any(left),
+        "output positions": outputs["output height"] * outputs["output width"],
+        divided(rows): left[0],
+        divided(columns): left[1],
+        (
+            f"stride does not divide {rows}, or not {columns}",
+            f"stride divides {rows}, and {columns}",
+        ): any(left),
     }
+
+
+def divided(what: str) -> tuple[str, str]:
+    """The sentences for a remainder and for none."""
+    return f"stride does not divide {what}", f"stride divides {what}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -9,7 +10,7 @@ from crosscheck.spaces.layouts import image_shape, layouts_of
 from crosscheck.spaces.sizes import EQUAL, ONE_OR_SEVERAL, SEVERAL, Equal, equal_exists, equalities, sized
 from crosscheck.spaces.space import Choices, Rng, Space
 
-FEW = (2, 6)
+SEVERAL_ARE = (2, 6)
 SQUARE = "square"
 GROUPS = (1, 2)
 
@@ -17,19 +18,22 @@ GROUPS = (1, 2)
 def dense() -> Space:
     """The configurations of a dense layer: batch, inputs, outputs, bias, and shape, that of the input."""
     names = ("batch", "inputs", "outputs")
-    return of_sizes("dense", names, {"bias": (True, False)}, lambda c: (c["batch"], c["inputs"]))
+    return of_sizes("dense", names, {"bias": (True, False)}, lambda c: ("batch", "inputs"))
 
 
-def of_sizes(name: str, names: tuple[str, ...], others: dict[str, Any], shape: Any) -> Space:
-    """A space of sizes, any two of which may be equal, and of choices that have nothing to do with them."""
+def of_sizes(
+    name: str, names: tuple[str, ...], others: dict[str, Any], axes: Callable[[Choices], tuple[str, ...]]
+) -> Space:
+    """A space of sizes, any two of which may be equal, and of choices that have nothing to do with them; `axes` says
+    which sizes the input's shape is made of."""
     dimensions = {**dict.fromkeys(names, ONE_OR_SEVERAL), EQUAL: equalities(*names), **others}
 
     def settled(point: Choices, rng: Rng | None) -> Choices | None:
-        sizes = sized(point, dict.fromkeys(names, FEW), rng, tied=(point[EQUAL],))
+        sizes = sized(point, dict.fromkeys(names, SEVERAL_ARE), rng, tied=(point[EQUAL],))
         if sizes is None:
             return None
         configuration = {k: v for k, v in point.items() if k != EQUAL} | sizes
-        return {**configuration, "shape": shape(configuration)}
+        return {**configuration, "shape": tuple(configuration[axis] for axis in axes(configuration))}
 
     return Space(
         name,
@@ -37,6 +41,7 @@ def of_sizes(name: str, names: tuple[str, ...], others: dict[str, Any], shape: A
         valid=lambda point: equal_exists(point, point[EQUAL]),
         settled=settled,
         repeats=("shape",),
+        shaped=axes({k: choices[0] for k, choices in dimensions.items()}),
         related=tuple(combinations(names, 2)),
     )
 
@@ -50,8 +55,8 @@ def normalization(layout: str | tuple[str, ...] | None = None) -> Space:
     """
     others = {"eps": (1e-5, 0.5), "affine": (True, False), "training": (True, False)}
     if layout is None:
-        return of_sizes("normalization", ("batch", "features"), others, lambda c: (c["batch"], c["features"]))
-    ranges = {"batch": FEW, "channels": FEW, "height": FEW, "width": FEW}
+        return of_sizes("normalization", ("batch", "features"), others, lambda c: ("batch", "features"))
+    ranges = {"batch": SEVERAL_ARE, "channels": SEVERAL_ARE, "height": SEVERAL_ARE, "width": SEVERAL_ARE}
     dimensions = {
         **dict.fromkeys(ranges, ONE_OR_SEVERAL),
         EQUAL: equalities("batch", "channels"),
@@ -83,6 +88,7 @@ def normalization(layout: str | tuple[str, ...] | None = None) -> Space:
         settled=settled,
         facts=lambda c: {"channels of a group": c["channels"] // c["groups"], "positions": c["height"] * c["width"]},
         repeats=("shape",),
+        shaped=(*ranges, "layout"),
         related=(("batch", "channels"), ("height", "width"), ("groups", "channels")),
     )
 
@@ -96,7 +102,7 @@ def elementwise() -> Space:
     `make` may also take: axes (1, 2 or 3), rows, columns, depth, and broadcast, which says what the other array is to
     the first: "same", "row" (a last axis alone), "column" (the last axis is 1) or "scalar".
     """
-    ranges = {"rows": FEW, "columns": FEW, "depth": FEW}
+    ranges = {"rows": SEVERAL_ARE, "columns": SEVERAL_ARE, "depth": SEVERAL_ARE}
     dimensions = {
         "axes": (2, 1, 3),
         **dict.fromkeys(ranges, ONE_OR_SEVERAL),
@@ -125,5 +131,6 @@ def elementwise() -> Space:
         settled=settled,
         facts=lambda c: {"entries": c["rows"] * c["columns"] * c["depth"]},
         repeats=("shape", "other_shape"),
+        shaped=tuple(k for k in dimensions if k != EQUAL),
         related=(("rows", "columns"),),
     )

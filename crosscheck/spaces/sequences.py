@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from crosscheck.spaces.rows import FEW, of_sizes
+from crosscheck.spaces.rows import SEVERAL_ARE, of_sizes
 from crosscheck.spaces.sizes import EQUAL, ONE_OR_SEVERAL, equal_exists, equalities, sized
 from crosscheck.spaces.space import Choices, Rng, Space
 
@@ -16,7 +16,7 @@ def attention() -> Space:
 
     As many keys as queries where `causal`. `shape` is (batch, queries, heads · size), `keys_shape` that of the keys.
     """
-    ranges = {"batch": FEW, "heads": (2, 3), "queries": FEW, "keys": FEW, "size": FEW}
+    ranges = {"batch": SEVERAL_ARE, "heads": (2, 3), "queries": SEVERAL_ARE, "keys": SEVERAL_ARE, "size": SEVERAL_ARE}
     itself = ("queries", "keys")
     dimensions = {
         **dict.fromkeys(ranges, ONE_OR_SEVERAL),
@@ -46,6 +46,7 @@ def attention() -> Space:
         valid=valid,
         settled=settled,
         repeats=("shape", "keys_shape"),
+        shaped=tuple(ranges),
         related=tuple(combinations(ranges, 2)),
     )
 
@@ -67,5 +68,5 @@ def recurrent(layout: str | tuple[str, ...] = "NTC") -> Space:
         "recurrent",
         ("batch", "steps", "inputs", "hidden"),
         {**flags, "bias": (True, False), "layout": given},
-        lambda c: tuple(c[sizes[letter]] for letter in c["layout"]),
+        lambda c: tuple(sizes[letter] for letter in c["layout"]),
     )

@@ -1,9 +1,9 @@
 """One description of configurations, from which everything that needs configurations draws.
 
-A space has dimensions (sizes, hyper-parameters, dtypes, kinds of values), each with its choices, the simplest first, and
-a rule that says which combinations exist. `cover` gives few points in which every pair of choices meets; `draw` gives
-random ones; `shrink` leads a failing point towards the simplest that still fails. Some spaces make an operation of a
-point; a survey (`crosscheck.surveys`) brings a factory of the caller's own.
+A space has dimensions (sizes, hyper-parameters, dtypes, kinds of values), each with its choices, the simplest first,
+and a rule that says which combinations exist. `cover` gives few points in which every pair of choices meets; `draw`
+gives random ones; `shrink` leads a failing point towards the simplest that still fails. Some spaces make an operation
+of a point; a survey (`crosscheck.surveys`) brings a factory of the caller's own.
 
 A choice need not be a number. "several" channels are so many only when a point is *settled*: then sizes are drawn,
 pairwise different where the point does not say that they are equal.
@@ -27,8 +27,9 @@ Choices = dict[str, Any]
 PARTS = ("rows", "columns")
 # Dimensions that change the numbers only, not what is computed: a new choice needs no new compilation.
 VALUE_DIMENSIONS = ("values",)
-# A space of more combinations is covered from so many random points, not from all.
-ENUMERATED = 20_000
+# A space of more combinations than this is covered from so many random points, not from all: that they hold every pair
+# is nearly certain where a choice is one of a few.
+ENUMERATED, DRAWN = 20_000, 4_000
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ class Space:
         valid: which points exist.
         settled: (point, rng) -> the configuration, with sizes in the place of "several", drawn, or without an rng the
             smallest; None where the draw did not fit. A point is its own configuration unless this is given.
-        facts: what follows from a configuration and may matter: numbers, and sentences that are true or false of it.
+        facts: what follows from a configuration and may matter: numbers by name; true or false by the sentence that it
+            is true of and the one that is true otherwise.
         repeats: what a configuration says twice, such as the shape that the sizes make: no facts of their own.
+        shaped: the dimensions that make these.
         related: quantities that a mistake may confuse: which of the two is larger, or whether they are equal, is a
             fact; None: all numbers, with one another.
     """
@@ -53,8 +56,9 @@ class Space:
     make: Callable[[Choices, Rng], Any] | None = None
     valid: Callable[[Choices], bool] = field(default=lambda point: True)
     settled: Callable[[Choices, Rng | None], Choices | None] | None = None
-    facts: Callable[[Choices], Mapping[str, Any]] = field(default=lambda configuration: {})
+    facts: Callable[[Choices], Mapping[Any, Any]] = field(default=lambda configuration: {})
     repeats: tuple[str, ...] = ()
+    shaped: tuple[str, ...] = ()
     related: tuple[tuple[str, str], ...] | None = None
 
     def points(self) -> Iterator[Choices]:
@@ -104,7 +108,7 @@ class Space:
         """
         rng = np.random.default_rng(0)
         few = self.size <= ENUMERATED
-        everything = list(self.points()) if few else [self.draw(rng) for _ in range(ENUMERATED)]
+        everything = list(self.points()) if few else [self.draw(rng) for _ in range(DRAWN)]
         meets = self.combinations(everything, strength)
         wanted = np.zeros(int(meets.max(initial=-1)) + 1, bool)
         wanted[meets] = True

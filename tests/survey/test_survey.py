@@ -1,0 +1,187 @@
+"""Surveys end to end: planted conditions, right layers, code that raises, and what a caller may get wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import crosscheck
+from crosscheck import spaces, survey
+from crosscheck.deadline import Deadline
+from crosscheck.judge import judge
+from crosscheck.surveys.made import Factory
+from crosscheck.surveys.visits import OUTCOMES, Visitor
+from tests.survey.planted import is_found
+from tests.survey.table import HEALTHY, PLANTS, Plant
+
+BRIEF = {"a scalar takes the mean"}
+
+
+def product(x: Any, w: Any) -> Any:
+    return x * w
+
+
+def healthy(grad_output: Any, x: Any, w: Any) -> dict[str, Any]:
+    return {"x": grad_output * w, "w": (grad_output * x).sum(0)}
+
+
+def inputs(rng: np.random.Generator, rows: int = 2, columns: int = 3) -> dict[str, Any]:
+    return {"x": rng.normal(size=(rows, columns)), "w": rng.normal(size=columns)}
+
+
+@pytest.mark.parametrize("plant", [p for p in PLANTS if p.name in BRIEF], ids=lambda p: p.name)
+def test_a_planted_condition_is_found(plant: Plant) -> None:
+    found = survey(plant.make, plant.space, diagnose=False)
+    assert is_found(found, plant), str(found)
+    assert len(found.visits) <= 200
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("plant", [p for p in PLANTS if p.name not in BRIEF], ids=lambda p: p.name)
+def test_every_planted_condition_is_found(plant: Plant) -> None:
+    found = survey(plant.make, plant.space, diagnose=False, seed=1)
+    assert is_found(found, plant), str(found)
+
+
+def test_of_a_right_layer_no_condition_is_said() -> None:
+    _, make, space = next(row for row in HEALTHY if row[0] == "product")
+    found = survey(make, space, configurations=40)
+    assert found, found
+    assert {row.verdict for row in found.rows} == {"right"}
+    assert found.check is None
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(("name", "make", "space"), HEALTHY, ids=[row[0] for row in HEALTHY])
+def test_of_no_right_layer_a_condition_is_said(name: str, make: Any, space: Any) -> None:
+    found = survey(make, space, seed=1)
+    assert found, found
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("plant", PLANTS[::3], ids=lambda p: p.name)
+def test_the_brief_verdict_is_that_of_a_recorded_forward(plant: Plant) -> None:
+    """A survey's verdicts come from differences alone: the same configurations by autodiff of the recorded forward."""
+    visitor = Visitor(Factory(plant.make), 0, Deadline())
+    space, rng = plant.space.only(visitor.factory.names_of(plant.space)), np.random.default_rng(0)
+    for point in space.cover()[:8]:
+        configuration = space.settle(point, rng)
+        assert configuration is not None
+        brief = visitor(configuration)
+        asked: dict[str, Any] = {"exact": False, "diagnose": False, "progress": False, "here": True}
+        result = judge(visitor.operation(configuration), **asked)
+        for name, gradient in result.gradients.items():
+            if brief.outcomes[name] != "empty":
+                assert OUTCOMES[gradient.verdict] == brief.outcomes[name], (configuration, name)
+
+
+def test_what_raises_is_a_line_and_not_the_end() -> None:
+    def make(kernel: int, stride: int, rng: Any) -> Any:
+        if stride > kernel:
+            raise ValueError(f"stride {stride} is larger than kernel {kernel}")
+        return product, healthy, inputs(rng)
+
+    found = survey(make, {"kernel": (1, 2, 3), "stride": (1, 2, 3)}, diagnose=False)
+    raised = found.rows[0]
+    assert raised.name.startswith("raises ValueError")
+    assert raised.when is not None
+    assert (raised.when.text, raised.when.exact) == ("kernel < stride", True)
+    assert found.gradients["x"].counts == {"right": raised.when.otherwise, "raised": raised.when.holds}
+    assert raised.smallest == {"kernel": 1, "stride": 2}
+    assert found.check is None
+    assert found.summary() == (
+        f"product: raises ValueError exactly when kernel < stride; {len(found.visits)} configurations"
+    )
+
+
+def test_what_always_raises_ends_soon() -> None:
+    def make(rows: int) -> Any:
+        raise KeyError("beta")
+
+    found = survey(make, {"rows": (1, 2)})
+    assert not found
+    assert "raises KeyError" in str(found)
+    assert len(found.visits) < 20
+
+
+def half_of_the_columns(grad_output: Any, x: Any, w: Any) -> dict[str, Any]:
+    return {"x": grad_output * w, "w": (grad_output * x)[: x.shape[1]].sum(0)}
+
+
+@pytest.fixture(scope="module")
+def wrong() -> crosscheck.Survey:
+    """A gradient that is wrong for more rows than columns, with a cause and a smallest configuration."""
+
+    def make(rows: int, columns: int, rng: Any, scale: float = 1.0) -> Any:
+        return product, half_of_the_columns, inputs(rng, rows, columns)
+
+    return survey(make, {"rows": (1, 2, 3, 5), "columns": (1, 2, 4), "scale": (1.0,)}, name="halves")
+
+
+def test_the_record_has_everything(wrong: crosscheck.Survey) -> None:
+    row = wrong.gradients["w"]
+    assert row.when is not None
+    assert row.when.text == "rows > columns"
+    assert row.when.wrong == row.when.holds == row.counts["wrong"]
+    assert row.smallest == {"rows": 2, "columns": 1, "scale": 1.0}
+    assert wrong.check is not None
+    assert wrong.check.gradients["w"].verdict == "disagree"
+    assert not wrong
+    assert wrong.fixed == ("scale = 1.0",)
+    with pytest.raises(crosscheck.SurveyMismatch, match="rows > columns") as caught:
+        wrong.raise_for_failure()
+    assert caught.value.survey is wrong
+
+
+def test_the_record_is_plain_for_json(wrong: crosscheck.Survey) -> None:
+    said = json.loads(json.dumps(wrong.to_dict(), allow_nan=False))
+    assert said["rows"][0]["when"]["text"] == "rows > columns"
+    assert len(said["configurations"]) == len(wrong.visits)
+
+
+def test_the_page_fits_80_columns(wrong: crosscheck.Survey) -> None:
+    assert max(map(len, str(wrong).splitlines())) <= 80
+    assert str(wrong).splitlines()[0] == wrong.summary() == repr(wrong)
+    assert wrong.summary().startswith("halves: w wrong exactly when rows > columns; ")
+
+
+def test_the_same_seed_gives_the_same_page() -> None:
+    make = next(p for p in PLANTS if p.name == "a scalar takes the mean").make
+    first, second = (survey(make, spaces.elementwise(), configurations=6, diagnose=False, seed=3) for _ in range(2))
+    assert first.to_dict() == second.to_dict()
+
+
+def test_a_budget_ends_it_and_is_said() -> None:
+    def make(rows: int, rng: Any) -> Any:
+        return product, healthy, inputs(rng, rows)
+
+    found = survey(make, {"rows": (1, 2, 3)}, budget=0.0)
+    assert not found
+    assert not found.visits
+    assert found.left_out
+    assert "the budget ended" in str(found)
+
+
+REFUSED: tuple[tuple[Any, Any, dict[str, Any], type[Exception], str], ...] = (
+    (3, {"a": (1,)}, {}, TypeError, "make is 3, an int; it must be a function"),
+    (lambda a: None, 3, {}, TypeError, "space is 3, of type int"),
+    (lambda a: None, {}, {}, ValueError, "space is empty"),
+    (lambda a: None, {"a": "xy"}, {}, TypeError, "space gives 'xy' for 'a'"),
+    (lambda a: None, {"a": ()}, {}, ValueError, "space gives no choice for 'a'"),
+    (lambda b: None, {"a": (1,)}, {}, TypeError, "make needs b, which the space the choices given does not have"),
+    (lambda: None, {"a": (1,)}, {}, TypeError, "make takes none of what the space"),
+    (lambda a: None, {"a": (1,)}, {}, TypeError, "make gave NoneType; it must give"),
+    (lambda a: {"layer": 1, "x": 2, "y": 3}, {"a": (1,)}, {}, TypeError, "make gave y beside layer and x"),
+    (lambda a: None, {"a": (1,)}, {"configurations": 0}, ValueError, "configurations is 0; it must be a whole number"),
+    (lambda a: None, {"a": (1,)}, {"seed": -1}, ValueError, "seed is -1"),
+    (lambda a: None, {"a": (1,)}, {"budget": "x"}, TypeError, "budget is 'x'"),
+)
+
+
+@pytest.mark.parametrize(("make", "space", "more", "kind", "said"), REFUSED, ids=[row[-1][:40] for row in REFUSED])
+def test_what_a_caller_gets_wrong_is_one_sentence(make: Any, space: Any, more: Any, kind: Any, said: str) -> None:
+    with pytest.raises(kind, match=said):
+        survey(make, space, **more)
