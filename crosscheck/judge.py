@@ -216,7 +216,7 @@ def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> 
     plain = replace(formula, moving_forward=None)
     evidence = found.evidence
     if not evidence.gradients[name].right_shape:
-        return Accused(plain, evidence.cotangent, {}, {}, {}, wrong_shapes(evidence).diagnoses[name][0])
+        return Accused(plain, evidence.cotangent, {}, {}, {}, wrong_shapes(formula, evidence).diagnoses[name][0])
     if not wrong_here(verdict) or verdict.odd_one_out == AUTODIFF:
         return None
     return Accused(plain, evidence.cotangent, *compared(evidence, found.decision.gradients, [name]))

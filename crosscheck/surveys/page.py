@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crosscheck.evidence.reason import Diagnosis
-from crosscheck.report.text import wrapped
+from crosscheck.report.layout import Paragraph, lines_of
 from crosscheck.surveys.quantities import word
 from crosscheck.surveys.record import ALWAYS, EXACTLY, GIVEN, ONLY, Survey, Surveyed, When
 from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RAISES, RIGHT, UNDECIDED, WRONG
@@ -17,6 +17,10 @@ COLUMNS = 80
 # Other conditions that are told, where nothing in the space tells them apart.
 MOST_ALIKE = 3
 ROW, UNDER = 2, 4
+
+
+def wrapped(sentence: str, indent: int = ROW) -> str:
+    return "\n".join(lines_of(Paragraph(sentence, indent=indent), COLUMNS))
 
 
 def page(survey: Survey) -> str:
