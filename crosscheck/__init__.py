@@ -66,13 +66,18 @@ __all__ = [
 ]
 
 
+ROOMS = ("jax", "torch")  # for rules of these frameworks: `crosscheck.jax.check_custom_vjp`
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("crosscheck")
+    if name in ROOMS:
+        return import_module(f"crosscheck.{name}")
     if name not in HOMES:
         raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
     return getattr(import_module(HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *HOMES, "__version__"])
+    return sorted([*globals(), *HOMES, *ROOMS, "__version__"])

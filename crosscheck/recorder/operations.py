@@ -40,8 +40,8 @@ def with_recording(operation: Operation) -> tuple[Operation, str]:
 
 def with_own_program(operation: Operation) -> Operation:
     """The operation with its backward as a program, recorded where and when it is asked for. Code that brings bounds of
-    its own is not asked how it rounds."""
-    if operation.own_bounds is not None:
+    its own is not asked how it rounds, and what brings its program is not recorded."""
+    if operation.own_bounds is not None or operation.own_program is not None:
         return operation
     widen = operation.widen
     wider = None if widen is None else lambda: with_own_program(widen())
