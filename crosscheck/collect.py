@@ -37,6 +37,7 @@ from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
 from crosscheck.witnesses.coarse import by_dtype, by_steps, in_single, shaken, words
 from crosscheck.witnesses.contradiction import seen_noise, standing
+from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.further import Looked, look, stirred
 from crosscheck.witnesses.hand import Asked, Said, as_designed, assumed, hand_estimates
 from crosscheck.witnesses.kinks import ILLEGITIMATE, LEGITIMATE, Ruling, is_convention
@@ -225,6 +226,8 @@ def not_exact(operation: Operation, inside: frozenset[str]) -> str:
     """Why no exact points are drawn; "" where they are."""
     if inside:
         return "its code computes in float32 inside"
+    if isinstance(operation.reference, Foreign):
+        return "its reference is no program of JAX"
     if operation.manner.on:
         return "an input stays on a set, which has no points of few digits"
     return "its accuracy is limited by design" if operation.manner.accuracy else ""

@@ -1,0 +1,110 @@
+"""A module as a function of its inputs and parameters by name, and the hand-written Functions that it calls."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from crosscheck.torch.context import own_forward
+from crosscheck.torch.needs import pytorch
+
+
+class Functions:
+    """A module (or a function) and its inputs.
+
+    Args:
+        module: called with the inputs.
+        inputs: tensors, and whatever else it takes.
+    """
+
+    def __init__(self, module: Any, inputs: tuple[Any, ...]) -> None:
+        torch = pytorch()
+        self.module, self.inputs = module, inputs
+        self.is_module = isinstance(module, torch.nn.Module)
+        self.name = type(module).__name__ if self.is_module else getattr(module, "__name__", type(module).__name__)
+        self.names = input_names(module.forward if self.is_module else module, len(inputs))
+        self.tensors = {k: a for k, a in zip(self.names, inputs, strict=True) if isinstance(a, torch.Tensor)}
+        self.buffers: dict[str, Any] = {}
+        if self.is_module:
+            self.tensors |= {k: p for k, p in module.named_parameters() if k not in self.tensors}
+            self.buffers = {k: b.detach().clone() for k, b in module.named_buffers()}
+
+    def arguments(self, named: dict[str, Any]) -> list[Any]:
+        return [named.get(k, a) for k, a in zip(self.names, self.inputs, strict=True)]
+
+    def call(self, **named: Any) -> Any:
+        """The module with these inputs and parameters; its buffers are those that it came with."""
+        return self.called(self.module, named)
+
+    def called(self, module: Any, named: dict[str, Any]) -> Any:
+        torch = pytorch()
+        if not isinstance(module, torch.nn.Module):
+            return module(*self.arguments(named))
+        parameters = {k: t for k, t in named.items() if k not in self.names}
+        dtype = next((t.dtype for t in parameters.values() if t.dtype.is_floating_point), None)
+        buffers = {
+            k: b.clone().to(dtype) if dtype is not None and b.dtype.is_floating_point else b.clone()
+            for k, b in (self.buffers if module is self.module else dict(module.named_buffers())).items()
+        }
+        return torch.func.functional_call(module, {**parameters, **buffers}, tuple(self.arguments(named)))
+
+    def referring(self, reference: Any) -> Callable[..., Any]:
+        """A reference module or function, as a function of the same tensors."""
+        torch = pytorch()
+        if isinstance(reference, torch.nn.Module):
+            other = copy.deepcopy(reference)
+            return lambda **named: self.called(other, named)
+        own = set(inspect.signature(reference).parameters)
+
+        def call(**named: Any) -> Any:
+            parameters = {k: t for k, t in named.items() if k not in self.names and k in own}
+            return reference(*self.arguments(named), **parameters)
+
+        return call
+
+    def hand_written(self) -> list[str]:
+        """The names of the Functions that are called."""
+        seen: list[str] = []
+        with pytorch().no_grad(), replaced(lambda function: seen.append(function.__name__) or own_forward(function)):
+            self.call(**{k: t.detach().clone() for k, t in self.tensors.items()})
+        return list(dict.fromkeys(seen))
+
+
+def plainly(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same call, with every Function's forward under autograd in its place."""
+
+    def plain(**named: Any) -> Any:
+        with replaced(own_forward):
+            return call(**named)
+
+    return plain
+
+
+@contextmanager
+def replaced(by: Callable[[Any], Callable[..., Any]]) -> Generator[None]:
+    """As long as it lasts, `apply` of every Function calls what `by` makes of the class."""
+    function = pytorch().autograd.Function
+    original = function.__dict__["apply"]
+
+    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        return by(cls)(*args, **kwargs)
+
+    function.apply = classmethod(apply)
+    try:
+        yield
+    finally:
+        function.apply = original
+
+
+def input_names(function: Callable[..., Any], count: int) -> list[str]:
+    found: list[str] = []
+    try:
+        for p in inspect.signature(function).parameters.values():
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+                found.append(p.name)
+    except (TypeError, ValueError):  # a built-in function
+        pass
+    return [found[i] if i < len(found) else f"arg{i}" for i in range(count)]
