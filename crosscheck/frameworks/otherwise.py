@@ -23,6 +23,10 @@ from crosscheck.witnesses.autodiff import ASSUMED
 from crosscheck.witnesses.coarse import in_single
 
 
+class Spoilt(Exception):
+    """What a way raises that has seen something wrong which is no gradient; its sentence is the finding."""
+
+
 @dataclass(frozen=True)
 class Way:
     """One way to call a derivative.
@@ -51,15 +55,24 @@ def asked_otherwise(result: Result, operation: Operation, ways: tuple[Way, ...])
         try:
             with np.errstate(all="ignore"):
                 found = way.gradients({k: a.copy() for k, a in inputs.items()}, evidence.cotangent.copy())
+        except Spoilt as seen:
+            said.append(Finding(way.kind, str(seen), way.fails))
+            continue
         except Exception as error:  # refused aloud: no wrong gradient
             said.append(Finding(way.kind, f"{way.words}, it raises {describe(error)}", False))
             continue
         for name, hand in known.items():
             if name in found:
                 said += differing(way, name, np.asarray(found[name]), hand, result)
+    return with_findings(result, said)
+
+
+def with_findings(result: Result, said: list[Finding]) -> Result:
+    """The result, decided again with these findings."""
     if not said:
         return result
-    evidence = replace(evidence, effects=(*sorted(said, key=lambda f: not f.fails), *evidence.effects))
+    effects = (*sorted(said, key=lambda f: not f.fails), *result.evidence.effects)
+    evidence = replace(result.evidence, effects=effects)
     return replace(result, evidence=evidence, decision=decide(evidence))
 
 

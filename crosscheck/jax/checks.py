@@ -88,6 +88,8 @@ def check_custom_jvp(
 
 # ---------------------------------------------------------------------- what is asked
 
+UNDECORATED = "JAX's autodiff of the undecorated function, for which it cannot vouch"
+
 
 def question_of(
     who: str, f: Callable[..., Any], args: tuple[Any, ...], reference: Callable[..., Any] | None, *, forward_mode: bool
@@ -114,7 +116,9 @@ def question_of(
     plain = Called(known, called.names, fixed)
 
     def referring(structure: Structure) -> Callable[..., Any] | None:
-        return partial(of_arrays, structure, plain) if traceable(plain, inputs, remarks) else None
+        found: Any = partial(of_arrays, structure, plain)
+        found.source = "" if reference is not None else UNDECORATED
+        return found if traceable(plain, inputs, remarks) else None
 
     return Question(
         name_of(f),

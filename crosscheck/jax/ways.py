@@ -1,11 +1,11 @@
 """The other ways to call a custom rule of JAX at the judged point; each gives the gradient of every input that it can.
 
-    call by call            without `jit`, as a rule that keeps something between two calls shows
-    jit twice               the same compiled program, asked again
-    vmap                    the judged point twice in a batch, another one between; all inputs mapped, and the first alone
-    one input at a time     the others are constants: fewer cotangents are asked for (`symbolic_zeros`)
-    one output at a time    the others get no cotangent at all; the sum over the outputs is the gradient
-    forward mode            v · J e for every entry, where the rule has a forward mode
+call by call            without `jit`, as a rule that keeps something between two calls shows
+jit twice               the same compiled program, asked again
+vmap                    the judged point twice in a batch, another one between; all inputs mapped, and the first alone
+one input at a time     the others are constants: fewer cotangents are asked for (`symbolic_zeros`)
+one output at a time    the others get no cotangent at all; the sum over the outputs is the gradient
+forward mode            v · J e for every entry, where the rule has a forward mode
 """
 
 from __future__ import annotations

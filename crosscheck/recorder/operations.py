@@ -23,6 +23,11 @@ def source(operation: Operation, why_not: str) -> str:
     """Where the reference of an operation comes from, in words; or why there is none, and what to do."""
     if is_its_own_reference(operation):
         return RECORDED
+    said = getattr(operation.reference, "source", "") or getattr(
+        getattr(operation.reference, "reference", None), "source", ""
+    )
+    if said:
+        return said
     return f"none; the forward is not recorded: {why_not}; {WHAT_TO_DO}" if operation.reference is None else GIVEN
 
 

@@ -27,12 +27,16 @@ class Called:
         devices: by name, where each lies.
         dirty: the names of those that f may write to: it gets copies of them.
         single: whether all floats are cast to float32, for a function that takes nothing else.
+        contiguous: the names of tensors that are handed over in the layout that they had, whatever the judge tries.
+        marked: whether an output of floats that needs no gradient is none of those that are judged.
     """
 
     def __init__(self, f: Callable[..., Any], moving: tuple[str, ...], devices: Mapping[str, Any]) -> None:
         self.f, self.moving, self.devices = f, moving, dict(devices)
         self.dirty: frozenset[str] = frozenset()
+        self.contiguous: frozenset[str] = frozenset()
         self.single = False
+        self.marked = True
 
     def given(self, named: Mapping[str, Any], wanted: tuple[str, ...] | None = None) -> tuple[dict[str, Any], Any]:
         """The leaf tensors by name, and what f gets: copies of those that it may write to."""
@@ -44,7 +48,7 @@ class Called:
 
     def tensor_of(self, name: str, a: Any) -> Any:
         torch = pytorch()
-        t = tensor(a, self.devices.get(name))
+        t = tensor(np.array(a, order="C") if name in self.contiguous else a, self.devices.get(name))
         if self.single and is_real(t):
             t = t.to(torch.complex64 if t.is_complex() else torch.float32)
         return t
@@ -52,7 +56,7 @@ class Called:
     # ------------------------------------------------------------------ as NumPy functions
 
     def forward(self, **named: Any) -> Any:
-        return arrays(self.run(named)[1])
+        return arrays(self.run(named)[1], marked=self.marked)
 
     def backward(self, v: Any, **named: Any) -> dict[str, Any]:
         return self.gradients(named, v)

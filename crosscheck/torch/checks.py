@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from crosscheck.doors.door import door, shown
+from crosscheck.doors.functions import structure_of
 from crosscheck.doors.structure import Structure
+from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.evidence.result import Result
+from crosscheck.frameworks.otherwise import with_findings
 from crosscheck.frameworks.question import Manners, Question, answered
 from crosscheck.operation import Notice, describe
-from crosscheck.torch.calls import Called
+from crosscheck.torch.calls import Called, differentiable
 from crosscheck.torch.context import has_setup, names_of, own_forward, writes
+from crosscheck.torch.double import differentiated_twice
 from crosscheck.torch.functions import Functions, plainly
-from crosscheck.torch.needs import pytorch
+from crosscheck.torch.needs import one_thread, pytorch
 from crosscheck.torch.reference import Autograd
 from crosscheck.torch.tensors import array, is_real
-from crosscheck.torch.ways import Asking, ways_of
+from crosscheck.torch.ways import ways_of
 
 
 @door
@@ -33,6 +37,7 @@ def check_function(
     diagnose: bool = True,
     budget: float | None = None,
     accuracy: float | Mapping[str, float] | None = None,
+    double_backward: bool = False,
 ) -> Result:
     """Check a hand-written `torch.autograd.Function` against autograd of a plain forward.
 
@@ -50,6 +55,8 @@ def check_function(
         grad_output: the cotangent, in the structure of the output. None: drawn at random.
         wrt: the arguments to differentiate, by their names in the forward.
         seed, diagnose, budget, accuracy: as in `crosscheck.check`. With a budget it is called in one way only.
+        double_backward: whether the check fails where the backward can be differentiated, and its derivative is wrong.
+            That is said in any case.
 
     Returns:
         A `Result` with a gradient for every tensor; those of complex ones are in PyTorch's convention.
@@ -89,6 +96,7 @@ def check_function(
         Manners(grad_output, wrt, seed, diagnose, budget, accuracy),
         own=reference is None,
         vmaps=vmaps and has_setup(function),
+        twice=double_backward,
     )
 
 
@@ -116,7 +124,6 @@ def check_module(
         wrt: of the inputs, by their names in the forward, and of the parameters, what is to be judged.
         grad_output, seed, diagnose, budget, accuracy: as in `check_function`.
     """
-    torch = pytorch()
     if not callable(module):
         raise TypeError(f"module is {shown(module)}; it must be a torch.nn.Module or a function of tensors")
     functions = Functions(module, inputs)
@@ -132,18 +139,21 @@ def check_module(
                 f"no hand-written Function is called in {functions.name}: autograd is its own reference; give reference="
             )
         remarks.append(
-            Notice("rules", f"the reference is the same with the forwards of {', '.join(replaced)} under autograd", False)
+            Notice(
+                "rules", f"the reference is the same with the forwards of {', '.join(replaced)} under autograd", False
+            )
         )
         plain = plainly(functions.call)
     else:
         assert reference is not None
         plain = functions.referring(reference)
-    del torch
-    subject = Subject(functions.name, functions.call, tensors, remarks, frozenset())
-    return asked(subject, plain, Manners(grad_output, wrt, seed, diagnose, budget, accuracy), own=own, vmaps=False)
+    subject = Subject(functions.name, functions.call, tensors, remarks, contiguous=frozenset(tensors) - set(functions.names))
+    return asked(subject, plain, Manners(grad_output, wrt, seed, diagnose, budget, accuracy), own=own)
 
 
 # ---------------------------------------------------------------------- what is asked
+
+OWN = "PyTorch's autograd of the Function's own forward, for which it cannot vouch"
 
 
 class Subject:
@@ -155,6 +165,7 @@ class Subject:
         tensors: the point.
         remarks: what is to be said of it.
         dirty: the names of the tensors that it may write to.
+        contiguous: those of parameters, which nobody lays out otherwise.
     """
 
     def __init__(
@@ -163,8 +174,10 @@ class Subject:
         call: Callable[..., Any],
         tensors: Mapping[str, Any],
         remarks: list[Notice],
-        dirty: frozenset[str],
+        dirty: frozenset[str] = frozenset(),
+        contiguous: frozenset[str] = frozenset(),
     ) -> None:
+        self.contiguous = contiguous
         self.name, self.call, self.remarks, self.dirty = name, call, remarks, dirty
         self.devices = {k: t.device for k, t in tensors.items()}
         for k, t in tensors.items():
@@ -178,7 +191,7 @@ class Subject:
 
     def called(self, f: Callable[..., Any]) -> Called:
         found = Called(f, self.moving, self.devices)
-        found.dirty = self.dirty
+        found.dirty, found.contiguous = self.dirty, self.contiguous
         return found
 
     def wrt(self, given: Any) -> tuple[str, ...]:
@@ -196,18 +209,40 @@ def array_of_tensor(name: str, t: Any) -> Any:
 
 
 def asked(
-    subject: Subject, plain: Callable[..., Any], manners: Manners, *, own: bool, vmaps: bool
+    subject: Subject,
+    plain: Callable[..., Any] | None,
+    manners: Manners,
+    *,
+    own: bool,
+    vmaps: bool = False,
+    twice: bool | None = None,
 ) -> Result:
     """The judge's result on a subject and its plain forward."""
+    with one_thread():
+        return answer(subject, plain, manners, own=own, vmaps=vmaps, twice=twice)
+
+
+def answer(
+    subject: Subject,
+    plain: Callable[..., Any] | None,
+    manners: Manners,
+    *,
+    own: bool,
+    vmaps: bool,
+    twice: bool | None,
+) -> Result:
+    """`twice`: whether a wrong second derivative fails; None: it is not asked for."""
     wrt = subject.wrt(manners.wrt)
     unknown = [k for k in wrt if k not in subject.inputs]
     if unknown:
         raise ValueError(f"wrt names {unknown[0]!r}; there are {', '.join(subject.inputs)}")
     subject.moving = tuple(k for k in subject.inputs if k in wrt)
-    called, reference = subject.called(subject.call), subject.called(plain)
+    called, reference = subject.called(subject.call), subject.called(plain or subject.call)
     remarks = [*subject.remarks, *in_single(called, subject.inputs)]
-    usable = True
-    if own:
+    if not any_differentiable(called, subject.inputs):
+        called.marked = False  # its gradient is zero, then: is it?
+    usable = plain is not None
+    if own and usable:
         why_not = cut_off(reference, subject.inputs)
         if why_not:
             usable = False
@@ -223,21 +258,35 @@ def asked(
         called.backward,
         subject.inputs,
         "pytorch",
-        (lambda structure: Autograd(structure, reference)) if usable else None,
+        (lambda structure: Autograd(structure, reference, OWN if own else "")) if usable else None,
         None,
         ways,
         lambda: tuple(remarks),
     )
-    return answered(question, Manners(**{**vars(manners), "wrt": subject.moving}))
+    result = answered(question, replace(manners, wrt=subject.moving))
+    if twice is None or not usable or manners.budget is not None:
+        return result
+    structure = structure_of(called.forward, subject.inputs, "pytorch")
+    return with_findings(result, differentiated_twice(called, reference, structure, manners.seed, fails=twice))
+
+
+def any_differentiable(called: Called, inputs: Mapping[str, Any]) -> bool:
+    """Whether some output hangs on an input, as autograd sees it; True where the call itself fails."""
+    try:
+        returned = called.run({k: a.copy() for k, a in inputs.items()})[1]
+    except Exception:  # it will say so itself when it is judged
+        return True
+    return any(differentiable(t) for _, t in leaves(returned))
 
 
 def in_single(called: Called, inputs: Mapping[str, Any]) -> list[Notice]:
     """Sets a function to float32 that takes nothing else; what is said of it."""
-    wider = {k: a.astype({"f": np.float64, "c": np.complex128}[a.dtype.kind]) if a.dtype.kind in "fc" else a
-             for k, a in inputs.items()}
+    wider = {
+        k: a.astype({"f": np.float64, "c": np.complex128}[a.dtype.kind]) if a.dtype.kind in "fc" else a
+        for k, a in inputs.items()
+    }
 
     def once() -> None:
-        found, returned = called.run({k: a.copy() for k, a in wider.items()})
         y = called.forward(**{k: a.copy() for k, a in wider.items()})
         called.gradients({k: a.copy() for k, a in wider.items()}, ones_like(y))
 
@@ -256,8 +305,6 @@ def in_single(called: Called, inputs: Mapping[str, Any]) -> list[Notice]:
 
 
 def ones_like(y: Any) -> Any:
-    from crosscheck.doors.trees import rebuilt
-
     return rebuilt(y, lambda name, a: np.ones_like(a) if isinstance(a, np.ndarray) and a.dtype.kind in "fc" else None)
 
 

@@ -93,6 +93,8 @@ def writes(function: Any, args: tuple[Any, ...]) -> tuple[frozenset[int], frozen
             function.forward(context, *copies)
     said = frozenset(i for i, a in enumerate(copies) if any(a is t for t in context.dirty))
     done = frozenset(
-        i for i, (a, n) in enumerate(zip(copies, before, strict=True)) if isinstance(a, torch.Tensor) and a._version != n
+        i
+        for i, (a, n) in enumerate(zip(copies, before, strict=True))
+        if isinstance(a, torch.Tensor) and a._version != n
     )
     return said, done

@@ -18,14 +18,17 @@ class Functions:
     Args:
         module: called with the inputs.
         inputs: tensors, and whatever else it takes.
+        parameters: whether those of a module are inputs, too.
     """
 
-    def __init__(self, module: Any, inputs: tuple[Any, ...]) -> None:
+    def __init__(self, module: Any, inputs: tuple[Any, ...], *, parameters: bool = True) -> None:
         torch = pytorch()
-        self.module, self.inputs = module, inputs
-        self.is_module = isinstance(module, torch.nn.Module)
-        self.name = type(module).__name__ if self.is_module else getattr(module, "__name__", type(module).__name__)
-        self.names = input_names(module.forward if self.is_module else module, len(inputs))
+        of_class = isinstance(module, torch.nn.Module)
+        self.name = type(module).__name__ if of_class else getattr(module, "__name__", type(module).__name__)
+        self.names = input_names(module.forward if of_class else module, len(inputs))
+        self.inputs = inputs
+        self.is_module = of_class and parameters
+        self.module = module if self.is_module or not of_class else lambda *args: module(*args)
         self.tensors = {k: a for k, a in zip(self.names, inputs, strict=True) if isinstance(a, torch.Tensor)}
         self.buffers: dict[str, Any] = {}
         if self.is_module:
@@ -100,6 +103,7 @@ def replaced(by: Callable[[Any], Callable[..., Any]]) -> Generator[None]:
 
 
 def input_names(function: Callable[..., Any], count: int) -> list[str]:
+    """The inputs by their names in a signature; arg0, arg1, ... where it has none."""
     found: list[str] = []
     try:
         for p in inspect.signature(function).parameters.values():

@@ -9,11 +9,11 @@ import numpy as np
 from crosscheck.doors.structure import Structure
 from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.floats import UNIT
-from crosscheck.operation import OUTPUT, Array, Arrays
+from crosscheck.operation import Array, Arrays
 from crosscheck.rounding import Roundings
 from crosscheck.torch.calls import Called, as_array_or_none, pull
 from crosscheck.torch.roundings import COPIES, scattered
-from crosscheck.torch.tensors import arrays
+from crosscheck.torch.tensors import array, arrays
 from crosscheck.witnesses.foreign import Foreign
 
 
@@ -23,14 +23,20 @@ class Autograd(Foreign):
     Args:
         structure: between the judge's arrays and the function's tensors.
         plain: the function.
+        source: where it comes from, in words; "" where it was given.
     """
 
-    def __init__(self, structure: Structure, plain: Called) -> None:
-        self.structure, self.called = structure, plain
+    def __init__(self, structure: Structure, plain: Called, source: str = "") -> None:
+        self.source = source
+        # Of its own: where another convention is tried on the hand-written gradients, these stay what they are.
+        self.structure = Structure(structure.forward, structure.inputs, structure.convention)
+        self.called = plain
         self.shapes: dict[Any, tuple[tuple[int, ...], np.dtype]] = {}
 
-    def run(self, inputs: Arrays, wrt: tuple[str, ...], v: Array) -> tuple[Array, dict[str, Array | None]]:
-        """Output and gradients in one pass; None of what no cotangent reaches."""
+    def run(
+        self, inputs: Arrays, wrt: tuple[str, ...], v: Array, sums: dict[str, Array] | None = None, mode: Any = None
+    ) -> tuple[Array, dict[str, Array | None]]:
+        """Output and gradients in one pass; None of what no cotangent reaches. `sums` gets what the mode knows of S."""
         named = self.structure.nested({k: a.copy() for k, a in inputs.items()})
         found, returned = self.called.run(named)
         y = np.asarray(self.structure.of_foreign(arrays(returned, marked=False), inputs), np.float64)
@@ -38,6 +44,9 @@ class Autograd(Foreign):
             return y, {}
         outputs, cotangents = self.called.arriving(returned, self.structure.cotangent(v, inputs))
         pulled = pull(outputs, [found[k] for k in self.called.moving], cotangents)
+        if sums is not None:
+            found_sums = {k: mode.sums.get(g) for k, g in zip(self.called.moving, pulled, strict=True) if g is not None}
+            sums.update({k: array(s) for k, s in found_sums.items() if s is not None})
         gradients = {k: as_array_or_none(g) for k, g in zip(self.called.moving, pulled, strict=True)}
         reached = {k: g if g is not None else zeros_like(named[k]) for k, g in gradients.items()}
         flat = self.structure.gradients(reached, inputs)
@@ -57,18 +66,26 @@ class Autograd(Foreign):
         y, found = self.run(inputs, wrt, v)
         pathless = frozenset(k for k, g in found.items() if g is None)
 
-        def program() -> list[Array]:
-            y, gradients = self.plain(inputs, wrt, v)
-            return [y, *(gradients[k] for k in wrt)]
+        def program(mode: Any) -> tuple[list[Array], list[Array | None]]:
+            sums: dict[str, Array] = {}
+            y, gradients = self.run(inputs, wrt, v, sums, mode)
+            values = [np.zeros(inputs[k].shape) if gradients[k] is None else gradients[k] for k in wrt]
+            return [y, *values], [None, *(sums.get(k) for k in wrt)]
 
         seen = scattered(program, UNIT[dtype], seed)
         values = [y, *(np.zeros(inputs[k].shape) if found[k] is None else found[k] for k in wrt)]
         estimates = [
-            Estimate(AUTODIFF, value, np.zeros(np.shape(value)), sigma, None, seen.entrywise, excuse=excuse)
-            for value, sigma, excuse in zip(values, seen.sigma, seen.excuse, strict=True)
+            Estimate(AUTODIFF, value, np.zeros(np.shape(value)), sigma, terms, seen.entrywise, excuse=excuse)
+            for value, sigma, terms, excuse in zip(values, seen.sigma, seen.sums, seen.excuse, strict=True)
         ]
         said = Roundings(
-            (), seen.t, COPIES, seen.equations, False, any(e is not None for e in seen.excuse), seen.estimated,
+            (),
+            seen.t,
+            COPIES,
+            seen.equations,
+            False,
+            any(e is not None for e in seen.excuse),
+            seen.estimated,
             seen.decides,
         )
         return estimates[0], dict(zip(wrt, estimates[1:], strict=True)), said, pathless

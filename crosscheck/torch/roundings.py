@@ -35,6 +35,7 @@ from crosscheck.torch.sizes import (
     own_size,
     row_of,
 )
+from crosscheck.torch.terms import carried, standing
 
 COPIES = 32
 FREE = 8  # copies that decide for themselves, where a decision is within rounding
@@ -45,6 +46,7 @@ class Scatter(NamedTuple):
 
     Args:
         sigma: the standard deviation of the rounding of each output.
+        sums: S of each output (`terms`); None of what nothing was added up to.
         excuse: how far each would move if decisions within rounding fell otherwise; None where none is.
         t: the quantile at which the copies were run.
         equations: how many operations there were.
@@ -53,6 +55,7 @@ class Scatter(NamedTuple):
     """
 
     sigma: list[Array]
+    sums: list[Array | None]
     excuse: list[Array | None]
     t: float
     equations: int
@@ -61,7 +64,8 @@ class Scatter(NamedTuple):
     entrywise: bool
 
 
-Program = Callable[[], list[Array]]
+# Of a mode that is on, or None, the outputs; and of a mode, S of each.
+Program = Callable[[Any], tuple[list[Array], list[Array | None]]]
 
 
 def scattered(program: Program, unit: float, seed: int) -> Scatter:
@@ -70,13 +74,13 @@ def scattered(program: Program, unit: float, seed: int) -> Scatter:
     mode = modes()
     with torch.random.fork_rng(devices=[]):
         main = mode(unit, 0.0, seed, [])
-        value = under(main, program)
+        value, sums = under(main, program)
         t = quantile(COPIES, sum(a.size for a in value))
         held = [mode(unit, t, seed + 1 + k, main.decisions) for k in range(COPIES)]
-        copies = [under(m, program) for m in held]
+        copies = [under(m, program)[0] for m in held]
         excuse: list[Array | None] = [None] * len(value)
         if any(m.flipped for m in held):
-            free = [under(mode(unit, t, seed + 1 + k, None), program) for k in range(FREE)]
+            free = [under(mode(unit, t, seed + 1 + k, None), program)[0] for k in range(FREE)]
             with np.errstate(invalid="ignore"):
                 excuse = [
                     between(np.stack([f[i] - c[i] for f, c in zip(free, copies, strict=False)]), t)
@@ -84,13 +88,13 @@ def scattered(program: Program, unit: float, seed: int) -> Scatter:
                 ]
     sigma = [spread_about(a, np.stack([c[i] for c in copies]), t) for i, a in enumerate(value)]
     names = frozenset(main.estimated)
-    return Scatter(sigma, excuse, t, main.count, names, bool(main.decisions), main.entrywise)
+    return Scatter(sigma, sums, excuse, t, main.count, names, bool(main.decisions), main.entrywise)
 
 
-def under(mode: Any, program: Program) -> list[Array]:
+def under(mode: Any, program: Program) -> tuple[list[Array], list[Array | None]]:
     pytorch().manual_seed(0)
     with mode:
-        return program()
+        return program(mode)
 
 
 def spread_about(value: Array, copies: Array, t: float) -> Array:
@@ -109,6 +113,7 @@ def modes() -> Any:
     """The class of the mode, made when PyTorch is there."""
     torch = pytorch()
     from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportMissingImports]
+    from torch.utils.weak import WeakTensorKeyDictionary  # pyright: ignore[reportMissingImports]
 
     class Rounding(TorchDispatchMode):
         """Adds a random rounding to every result.
@@ -126,6 +131,8 @@ def modes() -> Any:
             self.signs = torch.Generator().manual_seed(seed)
             self.place, self.count, self.flipped, self.entrywise = 0, 0, False, True
             self.estimated: set[str] = set()
+            self.known: Any = WeakTensorKeyDictionary()  # S, as the next operation reads it
+            self.sums: Any = WeakTensorKeyDictionary()
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
@@ -142,21 +149,31 @@ def modes() -> Any:
                     if out is not NotImplemented:
                         return out
             self.count += 1
-            if kind == "algebra" and self.strength:
-                args = [self.disturbed(a) for a in args]
+            if kind in ("algebra", "through") and self.strength:
+                args = [self.disturbed(a, kind) for a in args]
             out = func(*args, **kwargs)
+            if not self.strength:
+                self.sum_up(carried(name, kind, func, args, kwargs, flat(out), self.known), flat(out))
             if kind == "moves" or func.is_view:
                 return self.decided(out, mutable=func._schema.is_mutable)
             if kind == "decides":
                 return self.decided(out, floats=True, mutable=func._schema.is_mutable)
             return self.rounded(kind, name, func, args, kwargs, self.decided(out, mutable=func._schema.is_mutable))
 
-        def disturbed(self, a: Any) -> Any:
-            """A matrix with a backward error."""
-            if not is_float(a) or a.ndim < 2:
+        def sum_up(self, sums: list[Any], outs: list[Any]) -> None:
+            """Notes S of the outputs."""
+            for out, terms in zip(outs, sums, strict=True):
+                if terms is not None and terms.shape == out.shape:
+                    self.sums[out] = terms
+                    u = max(self.unit, float(torch.finfo(out.dtype).eps) / 2)
+                    self.known[out] = standing(out, terms, u * quantile(COPIES, out.numel()))
+
+        def disturbed(self, a: Any, kind: str) -> Any:
+            """A matrix with a backward error; of a sum of functions, its entries."""
+            if not is_float(a) or (kind == "algebra" and a.ndim < 2):
                 return a
             u = max(self.unit, float(torch.finfo(a.dtype).eps) / 2)
-            return a + self.sign(a) * normwise(a, u)
+            return a + self.sign(a) * (normwise(a, u) if kind == "algebra" else u * a.abs())
 
         def sign(self, y: Any) -> Any:
             """± strength / √3 at every entry."""

@@ -1,13 +1,13 @@
 """The other ways to call a hand-written backward of PyTorch at the judged point.
 
-    a cotangent that is not contiguous    every second number of a larger tensor; a transposed one
-    an expanded cotangent                 of strides 0, as the gradient of a sum is
-    one input at a time                   the others need no gradient (`needs_input_grad`, `None`)
-    one output at a time                  the others get no cotangent: None, or zeros that autograd makes
-    a second backward                     through the same graph, as `retain_graph=True` has it
-    written to after the forward          an input that was kept as an attribute, not by `save_for_backward`
-    a graph of the gradient               `create_graph=True`, as a double backward needs it
-    vmap                                  where the Function has a rule for it
+a cotangent that is not contiguous    every second number of a larger tensor; a transposed one
+an expanded cotangent                 of strides 0, as the gradient of a sum is
+one input at a time                   the others need no gradient (`needs_input_grad`, `None`)
+one output at a time                  the others get no cotangent: None, or zeros that autograd makes
+a second backward                     through the same graph, as `retain_graph=True` has it
+written to after the forward          an input that was kept as an attribute, not by `save_for_backward`
+a graph of the gradient               `create_graph=True`, as a double backward needs it
+vmap                                  where the Function has a rule for it
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from crosscheck.doors.structure import Structure
 from crosscheck.doors.trees import leaves
-from crosscheck.frameworks.otherwise import Way
+from crosscheck.frameworks.otherwise import Spoilt, Way
 from crosscheck.operation import Array, Arrays
 from crosscheck.torch.calls import Called, as_array_or_none, differentiable, pull
 from crosscheck.torch.needs import pytorch
@@ -57,7 +57,9 @@ class Asking:
     def given(self, found: Mapping[str, Any], values: Arrays) -> Mapping[str, Array]:
         """Gradients by the judge's names, of those by tensors' names that are there."""
         named = self.structure.nested(values)
-        whole = {k: np.zeros(np.shape(named[k]), np.result_type(named[k])) if g is None else g for k, g in found.items()}
+        whole = {
+            k: np.zeros(np.shape(named[k]), np.result_type(named[k])) if g is None else g for k, g in found.items()
+        }
         told = self.structure.gradients({k: g for k, g in whole.items() if g is not None}, values)
         return {k: np.asarray(g) for k, g in told.items()}
 
@@ -67,7 +69,9 @@ class Asking:
         outputs, cotangents = self.called.arriving(returned, self.structure.cotangent(v, values))
         return found, outputs, cotangents
 
-    def pulled(self, found: dict[str, Any], outputs: list[Any], cotangents: list[Any], **options: Any) -> dict[str, Any]:
+    def pulled(
+        self, found: dict[str, Any], outputs: list[Any], cotangents: list[Any], **options: Any
+    ) -> dict[str, Any]:
         wanted = self.called.moving
         gradients = pull(outputs, [found[k] for k in wanted], cotangents, **options)
         return {k: as_array_or_none(g) for k, g in zip(wanted, gradients, strict=True)}
@@ -98,7 +102,12 @@ class Asking:
     def twice(self, values: Arrays, v: Array) -> Mapping[str, Array]:
         found, outputs, cotangents = self.opened(values, v)
         self.pulled(found, outputs, [g.clone() for g in cotangents], retain_graph=True)
-        return self.given(self.pulled(found, outputs, cotangents), values)
+        try:
+            return self.given(self.pulled(found, outputs, cotangents), values)
+        except RuntimeError as error:
+            if "modified by an inplace operation" in str(error):
+                raise Spoilt("backward writes to a tensor that was saved: a second backward is refused") from error
+            raise
 
     def written(self, values: Arrays, v: Array) -> Mapping[str, Array]:
         found, outputs, cotangents = self.opened(values, v)
@@ -147,7 +156,9 @@ class Asking:
         gradients: dict[str, Any] = {}
         for k, g in zip(moving, pulled, strict=True):
             a = None if g is None else np.array(g.detach().numpy())
-            gradients[k] = None if a is None else a[0] if not np.array_equal(a[0], a[2]) and np.array_equal(a[0], a[1]) else a[2]
+            gradients[k] = (
+                None if a is None else a[0] if not np.array_equal(a[0], a[2]) and np.array_equal(a[0], a[1]) else a[2]
+            )
         return self.given(gradients, values)
 
 

@@ -17,7 +17,13 @@ from crosscheck.rounding import Roundings
 
 
 class Foreign(ABC):
-    """The derivatives of another framework."""
+    """The derivatives of another framework.
+
+    Attributes:
+        source: where it comes from, in words; "" where it was given.
+    """
+
+    source = ""
 
     @abstractmethod
     def plain(self, inputs: Arrays, wrt: tuple[str, ...], v: Array) -> tuple[Array, Arrays]:
