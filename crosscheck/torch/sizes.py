@@ -122,7 +122,9 @@ def own_size(kind: str, name: str, func: Any, args: Any, kwargs: Any, y: Any, un
     if kind in ("products", "through"):
         return u * math.sqrt(terms(args, y)) * y.abs()
     if kind == "casts":
-        operand = next(operands(args))
+        operand = next(operands(args), None)
+        if operand is None:  # of integers or booleans
+            return None
         coarser = operand.dtype.is_floating_point and pytorch().finfo(operand.dtype).eps < pytorch().finfo(y.dtype).eps
         return u * y.abs() if coarser else None
     return normwise(y, u, matrices=kind == "algebra")
