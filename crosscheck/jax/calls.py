@@ -53,11 +53,11 @@ class Called:
 
     # ------------------------------------------------------------------ as NumPy functions
 
-    def forward(self, **named: Any) -> Any:
+    def forward(self, /, **named: Any) -> Any:
         """y, as it is computed on the way to a derivative."""
         return self.run(lambda leaves, rebuild: self.pulled(leaves, rebuild)[0], "forward", named)
 
-    def backward(self, v: Any, **named: Any) -> dict[str, Any]:
+    def backward(self, v: Any, /, **named: Any) -> dict[str, Any]:
         """The gradients by name, of the structure of the arguments."""
 
         def gradients(leaves: list[Any], rebuild: Any, v: Any) -> Any:

@@ -244,7 +244,7 @@ def traceable(plain: Called, inputs: Mapping[str, Any], remarks: list[Notice]) -
     return True
 
 
-def of_arrays(structure: Structure, plain: Called, **values: Any) -> Any:
+def of_arrays(structure: Structure, plain: Called, /, **values: Any) -> Any:
     """The reference as a function of the judge's arrays, in one vector."""
     return structure.of_reference(plain.f(*plain.arguments(plain.listed(structure.nested(values)))), values)
 
@@ -283,7 +283,7 @@ def refused(called: Called, inputs: Mapping[str, Any]) -> Exception | None:
     return said
 
 
-def moved(called: Called, tangents: Mapping[str, Any], **inputs: Any) -> Any:
+def moved(called: Called, tangents: Mapping[str, Any], /, **inputs: Any) -> Any:
     """ẏ by the rule."""
 
     def work(leaves: list[Any], rebuild: Any, given: list[Any]) -> Any:

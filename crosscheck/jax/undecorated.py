@@ -26,7 +26,8 @@ def rule_of(f: Any) -> Any:
 
 def static_places(rule: Any, count: int) -> frozenset[int]:
     """The positions of the arguments that the rule does not differentiate."""
-    return frozenset(i % count for i in getattr(rule, "nondiff_argnums", ()) or ()) if count else frozenset()
+    places = (i if i >= 0 else i + count for i in getattr(rule, "nondiff_argnums", ()) or ())
+    return frozenset(i for i in places if 0 <= i < count)
 
 
 def without_rules(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,10 +55,10 @@ class Called:
 
     # ------------------------------------------------------------------ as NumPy functions
 
-    def forward(self, **named: Any) -> Any:
+    def forward(self, /, **named: Any) -> Any:
         return arrays(self.run(named)[1], marked=self.marked)
 
-    def backward(self, v: Any, **named: Any) -> dict[str, Any]:
+    def backward(self, v: Any, /, **named: Any) -> dict[str, Any]:
         return self.gradients(named, v)
 
     def run(self, named: Mapping[str, Any], wanted: tuple[str, ...] | None = None) -> tuple[dict[str, Any], Any]:

@@ -28,31 +28,38 @@ class Functions:
         self.names = input_names(module.forward if of_class else module, len(inputs))
         self.inputs = inputs
         self.is_module = of_class and parameters
-        self.module = module if self.is_module or not of_class else lambda *args: module(*args)
+        # A copy: the parameters of the caller's own stay in it.
+        self.module = copy.deepcopy(module) if self.is_module else lambda *args: module(*args)
         self.tensors = {k: a for k, a in zip(self.names, inputs, strict=True) if isinstance(a, torch.Tensor)}
-        self.buffers: dict[str, Any] = {}
+        self.buffers: dict[int, dict[str, Any]] = {}
         if self.is_module:
             self.tensors |= {k: p for k, p in module.named_parameters() if k not in self.tensors}
-            self.buffers = {k: b.detach().clone() for k, b in module.named_buffers()}
 
     def arguments(self, named: dict[str, Any]) -> list[Any]:
         return [named.get(k, a) for k, a in zip(self.names, self.inputs, strict=True)]
 
-    def call(self, **named: Any) -> Any:
+    def call(self, /, **named: Any) -> Any:
         """The module with these inputs and parameters; its buffers are those that it came with."""
         return self.called(self.module, named)
 
     def called(self, module: Any, named: dict[str, Any]) -> Any:
-        torch = pytorch()
-        if not isinstance(module, torch.nn.Module):
-            return module(*self.arguments(named))
-        parameters = {k: t for k, t in named.items() if k not in self.names}
-        dtype = next((t.dtype for t in parameters.values() if t.dtype.is_floating_point), None)
-        buffers = {
-            k: b.clone().to(dtype) if dtype is not None and b.dtype.is_floating_point else b.clone()
-            for k, b in (self.buffers if module is self.module else dict(module.named_buffers())).items()
-        }
-        return torch.func.functional_call(module, {**parameters, **buffers}, tuple(self.arguments(named)))
+        """The parameters stay in the module until the next call: its backward may read them there."""
+        if isinstance(module, pytorch().nn.Module):
+            parameters = {k: t for k, t in named.items() if k not in self.names}
+            dtype = next((t.dtype for t in parameters.values() if t.dtype.is_floating_point), None)
+            for k, t in parameters.items():
+                owner, name = owner_of(module, k)
+                owner._parameters[name] = t
+            for k, b in self.buffers_of(module).items():
+                owner, name = owner_of(module, k)
+                owner._buffers[name] = b.to(dtype, copy=True) if dtype and b.dtype.is_floating_point else b.clone()
+        return module(*self.arguments(named))
+
+    def buffers_of(self, module: Any) -> dict[str, Any]:
+        """As they were before the first call."""
+        if id(module) not in self.buffers:
+            self.buffers[id(module)] = {k: b.detach().clone() for k, b in module.named_buffers()}
+        return self.buffers[id(module)]
 
     def referring(self, reference: Any) -> Callable[..., Any]:
         """A reference module or function, as a function of the same tensors."""
@@ -74,6 +81,12 @@ class Functions:
         with pytorch().no_grad(), replaced(lambda function: seen.append(function.__name__) or own_forward(function)):
             self.call(**{k: t.detach().clone() for k, t in self.tensors.items()})
         return list(dict.fromkeys(seen))
+
+
+def owner_of(module: Any, path: str) -> tuple[Any, str]:
+    """The module that holds a parameter or a buffer, and its name there."""
+    *owners, name = path.split(".")
+    return module.get_submodule(".".join(owners)), name
 
 
 def plainly(call: Callable[..., Any]) -> Callable[..., Any]:

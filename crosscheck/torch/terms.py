@@ -31,12 +31,11 @@ def carried(name: str, kind: str, func: Any, args: Any, kwargs: Any, outs: list[
     sums = standing_for(args, known)
     if name in ("add", "sub", "rsub"):
         a, b = sums[0], sums[1]
-        factor = abs(kwargs.get("alpha", 1)) * (b if is_float(b) else abs(b))
-        return [a + factor]
+        return [a + abs(kwargs.get("alpha", 1)) * b]
     if name == "mul":
-        return [sums[0] * (sums[1] if is_float(sums[1]) else abs(sums[1]))]
+        return [sums[0] * sums[1]]
     if name == "div" and not kwargs:
-        divisor = args[1].abs() if is_float(args[1]) else abs(args[1])
+        divisor = args[1].abs() if is_float(args[1]) else sums[1]
         return [pytorch().nan_to_num(sums[0] / divisor)]
     if kind in ("sums", "contracts", "moves", "") or func.is_view:
         return [out.abs() if is_float(out) else None for out in flat(func(*sums, **kwargs))]
@@ -54,7 +53,7 @@ def standing_for(given: Any, known: Mapping[Any, Any]) -> Any:
     if isinstance(given, (list, tuple)):
         return type(given)(standing_for(a, known) for a in given)
     if not is_float(given):
-        return given
+        return abs(given) if isinstance(given, (int, float)) and not isinstance(given, bool) else given
     found = known.get(given)
     return given.abs() if found is None else found
 

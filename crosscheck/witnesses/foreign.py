@@ -40,6 +40,6 @@ class Foreign(ABC):
     def shape(self, inputs: Arrays) -> tuple[tuple[int, ...], np.dtype]:
         """Of the output."""
 
-    def __call__(self, **inputs: Array) -> Array:
+    def __call__(self, /, **inputs: Array) -> Array:
         """The output alone."""
         return self.plain(inputs, (), np.zeros(self.shape(inputs)[0]))[0]
