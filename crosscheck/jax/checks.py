@@ -15,7 +15,7 @@ from crosscheck.doors.structure import Structure
 from crosscheck.doors.tangents import check_jvp
 from crosscheck.evidence.result import Result
 from crosscheck.frameworks.question import Manners, Question, answered
-from crosscheck.jax.calls import Called, as_numpy, cotangent_like, is_array
+from crosscheck.jax.calls import Called, as_numpy, cotangent_like, inexact_places, is_array
 from crosscheck.jax.undecorated import rule_of, rules_inside, static_places, without_rules
 from crosscheck.jax.ways import ways_of
 from crosscheck.operation import OUTPUT, Array, Arrays, Notice, describe
@@ -233,10 +233,22 @@ def traceable(plain: Called, inputs: Mapping[str, Any], remarks: list[Notice]) -
             every[i] = a
         return plain.f(*plain.arguments(jax.tree.unflatten(tree, every)))
 
+    def of_ones(arrays: list[Any]) -> Any:
+        moving = inexact_places(arrays)
+
+        def of_moving(*moved: Any) -> Any:
+            every = list(arrays)
+            for i, a in zip(moving, moved, strict=True):
+                every[i] = a
+            return at(every)
+
+        y, pull = jax.vjp(of_moving, *[arrays[i] for i in moving])
+        return pull(jax.tree.map(ones_like, y))
+
     with double_precision():
         try:
             jax.make_jaxpr(at)([leaves[i] for i in places])
-            jax.make_jaxpr(lambda a: jax.vjp(at, a)[0])([leaves[i] for i in places])
+            jax.make_jaxpr(of_ones)([leaves[i] for i in places])
         except Exception as error:
             sentence = f"the reference has no derivative of its own ({describe(error)}): differences judge alone"
             remarks.append(Notice("no-reference", sentence, False))
