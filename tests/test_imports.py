@@ -55,13 +55,18 @@ FLOORS = {
     },
     "judge": {
         *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
-        "report",
+        *("report", "witnesses"),
     },
     "doors": {"draws", "evidence", "manner", "operation", "traces", "recorder", "judge"},
+    "frameworks": {"doors", "evidence", "judge", "manner", "operation", "witnesses"},
+    "jax": {"doors", "evidence", "frameworks", "operation", "traces"},
+    "torch": {
+        *("floats", "doors", "evidence", "frameworks", "judge", "operation", "rounding", "traces", "witnesses"),
+    },
     "interrupts": set(),
     "cli": {"interrupts"},
     "__main__": {"cli"},
-    "__init__": {"doors", "evidence", "witnesses"},
+    "__init__": {"doors", "evidence", "jax", "torch", "witnesses"},
 }
 
 
@@ -199,6 +204,7 @@ def test_the_proof_can_fail() -> None:
 # What tests the judge alone, so that it can run where there is no layer of ours.
 ALONE = (
     *("evidence", "traces", "rounding", "witnesses", "recorder", "exact", "effects", "diagnosis", "report", "doors"),
+    *("frameworks", "jax", "torch"),
     *("test_judge.py", "test_collect.py", "test_operation.py", "test_cli.py", "test_public_names.py"),
     *("conftest.py", "operations.py"),
 )

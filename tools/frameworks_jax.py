@@ -1,4 +1,4 @@
-"""Custom rules of JAX and of packages for it: where each lives, at which point it is checked, and what is known of it."""
+"""Custom rules of JAX and of packages for it: where each lives, and at which point it is checked."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def row(package: str, module: str, name: str, *args: Any, why: str = "", **optio
         f = at(module, name)
         return door_of(f)(f, *args, **options)
 
-    return Row(package, f"{module.split('.')[0]}…{name}" if False else name, ask, why)
+    return Row(package, name, ask, why)
 
 
 def door_of(f: Any) -> Callable[..., Any]:
@@ -54,7 +54,6 @@ def of_jax() -> Iterator[Row]:
     nn, special = "jax.nn", "jax.scipy.special"
     yield row("jax", nn, "relu", normal(7))
     yield row("jax", nn, "relu6", 6 * normal(7))
-    yield row("jax", nn, "softmax", normal(3, 4))
     yield row("jax", nn, "softplus", normal(7))
     yield row("jax", "jax._src.nn.functions", "log1mexp", positive(7))
     for name in ("logit", "xlogx"):
@@ -72,7 +71,7 @@ def of_jax() -> Iterator[Row]:
     yield row("jax", "jax.numpy", "sinc", normal(5))
     yield row("jax", "jax.numpy", "logaddexp", normal(5), normal(5, seed=1))
     yield row("jax", "jax.numpy", "logaddexp2", normal(5), normal(5, seed=1))
-    yield row("jax", "jax.numpy.linalg", "det", spd(3))
+    yield row("jax", "jax._src.numpy.linalg", "_det", spd(3))
     yield row("jax", "jax.numpy.linalg", "slogdet", spd(3))
     yield row("jax", "jax.numpy.linalg", "pinv", normal(4, 3))
 
@@ -90,7 +89,8 @@ def of_packages() -> Iterator[Row]:
         why="by design: it scales the gradient that passes, and nothing else",
     )
     yield row("jaxopt", "jaxopt._src.projection", "_projection_unit_simplex", normal(5))
-    yield row("jaxopt", "jaxopt._src.projection", "_projection_unit_sparse_simplex", normal(5), 1.0, 2)
+    yield row("jaxopt", "jaxopt._src.projection", "_projection_unit_sparse_simplex", normal(5), 2, False)
+    yield row("jaxopt", "jaxopt._src.isotonic", "_isotonic_l2_pav", normal(5))
     yield row("ott-jax", "ott.math.utils", "norm", normal(5), None, None, False)
     yield row("ott-jax", "ott.math.utils", "logsumexp", normal(3, 4), 1, False, None, False)
     yield row(
@@ -108,10 +108,6 @@ def of_packages() -> Iterator[Row]:
         "ott-jax", "ott.math.matrix_square_root", "inv_sqrtm_only", spd(3), 1e-14, 0, 10, 1000, 1e-6, accuracy=1e-6
     )
     yield row("numpyro", "numpyro.distributions.util", "log1mexp", -positive(5))
-    yield row("neural-tangents", "neural_tangents._src.stax.elementwise", "_sqrt", positive(5), 0.0)
-    yield row(
-        "neural-tangents", "neural_tangents._src.stax.elementwise", "_arctan2", normal(5), normal(5, seed=1), None
-    )
     yield row(
         "e3nn-jax",
         "e3nn_jax._src.spherical_harmonics",
@@ -123,8 +119,6 @@ def of_packages() -> Iterator[Row]:
     )
     yield row("e3nn-jax", "e3nn_jax._src.utils.einsum", "einsum", "ij,jk->ik", normal(3, 4), normal(4, 2))
     yield row("lineax", "lineax._norm", "_two_norm", {"a": normal(3), "b": normal(2, 2)})
-    yield row("lineax", "lineax._norm", "_rms_norm", {"a": normal(3), "b": normal(2, 2)})
-    yield row("lineax", "lineax._norm", "_max_norm", {"a": normal(3), "b": normal(2, 2)})
     yield row(
         "equinox",
         "equinox.internal._nextafter",
@@ -139,6 +133,8 @@ def of_packages() -> Iterator[Row]:
         normal(5),
         why="by design: one ulp down, with the gradient of the identity",
     )
+    for name in ("multiply_no_nan", "power_no_nan"):
+        yield Row("distrax", name, in_distrax(name))
     for name in ("safe_arccos", "safe_arcsin"):
         yield Row("brax", name, in_brax(name))
     yield Row(
@@ -155,6 +151,16 @@ def in_brax(name: str) -> Callable[[], Any]:
 
         f = in_file("brax", "math.py", name)
         return door_of(f)(f, inside(5))
+
+    return ask
+
+
+def in_distrax(name: str) -> Callable[[], Any]:
+    def ask() -> Any:
+        from tools.frameworks_torch import in_file
+
+        f = in_file("distrax", "_src/utils/math.py", name)
+        return door_of(f)(f, positive(5), positive(5, seed=1))
 
     return ask
 

@@ -1,11 +1,11 @@
 """Custom rules and Functions that nobody here wrote, checked: prints the table of docs/frameworks.md.
 
-    python -m tools.frameworks_survey [--only WORD] [--write docs/frameworks.md]
+    python -m tools.frameworks_survey [torch] [jax] [--only WORD] [--write docs/frameworks.md]
 
 Needs crosscheck[torch] and whichever of these packages are there (the rows of others say "not installed"):
 
     entmax sparsemax spikingjelly snntorch norse sinabs brevitas gpytorch linear-operator timm torchdiffeq kornia
-    kornia_rs xitorch memcnn optax jaxopt ott-jax numpyro neural-tangents e3nn-jax lineax equinox brax jax-md
+    kornia_rs xitorch memcnn optax jaxopt ott-jax numpyro e3nn-jax lineax equinox brax jax-md distrax
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from tools import frameworks_jax, frameworks_torch
 from tools.frameworks_torch import Row
 
-BEGIN, END = "<!-- survey -->", "<!-- end of survey -->"
+KINDS = {"torch": frameworks_torch, "jax": frameworks_jax}
 
 
 class Line(NamedTuple):
@@ -66,24 +66,30 @@ def table(lines: list[Line]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="whose rules")
     parser.add_argument("--only", default="", help="rows whose package or name has this in it")
-    parser.add_argument("--write", help="a page whose table is replaced")
+    parser.add_argument("--write", help="a page whose tables are replaced")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    found: list[Line] = []
-    for kind in (frameworks_torch, frameworks_jax):
-        for row in kind.rows():
+    for kind in asked.kinds:
+        found: list[Line] = []
+        for row in KINDS[kind].rows():
             if asked.only in row.package or asked.only in row.name:
                 start = time.perf_counter()
                 found.append(line(row))
                 print(f"{time.perf_counter() - start:6.1f} s  {found[-1]}", file=sys.stderr, flush=True)
-    done = [one for one in found if one.verdict != "not installed"]
-    if asked.write:
-        page = Path(asked.write)
-        before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n{table(done)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
-    else:
-        print(table(done))
+        said = table([one for one in found if one.verdict != "not installed"])
+        if asked.write:
+            replace_table(Path(asked.write), kind, said)
+        else:
+            print(said)
+
+
+def replace_table(page: Path, kind: str, said: str) -> None:
+    """The table between its two marks."""
+    begin, end = f"<!-- survey of {kind} -->", f"<!-- end of {kind} -->"
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    page.write_text(f"{before}{begin}\n{said}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

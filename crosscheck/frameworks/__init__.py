@@ -1,1 +1,1 @@
-"""What the doors of JAX and PyTorch have in common: one question, answered by the judge, and the other ways to ask it."""
+"""What the doors of JAX and PyTorch have in common: one question, and the other ways to ask it."""

@@ -1,9 +1,9 @@
 """The other ways to call a derivative: under `jit`, through one output at a time, with a cotangent in another layout.
 
 The judge calls a rule in one way only. A framework has several, and a rule may be right in the one and wrong in the
-other: a bwd that looks at which cotangents are symbolic zeros, a `needs_input_grad` that forgets an input, a `vmap` rule
-of its own. Each way gives gradients at the judged point. They are held against what the judged ones were held against,
-by the same allowance; a way that raises has refused aloud, which is said and fails nothing.
+other: a bwd that looks at which cotangents are symbolic zeros, a `needs_input_grad` that forgets an input, a `vmap`
+rule of its own. Each way gives gradients at the judged point. They are held against what the judged ones were held
+against, by the same allowance; a way that raises has refused aloud, which is said and fails nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Spoilt(Exception):
 
 
 @dataclass(frozen=True)
-class Way:
+class OtherCall:
     """One way to call a derivative.
 
     Args:
@@ -44,7 +44,7 @@ class Way:
     fails: bool = True
 
 
-def asked_otherwise(result: Result, operation: Operation, ways: tuple[Way, ...]) -> Result:
+def asked_otherwise(result: Result, operation: Operation, ways: tuple[OtherCall, ...]) -> Result:
     """The result, with a finding for every way in which a gradient is another one."""
     evidence = result.evidence
     known = {k: g.estimates[HAND] for k, g in evidence.gradients.items() if HAND in g.estimates}
@@ -76,7 +76,7 @@ def with_findings(result: Result, said: list[Finding]) -> Result:
     return replace(result, evidence=evidence, decision=decide(evidence))
 
 
-def differing(way: Way, name: str, value: Array, hand: Estimate, result: Result) -> list[Finding]:
+def differing(way: OtherCall, name: str, value: Array, hand: Estimate, result: Result) -> list[Finding]:
     """A finding where this way's gradient is neither the judged one nor, where that was right, the truth."""
     if value.shape != hand.value.shape:
         sentence = f"{way.words}, the gradient of {name} has shape {value.shape}; {name} has shape {hand.value.shape}"
@@ -93,7 +93,7 @@ def differing(way: Way, name: str, value: Array, hand: Estimate, result: Result)
     return [Finding(way.kind, in_words(way, name, pair, wrong), way.fails)] if wrong.any() else []
 
 
-def in_words(way: Way, name: str, pair: Pair, wrong: Array) -> str:
+def in_words(way: OtherCall, name: str, pair: Pair, wrong: Array) -> str:
     worst = np.unravel_index(int(np.argmax(np.where(wrong, pair.difference, -1.0))), wrong.shape)
     at = f" (the worst at {tuple(int(i) for i in worst)})" if wrong.ndim else ""
     return (

@@ -10,7 +10,7 @@ from crosscheck.doors.afterwards import added
 from crosscheck.doors.functions import structure_of, structured
 from crosscheck.doors.structure import Structure
 from crosscheck.evidence.result import Result
-from crosscheck.frameworks.otherwise import Way, asked_otherwise
+from crosscheck.frameworks.otherwise import OtherCall, asked_otherwise
 from crosscheck.judge import judge
 from crosscheck.manner import manner_of
 from crosscheck.operation import Notice, Operation
@@ -39,7 +39,7 @@ class Question:
     convention: str
     reference: Callable[[Structure], Any] | None
     own_program: Callable[[Structure, tuple[str, ...]], Any] | None = None
-    ways: Callable[[Structure], tuple[Way, ...]] = lambda structure: ()
+    ways: Callable[[Structure], tuple[OtherCall, ...]] = lambda structure: ()
     remarks: Callable[[], tuple[Notice, ...]] = lambda: ()
 
 

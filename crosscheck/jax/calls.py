@@ -27,7 +27,7 @@ TRACING = (
 )
 
 
-class Called:
+class RuleCall:
     """f(*args), some of whose arguments are given once and for all.
 
     Args:

@@ -15,7 +15,7 @@ from crosscheck.doors.structure import Structure
 from crosscheck.doors.tangents import check_jvp
 from crosscheck.evidence.result import Result
 from crosscheck.frameworks.question import Manners, Question, answered
-from crosscheck.jax.calls import Called, as_numpy, cotangent_like, inexact_places, is_array
+from crosscheck.jax.calls import RuleCall, as_numpy, cotangent_like, inexact_places, is_array
 from crosscheck.jax.undecorated import rule_of, rules_inside, static_places, without_rules
 from crosscheck.jax.ways import ways_of
 from crosscheck.operation import OUTPUT, Array, Arrays, Notice, describe
@@ -79,7 +79,7 @@ def check_custom_jvp(
     Args and result: as `check_custom_vjp`.
     """
     question = question_of("check_custom_jvp", f, args, reference, forward_mode=True)
-    called: Called = question.forward.__self__  # type: ignore[attr-defined]
+    called: RuleCall = question.forward.__self__  # type: ignore[attr-defined]
     refusal = refused(called, question.inputs)
     if refusal is None:
         return answered(question, Manners(grad_output, wrt, seed, diagnose, budget, accuracy))
@@ -101,7 +101,7 @@ def question_of(
     if not args:
         raise TypeError(f"{who} was given no arguments for {name_of(f)}: its point comes after it")
     names, fixed = arguments(f, args)
-    called = Called(f, tuple(names.values()), fixed)
+    called = RuleCall(f, tuple(names.values()), fixed)
     inputs = {name: given(args[i]) for i, name in names.items()}
     remarks: list[Notice] = []
     known, inside = (reference, ()) if reference is not None else undecorated(f, args)
@@ -113,7 +113,7 @@ def question_of(
         what = ", ".join(inside)
         remarks.append(Notice("rules", f"the reference is the same function without the custom rules of {what}", False))
     remarks += in_single(called, inputs)
-    plain = Called(known, called.names, fixed)
+    plain = RuleCall(known, called.names, fixed)
 
     def referring(structure: Structure) -> Callable[..., Any] | None:
         found: Any = partial(of_arrays, structure, plain)
@@ -184,7 +184,7 @@ def name_of(f: Any) -> str:
 # ---------------------------------------------------------------------- how it is called
 
 
-def in_single(called: Called, inputs: Mapping[str, Any]) -> list[Notice]:
+def in_single(called: RuleCall, inputs: Mapping[str, Any]) -> list[Notice]:
     """Sets a rule to float32 that takes nothing else; what is said of it."""
     wider = {k: jax.tree.map(widest, a) for k, a in inputs.items()}
     try:
@@ -206,7 +206,7 @@ def widest(leaf: Any) -> Any:
     return a.astype({"f": np.float64, "c": np.complex128}[a.dtype.kind]) if a.dtype.kind in "fc" else leaf
 
 
-def gradient_of_ones(called: Called, inputs: Mapping[str, Any]) -> None:
+def gradient_of_ones(called: RuleCall, inputs: Mapping[str, Any]) -> None:
     """One call, whose exception says whether the rule works at all."""
 
     def work(leaves: list[Any], rebuild: Any) -> Any:
@@ -222,7 +222,7 @@ def ones_like(leaf: Any) -> Any:
     return jax.numpy.ones_like(a) if inexact else np.zeros(a.shape, jax.dtypes.float0)
 
 
-def traceable(plain: Called, inputs: Mapping[str, Any], remarks: list[Notice]) -> bool:
+def traceable(plain: RuleCall, inputs: Mapping[str, Any], remarks: list[Notice]) -> bool:
     """Whether JAX can trace the reference; what is said where not."""
     leaves, tree = jax.tree.flatten(plain.listed(inputs))
     places = [i for i, leaf in enumerate(leaves) if is_array(leaf)]
@@ -256,12 +256,12 @@ def traceable(plain: Called, inputs: Mapping[str, Any], remarks: list[Notice]) -
     return True
 
 
-def of_arrays(structure: Structure, plain: Called, /, **values: Any) -> Any:
+def of_arrays(structure: Structure, plain: RuleCall, /, **values: Any) -> Any:
     """The reference as a function of the judge's arrays, in one vector."""
     return structure.of_reference(plain.f(*plain.arguments(plain.listed(structure.nested(values)))), values)
 
 
-def own_program(called: Called, structure: Structure, wrt: tuple[str, ...]) -> Callable[[Arrays, Array], Any]:
+def own_program(called: RuleCall, structure: Structure, wrt: tuple[str, ...]) -> Callable[[Arrays, Array], Any]:
     """The backward as a program of the judge's arrays, whose roundings are drawn (`Operation.own_program`)."""
 
     def program(**values: Any) -> Any:
@@ -280,7 +280,7 @@ def own_program(called: Called, structure: Structure, wrt: tuple[str, ...]) -> C
 # ---------------------------------------------------------------------- rules without a reverse mode
 
 
-def refused(called: Called, inputs: Mapping[str, Any]) -> Exception | None:
+def refused(called: RuleCall, inputs: Mapping[str, Any]) -> Exception | None:
     """What reverse mode raises where forward mode works; None where it raises nothing, or both do."""
     try:
         gradient_of_ones(called, inputs)
@@ -295,7 +295,7 @@ def refused(called: Called, inputs: Mapping[str, Any]) -> Exception | None:
     return said
 
 
-def moved(called: Called, tangents: Mapping[str, Any], /, **inputs: Any) -> Any:
+def moved(called: RuleCall, tangents: Mapping[str, Any], /, **inputs: Any) -> Any:
     """ẏ by the rule."""
 
     def work(leaves: list[Any], rebuild: Any, given: list[Any]) -> Any:
@@ -306,9 +306,9 @@ def moved(called: Called, tangents: Mapping[str, Any], /, **inputs: Any) -> Any:
 
 
 def tangents_of(
-    called: Called, question: Question, reference: Any, wrt: Any, seed: int, diagnose: bool, budget: float | None
+    called: RuleCall, question: Question, reference: Any, wrt: Any, seed: int, diagnose: bool, budget: float | None
 ) -> Result:
-    plain = Called(reference, called.names, called.fixed)
+    plain = RuleCall(reference, called.names, called.fixed)
 
     def forward(**named: Any) -> Any:
         with double_precision():

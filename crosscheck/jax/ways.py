@@ -19,8 +19,8 @@ import numpy as np
 
 from crosscheck.doors.structure import Structure
 from crosscheck.doors.trees import leaves as leaves_of
-from crosscheck.frameworks.otherwise import Way
-from crosscheck.jax.calls import Called, cotangent_like, inexact_places, is_array, is_inexact
+from crosscheck.frameworks.otherwise import OtherCall
+from crosscheck.jax.calls import RuleCall, cotangent_like, inexact_places, is_array, is_inexact
 from crosscheck.operation import Array, Arrays
 from crosscheck.traces.precision import double_precision
 
@@ -28,30 +28,32 @@ MOST_ENTRIES = 2048  # of the inputs, each a tangent of forward mode
 MOST_PARTS = 8  # inputs or outputs, each a call
 
 
-def ways_of(called: Called, structure: Structure, *, forward_mode: bool) -> tuple[Way, ...]:
+def ways_of(called: RuleCall, structure: Structure, *, forward_mode: bool) -> tuple[OtherCall, ...]:
     """Of a rule, those that say something of it."""
-    asked = Asking(called, structure)
-    found = [Way("vmap", "under vmap", asked.batched)]
+    asked = RuleWays(called, structure)
+    found = [OtherCall("vmap", "under vmap", asked.batched)]
     if called.jits:
-        found.append(Way("jit", "called without jit", asked.eagerly))
+        found.append(OtherCall("jit", "called without jit", asked.eagerly))
     floats = [k for k, a in structure.arrays.items() if a.dtype.kind == "f"]
     if 1 < len(floats) <= MOST_PARTS:
-        found.append(Way("one-input", "asked for one input at a time", asked.one_input))
-        found.append(Way("vmap", "under vmap over one input alone", asked.partly_batched))
+        found.append(OtherCall("one-input", "asked for one input at a time", asked.one_input))
+        found.append(OtherCall("vmap", "under vmap over one input alone", asked.partly_batched))
     layout = next(iter(structure.layouts.values()), None)
     if layout is not None and 1 < len(layout.parts) <= MOST_PARTS:
-        found.append(Way("one-output", "asked through one output at a time, and added up", asked.one_output))
+        found.append(OtherCall("one-output", "asked through one output at a time, and added up", asked.one_output))
     if forward_mode and sum(structure.arrays[k].size for k in floats) <= MOST_ENTRIES:
-        found.append(Way("forward-mode", "in forward mode", asked.forward_mode))
+        found.append(OtherCall("forward-mode", "in forward mode", asked.forward_mode))
         if len(floats) > 1:
-            found.append(Way("forward-mode", "in forward mode along one input at a time", asked.forward_mode_alone))
+            found.append(
+                OtherCall("forward-mode", "in forward mode along one input at a time", asked.forward_mode_alone)
+            )
     return tuple(found)
 
 
-class Asking:
+class RuleWays:
     """The ways of one rule, between the judge's arrays and its arguments."""
 
-    def __init__(self, called: Called, structure: Structure) -> None:
+    def __init__(self, called: RuleCall, structure: Structure) -> None:
         self.called, self.structure = called, structure
 
     def gradients(self, found: dict[str, Any], values: Arrays) -> Mapping[str, Array]:

@@ -18,7 +18,7 @@ from crosscheck.torch.needs import pytorch
 from crosscheck.torch.tensors import arrays, is_real, tensor
 
 
-class Called:
+class TensorCall:
     """f(**tensors), some of which are differentiated.
 
     Args:

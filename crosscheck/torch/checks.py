@@ -16,7 +16,7 @@ from crosscheck.evidence.result import Result
 from crosscheck.frameworks.otherwise import with_findings
 from crosscheck.frameworks.question import Manners, Question, answered
 from crosscheck.operation import Notice, describe
-from crosscheck.torch.calls import Called, differentiable
+from crosscheck.torch.calls import TensorCall, differentiable
 from crosscheck.torch.context import has_setup, names_of, own_forward, writes
 from crosscheck.torch.double import differentiated_twice
 from crosscheck.torch.functions import Functions, plainly
@@ -136,7 +136,7 @@ def check_module(
         replaced = functions.hand_written()
         if not replaced:
             raise TypeError(
-                f"no hand-written Function is called in {functions.name}: autograd is its own reference; give reference="
+                f"{functions.name} calls no hand-written Function: autograd would be its own reference; give reference="
             )
         remarks.append(
             Notice(
@@ -147,7 +147,9 @@ def check_module(
     else:
         assert reference is not None
         plain = functions.referring(reference)
-    subject = Subject(functions.name, functions.call, tensors, remarks, contiguous=frozenset(tensors) - set(functions.names))
+    subject = Subject(
+        functions.name, functions.call, tensors, remarks, contiguous=frozenset(tensors) - set(functions.names)
+    )
     return asked(subject, plain, Manners(grad_output, wrt, seed, diagnose, budget, accuracy), own=own)
 
 
@@ -185,12 +187,14 @@ class Subject:
                 raise TypeError(f"{k} is of layout {t.layout}; dense tensors are judged")
         self.inputs = {k: array_of_tensor(k, t) for k, t in tensors.items()}
         real = [k for k, t in tensors.items() if is_real(t)]
-        self.moving = tuple(k for k in real if tensors[k].requires_grad) or tuple(real)
+        own = [k for k in real if k not in contiguous]
+        asked = [k for k in own if tensors[k].requires_grad] or own
+        self.moving = tuple(k for k in real if k in asked or (k in contiguous and tensors[k].requires_grad))
         if not self.moving:
             raise TypeError(f"nothing of {name} is differentiated: no tensor is of floats")
 
-    def called(self, f: Callable[..., Any]) -> Called:
-        found = Called(f, self.moving, self.devices)
+    def called(self, f: Callable[..., Any]) -> TensorCall:
+        found = TensorCall(f, self.moving, self.devices)
         found.dirty, found.contiguous = self.dirty, self.contiguous
         return found
 
@@ -270,7 +274,7 @@ def answer(
     return with_findings(result, differentiated_twice(called, reference, structure, manners.seed, fails=twice))
 
 
-def any_differentiable(called: Called, inputs: Mapping[str, Any]) -> bool:
+def any_differentiable(called: TensorCall, inputs: Mapping[str, Any]) -> bool:
     """Whether some output hangs on an input, as autograd sees it; True where the call itself fails."""
     try:
         returned = called.run({k: a.copy() for k, a in inputs.items()})[1]
@@ -279,7 +283,7 @@ def any_differentiable(called: Called, inputs: Mapping[str, Any]) -> bool:
     return any(differentiable(t) for _, t in leaves(returned))
 
 
-def in_single(called: Called, inputs: Mapping[str, Any]) -> list[Notice]:
+def in_single(called: TensorCall, inputs: Mapping[str, Any]) -> list[Notice]:
     """Sets a function to float32 that takes nothing else; what is said of it."""
     wider = {
         k: a.astype({"f": np.float64, "c": np.complex128}[a.dtype.kind]) if a.dtype.kind in "fc" else a
@@ -308,7 +312,7 @@ def ones_like(y: Any) -> Any:
     return rebuilt(y, lambda name, a: np.ones_like(a) if isinstance(a, np.ndarray) and a.dtype.kind in "fc" else None)
 
 
-def cut_off(reference: Called, inputs: Mapping[str, Any]) -> str:
+def cut_off(reference: TensorCall, inputs: Mapping[str, Any]) -> str:
     """Why the Function's own forward carries no gradient; "" where it does."""
     try:
         y = reference.forward(**{k: a.copy() for k, a in inputs.items()})

@@ -14,7 +14,7 @@ from crosscheck.doors.trees import rebuilt
 from crosscheck.torch.needs import pytorch
 
 
-class StandIn:
+class PlainContext:
     """What a forward may do to `ctx`; any attribute may be set."""
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
@@ -50,7 +50,7 @@ def own_forward(function: Any) -> Callable[..., Any]:
     torch = pytorch()
 
     def plain(*args: Any) -> Any:
-        context = StandIn(tuple(isinstance(a, torch.Tensor) and a.requires_grad for a in args))
+        context = PlainContext(tuple(isinstance(a, torch.Tensor) and a.requires_grad for a in args))
         if has_setup(function):
             returned = function.forward(*args)
             function.setup_context(context, args, returned)
@@ -85,7 +85,7 @@ def writes(function: Any, args: tuple[Any, ...]) -> tuple[frozenset[int], frozen
     torch = pytorch()
     copies = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
     before = [a._version if isinstance(a, torch.Tensor) else 0 for a in copies]
-    context = StandIn(tuple(isinstance(a, torch.Tensor) and a.requires_grad for a in args))
+    context = PlainContext(tuple(isinstance(a, torch.Tensor) and a.requires_grad for a in args))
     with torch.no_grad():
         if has_setup(function):
             function.setup_context(context, tuple(copies), function.forward(*copies))

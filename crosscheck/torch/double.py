@@ -21,7 +21,7 @@ from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.operation import describe
-from crosscheck.torch.calls import Called, differentiable, pull
+from crosscheck.torch.calls import TensorCall, differentiable, pull
 from crosscheck.torch.needs import pytorch
 from crosscheck.torch.reference import Autograd
 
@@ -32,7 +32,7 @@ ADVICE = (
 
 
 def differentiated_twice(
-    called: Called, plain: Called, structure: Structure, seed: int, *, fails: bool
+    called: TensorCall, plain: TensorCall, structure: Structure, seed: int, *, fails: bool
 ) -> list[Finding]:
     """What there is to say of it; nothing where it is right, or says itself that it is not to be done."""
     values = {k: a.copy() for k, a in structure.arrays.items()}
@@ -42,8 +42,8 @@ def differentiated_twice(
     arriving = {f"grad_output{name}": drawn(a, rng) for name, a in outputs.items() if a.dtype.kind in "fc"}
     moving = called.moving + tuple(arriving)
     given = {**{k: np.asarray(a) for k, a in named.items()}, **arriving}
-    hand = Called(gradients_of(called, tuple(arriving)), moving, called.devices)
-    truth = Called(gradients_of(plain, tuple(arriving)), moving, called.devices)
+    hand = TensorCall(gradients_of(called, tuple(arriving)), moving, called.devices)
+    truth = TensorCall(gradients_of(plain, tuple(arriving)), moving, called.devices)
     hand.marked = truth.marked = False
     hand.single = called.single
     try:
@@ -61,7 +61,7 @@ def differentiated_twice(
     return list(said_of(result, fails=fails))
 
 
-def gradients_of(called: Called, cotangents: tuple[str, ...]) -> Callable[..., Any]:
+def gradients_of(called: TensorCall, cotangents: tuple[str, ...]) -> Callable[..., Any]:
     """(x, v) -> J(x)ᵀ v by name, with its graph."""
 
     def call(**tensors: Any) -> Any:
@@ -78,7 +78,7 @@ def gradients_of(called: Called, cotangents: tuple[str, ...]) -> Callable[..., A
     return call
 
 
-def compared(hand: Called, truth: Called, given: dict[str, Any], moving: tuple[str, ...], seed: int) -> Result:
+def compared(hand: TensorCall, truth: TensorCall, given: dict[str, Any], moving: tuple[str, ...], seed: int) -> Result:
     structure = structure_of(hand.forward, given, "pytorch")
     wrt = tuple(k for k in given if k in moving)
     operation = structured(structure, hand.backward, None, wrt=wrt, name="backward")

@@ -11,7 +11,7 @@ from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.floats import UNIT
 from crosscheck.operation import Array, Arrays
 from crosscheck.rounding import Roundings
-from crosscheck.torch.calls import Called, as_array_or_none, pull
+from crosscheck.torch.calls import TensorCall, as_array_or_none, pull
 from crosscheck.torch.roundings import COPIES, scattered
 from crosscheck.torch.tensors import array, arrays
 from crosscheck.witnesses.foreign import Foreign
@@ -26,7 +26,7 @@ class Autograd(Foreign):
         source: where it comes from, in words; "" where it was given.
     """
 
-    def __init__(self, structure: Structure, plain: Called, source: str = "") -> None:
+    def __init__(self, structure: Structure, plain: TensorCall, source: str = "") -> None:
         self.source = source
         # Of its own: where another convention is tried on the hand-written gradients, these stay what they are.
         self.structure = Structure(structure.forward, structure.inputs, structure.convention)

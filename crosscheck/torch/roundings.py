@@ -5,9 +5,10 @@ makes of it, and adds to each result
 
     ± t · size / √3                                                                               (1)
 
-with the sizes of `sizes`: what is done for a jaxpr by `crosscheck.rounding`, for the operations as they come. The copies
-scatter by t σ. Decisions (comparisons, the winners of a maximum, a sign) are those of a run without roundings, number
-by number; where one would have fallen otherwise within t σ, copies that are free to decide say how much hangs on it.
+with the sizes of `sizes`: what is done for a jaxpr by `crosscheck.rounding`, for the operations as they come. The
+copies scatter by t σ. Decisions (comparisons, the winners of a maximum, a sign) are those of a run without roundings,
+number by number; where one would have fallen otherwise within t σ, copies that are free to decide say how much hangs on
+it.
 """
 
 from __future__ import annotations
@@ -65,10 +66,10 @@ class Scatter(NamedTuple):
 
 
 # Of a mode that is on, or None, the outputs; and of a mode, S of each.
-Program = Callable[[Any], tuple[list[Array], list[Array | None]]]
+Repeatable = Callable[[Any], tuple[list[Array], list[Array | None]]]
 
 
-def scattered(program: Program, unit: float, seed: int) -> Scatter:
+def scattered(program: Repeatable, unit: float, seed: int) -> Scatter:
     """Of a program that gives the same outputs whenever it is run."""
     torch = pytorch()
     mode = modes()
@@ -91,7 +92,7 @@ def scattered(program: Program, unit: float, seed: int) -> Scatter:
     return Scatter(sigma, sums, excuse, t, main.count, names, bool(main.decisions), main.entrywise)
 
 
-def under(mode: Any, program: Program) -> tuple[list[Array], list[Array | None]]:
+def under(mode: Any, program: Repeatable) -> tuple[list[Array], list[Array | None]]:
     pytorch().manual_seed(0)
     with mode:
         return program(mode)

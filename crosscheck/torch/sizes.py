@@ -21,13 +21,28 @@ from crosscheck.rounding.sizes import BACKWARD
 from crosscheck.torch.needs import pytorch
 from crosscheck.traces.primitives import primitive
 
-ONCE = frozenset(["add", "sub", "rsub", "mul", "div", "true_divide", "reciprocal", "hypot", "fmod", "remainder", "square", "sqrt"])
+
+def names_in(words: str) -> frozenset[str]:
+    """Names in a text."""
+    return frozenset(words.split())
+
+
+ONCE = names_in(
+    """
+    add sub rsub mul div true_divide reciprocal hypot fmod remainder square sqrt
+    """
+)
 # By the name of ATen, that of JAX's primitive.
 FUNCTIONS = {
     **dict.fromkeys(
-        ["exp", "exp2", "expm1", "log", "log2", "log1p", "tanh", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh"]
+        names_in(
+            """
+            exp exp2 expm1 log log2 log1p tanh sin cos tan asin acos atan atan2 sinh cosh asinh acosh atanh erf
+            erfc lgamma digamma polygamma rsqrt pow
+            """
+        ),
+        "",
     ),
-    **dict.fromkeys(["atanh", "erf", "erfc", "lgamma", "digamma", "polygamma", "rsqrt", "pow"]),
     "log10": "log2",
     "sigmoid": "logistic",
     "erfinv": "erf_inv",
@@ -45,24 +60,59 @@ FUNCTIONS = {
     "bessel_i0e": "bessel_i0e",
     "bessel_i1e": "bessel_i1e",
 }
-SUMS = frozenset(
-    ["sum", "nansum", "mean", "cumsum", "index_add", "scatter_add", "segment_reduce", "avg_pool1d", "avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d", "avg_pool2d_backward", "avg_pool3d_backward", "_adaptive_avg_pool2d_backward", "adaptive_avg_pool2d", "trace", "embedding_bag", "index_put", "col2im", "upsample_bilinear2d", "upsample_bilinear2d_backward", "upsample_linear1d", "upsample_linear1d_backward", "unfold_backward", "embedding_dense_backward", "max_pool2d_with_indices_backward", "max_pool3d_with_indices_backward"]
+SUMS = names_in(
+    """
+    sum nansum mean cumsum index_add scatter_add segment_reduce avg_pool1d avg_pool2d avg_pool3d
+    _adaptive_avg_pool2d avg_pool2d_backward avg_pool3d_backward _adaptive_avg_pool2d_backward
+    adaptive_avg_pool2d trace embedding_bag index_put col2im upsample_bilinear2d upsample_bilinear2d_backward
+    upsample_linear1d upsample_linear1d_backward unfold_backward embedding_dense_backward
+    max_pool2d_with_indices_backward max_pool3d_with_indices_backward
+    """
 )
-CONTRACTS = frozenset(
-    ["mm", "bmm", "mv", "dot", "vdot", "addmm", "baddbmm", "addbmm", "addmv", "addr", "convolution", "convolution_backward", "_convolution", "matmul", "slow_conv2d_forward", "mkldnn_convolution"]
+CONTRACTS = names_in(
+    """
+    mm bmm mv dot vdot addmm baddbmm addbmm addmv addr convolution convolution_backward _convolution matmul
+    slow_conv2d_forward mkldnn_convolution
+    """
 )
 PRODUCTS = frozenset(["prod", "cumprod"])
-ALGEBRA = frozenset(
-    ["linalg_inv_ex", "linalg_cholesky_ex", "cholesky", "linalg_solve_triangular", "triangular_solve", "_linalg_solve_ex", "linalg_lu_factor_ex", "linalg_lu", "linalg_lu_solve", "_linalg_slogdet", "_linalg_det", "_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_qr", "cholesky_solve", "cholesky_inverse", "linalg_lstsq", "linalg_householder_product", "linalg_matrix_exp", "ormqr", "linalg_ldl_factor_ex", "linalg_ldl_solve", "linalg_eigvals"]
+ALGEBRA = names_in(
+    """
+    linalg_inv_ex linalg_cholesky_ex cholesky linalg_solve_triangular triangular_solve _linalg_solve_ex
+    linalg_lu_factor_ex linalg_lu linalg_lu_solve _linalg_slogdet _linalg_det _linalg_svd _linalg_eigh
+    linalg_eig linalg_qr cholesky_solve cholesky_inverse linalg_lstsq linalg_householder_product
+    linalg_matrix_exp ormqr linalg_ldl_factor_ex linalg_ldl_solve linalg_eigvals
+    """
 )
 # Sums of functions of many entries: as if every entry had been rounded, and the result.
-THROUGH = frozenset(
-    ["var", "std", "norm", "linalg_vector_norm", "var_mean", "std_mean", "_cdist_forward", "_pdist_forward", "logcumsumexp"]
+THROUGH = names_in(
+    """
+    var std norm linalg_vector_norm var_mean std_mean _cdist_forward _pdist_forward logcumsumexp
+    """
 )
 FOURIER = frozenset(["_fft_r2c", "_fft_c2r", "_fft_c2c"])
-DECIDES = frozenset(["sign", "floor", "ceil", "round", "trunc", "heaviside", "sgn"])  # floats that are constant between jumps
-MOVES = frozenset(
-    ["view", "_unsafe_view", "reshape", "expand", "permute", "t", "transpose", "slice", "select", "cat", "stack", "clone", "copy", "index", "gather", "index_select", "where", "squeeze", "unsqueeze", "neg", "abs", "max", "min", "amax", "amin", "maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max", "relu", "sort", "topk", "flip", "roll", "zeros", "ones", "full", "empty", "fill", "zero", "detach", "alias", "lift", "lift_fresh", "constant_pad_nd", "unbind", "split", "split_with_sizes", "diagonal", "tril", "triu", "masked_fill", "scatter", "contiguous", "real", "imag", "view_as_real", "view_as_complex", "complex", "conj", "_conj", "_conj_physical", "_neg_view", "repeat", "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "nonzero", "embedding", "max_pool2d_with_indices", "as_strided", "select_backward", "slice_backward", "scalar_tensor", "diag_embed", "median", "kthvalue", "mode", "cummax", "cummin", "arange", "eye", "linspace", "unfold", "im2col", "masked_select", "take", "resize", "bernoulli", "normal", "uniform", "random", "rand", "randn", "randperm", "randint", "threshold", "isnan", "isinf", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin", "bitwise_and", "bitwise_or", "bitwise_not", "logical_and", "logical_or", "logical_not", "any", "all", "empty_strided", "_local_scalar_dense", "is_same_size", "item", "set_", "_reshape_alias", "value_selecting_reduction_backward", "max_pool3d_with_indices", "reflection_pad2d", "replication_pad2d", "upsample_nearest2d", "pixel_shuffle", "view_copy", "broadcast_in_dim", "split_dim", "squeeze_copy", "masked_scatter", "index_fill", "fill_diagonal", "dropout", "isfinite", "signbit", "nan_to_num"]
+# Floats that are constant between jumps.
+DECIDES = names_in(
+    """
+    sign floor ceil round trunc heaviside sgn
+    """
+)
+MOVES = names_in(
+    """
+    view _unsafe_view reshape expand permute t transpose slice select cat stack clone copy index gather
+    index_select where squeeze unsqueeze neg abs max min amax amin maximum minimum fmax fmin clamp clamp_min
+    clamp_max relu sort topk flip roll zeros ones full empty fill zero detach alias lift lift_fresh
+    constant_pad_nd unbind split split_with_sizes diagonal tril triu masked_fill scatter contiguous real imag
+    view_as_real view_as_complex complex conj _conj _conj_physical _neg_view repeat new_zeros new_ones new_empty
+    new_full new_empty_strided zeros_like ones_like full_like empty_like rand_like randn_like nonzero embedding
+    max_pool2d_with_indices as_strided select_backward slice_backward scalar_tensor diag_embed median kthvalue
+    mode cummax cummin arange eye linspace unfold im2col masked_select take resize bernoulli normal uniform
+    random rand randn randperm randint threshold isnan isinf eq ne lt le gt ge argmax argmin bitwise_and
+    bitwise_or bitwise_not logical_and logical_or logical_not any all empty_strided _local_scalar_dense
+    is_same_size item set_ _reshape_alias value_selecting_reduction_backward max_pool3d_with_indices
+    reflection_pad2d replication_pad2d upsample_nearest2d pixel_shuffle view_copy broadcast_in_dim split_dim
+    squeeze_copy masked_scatter index_fill fill_diagonal dropout isfinite signbit nan_to_num
+    """
 )
 
 

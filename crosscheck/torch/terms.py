@@ -29,6 +29,8 @@ def carried(name: str, kind: str, func: Any, args: Any, kwargs: Any, outs: list[
     if any(a.dtype.is_complex for a in given):
         return [None] * len(outs)
     sums = standing_for(args, known)
+    if name in ("add", "sub", "rsub", "mul", "div"):
+        sums = [abs(a) if isinstance(a, (int, float)) else a for a in sums]
     if name in ("add", "sub", "rsub"):
         a, b = sums[0], sums[1]
         return [a + abs(kwargs.get("alpha", 1)) * b]
@@ -53,7 +55,6 @@ def standing_for(given: Any, known: Mapping[Any, Any]) -> Any:
     if isinstance(given, (list, tuple)):
         return type(given)(standing_for(a, known) for a in given)
     if not is_float(given):
-        return abs(given) if isinstance(given, (int, float)) and not isinstance(given, bool) else given
+        return given
     found = known.get(given)
     return given.abs() if found is None else found
-

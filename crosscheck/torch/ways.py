@@ -19,39 +19,39 @@ import numpy as np
 
 from crosscheck.doors.structure import Structure
 from crosscheck.doors.trees import leaves
-from crosscheck.frameworks.otherwise import Spoilt, Way
+from crosscheck.frameworks.otherwise import OtherCall, Spoilt
 from crosscheck.operation import Array, Arrays
-from crosscheck.torch.calls import Called, as_array_or_none, differentiable, pull
+from crosscheck.torch.calls import TensorCall, as_array_or_none, differentiable, pull
 from crosscheck.torch.needs import pytorch
 from crosscheck.torch.tensors import tensor
 
 MOST_PARTS = 8  # inputs or outputs, each a call
 
 
-def ways_of(called: Called, structure: Structure, *, vmaps: bool = False) -> tuple[Way, ...]:
+def ways_of(called: TensorCall, structure: Structure, *, vmaps: bool = False) -> tuple[OtherCall, ...]:
     """Those that say something of a function."""
-    asked = Asking(called, structure)
+    asked = TensorWays(called, structure)
     found = [
-        Way("layout", "with a cotangent that is not contiguous", asked.with_layout(spaced)),
-        Way("layout", "with a transposed cotangent", asked.with_layout(transposed)),
-        Way("graph", "with a graph of the gradient (create_graph=True)", asked.with_graph),
-        Way("second-backward", "in a second backward through the same graph", asked.twice),
-        Way("written", "where an input is written to between forward and backward", asked.written, fails=False),
+        OtherCall("layout", "with a cotangent that is not contiguous", asked.with_layout(spaced)),
+        OtherCall("layout", "with a transposed cotangent", asked.with_layout(transposed)),
+        OtherCall("graph", "with a graph of the gradient (create_graph=True)", asked.with_graph),
+        OtherCall("second-backward", "in a second backward through the same graph", asked.twice),
+        OtherCall("written", "where an input is written to between forward and backward", asked.written, fails=False),
     ]
     if 1 < len(called.moving) <= MOST_PARTS:
-        found.append(Way("one-input", "where one input at a time needs a gradient", asked.one_input))
+        found.append(OtherCall("one-input", "where one input at a time needs a gradient", asked.one_input))
     layout = next(iter(structure.layouts.values()), None)
     if layout is not None and 1 < len(layout.parts) <= MOST_PARTS:
-        found.append(Way("one-output", "through one output at a time, and added up", asked.one_output))
+        found.append(OtherCall("one-output", "through one output at a time, and added up", asked.one_output))
     if vmaps:
-        found.append(Way("vmap", "under vmap", asked.batched))
+        found.append(OtherCall("vmap", "under vmap", asked.batched))
     return tuple(found)
 
 
-class Asking:
+class TensorWays:
     """The ways of one function, between the judge's arrays and its tensors."""
 
-    def __init__(self, called: Called, structure: Structure) -> None:
+    def __init__(self, called: TensorCall, structure: Structure) -> None:
         self.called, self.structure = called, structure
 
     def given(self, found: Mapping[str, Any], values: Arrays) -> Mapping[str, Array]:

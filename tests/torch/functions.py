@@ -261,7 +261,7 @@ def remembers(ctx: Any, g: Any) -> Any:
 
 
 def no_cotangent_carried(ctx: Any, g: Any) -> Any:
-    w, *states = saved(ctx)
+    _, *states = saved(ctx)
     steps = [g[t] * (1 - states[t + 1] ** 2) for t in range(len(g))]
     return torch.stack(steps), sum(states[t].T @ steps[t] for t in range(len(g)))
 
