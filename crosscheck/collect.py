@@ -427,8 +427,8 @@ def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, 
 
 def of_coarse_reference(setting: Setting, truths: Mapping[str, Estimate]) -> dict[str, Array]:
     """The rounding in float32 of a reference that is in float32 itself already, by name; nothing of any other."""
-    assert setting.operation.reference is not None
     operation, v = setting.formula, setting.cotangent
+    assert operation.reference is not None
     single = autodiff(
         operation.reference, operation.inputs, operation.wrt, v, SINGLE, seed=setting.seed, both_modes=False
     )
@@ -436,6 +436,7 @@ def of_coarse_reference(setting: Setting, truths: Mapping[str, Estimate]) -> dic
     for k, truth in truths.items():
         sigma = (single.output if k == OUTPUT else single.gradients[k]).sigma
         assert sigma is not None
+        assert truth.sigma is not None
         if np.any(truth.sigma * COARSE > sigma):
             found[k] = sigma
     return found

@@ -10,6 +10,8 @@ import numpy as np
 
 from tools.frameworks_torch import Row, at
 
+BLOCKS = "the rule divides a block's sum by its count + 1e-8: off by 1e-8 of it, and forward and differences say so"
+
 
 def normal(*shape: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed).normal(size=shape)
@@ -90,7 +92,7 @@ def of_packages() -> Iterator[Row]:
     )
     yield row("jaxopt", "jaxopt._src.projection", "_projection_unit_simplex", normal(5))
     yield row("jaxopt", "jaxopt._src.projection", "_projection_unit_sparse_simplex", normal(5), 2, False)
-    yield row("jaxopt", "jaxopt._src.isotonic", "_isotonic_l2_pav", normal(5))
+    yield row("jaxopt", "jaxopt._src.isotonic", "_isotonic_l2_pav", normal(5), why=BLOCKS)
     yield row("ott-jax", "ott.math.utils", "norm", normal(5), None, None, False)
     yield row("ott-jax", "ott.math.utils", "logsumexp", normal(3, 4), 1, False, None, False)
     yield row(

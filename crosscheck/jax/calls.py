@@ -144,7 +144,7 @@ def is_array(leaf: Any) -> bool:
     if isinstance(leaf, (float, complex)):
         return True
     dtype = getattr(leaf, "dtype", None)
-    return dtype is not None and not jax.dtypes.issubdtype(dtype, jax.dtypes.extended)
+    return dtype is not None and not jnp.issubdtype(dtype, jax.dtypes.extended)
 
 
 def is_inexact(leaf: Any) -> bool:

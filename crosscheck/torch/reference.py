@@ -69,11 +69,10 @@ class Autograd(Foreign):
         def program(mode: Any) -> tuple[list[Array], list[Array | None]]:
             sums: dict[str, Array] = {}
             y, gradients = self.run(inputs, wrt, v, sums, mode)
-            values = [np.zeros(inputs[k].shape) if gradients[k] is None else gradients[k] for k in wrt]
-            return [y, *values], [None, *(sums.get(k) for k in wrt)]
+            return [y, *filled(gradients, inputs, wrt)], [None, *(sums.get(k) for k in wrt)]
 
         seen = scattered(program, UNIT[dtype], seed)
-        values = [y, *(np.zeros(inputs[k].shape) if found[k] is None else found[k] for k in wrt)]
+        values = [y, *filled(found, inputs, wrt)]
         estimates = [
             Estimate(AUTODIFF, value, np.zeros(np.shape(value)), sigma, terms, seen.entrywise, excuse=excuse)
             for value, sigma, terms, excuse in zip(values, seen.sigma, seen.sums, seen.excuse, strict=True)
@@ -96,6 +95,11 @@ class Autograd(Foreign):
             y = self.run(inputs, (), np.zeros(0))[0]
             self.shapes[key] = y.shape, y.dtype
         return self.shapes[key]
+
+
+def filled(gradients: dict[str, Array | None], inputs: Arrays, wrt: tuple[str, ...]) -> list[Array]:
+    """In order, with zeros where no cotangent arrives."""
+    return [np.zeros(inputs[k].shape) if (g := gradients[k]) is None else g for k in wrt]
 
 
 def zeros_like(a: Any) -> Array:

@@ -22,10 +22,10 @@ import numpy as np
 from crosscheck.operation import Array
 from crosscheck.rounding import quantile
 from crosscheck.rounding.draws import SPREAD
+from crosscheck.rounding.sizes import BACKWARD
 from crosscheck.rounding.spreads import between
 from crosscheck.torch.needs import pytorch
 from crosscheck.torch.sizes import (
-    BACKWARD,
     base_name,
     decomposition,
     flat,

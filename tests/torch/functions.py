@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
+torch: Any = import_module("torch")
 GENERATOR = torch.Generator().manual_seed(0)
 
 
