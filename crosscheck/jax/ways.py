@@ -19,7 +19,7 @@ import numpy as np
 
 from crosscheck.doors.structure import Structure
 from crosscheck.doors.trees import leaves as leaves_of
-from crosscheck.frameworks.otherwise import OtherCall
+from crosscheck.frameworks.otherwise import OtherCall, farther
 from crosscheck.jax.calls import RuleCall, cotangent_like, inexact_places, is_array, is_inexact
 from crosscheck.operation import Array, Arrays
 from crosscheck.traces.precision import double_precision
@@ -106,7 +106,8 @@ class RuleWays:
             given = [batch[i] for i in arrays]
             found = jax.jit(jax.vmap(alone, ([axes[i] for i in arrays], 0)))(given, twice)
             first, last = ([np.asarray(g)[row] for g in found] for row in (0, 2))
-            worse = [b if not np.array_equal(a, b, equal_nan=True) else a for a, b in zip(first, last, strict=True)]
+            plain = as_arrays(self.pulled(leaves, rebuild, w))
+            worse = [farther(a, b, g) for a, b, g in zip(first, last, plain, strict=True)]
             return self.gradients(self.called.by_name(worse, named), values)
 
     def one_input(self, values: Arrays, v: Array) -> Mapping[str, Array]:

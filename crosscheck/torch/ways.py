@@ -19,7 +19,7 @@ import numpy as np
 
 from crosscheck.doors.structure import Structure
 from crosscheck.doors.trees import leaves
-from crosscheck.frameworks.otherwise import OtherCall, Spoilt
+from crosscheck.frameworks.otherwise import OtherCall, Spoilt, farther
 from crosscheck.operation import Array, Arrays
 from crosscheck.torch.calls import TensorCall, as_array_or_none, differentiable, pull
 from crosscheck.torch.needs import pytorch
@@ -149,17 +149,16 @@ class TensorWays:
 
         returned = torch.func.vmap(alone)(*[batch[k] for k in moving])
         given = dict(leaves(self.structure.cotangent(v, values)))
-        cotangents = [tensor(g) for g in given.values() if g is not None]
+        cotangents = [g for g in given.values() if g is not None]
         outputs = [t for t in returned if differentiable(t)]
-        arriving = [torch.stack([g, -2 * g, g]).to(t.dtype) for g, t in zip(cotangents, outputs, strict=True)]
+        rows_of = [tensor(g, t.device).to(t.dtype) for g, t in zip(cotangents, outputs, strict=True)]
+        arriving = [torch.stack([g, -2 * g, g]) for g in rows_of]
         pulled = pull(outputs, [batch[k] for k in moving], arriving)
-        gradients: dict[str, Any] = {}
-        for k, g in zip(moving, pulled, strict=True):
-            a = None if g is None else np.array(g.detach().numpy())
-            gradients[k] = (
-                None if a is None else a[0] if not np.array_equal(a[0], a[2]) and np.array_equal(a[0], a[1]) else a[2]
-            )
-        return self.given(gradients, values)
+        plain = self.pulled(*self.opened(values, v))
+        gradients = {k: as_array_or_none(g) for k, g in zip(moving, pulled, strict=True)}
+        return self.given(
+            {k: None if g is None else farther(g[0], g[2], plain[k]) for k, g in gradients.items()}, values
+        )
 
 
 def spaced(g: Any) -> Any:
