@@ -80,7 +80,9 @@ __all__ = [
 ]
 
 
-ROOMS = ("pytest", "spaces")  # packages of their own: `crosscheck.pytest.configurations`, `crosscheck.spaces.dense`
+# Packages of their own: `crosscheck.pytest.configurations`, `crosscheck.spaces.dense`, and for rules of these frameworks
+# `crosscheck.jax.check_custom_vjp`.
+ROOMS = ("jax", "pytest", "spaces", "torch")
 
 
 def __getattr__(name: str) -> Any:

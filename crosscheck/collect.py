@@ -37,6 +37,7 @@ from crosscheck.rounding import quantile
 from crosscheck.witnesses.autodiff import Autodiff, autodiff, output_shape, plain_gradients
 from crosscheck.witnesses.coarse import by_dtype, by_steps, in_single, shaken, words
 from crosscheck.witnesses.contradiction import seen_noise, standing
+from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.further import Looked, look, stirred
 from crosscheck.witnesses.hand import Asked, Said, as_designed, assumed, hand_estimates
 from crosscheck.witnesses.kinks import ILLEGITIMATE, LEGITIMATE, Ruling, is_convention
@@ -48,6 +49,8 @@ Estimates = dict[str, dict[str, Estimate]]  # by gradient and witness
 RUNS = 32
 # A float32 check runs the code at both precisions; with more entries than this it leaves the exact points out.
 LARGE_SINGLE = 2**20
+# A float64 reference rounds 2^-29 times as much as in float32, one that is in float32 as much: half of the way.
+COARSE = float(np.sqrt(UNIT[SINGLE] / UNIT[DOUBLE]))
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,8 @@ def not_exact(operation: Operation, inside: frozenset[str]) -> str:
     """Why no exact points are drawn; "" where they are."""
     if inside:
         return "its code computes in float32 inside"
+    if isinstance(operation.reference, Foreign):
+        return "its reference is no program of JAX"
     if operation.manner.on:
         return "an input stays on a set, which has no points of few digits"
     return "its accuracy is limited by design" if operation.manner.accuracy else ""
@@ -423,11 +428,29 @@ def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, 
     answers = {**hand, OUTPUT: y}
     truths = {**{k: auto.gradients[k] for k in hand}, OUTPUT: auto.output}
     own = None if formula.own_bounds is None else formula.own_bounds(formula.inputs, v)
-    asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed, setting.inside)
+    known = of_coarse_reference(setting, truths) if setting.inside else {}
+    asked = Asked(formula, v, setting.truth, setting.t, setting.comparisons, setting.seed, setting.inside, known)
     said = hand_estimates(HAND, answers, truths, own or {}, asked)
     for name in hand:
         estimates[name] = {AUTODIFF: truths[name], HAND: as_designed(said[name].estimate, name, formula)}
     return compare(said[OUTPUT].estimate, auto.output, setting.t), estimates, said
+
+
+def of_coarse_reference(setting: Setting, truths: Mapping[str, Estimate]) -> dict[str, Array]:
+    """The rounding in float32 of a reference that is in float32 itself already, by name; nothing of any other."""
+    operation, v = setting.formula, setting.cotangent
+    assert operation.reference is not None
+    single = autodiff(
+        operation.reference, operation.inputs, operation.wrt, v, SINGLE, seed=setting.seed, both_modes=False
+    )
+    found: dict[str, Array] = {}
+    for k, truth in truths.items():
+        sigma = (single.output if k == OUTPUT else single.gradients[k]).sigma
+        assert sigma is not None
+        assert truth.sigma is not None
+        if np.any(truth.sigma * COARSE > sigma):
+            found[k] = sigma
+    return found
 
 
 def hand_alone(setting: Setting, hand: Arrays) -> Estimates:

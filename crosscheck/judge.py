@@ -45,6 +45,7 @@ from crosscheck.recorder.lines import lines_of_gradients
 from crosscheck.recorder.operations import DIFFERS, is_its_own_reference, source, with_own_program, with_recording
 from crosscheck.report.sizes import rendered
 from crosscheck.traces.once import TracedOnce
+from crosscheck.witnesses.foreign import Foreign
 
 
 def judge(
@@ -126,7 +127,8 @@ def traced_once(operation: Operation) -> Operation:
         assert widen is not None
         return traced_once(widen())
 
-    reference = None if operation.reference is None else TracedOnce(operation.reference)
+    given = operation.reference
+    reference = given if given is None or isinstance(given, Foreign) else TracedOnce(given)
     return replace(operation, reference=reference, widen=None if widen is None else widened)
 
 
@@ -140,6 +142,8 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     """Why each wrong gradient is wrong."""
     deadline.doing = "the search for the reason"
     formula = operation.widened() if operation.dtype == SINGLE else operation
+    if isinstance(formula.reference, Foreign):  # the search reads the reference's program, of which there is none
+        formula = replace(formula, reference=None)
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]

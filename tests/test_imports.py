@@ -56,7 +56,7 @@ FLOORS = {
     },
     "judge": {
         *("floats", "deadline", "progress", "evidence", "operation", "traces", "recorder", "collect", "diagnosis"),
-        "report",
+        *("report", "witnesses"),
     },
     "doors": {
         *("floats", "draws", "marks", "evidence", "manner", "operation", "traces", "witnesses", "recorder", "judge"),
@@ -64,13 +64,18 @@ FLOORS = {
     "surveys": {
         *("draws", "deadline", "progress", "evidence", "operation", "spaces", "diagnosis", "report", "judge", "doors"),
     },
+    "frameworks": {"doors", "evidence", "judge", "manner", "operation", "witnesses"},
+    "jax": {"doors", "evidence", "frameworks", "operation", "traces"},
+    "torch": {
+        *("floats", "doors", "evidence", "frameworks", "judge", "operation", "rounding", "traces", "witnesses"),
+    },
     "interrupts": set(),
     "cli": {"interrupts"},
     "spaces": set(),
     "pytest": {"__init__", "doors", "evidence", "spaces"},
     "files": {"cli", "deadline", "doors", "draws", "evidence", "traces"},
     "__main__": {"cli"},
-    "__init__": {"doors", "evidence", "marks", "spaces", "surveys", "witnesses"},
+    "__init__": {"doors", "evidence", "jax", "marks", "spaces", "surveys", "torch", "witnesses"},
 }
 
 
@@ -208,7 +213,7 @@ def test_the_proof_can_fail() -> None:
 # What tests the judge alone, so that it can run where there is no layer of ours.
 ALONE = (
     *("evidence", "traces", "rounding", "witnesses", "recorder", "exact", "effects", "diagnosis", "report", "doors"),
-    *("files", "plugin"),
+    *("files", "plugin", "frameworks", "jax", "torch"),
     *("test_judge.py", "test_collect.py", "test_operation.py", "test_cli.py", "test_public_names.py"),
     *("conftest.py", "operations.py"),
 )

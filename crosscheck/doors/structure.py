@@ -157,6 +157,11 @@ class Structure:
         layout = known or self.layout_at(self.arrays)
         return self.packed(returned, layout, jnp, "the reference", any_shape=known is None)
 
+    def of_foreign(self, returned: Any, values: Mapping[str, Any]) -> Any:
+        """The same of a reference that returns NumPy arrays."""
+        known = self.layouts.get(shapes_of(values))
+        return self.packed(returned, known or self.layout_at(values), np, "the reference", any_shape=known is None)
+
     def layout(self, returned: Any) -> Layout:
         parts: list[Piece] = []
         at = 0

@@ -23,6 +23,11 @@ def source(operation: Operation, why_not: str) -> str:
     """Where the reference of an operation comes from, in words; or why there is none, and what to do."""
     if is_its_own_reference(operation):
         return RECORDED
+    said = getattr(operation.reference, "source", "") or getattr(
+        getattr(operation.reference, "reference", None), "source", ""
+    )
+    if said:
+        return said
     return f"none; the forward is not recorded: {why_not}; {WHAT_TO_DO}" if operation.reference is None else GIVEN
 
 
@@ -40,8 +45,8 @@ def with_recording(operation: Operation) -> tuple[Operation, str]:
 
 def with_own_program(operation: Operation) -> Operation:
     """The operation with its backward as a program, recorded where and when it is asked for. Code that brings bounds of
-    its own is not asked how it rounds."""
-    if operation.own_bounds is not None:
+    its own is not asked how it rounds, and what brings its program is not recorded."""
+    if operation.own_bounds is not None or operation.own_program is not None:
         return operation
     widen = operation.widen
     wider = None if widen is None else lambda: with_own_program(widen())

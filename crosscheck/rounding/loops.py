@@ -111,20 +111,24 @@ def while_loop(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walker) 
         return dense(go, run)
 
     def goes_on(state: Any) -> Any:
-        _, go, _, number, turns = state
+        _, each, _, number, turns = state
+        go = anybody(each)
         if go.copies is None:
             return go.value
         return go.value | (jnp.any(go.copies) & (number <= 2 * turns + LATE))
 
     def turn(state: Any) -> Any:
-        carry, go, flip, number, turns = state
+        carry, each, flip, number, turns = state
+        go = anybody(each)
         inner = run.inside(step_of(run, number))
         outs = walk(body.jaxpr, body.consts, [*planes[first:second], *carry], inner)
         outs = [stopped(dense(out, run), old, go) for out, old in zip(outs, carry, strict=True)]
+        if np.ndim(each.value):
+            outs = [finished(out, old, each) for out, old in zip(outs, carry, strict=True)]
         answer = asked(outs, inner)
         turns = turns + go.value
         if run.free:
-            answer = Plane(answer.value & go.value, answer.copies & go.copies)
+            answer = Plane(answer.value & each.value, answer.copies & each.copies)
         return outs, answer, flip | inner.flipped(), number + jnp.uint32(1), turns
 
     start = [dense(plane, run) for plane in planes[second:]]
@@ -135,6 +139,26 @@ def while_loop(eqn: core.JaxprEqn, planes: list[Plane], run: Run, walk: Walker) 
     run.flips.append(flip)
     run.number = run.number + count(body.jaxpr) + count(test.jaxpr)
     return carry
+
+
+def anybody(each: Plane) -> Plane:
+    """Whether one of a batch goes on: a loop under vmap has a test for each."""
+    if not np.ndim(each.value):
+        return each
+    copies = None if each.copies is None else jnp.any(each.copies.reshape(each.copies.shape[0], -1), axis=1)
+    return Plane(jnp.any(each.value), copies)
+
+
+def finished(new: Plane, old: Plane, each: Plane) -> Plane:
+    """The old plane of those of a batch that have finished."""
+    ndim = np.ndim(each.value)
+    value = jnp.reshape(each.value, each.value.shape + (1,) * (np.ndim(new.value) - ndim))
+    copies = value[None] if each.copies is None else jnp.reshape(each.copies, (-1, *value.shape))
+    return Plane(
+        jnp.where(value, new.value, old.value),
+        None if new.copies is None else jnp.where(copies, new.copies, old.copies),
+        None if new.terms is None else jnp.where(value, new.terms, old.terms),
+    )
 
 
 def stopped(new: Plane, old: Plane, go: Plane) -> Plane:

@@ -123,8 +123,8 @@ def summed(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -
         return u * math.sqrt(x[0].shape[p["axis"]]) * (1 + xp.abs(y))
     absolute = absolute_sum(eqn, x)
     if name in ("scatter-add", "scatter_add"):
-        ones = xp.ones(xp.shape(x[2]), absolute.dtype)
-        return u * computed(eqn, [xp.zeros_like(absolute), x[1], ones])[0] * absolute
+        nothing, ones = xp.zeros_like(x[0]), xp.ones(xp.shape(x[2]), x[2].dtype)
+        return u * xp.abs(computed(eqn, [nothing, x[1], ones])[0]) * absolute
     return unless(xp.all(on_grid(x[:1], u, 1)) & (absolute < 2.0 ** half(u)), u * math.sqrt(addends(eqn, x)) * absolute)
 
 
@@ -144,7 +144,8 @@ def addends(eqn: core.JaxprEqn, x: list[Any]) -> int:
 
 def absolute_sum(eqn: core.JaxprEqn, x: list[Any]) -> Any:
     """Σ|terms| of an equation that adds: the same equation of absolute values."""
-    return xp.abs(computed(eqn, [xp.abs(v) if counts(eqn, i, v) else v for i, v in enumerate(x)])[0])
+    # Absolute values of complex numbers stay complex: a scatter brings a program for its numbers.
+    return xp.abs(computed(eqn, [xp.abs(v).astype(v.dtype) if counts(eqn, i, v) else v for i, v in enumerate(x)])[0])
 
 
 def counts(eqn: core.JaxprEqn, place: int, value: Any) -> bool:

@@ -373,7 +373,9 @@ def pull_back(step: Step, residuals: list[Any], g: list[Any], moving: list[int])
         outs = function(*operands)
         return [out for place, out in zip(step.writes, outs, strict=True) if place in moving]
 
-    return jax.vjp(forward, *[jnp.asarray(residuals[i]) for i in step.active])[1](g)
+    outs, pull = jax.vjp(forward, *[jnp.asarray(residuals[i]) for i in step.active])
+    # What arrives may be wider than a float32 step inside, or real where the step is complex.
+    return pull([jnp.asarray(a, out.dtype) for a, out in zip(g, outs, strict=True)])
 
 
 TAPES: Programs[Tape] = Programs(32)

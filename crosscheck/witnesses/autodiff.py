@@ -32,6 +32,7 @@ from crosscheck.traces.paths import reached
 from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.walk import inner_jaxpr
+from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.untaken import read_as_zero
 
 Array = np.ndarray
@@ -84,8 +85,11 @@ def autodiff(
     both_modes: bool = True,
 ) -> Autodiff:
     """Value and VJP of `reference` in float64, with σ for code that computes in `dtype`; and (1), if `both_modes`."""
+    if isinstance(reference, Foreign):
+        output, gradients, found, pathless = reference.estimated(doubled(inputs), wrt, cotangent, dtype, seed)
+        return Autodiff(output, gradients, None, found, pathless)
     with double_precision():
-        inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
+        inputs = doubled(inputs)
         v = cotangent.astype(np.float64)
         values, constants = split(inputs, wrt)
         here = at_point(reference, inputs)
@@ -116,8 +120,10 @@ def plain_gradients(
     reference: Callable[..., Any], inputs: Arrays, wrt: tuple[str, ...], v: Array
 ) -> tuple[Array, Arrays]:
     """Output and gradients of the reference in float64, without a word about rounding."""
+    if isinstance(reference, Foreign):
+        return reference.plain(doubled(inputs), wrt, v)
     with double_precision():
-        inputs = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
+        inputs = doubled(inputs)
         values, constants = split(inputs, wrt)
         closed, _ = trace(at_point(reference, inputs), values, constants, v, forward_mode=False)
         y, *gradients = run(closed, [*jax.tree.leaves(values), *jax.tree.leaves(constants), v])
@@ -126,13 +132,19 @@ def plain_gradients(
 
 def plain_output(reference: Callable[..., Any], inputs: Arrays, wrt: tuple[str, ...], shape: tuple[int, ...]) -> Array:
     """Output alone: of a long program the VJP takes longer to trace than the values to compute."""
+    if isinstance(reference, Foreign):
+        return plain_gradients(reference, inputs, wrt, np.zeros(shape))[0]
     with double_precision():
-        wide = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
+        wide = doubled(inputs)
         here = at_point(reference, wide)
         closed = derived(here, "alone", wide, lambda: jax.make_jaxpr(lambda d: here(**d))(wide))
         if long(closed):
             return run(closed, jax.tree.leaves(wide))[0]
     return plain_gradients(reference, inputs, wrt, np.zeros(shape))[0]  # compiled as one, and wanted next
+
+
+def doubled(inputs: Arrays) -> Arrays:
+    return {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in inputs.items()}
 
 
 def run(closed: core.ClosedJaxpr, flat: list[Any]) -> list[Array]:
@@ -214,6 +226,8 @@ def typical(a: Array) -> float:
 
 def output_shape(reference: Callable[..., Any], inputs: Arrays) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of the reference's output, without computing it."""
+    if isinstance(reference, Foreign):
+        return reference.shape(inputs)
     with double_precision():
         try:
             here = at_point(reference, inputs)

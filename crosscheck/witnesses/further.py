@@ -29,6 +29,7 @@ from crosscheck.witnesses.autodiff import autodiff, plain_gradients
 from crosscheck.witnesses.coarse import in_single
 from crosscheck.witnesses.contradiction import seen_noise, still_along
 from crosscheck.witnesses.differences import along_direction
+from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.hand import Asked, hand_estimates
 
 CHANGES: dict[str, Callable[[Array], Array]] = {
@@ -47,7 +48,8 @@ def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operati
     derivative is a convention. What is only so good by design (a solver that converges for such numbers) is that in its
     own range, and what iterates stays in the range in which it converges."""
     changes = list(CHANGES.items())[: 1 if formula.manner.accuracy else None]
-    same_range = formula.reference is not None and iterates(formula.reference, formula.inputs)
+    known = formula.reference
+    same_range = known is not None and not isinstance(known, Foreign) and iterates(known, formula.inputs)
     for number, (name, change) in enumerate(changes):
         if same_range and name in OTHER_RANGES:
             continue

@@ -21,7 +21,7 @@ Code that computes in float32 inside is asked nothing of this: it rounds like th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -65,6 +65,8 @@ class Asked:
         t, comparisons: of the whole check.
         seed: of the points of the measurement.
         single: the answers that are computed in float32 inside (`coarse`).
+        single_sigma: the standard deviation of the reference's rounding in float32, of a reference that computes in
+            float32 itself: 2^29 times that of float64 would be that of float32 twice.
     """
 
     operation: Operation
@@ -74,6 +76,7 @@ class Asked:
     comparisons: int
     seed: int
     single: frozenset[str] = frozenset()
+    single_sigma: Mapping[str, Array] = field(default_factory=dict)
 
 
 def hand_estimates(
@@ -92,7 +95,7 @@ def hand_estimates(
     slack = {k: s for k, t in truths.items() if (s := asked.operation.manner.slack(k, t.value)) is not None}
     bounds = {**bounds, **{k: s + bounds.get(k, 0.0) for k, s in slack.items()}}
     said = {
-        k: Said(in_float32(witness, a, truths[k], slack.get(k, 0.0)), "float32")
+        k: Said(in_float32(witness, a, truths[k], slack.get(k, 0.0), asked.single_sigma.get(k)), "float32")
         if k in asked.single
         else Said(assumed(witness, a, truths[k], bounds.get(k)))
         for k, a in answers.items()
@@ -163,14 +166,17 @@ def assumed(witness: str, answer: Array, truth: Estimate, bound: Array | None) -
     return Estimate(witness, np.asarray(answer, np.float64), nothing if bound is None else bound, ASSUMED * truth.sigma)
 
 
-def in_float32(witness: str, answer: Array, truth: Estimate, slack: Array | float = 0.0) -> Estimate:
-    """The answer of code that computes in float32: the rounding of float64, to first order, 2^29 times as large; and
-    one of its own, where the reference has nothing to round."""
+def in_float32(
+    witness: str, answer: Array, truth: Estimate, slack: Array | float = 0.0, known: Array | None = None
+) -> Estimate:
+    """The answer of code that computes in float32: the rounding of float64, to first order, 2^29 times as large, or
+    what is `known` of it; and one of its own, where the reference has nothing to round."""
     assert truth.sigma is not None
+    sigma = UNIT[SINGLE] / UNIT[DOUBLE] * truth.sigma if known is None else known
     with np.errstate(invalid="ignore"):
         once = np.where(np.isfinite(answer), UNIT[SINGLE] * np.abs(np.asarray(answer, np.float64)), 0.0)
     once = once + slack
-    return Estimate(witness, np.asarray(answer, np.float64), once, ASSUMED * UNIT[SINGLE] / UNIT[DOUBLE] * truth.sigma)
+    return Estimate(witness, np.asarray(answer, np.float64), once, ASSUMED * sigma)
 
 
 def seen_in_float32(said: Mapping[str, Said], truths: Mapping[str, Estimate], asked: Asked) -> dict[str, Said]:

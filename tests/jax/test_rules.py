@@ -1,0 +1,83 @@
+"""Right rules are not accused, wrong ones are caught and named; and nothing of the caller's JAX is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import crosscheck
+from tests.jax.rules import RIGHT, WRONG, Rule, normal, with_jvp, with_vjp
+
+FEW = 3  # of each are asked every day
+
+
+def params(rules: list[Rule]) -> list[Any]:
+    return [
+        pytest.param(rule, id=rule.name, marks=[] if number < FEW else [pytest.mark.proof])
+        for number, rule in enumerate(rules)
+    ]
+
+
+def check(rule: Rule, **options: Any) -> crosscheck.Result:
+    door = crosscheck.jax.check_custom_jvp if rule.forward_mode else crosscheck.jax.check_custom_vjp
+    return door(rule.f, *rule.args, **options)
+
+
+@pytest.mark.parametrize("rule", params(RIGHT))
+def test_a_right_rule_agrees(rule: Rule) -> None:
+    result = check(rule)
+    assert result, result
+
+
+@pytest.mark.parametrize("rule", params(WRONG))
+def test_a_wrong_rule_is_caught_and_named(rule: Rule) -> None:
+    result = check(rule)
+    assert result.verdict == "disagree", result
+    assert rule.words in " ".join(str(result).split())
+
+
+def test_the_configuration_is_as_it_was() -> None:
+    assert not jax.config.read("jax_enable_x64")
+
+    def refusing(x: Any) -> Any:
+        raise ZeroDivisionError("on purpose")
+
+    with pytest.raises(ZeroDivisionError):
+        crosscheck.jax.check_custom_vjp(with_vjp(refusing, refusing, refusing), np.ones(2))
+    assert not jax.config.read("jax_enable_x64")
+    assert jnp.ones(1).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "sentence"),
+    [
+        (3, (np.ones(2),), "f is 3, an int; it must be a function with a custom rule"),
+        (jnp.sin, (), "was given no arguments"),
+        (lambda x: x * 2, (np.ones(2),), "no function inside of it brings a rule: give reference="),
+        (with_jvp(jnp.sin, None), (3,), "nothing of sin is differentiated"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(f: Any, args: tuple[Any, ...], sentence: str) -> None:
+    with pytest.raises(TypeError, match=sentence):
+        crosscheck.jax.check_custom_vjp(f, *args)
+
+
+@pytest.mark.proof
+def test_a_reference_may_be_given() -> None:
+    half = with_vjp(jnp.sin, lambda x: (jnp.sin(x), x), lambda x, g: (g * jnp.cos(x),))
+    assert crosscheck.jax.check_custom_vjp(half, normal(3), reference=jnp.sin)
+    assert not crosscheck.jax.check_custom_vjp(half, normal(3), reference=jnp.cos, diagnose=False)
+
+
+@pytest.mark.proof
+def test_a_rule_that_jax_cannot_trace_is_called_as_it_is() -> None:
+    def bwd(x: Any, g: Any) -> Any:
+        return (jnp.asarray(np.cos(np.asarray(x)) * np.asarray(g)),)
+
+    result = crosscheck.jax.check_custom_vjp(with_vjp(jnp.sin, lambda x: (jnp.sin(x), x), bwd), normal(3))
+    assert all(g.passed for g in result.gradients.values()), result
+    assert "under vmap, it raises" in " ".join(str(result).split())
