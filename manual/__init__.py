@@ -12,31 +12,41 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from manual.add import Residual
+    from manual.batch_norm import BatchNorm, BatchNorm2d
+    from manual.concatenation import Concat
     from manual.convolution import ConvolutionalLayer
     from manual.data import create_image_data, load_digits, train_test_split
     from manual.flatten import FlattenLayer
-    from manual.layer import Layer, Stage
+    from manual.layer import Layer
     from manual.linear import FullyConnectedLayer, LinearLayer
     from manual.linear_activation import LinearActivation
     from manual.max_pooling import MaxPoolingLayer
     from manual.mean_squared_error import MeanSquaredError
     from manual.network import LayeredNeuralNetwork
     from manual.optimizers import SGD, Adam
+    from manual.prelu import PReLU
+    from manual.program import Stage
     from manual.relu import ReLUActivation
     from manual.sigmoid import SigmoidActivation
     from manual.soft_relu import SoftReLUActivation
     from manual.softmax_cross_entropy import SoftmaxCrossEntropy
+    from manual.standardization import Standardization
     from manual.tanh import TanhActivation
     from manual.training import TrainingDiverged, evaluate, fit
 
 HOMES = {
+    "Residual": "manual.add",
+    "BatchNorm": "manual.batch_norm",
+    "BatchNorm2d": "manual.batch_norm",
+    "Concat": "manual.concatenation",
     "ConvolutionalLayer": "manual.convolution",
     "create_image_data": "manual.data",
     "load_digits": "manual.data",
     "train_test_split": "manual.data",
     "FlattenLayer": "manual.flatten",
     "Layer": "manual.layer",
-    "Stage": "manual.layer",
+    "Stage": "manual.program",
     "FullyConnectedLayer": "manual.linear",
     "LinearLayer": "manual.linear",
     "LinearActivation": "manual.linear_activation",
@@ -45,10 +55,12 @@ HOMES = {
     "LayeredNeuralNetwork": "manual.network",
     "Adam": "manual.optimizers",
     "SGD": "manual.optimizers",
+    "PReLU": "manual.prelu",
     "ReLUActivation": "manual.relu",
     "SigmoidActivation": "manual.sigmoid",
     "SoftReLUActivation": "manual.soft_relu",
     "SoftmaxCrossEntropy": "manual.softmax_cross_entropy",
+    "Standardization": "manual.standardization",
     "TanhActivation": "manual.tanh",
     "TrainingDiverged": "manual.training",
     "evaluate": "manual.training",
@@ -58,6 +70,9 @@ HOMES = {
 __all__ = [
     "SGD",
     "Adam",
+    "BatchNorm",
+    "BatchNorm2d",
+    "Concat",
     "ConvolutionalLayer",
     "FlattenLayer",
     "FullyConnectedLayer",
@@ -67,11 +82,14 @@ __all__ = [
     "LinearLayer",
     "MaxPoolingLayer",
     "MeanSquaredError",
+    "PReLU",
     "ReLUActivation",
+    "Residual",
     "SigmoidActivation",
     "SoftReLUActivation",
     "SoftmaxCrossEntropy",
     "Stage",
+    "Standardization",
     "TanhActivation",
     "TrainingDiverged",
     "create_image_data",

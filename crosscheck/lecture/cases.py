@@ -20,6 +20,7 @@ from crosscheck.draws import cotangent
 from crosscheck.lecture import spaces
 from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.nonzero import nonzero
+from crosscheck.lecture.rows import ROWS
 from crosscheck.lecture.spaces import Space
 from crosscheck.operation import Operation
 from manual import (
@@ -238,6 +239,16 @@ def losses() -> Iterator[Case]:
     yield row(spaces.ENTROPY, "4 samples, 6 classes, float32", batch=4, classes=6, dtype=np.float32)
 
 
+def beyond() -> Iterator[Case]:
+    """The layers beyond the lecture's: the named points of their rows, the first also in float32."""
+    for described in ROWS:
+        space = spaces.SPACES[described.operation]
+        for number, name in enumerate(described.cases):
+            yield row(space, name, **described.point(name))
+            if number == 0:
+                yield row(space, f"{name}, float32", **described.point(name), dtype=np.float32)
+
+
 # ---------------------------------------------------------------------- compositions
 
 
@@ -368,6 +379,7 @@ def all_cases() -> list[Case]:
         *dense(),
         *activations(),
         *losses(),
+        *beyond(),
         *compositions(),
         *parameters(),
         *end_to_end(),

@@ -19,6 +19,7 @@ import numpy as np
 from crosscheck.doors.layers import from_layer
 from crosscheck.lecture.losses import from_loss
 from crosscheck.lecture.nonzero import nonzero
+from crosscheck.lecture.rows import ROWS, LayerRow
 from crosscheck.operation import Operation
 from manual import (
     ConvolutionalLayer,
@@ -350,6 +351,16 @@ NETWORK = Space(
     network,
 )
 
-SPACES: dict[str, Space] = {
-    space.name: space for space in (CONVOLUTION, POOLING, FLATTEN, LINEAR, ACTIVATION, SQUARED, ENTROPY, NETWORK)
-}
+
+def space_of(row: LayerRow) -> Space:
+    """The space that a row of the layers beyond the lecture's describes."""
+    return Space(
+        row.operation,
+        {"shape": row.shapes, **row.choices, "dtype": DTYPES, "values": row.values or VALUES},
+        lambda p, rng: layer_operation(row.make(rng, p).astype(p["dtype"]), p["shape"], p["values"], rng),
+        row.valid,
+    )
+
+
+LECTURE = (CONVOLUTION, POOLING, FLATTEN, LINEAR, ACTIVATION, SQUARED, ENTROPY, NETWORK)
+SPACES: dict[str, Space] = {space.name: space for space in (*LECTURE, *map(space_of, ROWS))}

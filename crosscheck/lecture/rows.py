@@ -1,0 +1,122 @@
+"""The layers beyond the lecture's: a row each, from which their spaces, their cases and the laws of their files follow.
+
+A row says how to make the layer, what it may be configured to, the simplest first, and which points of that have a name
+in the case table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import manual
+from manual import ConvolutionalLayer, Layer
+
+Shape = tuple[int, ...]
+Choices = dict[str, Any]
+Rng = np.random.Generator
+
+PLANES: tuple[Shape, ...] = ((1, 1, 2, 2), (2, 3, 4, 3), (3, 2, 3, 5))
+ANY: tuple[Shape, ...] = ((3,), (3, 5), (2, 3, 2, 4))
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer.
+
+    Args:
+        operation: the file of `manual` that the row is about.
+        make: (rng, point) -> the layer in float64; the point has a "shape", that of the input.
+        shapes: of the input, the simplest first.
+        cases: by name: the choices of a point, and "shape" where it is not the second.
+        choices: of each dimension beside the shape, the simplest first.
+        valid: which points exist.
+        titles: of the layer's class, in the table of layers.
+        values: the kinds of numbers that the input is drawn from; None: all.
+        whole: whether the layer is a composition, which the table of cases calls so.
+    """
+
+    operation: str
+    make: Callable[[Rng, Choices], Layer]
+    shapes: tuple[Shape, ...]
+    cases: Mapping[str, Choices]
+    choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    valid: Callable[[Choices], bool] = lambda point: True
+    values: tuple[str, ...] | None = None
+
+    def point(self, name: str) -> Choices:
+        """A named point."""
+        first = {k: c[0] for k, c in self.choices.items()}
+        return {"shape": self.shapes[min(1, len(self.shapes) - 1)], **first, **self.cases[name]}
+
+    def layer(self, name: str, rng: Rng) -> Layer:
+        """The layer at a named point, in float64."""
+        return self.make(rng, self.point(name))
+
+
+def same(rng: Rng, channels: int) -> ConvolutionalLayer:
+    """A convolution that keeps the shape of images."""
+    return ConvolutionalLayer(channels, channels, 3, padding=1, rng=rng)
+
+
+def channels(point: Choices) -> int:
+    return point["shape"][1]
+
+
+ROWS: tuple[LayerRow, ...] = (
+    # ------------------------------------------------------------------ branches
+    LayerRow(
+        "add",
+        lambda rng, p: manual.Residual(
+            same(rng, channels(p)), ConvolutionalLayer(channels(p), channels(p), 1, rng=rng) if p["shortcut"] else None
+        ),
+        PLANES,
+        {"x + convolution": {}, "1×1 convolution + 3×3 convolution": {"shortcut": True}},
+        {"shortcut": (False, True)},
+    ),
+    LayerRow(
+        "concatenation",
+        lambda rng, p: manual.Concat([same(rng, channels(p)), manual.ReLUActivation()], p["axis"], passed=p["passed"]),
+        PLANES,
+        {"convolution, ReLU": {}, "and the input, along rows": {"axis": 2, "passed": True}},
+        {"axis": (1, 2, -1), "passed": (False, True)},
+    ),
+    # ------------------------------------------------------------------ normalization
+    LayerRow(
+        "standardization",
+        lambda rng, p: manual.Standardization(p["axes"], p["eps"]),
+        PLANES,
+        {"per sample and position": {}, "over images": {"axes": (2, 3)}, "eps 0.1": {"eps": 0.1}},
+        {"axes": ((1,), (2, 3), (0, -1)), "eps": (1e-5, 0.1)},
+        lambda p: all(np.prod([p["shape"][a] for a in axes]) > 1 for axes in [p["axes"]]),
+        values=("normal", "offset"),
+    ),
+    LayerRow(
+        "batch_norm",
+        lambda rng, p: in_mode(manual.BatchNorm(channels(p), p["momentum"], p["eps"]), p["training"], rng),
+        ((4, 1), (3, 2, 2, 4), (3, 4, 5)),
+        {"training, 2 channels": {}, "evaluation": {"training": False}, "vectors": {"shape": (4, 3)}},
+        {"training": (True, False), "momentum": (0.1, 0.5), "eps": (1e-5, 0.1)},
+        values=("normal", "offset"),
+    ),
+    # ------------------------------------------------------------------ activations
+    LayerRow(
+        "prelu",
+        lambda rng, p: manual.PReLU(channels(p) if p["each"] else None),
+        PLANES,
+        {"one share": {}, "a share per channel": {"each": True}, "vectors": {"each": True, "shape": (4, 3)}},
+        {"each": (False, True)},
+    ),
+)
+
+
+def in_mode(layer: Layer, training: bool, rng: Rng) -> Layer:
+    """A layer with a state off its start, training or not."""
+    for name, array in layer.named_state().items():
+        if array.dtype.kind == "f":
+            setattr(layer, name, array + rng.uniform(0.2, 0.8, array.shape))
+    layer.training = training
+    return layer
