@@ -17,23 +17,36 @@ if TYPE_CHECKING:
     from manual.concatenation import Concat
     from manual.convolution import ConvolutionalLayer
     from manual.data import create_image_data, load_digits, train_test_split
+    from manual.elu import ELU
     from manual.flatten import FlattenLayer
+    from manual.gelu import GELU
+    from manual.group_norm import GroupNorm, InstanceNorm
+    from manual.hard_swish import HardSwish
     from manual.layer import Layer
+    from manual.layer_norm import LayerNorm
+    from manual.leaky_relu import LeakyReLU
     from manual.linear import FullyConnectedLayer, LinearLayer
     from manual.linear_activation import LinearActivation
+    from manual.log_softmax import LogSoftmax
     from manual.max_pooling import MaxPoolingLayer
+    from manual.maxout import Maxout
     from manual.mean_squared_error import MeanSquaredError
     from manual.network import LayeredNeuralNetwork
     from manual.optimizers import SGD, Adam
     from manual.prelu import PReLU
     from manual.program import Stage
     from manual.relu import ReLUActivation
+    from manual.rms_norm import RMSNorm
+    from manual.selu import SELU
     from manual.sigmoid import SigmoidActivation
+    from manual.silu import SiLU
     from manual.soft_relu import SoftReLUActivation
+    from manual.softmax import Softmax
     from manual.softmax_cross_entropy import SoftmaxCrossEntropy
     from manual.standardization import Standardization
     from manual.tanh import TanhActivation
     from manual.training import TrainingDiverged, evaluate, fit
+    from manual.weight_norm import WeightNorm
 
 HOMES = {
     "Residual": "manual.add",
@@ -44,30 +57,47 @@ HOMES = {
     "create_image_data": "manual.data",
     "load_digits": "manual.data",
     "train_test_split": "manual.data",
+    "ELU": "manual.elu",
     "FlattenLayer": "manual.flatten",
+    "GELU": "manual.gelu",
+    "GroupNorm": "manual.group_norm",
+    "InstanceNorm": "manual.group_norm",
+    "HardSwish": "manual.hard_swish",
     "Layer": "manual.layer",
-    "Stage": "manual.program",
+    "LayerNorm": "manual.layer_norm",
+    "LeakyReLU": "manual.leaky_relu",
     "FullyConnectedLayer": "manual.linear",
     "LinearLayer": "manual.linear",
     "LinearActivation": "manual.linear_activation",
+    "LogSoftmax": "manual.log_softmax",
     "MaxPoolingLayer": "manual.max_pooling",
+    "Maxout": "manual.maxout",
     "MeanSquaredError": "manual.mean_squared_error",
     "LayeredNeuralNetwork": "manual.network",
     "Adam": "manual.optimizers",
     "SGD": "manual.optimizers",
     "PReLU": "manual.prelu",
+    "Stage": "manual.program",
     "ReLUActivation": "manual.relu",
+    "RMSNorm": "manual.rms_norm",
+    "SELU": "manual.selu",
     "SigmoidActivation": "manual.sigmoid",
+    "SiLU": "manual.silu",
     "SoftReLUActivation": "manual.soft_relu",
+    "Softmax": "manual.softmax",
     "SoftmaxCrossEntropy": "manual.softmax_cross_entropy",
     "Standardization": "manual.standardization",
     "TanhActivation": "manual.tanh",
     "TrainingDiverged": "manual.training",
     "evaluate": "manual.training",
     "fit": "manual.training",
+    "WeightNorm": "manual.weight_norm",
 }
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
     "SGD",
     "Adam",
     "BatchNorm",
@@ -76,22 +106,33 @@ __all__ = [
     "ConvolutionalLayer",
     "FlattenLayer",
     "FullyConnectedLayer",
+    "GroupNorm",
+    "HardSwish",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "LayeredNeuralNetwork",
+    "LeakyReLU",
     "LinearActivation",
     "LinearLayer",
+    "LogSoftmax",
     "MaxPoolingLayer",
+    "Maxout",
     "MeanSquaredError",
     "PReLU",
+    "RMSNorm",
     "ReLUActivation",
     "Residual",
+    "SiLU",
     "SigmoidActivation",
     "SoftReLUActivation",
+    "Softmax",
     "SoftmaxCrossEntropy",
     "Stage",
     "Standardization",
     "TanhActivation",
     "TrainingDiverged",
+    "WeightNorm",
     "create_image_data",
     "evaluate",
     "fit",

@@ -102,7 +102,77 @@ ROWS: tuple[LayerRow, ...] = (
         {"training": (True, False), "momentum": (0.1, 0.5), "eps": (1e-5, 0.1)},
         values=("normal", "offset"),
     ),
+    LayerRow(
+        "layer_norm",
+        lambda rng, p: manual.LayerNorm(p["shape"][-p["axes"] :], p["eps"]),
+        PLANES,
+        {"last axis": {}, "last three axes": {"axes": 3}, "eps 0.1": {"eps": 0.1}},
+        {"axes": (1, 3), "eps": (1e-5, 0.1)},
+        values=("normal", "offset"),
+    ),
+    LayerRow(
+        "group_norm",
+        lambda rng, p: manual.GroupNorm(p["groups"] or channels(p), channels(p), p["eps"]),
+        ((2, 4, 3), (2, 4, 3, 2), (1, 2, 5)),
+        {"2 groups": {"groups": 2}, "instance": {"groups": 0}, "one group": {}},
+        {"groups": (1, 2, 0), "eps": (1e-5, 0.1)},
+        values=("normal", "offset"),
+    ),
+    LayerRow(
+        "rms_norm",
+        lambda rng, p: manual.RMSNorm(p["shape"][-p["axes"] :], p["eps"]),
+        PLANES,
+        {"last axis": {}, "last two axes": {"axes": 2}},
+        {"axes": (1, 2), "eps": (1e-5, 0.1)},
+        values=("normal", "offset"),
+    ),
+    LayerRow(
+        "weight_norm",
+        lambda rng, p: manual.WeightNorm(
+            ConvolutionalLayer(p["shape"][1], 3, 2, rng=rng)
+            if len(p["shape"]) == 4
+            else manual.FullyConnectedLayer(p["shape"][1], 3, p["activation"], rng=rng)
+        ),
+        ((2, 3), (3, 4), (2, 2, 4, 3)),
+        {"linear 4→3": {}, "with ReLU": {"activation": manual.ReLUActivation}, "convolution": {"shape": (2, 2, 4, 3)}},
+        {"activation": (None, manual.ReLUActivation)},
+    ),
     # ------------------------------------------------------------------ activations
+    LayerRow(
+        "leaky_relu", lambda rng, p: manual.LeakyReLU(p["share"]), ANY, {"share 0.01": {}}, {"share": (0.01, 0.3)}
+    ),
+    LayerRow("elu", lambda rng, p: manual.ELU(p["depth"]), ANY, {"depth 1": {}}, {"depth": (1.0, 0.5)}),
+    LayerRow("selu", lambda rng, p: manual.SELU(), ANY, {"3×5": {}}),
+    LayerRow("silu", lambda rng, p: manual.SiLU(), ANY, {"3×5": {}}),
+    LayerRow("hard_swish", lambda rng, p: manual.HardSwish(), ANY, {"3×5": {}}),
+    LayerRow(
+        "gelu",
+        lambda rng, p: manual.GELU(p["by_tanh"]),
+        ANY,
+        {"exact": {}, "by tanh": {"by_tanh": True}},
+        {"by_tanh": (False, True)},
+    ),
+    LayerRow(
+        "softmax",
+        lambda rng, p: manual.Softmax(p["axis"]),
+        ANY,
+        {"last axis": {}, "axis 0": {"axis": 0}},
+        {"axis": (-1, 0)},
+    ),
+    LayerRow(
+        "log_softmax",
+        lambda rng, p: manual.LogSoftmax(p["axis"]),
+        ANY,
+        {"last axis": {}, "axis 0": {"axis": 0}},
+        {"axis": (-1, 0)},
+    ),
+    LayerRow(
+        "maxout",
+        lambda rng, p: manual.Maxout(p["pieces"]),
+        ((1, 2), (3, 4), (2, 4, 3, 2)),
+        {"pieces of 2": {}},
+        {"pieces": (2, 1)},
+    ),
     LayerRow(
         "prelu",
         lambda rng, p: manual.PReLU(channels(p) if p["each"] else None),

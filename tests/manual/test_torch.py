@@ -1,0 +1,127 @@
+"""PyTorch as an oracle that no one here wrote: 200 random configurations of every layer, forward and all gradients.
+
+The configurations are drawn from the layers' spaces; both sides compute in float64. Two right computations of these
+small sums differ by some units in the last place of the largest number that took part; `UNITS` of it are allowed,
+thousands of times less than any mistake would be.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crosscheck.lecture.nonzero import nonzero
+from crosscheck.lecture.rows import ROWS, LayerRow
+from crosscheck.lecture.spaces import SPACES, drawn
+from manual import Layer
+
+torch = pytest.importorskip("torch")
+functional: Any = torch.nn.functional
+
+pytestmark = pytest.mark.proof
+
+CONFIGURATIONS = 200
+UNITS = 2.0**12
+
+Oracle = Callable[[Layer, Any, dict[str, Any], dict[str, Any]], Any]
+
+
+def one_stage(layer: Layer) -> dict[str, Any]:
+    return dict(layer.stages()[-1].hyperparameters)
+
+
+def axes_norm(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    mean, variance = x.mean(h["axes"], keepdim=True), x.var(h["axes"], unbiased=False, keepdim=True)
+    return (x - mean) / torch.sqrt(variance + h["eps"])
+
+
+def batch_norm(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    mean, variance = (torch.tensor(a) for a in layer.named_state().values())
+    args = (p["scales"], p["biases"], h["training"], h["momentum"], h["eps"])
+    y = functional.batch_norm(x, mean, variance, *args)
+    # The state is compared, too: PyTorch writes it in place.
+    layer.expected = {"running_mean": mean.numpy(), "running_variance": variance.numpy()}  # type: ignore[attr-defined]
+    return y
+
+
+def residual(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    past = functional.conv2d(x, p["1.filters"], p["1.biases"]) if "1.filters" in p else x
+    return functional.conv2d(x, p["0.filters"], p["0.biases"], padding=1) + past
+
+
+def concatenated(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    parts = [functional.conv2d(x, p["0.filters"], p["0.biases"], padding=1), torch.relu(x)]
+    return torch.cat([*parts, x] if len(layer.stages()[-1].reads) == 3 else parts, h["axis"])
+
+
+def normed_weights(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    if len(layer.stages()[0].parameters) == 2 and x.ndim == 4:
+        weights = torch._weight_norm(p["directions"], p["lengths"].reshape(-1, 1, 1, 1), 0)
+        return functional.conv2d(x, weights, p["biases"])
+    y = functional.linear(x, torch._weight_norm(p["directions"].T, p["lengths"][:, None], 0), p["biases"])
+    return torch.relu(y) if layer.stages()[-1].operation == "relu" else y
+
+
+def maxout(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    split = x.reshape(len(x), -1, h["pieces"], *x.shape[2:])
+    return split.gather(2, split.argmax(2, keepdim=True)).squeeze(2)
+
+
+ORACLES: dict[str, Oracle] = {
+    "add": residual,
+    "concatenation": concatenated,
+    "standardization": axes_norm,
+    "batch_norm": batch_norm,
+    "layer_norm": lambda layer, x, p, h: functional.layer_norm(
+        x, p["scales"].shape, p["scales"], p["biases"], h["eps"]
+    ),
+    "group_norm": lambda layer, x, p, h: functional.group_norm(x, h["groups"], p["scales"], p["biases"], h["eps"]),
+    "rms_norm": lambda layer, x, p, h: functional.rms_norm(x, p["scales"].shape, p["scales"], h["eps"]),
+    "weight_norm": normed_weights,
+    "prelu": lambda layer, x, p, h: functional.prelu(x, p["shares"]),
+    "leaky_relu": lambda layer, x, p, h: functional.leaky_relu(x, h["share"]),
+    "elu": lambda layer, x, p, h: functional.elu(x, h["depth"]),
+    "selu": lambda layer, x, p, h: functional.selu(x),
+    "silu": lambda layer, x, p, h: functional.silu(x),
+    "hard_swish": lambda layer, x, p, h: functional.hardswish(x),
+    "gelu": lambda layer, x, p, h: functional.gelu(x, approximate="tanh" if h["by_tanh"] else "none"),
+    "softmax": lambda layer, x, p, h: functional.softmax(x, h["axis"]),
+    "log_softmax": lambda layer, x, p, h: functional.log_softmax(x, h["axis"]),
+    "maxout": maxout,
+}
+
+
+def close(name: str, ours: Any, theirs: Any, size: float) -> None:
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape, name
+    off = float(np.max(np.abs(ours - theirs), initial=0.0))
+    assert off <= UNITS * 2.0**-53 * max(size, float(np.max(np.abs(theirs), initial=0.0))), (name, off)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.operation)
+def test_pytorch_agrees(row: LayerRow) -> None:
+    oracle, space = ORACLES[row.operation], SPACES[row.operation]
+    rng = np.random.default_rng(zlib.crc32(row.operation.encode()))
+    for _ in range(CONFIGURATIONS):
+        point = space.draw(rng)
+        layer = nonzero(row.make(rng, point), rng)
+        x = drawn(point["values"], point["shape"], rng)
+        tensors = {k: torch.tensor(a, requires_grad=True) for k, a in layer.named_parameters().items()}
+        at = torch.tensor(x, requires_grad=True)
+        theirs = oracle(layer, at, tensors, one_stage(layer))
+        y = layer.forward(x)
+        g = rng.normal(size=y.shape)
+        grad_x = layer.backward(g)
+        theirs.backward(torch.tensor(g))
+        size = max(1.0, float(np.max(np.abs(x))), float(np.max(np.abs(y), initial=0.0)))
+        close(f"{point}: y", y, theirs.detach(), size)
+        for name, array in getattr(layer, "expected", {}).items():
+            close(f"{point}: {name}", layer.named_state()[name], array, size)
+        grad_size = max(size, float(np.max(np.abs(grad_x), initial=0.0)) * size)
+        close(f"{point}: x", grad_x, at.grad, grad_size)
+        for name, gradient in layer.named_gradients().items():
+            close(f"{point}: {name}", gradient, tensors[name].grad, grad_size * x.size)
