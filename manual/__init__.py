@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from manual.add import Residual
     from manual.batch_norm import BatchNorm, BatchNorm2d
+    from manual.binary_cross_entropy import BinaryCrossEntropy
     from manual.concatenation import Concat
     from manual.convolution import ConvolutionalLayer
     from manual.data import create_image_data, load_digits, train_test_split
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from manual.gelu import GELU
     from manual.group_norm import GroupNorm, InstanceNorm
     from manual.hard_swish import HardSwish
+    from manual.huber import Huber
     from manual.layer import Layer
     from manual.layer_norm import LayerNorm
     from manual.leaky_relu import LeakyReLU
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from manual.log_softmax import LogSoftmax
     from manual.max_pooling import MaxPoolingLayer
     from manual.maxout import Maxout
+    from manual.mean_absolute_error import MeanAbsoluteError
     from manual.mean_squared_error import MeanSquaredError
     from manual.network import LayeredNeuralNetwork
     from manual.optimizers import SGD, Adam
@@ -52,6 +55,7 @@ HOMES = {
     "Residual": "manual.add",
     "BatchNorm": "manual.batch_norm",
     "BatchNorm2d": "manual.batch_norm",
+    "BinaryCrossEntropy": "manual.binary_cross_entropy",
     "Concat": "manual.concatenation",
     "ConvolutionalLayer": "manual.convolution",
     "create_image_data": "manual.data",
@@ -63,6 +67,7 @@ HOMES = {
     "GroupNorm": "manual.group_norm",
     "InstanceNorm": "manual.group_norm",
     "HardSwish": "manual.hard_swish",
+    "Huber": "manual.huber",
     "Layer": "manual.layer",
     "LayerNorm": "manual.layer_norm",
     "LeakyReLU": "manual.leaky_relu",
@@ -72,6 +77,7 @@ HOMES = {
     "LogSoftmax": "manual.log_softmax",
     "MaxPoolingLayer": "manual.max_pooling",
     "Maxout": "manual.maxout",
+    "MeanAbsoluteError": "manual.mean_absolute_error",
     "MeanSquaredError": "manual.mean_squared_error",
     "LayeredNeuralNetwork": "manual.network",
     "Adam": "manual.optimizers",
@@ -102,12 +108,14 @@ __all__ = [
     "Adam",
     "BatchNorm",
     "BatchNorm2d",
+    "BinaryCrossEntropy",
     "Concat",
     "ConvolutionalLayer",
     "FlattenLayer",
     "FullyConnectedLayer",
     "GroupNorm",
     "HardSwish",
+    "Huber",
     "InstanceNorm",
     "Layer",
     "LayerNorm",
@@ -118,6 +126,7 @@ __all__ = [
     "LogSoftmax",
     "MaxPoolingLayer",
     "Maxout",
+    "MeanAbsoluteError",
     "MeanSquaredError",
     "PReLU",
     "RMSNorm",

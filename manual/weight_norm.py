@@ -3,8 +3,8 @@
     Y[o,n] = A[o] · V[o,n] / ‖V[o,·]‖                                          (1)
 
 o numbers the output that a weight belongs to, n runs over all weights of that output; the result takes the place of a
-layer's weights. Nudge A and V. With U[o,n] = V[o,n] / ‖V[o,·]‖ and M[o] = Σ_n U[o,n]·V̇[o,n], the nudge of the length of
-V,
+layer's weights. Nudge A and V. With U[o,n] = V[o,n] / ‖V[o,·]‖ and M[o] = Σ_n U[o,n]·V̇[o,n], the nudge of the length
+of V,
 
     Ẏ[o,n] = Ȧ[o]·U[o,n] + A[o]·( V̇[o,n] - U[o,n]·M[o] ) / ‖V[o,·]‖            (2)
 

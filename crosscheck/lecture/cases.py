@@ -20,7 +20,7 @@ from crosscheck.draws import cotangent
 from crosscheck.lecture import spaces
 from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.nonzero import nonzero
-from crosscheck.lecture.rows import ROWS
+from crosscheck.lecture.rows import LOSSES, ROWS
 from crosscheck.lecture.spaces import Space
 from crosscheck.operation import Operation
 from manual import (
@@ -247,6 +247,10 @@ def beyond() -> Iterator[Case]:
             yield row(space, name, **described.point(name))
             if number == 0:
                 yield row(space, f"{name}, float32", **described.point(name), dtype=np.float32)
+    for described in LOSSES:
+        space = spaces.space_of_loss(described)
+        for name in described.cases:
+            yield row(space, name, layer=described.operation, **described.point(name))
 
 
 # ---------------------------------------------------------------------- compositions

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -256,7 +257,7 @@ def step_in_jax(
         rule = optimizers.RULES.get(type(optimizer).__name__)
     if rule is None:
         raise TypeError(f"there is no reference for {type(optimizer).__name__}; give rule=, its step in jax.numpy")
-    loss_forward = import_module(f"reference.{loss.operation}").forward
+    loss_forward = partial(import_module(f"reference.{loss.operation}").forward, **loss.hyperparameters)
     shapes = {name: array.shape for name, array in network.named_parameters().items()}
     stands = places(network)
 

@@ -34,9 +34,7 @@ class LayerRow:
         cases: by name: the choices of a point, and "shape" where it is not the second.
         choices: of each dimension beside the shape, the simplest first.
         valid: which points exist.
-        titles: of the layer's class, in the table of layers.
         values: the kinds of numbers that the input is drawn from; None: all.
-        whole: whether the layer is a composition, which the table of cases calls so.
     """
 
     operation: str
@@ -179,6 +177,103 @@ ROWS: tuple[LayerRow, ...] = (
         PLANES,
         {"one share": {}, "a share per channel": {"each": True}, "vectors": {"each": True, "shape": (4, 3)}},
         {"each": (False, True)},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class LossRow:
+    """One loss.
+
+    Args:
+        operation: the file of `manual` that the row is about.
+        make: point -> the loss.
+        target: (rng, point) -> what the prediction is compared with.
+        cases: by name: the choices of a point.
+        choices: of each dimension, the simplest first; "shape" is that of the prediction.
+        valid: which points exist.
+    """
+
+    operation: str
+    make: Callable[[Choices], Any]
+    target: Callable[[Rng, Choices], Any]
+    cases: Mapping[str, Choices]
+    choices: Mapping[str, tuple[Any, ...]]
+    valid: Callable[[Choices], bool] = lambda point: True
+
+    def point(self, name: str) -> Choices:
+        """A named point."""
+        return {**{k: c[0] for k, c in self.choices.items()}, **self.cases[name]}
+
+
+def alike(rng: Rng, point: Choices) -> Any:
+    return rng.normal(size=point["shape"])
+
+
+def labels_of(rng: Rng, point: Choices) -> Any:
+    """Labels, the first of which counts, or probabilities."""
+    samples, classes = point["shape"]
+    if point["labels"]:
+        found = rng.integers(0, classes, samples)
+        found[0] = classes - 1
+        return found
+    return rng.dirichlet(np.ones(classes), samples)
+
+
+REDUCTIONS = ("mean", "sum", "none")
+SHAPES: tuple[Shape, ...] = ((4, 3), (1, 1), (2, 3, 5))
+
+LOSSES: tuple[LossRow, ...] = (
+    LossRow(
+        "mean_absolute_error",
+        lambda p: manual.MeanAbsoluteError(p["reduction"]),
+        alike,
+        {"4×3": {}, "sum": {"reduction": "sum"}},
+        {"shape": SHAPES, "reduction": REDUCTIONS},
+    ),
+    LossRow(
+        "huber",
+        lambda p: manual.Huber(p["width"], p["reduction"]),
+        alike,
+        {"4×3": {}, "width 0.5, each": {"width": 0.5, "reduction": "none"}},
+        {"shape": SHAPES, "width": (1.0, 0.5), "reduction": REDUCTIONS},
+    ),
+    LossRow(
+        "binary_cross_entropy",
+        lambda p: manual.BinaryCrossEntropy(p["weight"], p["reduction"]),
+        lambda rng, p: rng.integers(0, 2, p["shape"]).astype(float) if p["hard"] else rng.random(p["shape"]),
+        {"4×3": {}, "weight 3, sum, probabilities": {"weight": 3.0, "reduction": "sum", "hard": False}},
+        {"shape": SHAPES, "hard": (True, False), "weight": (1.0, 3.0), "reduction": REDUCTIONS},
+    ),
+    LossRow(
+        "softmax_cross_entropy",
+        lambda p: manual.SoftmaxCrossEntropy(
+            (0.5 + np.arange(p["shape"][1])) if p["weighted"] else None,
+            0 if p["ignoring"] else None,
+            p["smoothing"],
+            p["reduction"],
+        ),
+        labels_of,
+        {
+            "class weights": {"weighted": True},
+            "an ignored label, smoothing": {"ignoring": True, "smoothing": 0.1},
+            "weights, smoothing, probabilities, sum": {
+                "weighted": True,
+                "smoothing": 0.2,
+                "labels": False,
+                "reduction": "sum",
+            },
+            "each": {"reduction": "none"},
+        },
+        {
+            "shape": ((5, 4), (2, 2), (3, 6)),
+            "labels": (True, False),
+            "weighted": (False, True),
+            "ignoring": (False, True),
+            "smoothing": (0.0, 0.1, 0.2),
+            "reduction": REDUCTIONS,
+        },
+        lambda p: p["labels"] or not p["ignoring"],
     ),
 )
 

@@ -19,7 +19,7 @@ import numpy as np
 from crosscheck.doors.layers import from_layer
 from crosscheck.lecture.losses import from_loss
 from crosscheck.lecture.nonzero import nonzero
-from crosscheck.lecture.rows import ROWS, LayerRow
+from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow, LossRow
 from crosscheck.operation import Operation
 from manual import (
     ConvolutionalLayer,
@@ -362,5 +362,19 @@ def space_of(row: LayerRow) -> Space:
     )
 
 
+def space_of_loss(row: LossRow) -> Space:
+    """The space that a row of the losses describes."""
+
+    def make(p: Choices, rng: Rng) -> Operation:
+        prediction = drawn(p["values"], p["shape"], rng).astype(p["dtype"])
+        target = row.target(rng, p)
+        return from_loss(row.make(p), prediction, target if target.dtype.kind in "iu" else target.astype(p["dtype"]))
+
+    name = row.operation if row.operation != ENTROPY.name else f"{row.operation} with weights"
+    return Space(name, {**row.choices, "dtype": DTYPES, "values": VALUES}, make, row.valid)
+
+
 LECTURE = (CONVOLUTION, POOLING, FLATTEN, LINEAR, ACTIVATION, SQUARED, ENTROPY, NETWORK)
-SPACES: dict[str, Space] = {space.name: space for space in (*LECTURE, *map(space_of, ROWS))}
+SPACES: dict[str, Space] = {
+    space.name: space for space in (*LECTURE, *map(space_of, ROWS), *map(space_of_loss, LOSSES))
+}

@@ -107,6 +107,12 @@ def called_by_rows() -> dict[str, Called]:
             for call in calls(row.layer(name, rng), rng.normal(size=row.point(name)["shape"])):
                 if call.operation == row.operation:
                     found[f"{row.operation} {name}"] = call
+    for loss in rows.LOSSES:
+        for name in loss.cases:
+            point = loss.point(name)
+            target = loss.target(np.random.default_rng(0), point)
+            keywords = {**loss.make(point).hyperparameters, "target": target}
+            found[f"{loss.operation} {name}"] = Called(loss.operation, (point["shape"],), keywords)
     return found
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from crosscheck.lecture.nonzero import nonzero
-from crosscheck.lecture.rows import ROWS, LayerRow
-from crosscheck.lecture.spaces import SPACES, drawn
+from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow, LossRow
+from crosscheck.lecture.spaces import SPACES, drawn, space_of_loss
 from manual import Layer
 
 torch = pytest.importorskip("torch")
@@ -125,3 +125,48 @@ def test_pytorch_agrees(row: LayerRow) -> None:
         close(f"{point}: x", grad_x, at.grad, grad_size)
         for name, gradient in layer.named_gradients().items():
             close(f"{point}: {name}", gradient, tensors[name].grad, grad_size * x.size)
+
+
+def entropy(prediction: Any, target: Any, h: dict[str, Any]) -> Any:
+    weights = None if h["weights"] is None else torch.tensor(h["weights"])
+    ignored = -100 if h["ignored"] is None else h["ignored"]
+    options = {"reduction": h["reduction"], "label_smoothing": h["smoothing"]}
+    return functional.cross_entropy(prediction, target, weights, ignore_index=ignored, **options)
+
+
+LOSS_ORACLES: dict[str, Callable[[Any, Any, dict[str, Any]], Any]] = {
+    "mean_absolute_error": lambda p, t, h: functional.l1_loss(p, t, reduction=h["reduction"]),
+    "huber": lambda p, t, h: functional.huber_loss(p, t, reduction=h["reduction"], delta=h["width"]),
+    "binary_cross_entropy": lambda p, t, h: functional.binary_cross_entropy_with_logits(
+        p, t, reduction=h["reduction"], pos_weight=torch.tensor(h["weight"])
+    ),
+    "softmax_cross_entropy": entropy,
+}
+
+
+@pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.operation)
+def test_pytorch_agrees_on_losses(row: LossRow) -> None:
+    rng, space = np.random.default_rng(zlib.crc32(row.operation.encode())), space_of_loss(row)
+    for _ in range(CONFIGURATIONS):
+        point = space.draw(rng)
+        loss, target, x = row.make(point), row.target(rng, point), drawn(point["values"], point["shape"], rng)
+        at = torch.tensor(x, requires_grad=True)
+        theirs = LOSS_ORACLES[row.operation](at, torch.tensor(target), loss.hyperparameters)
+        ours = loss.forward(x, target)
+        g = rng.normal(size=np.shape(ours))
+        theirs.backward(torch.tensor(g))
+        size = max(1.0, float(np.max(np.abs(x))))
+        close(f"{point}: loss", ours, theirs.detach(), size * x.size)
+        close(f"{point}: prediction", loss.gradient(x, target, g), at.grad, size)
+
+
+@pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.operation)
+def test_a_loss_is_finite_at_ten_thousand(row: LossRow) -> None:
+    rng = np.random.default_rng(0)
+    for name in row.cases:
+        point = row.point(name)
+        for sign in (-1e4, 1e4):
+            x = np.full(point["shape"], sign) * rng.choice([-1, 1], point["shape"])
+            loss, target = row.make(point), row.target(rng, point)
+            assert np.isfinite(loss.forward(x, target)).all()
+            assert np.isfinite(loss.gradient(x, target)).all()
