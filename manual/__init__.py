@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from manual.add import Residual
+    from manual.attention import SelfAttention
+    from manual.average_pooling import AveragePoolingLayer
     from manual.batch_norm import BatchNorm, BatchNorm2d
     from manual.binary_cross_entropy import BinaryCrossEntropy
     from manual.concatenation import Concat
     from manual.convolution import ConvolutionalLayer
     from manual.data import create_image_data, load_digits, train_test_split
+    from manual.dropout import Dropout
     from manual.elu import ELU
     from manual.flatten import FlattenLayer
     from manual.gelu import GELU
@@ -30,15 +33,20 @@ if TYPE_CHECKING:
     from manual.linear import FullyConnectedLayer, LinearLayer
     from manual.linear_activation import LinearActivation
     from manual.log_softmax import LogSoftmax
+    from manual.lp_pooling import LpPoolingLayer
     from manual.max_pooling import MaxPoolingLayer
     from manual.maxout import Maxout
     from manual.mean_absolute_error import MeanAbsoluteError
     from manual.mean_squared_error import MeanSquaredError
+    from manual.multiply import Gate
     from manual.network import LayeredNeuralNetwork
     from manual.optimizers import SGD, Adam
+    from manual.pad import Crop, ReflectionPadding, ZeroPadding
+    from manual.pixel_shuffle import PixelShuffle
     from manual.prelu import PReLU
     from manual.program import Stage
     from manual.relu import ReLUActivation
+    from manual.resampling import AdaptiveAveragePooling, GlobalAveragePooling, Upsampling
     from manual.rms_norm import RMSNorm
     from manual.selu import SELU
     from manual.sigmoid import SigmoidActivation
@@ -53,6 +61,8 @@ if TYPE_CHECKING:
 
 HOMES = {
     "Residual": "manual.add",
+    "SelfAttention": "manual.attention",
+    "AveragePoolingLayer": "manual.average_pooling",
     "BatchNorm": "manual.batch_norm",
     "BatchNorm2d": "manual.batch_norm",
     "BinaryCrossEntropy": "manual.binary_cross_entropy",
@@ -61,6 +71,7 @@ HOMES = {
     "create_image_data": "manual.data",
     "load_digits": "manual.data",
     "train_test_split": "manual.data",
+    "Dropout": "manual.dropout",
     "ELU": "manual.elu",
     "FlattenLayer": "manual.flatten",
     "GELU": "manual.gelu",
@@ -75,16 +86,25 @@ HOMES = {
     "LinearLayer": "manual.linear",
     "LinearActivation": "manual.linear_activation",
     "LogSoftmax": "manual.log_softmax",
+    "LpPoolingLayer": "manual.lp_pooling",
     "MaxPoolingLayer": "manual.max_pooling",
     "Maxout": "manual.maxout",
     "MeanAbsoluteError": "manual.mean_absolute_error",
     "MeanSquaredError": "manual.mean_squared_error",
+    "Gate": "manual.multiply",
     "LayeredNeuralNetwork": "manual.network",
     "Adam": "manual.optimizers",
     "SGD": "manual.optimizers",
+    "Crop": "manual.pad",
+    "ReflectionPadding": "manual.pad",
+    "ZeroPadding": "manual.pad",
+    "PixelShuffle": "manual.pixel_shuffle",
     "PReLU": "manual.prelu",
     "Stage": "manual.program",
     "ReLUActivation": "manual.relu",
+    "AdaptiveAveragePooling": "manual.resampling",
+    "GlobalAveragePooling": "manual.resampling",
+    "Upsampling": "manual.resampling",
     "RMSNorm": "manual.rms_norm",
     "SELU": "manual.selu",
     "SigmoidActivation": "manual.sigmoid",
@@ -106,13 +126,19 @@ __all__ = [
     "SELU",
     "SGD",
     "Adam",
+    "AdaptiveAveragePooling",
+    "AveragePoolingLayer",
     "BatchNorm",
     "BatchNorm2d",
     "BinaryCrossEntropy",
     "Concat",
     "ConvolutionalLayer",
+    "Crop",
+    "Dropout",
     "FlattenLayer",
     "FullyConnectedLayer",
+    "Gate",
+    "GlobalAveragePooling",
     "GroupNorm",
     "HardSwish",
     "Huber",
@@ -124,14 +150,18 @@ __all__ = [
     "LinearActivation",
     "LinearLayer",
     "LogSoftmax",
+    "LpPoolingLayer",
     "MaxPoolingLayer",
     "Maxout",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "PReLU",
+    "PixelShuffle",
     "RMSNorm",
     "ReLUActivation",
+    "ReflectionPadding",
     "Residual",
+    "SelfAttention",
     "SiLU",
     "SigmoidActivation",
     "SoftReLUActivation",
@@ -141,7 +171,9 @@ __all__ = [
     "Standardization",
     "TanhActivation",
     "TrainingDiverged",
+    "Upsampling",
     "WeightNorm",
+    "ZeroPadding",
     "create_image_data",
     "evaluate",
     "fit",

@@ -106,10 +106,11 @@ def same(a: Array, b: Array) -> bool:
 
 
 def places(layer: Layer, before: str = "") -> tuple[str, ...]:
-    """Where a layer, and layers inside it, hold their state: attributes, as a caller would write them."""
+    """Where a layer, and layers inside it, hold floating state: attributes, as a caller would write them."""
     inside = getattr(layer, "layers", ())
     found = [place for n, inner in enumerate(inside) for place in places(inner, f"{before}layers.{n}.")]
-    return (*(f"{before}{name}" for name in layer.state_names), *found)
+    floating = [name for name in layer.state_names if getattr(layer, name).dtype.kind == "f"]
+    return (*(f"{before}{name}" for name in floating), *found)
 
 
 def carried_on(layer: Layer, operation: Operation) -> Iterator[Notice]:
@@ -146,7 +147,11 @@ def carried_on(layer: Layer, operation: Operation) -> Iterator[Notice]:
                 )
                 yield Notice("state", sentence, True)
                 break
-    yield Notice("state", f"compared with the reference after forward of {operation.name}: {', '.join(state)}", False)
+    floating = [name for name, array in state.items() if array.dtype.kind == "f"]
+    if floating:
+        yield Notice(
+            "state", f"compared with the reference after forward of {operation.name}: {', '.join(floating)}", False
+        )
 
 
 def twin(layer: Layer) -> Callable[..., Any] | None:

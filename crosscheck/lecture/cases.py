@@ -242,11 +242,12 @@ def losses() -> Iterator[Case]:
 def beyond() -> Iterator[Case]:
     """The layers beyond the lecture's: the named points of their rows, the first also in float32."""
     for described in ROWS:
-        space = spaces.SPACES[described.operation]
+        space = spaces.space_of(described)
         for number, name in enumerate(described.cases):
-            yield row(space, name, **described.point(name))
+            yield row(space, name, layer=described.operation, **described.point(name))
             if number == 0:
-                yield row(space, f"{name}, float32", **described.point(name), dtype=np.float32)
+                single = {**described.point(name), "dtype": np.float32}
+                yield row(space, f"{name}, float32", layer=described.operation, **single)
     for described in LOSSES:
         space = spaces.space_of_loss(described)
         for name in described.cases:

@@ -60,9 +60,42 @@ def same(rng: Rng, channels: int) -> ConvolutionalLayer:
     return ConvolutionalLayer(channels, channels, 3, padding=1, rng=rng)
 
 
+def excitation(channels: int, rng: Rng) -> Layer:
+    """A gate per channel: the mean, two small convolutions, a sigmoid."""
+    return manual.LayeredNeuralNetwork(
+        [
+            manual.GlobalAveragePooling(),
+            ConvolutionalLayer(channels, 2, 1, activation=manual.TanhActivation, rng=rng),
+            ConvolutionalLayer(2, channels, 1, activation=manual.SigmoidActivation, rng=rng),
+        ]
+    )
+
+
 def channels(point: Choices) -> int:
     return point["shape"][1]
 
+
+def windows_fit(point: Choices) -> bool:
+    """Whether every window fits, and covers an entry."""
+    pair = [w if isinstance(w, tuple) else (w, w) for w in (point["window"], point["padding"], point["dilation"])]
+    window, padding, dilation = pair
+    for n, k, p, d in zip(point["shape"][2:], window, padding, dilation, strict=True):
+        before, after = p if isinstance(p, tuple) else (p, p)
+        if d * (k - 1) + 1 > n + before + after or max(before, after) > k // 2 or (d > 1 and (before or after)):
+            return False
+        if d > 1 and point["ceil"]:
+            return False
+    return True
+
+
+POOLED: tuple[Shape, ...] = ((1, 1, 3, 3), (2, 2, 5, 4), (1, 3, 4, 7))
+WINDOWS: dict[str, tuple[Any, ...]] = {
+    "window": (1, 2, 3, (3, 2)),
+    "stride": (2, 1, (2, 3)),
+    "padding": (0, 1, ((1, 0), (0, 1))),
+    "dilation": (1, 2),
+    "ceil": (False, True),
+}
 
 ROWS: tuple[LayerRow, ...] = (
     # ------------------------------------------------------------------ branches
@@ -81,6 +114,60 @@ ROWS: tuple[LayerRow, ...] = (
         PLANES,
         {"convolution, ReLU": {}, "and the input, along rows": {"axis": 2, "passed": True}},
         {"axis": (1, 2, -1), "passed": (False, True)},
+    ),
+    LayerRow(
+        "multiply",
+        lambda rng, p: manual.Gate(excitation(channels(p), rng), same(rng, channels(p)) if p["body"] else None),
+        PLANES,
+        {"squeeze and excitation": {}, "after a convolution": {"body": True}},
+        {"body": (False, True)},
+        values=("normal", "ties", "zeros"),
+    ),
+    # ------------------------------------------------------------------ shape and flow
+    LayerRow(
+        "dropout",
+        lambda rng, p: in_mode(manual.Dropout(p["rate"], seed=7), p["training"], rng),
+        ANY,
+        {"half, training": {}, "evaluation": {"training": False}, "a fifth": {"rate": 0.2}},
+        {"rate": (0.5, 0.2), "training": (True, False)},
+    ),
+    LayerRow(
+        "pad",
+        lambda rng, p: (manual.ReflectionPadding if p["reflect"] else manual.ZeroPadding)(p["sides"]),
+        PLANES,
+        {
+            "zeros, 1": {},
+            "reflection, per side": {"reflect": True, "sides": ((1, 2), (0, 2))},
+            "cropped at the right": {"sides": ((0, 1), (1, -1))},
+        },
+        {"sides": (1, ((1, 2), (0, 2)), ((0, 1), (1, -1))), "reflect": (False, True)},
+        lambda p: not p["reflect"] or p["sides"] == 1 or min(p["shape"][2:]) > 2,
+    ),
+    LayerRow(
+        "pixel_shuffle",
+        lambda rng, p: manual.PixelShuffle(p["scale"]),
+        ((1, 4, 1, 1), (2, 4, 3, 2), (1, 8, 2, 3)),
+        {"scale 2": {}},
+        {"scale": (2, 1)},
+    ),
+    # ------------------------------------------------------------------ attention
+    LayerRow(
+        "projection",
+        lambda rng, p: manual.SelfAttention(p["shape"][2], rng=rng),
+        ((1, 2, 2), (2, 3, 4)),
+        {"as attention uses it": {}},
+        {},
+        values=("normal",),
+    ),
+    LayerRow(
+        "attention",
+        lambda rng, p: manual.SelfAttention(
+            p["shape"][2], p["heads"], causal=p["causal"], places=p["shape"][1], rng=rng
+        ),
+        ((1, 2, 2), (2, 3, 4), (1, 4, 6)),
+        {"one head": {}, "2 heads, causal": {"heads": 2, "causal": True}},
+        {"heads": (1, 2), "causal": (False, True)},
+        values=("normal",),
     ),
     # ------------------------------------------------------------------ normalization
     LayerRow(
@@ -134,6 +221,63 @@ ROWS: tuple[LayerRow, ...] = (
         ((2, 3), (3, 4), (2, 2, 4, 3)),
         {"linear 4→3": {}, "with ReLU": {"activation": manual.ReLUActivation}, "convolution": {"shape": (2, 2, 4, 3)}},
         {"activation": (None, manual.ReLUActivation)},
+    ),
+    # ------------------------------------------------------------------ pooling and resampling
+    LayerRow(
+        "max_pooling",
+        lambda rng, p: manual.MaxPoolingLayer(
+            p["window"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"]
+        ),
+        POOLED,
+        {
+            "3×3, stride 2, padding 1": {"window": 3, "padding": 1},
+            "2×2, dilation 2, stride 1": {"window": 2, "dilation": 2, "stride": 1},
+            "2×2, stride 2, ceil": {"window": 2, "ceil": True},
+            "3×2, padding per side, ceil": {"window": (3, 2), "padding": ((1, 0), (0, 1)), "ceil": True},
+        },
+        WINDOWS,
+        windows_fit,
+    ),
+    LayerRow(
+        "average_pooling",
+        lambda rng, p: manual.AveragePoolingLayer(
+            p["window"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"], counting=p["counting"]
+        ),
+        POOLED,
+        {
+            "2×2": {"window": 2},
+            "3×3, padding 1, counting it": {"window": 3, "padding": 1},
+            "3×3, padding 1, ceil, not counting": {"window": 3, "padding": 1, "ceil": True, "counting": False},
+            "2×2, dilation 2, stride 1": {"window": 2, "dilation": 2, "stride": 1},
+            "2×2, ceil": {"window": 2, "ceil": True},
+        },
+        {**WINDOWS, "counting": (True, False)},
+        windows_fit,
+    ),
+    LayerRow(
+        "lp_pooling",
+        lambda rng, p: manual.LpPoolingLayer(p["window"], p["order"], p["stride"], p["padding"]),
+        POOLED,
+        {"2×2, order 2": {"window": 2}, "3×3, stride 2, order 3, padding 1": {"window": 3, "order": 3.0, "padding": 1}},
+        {"window": (1, 2, 3), "order": (2.0, 3.0, 1.0), "stride": (2, 1), "padding": (0, 1)},
+        lambda p: windows_fit({**p, "dilation": 1, "ceil": False}),
+        values=("normal",),
+    ),
+    LayerRow(
+        "resampling",
+        lambda rng, p: (
+            manual.AdaptiveAveragePooling(p["size"])
+            if p["rule"] == "average"
+            else manual.Upsampling(p["size"], p["rule"])
+        ),
+        POOLED,
+        {
+            "adaptive average to 3×2": {"size": (3, 2)},
+            "global average": {"size": (1, 1)},
+            "nearest, to 8×9": {"size": (8, 9), "rule": "nearest"},
+            "bilinear, to 8×9": {"size": (8, 9), "rule": "bilinear"},
+        },
+        {"size": ((1, 1), (3, 2), (8, 9)), "rule": ("average", "nearest", "bilinear")},
     ),
     # ------------------------------------------------------------------ activations
     LayerRow(

@@ -354,8 +354,9 @@ NETWORK = Space(
 
 def space_of(row: LayerRow) -> Space:
     """The space that a row of the layers beyond the lecture's describes."""
+    lecture = {space.name for space in LECTURE}
     return Space(
-        row.operation,
+        f"{row.operation} beyond" if row.operation in lecture else row.operation,
         {"shape": row.shapes, **row.choices, "dtype": DTYPES, "values": row.values or VALUES},
         lambda p, rng: layer_operation(row.make(rng, p).astype(p["dtype"]), p["shape"], p["values"], rng),
         row.valid,
@@ -370,7 +371,7 @@ def space_of_loss(row: LossRow) -> Space:
         target = row.target(rng, p)
         return from_loss(row.make(p), prediction, target if target.dtype.kind in "iu" else target.astype(p["dtype"]))
 
-    name = row.operation if row.operation != ENTROPY.name else f"{row.operation} with weights"
+    name = f"{row.operation} beyond" if row.operation == ENTROPY.name else row.operation
     return Space(name, {**row.choices, "dtype": DTYPES, "values": VALUES}, make, row.valid)
 
 

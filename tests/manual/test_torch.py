@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import manual
 from crosscheck.lecture.nonzero import nonzero
 from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow, LossRow
-from crosscheck.lecture.spaces import SPACES, drawn, space_of_loss
+from crosscheck.lecture.spaces import drawn, space_of, space_of_loss
 from manual import Layer
 
 torch = pytest.importorskip("torch")
@@ -71,7 +72,97 @@ def maxout(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     return split.gather(2, split.argmax(2, keepdim=True)).squeeze(2)
 
 
+def around(x: Any, padding: Any, value: float) -> Any:
+    (top, bottom), (left, right) = padding
+    return functional.pad(x, (left, right, top, bottom), value=value)
+
+
+def max_pooled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    padding, dilation, ceil = h.get("padding", ((0, 0), (0, 0))), h.get("dilation", 1), h.get("ceil", False)
+    even = tuple(a for a, b in padding if a == b)
+    if len(even) < 2:  # PyTorch pads both sides alike, and would begin a last window in padding that it does not know
+        x, even = around(x, padding, -np.inf), (0, 0)
+    y = functional.max_pool2d(x, h["pool_size"], h["stride"], even, dilation, ceil)
+    return y[:, :, : layer.shape[2], : layer.shape[3]]  # type: ignore[attr-defined]
+
+
+def averaged(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    even = tuple(a for a, b in h["padding"] if a == b)
+    if len(even) == 2 and h["dilation"] == (1, 1):
+        options = {"ceil_mode": h["ceil"], "count_include_pad": h["counting"]}
+        return functional.avg_pool2d(x, h["pool_size"], h["stride"], even, **options)
+    # What PyTorch does not have: the windows one by one.
+    rows, columns = manual.windows.axes(
+        tuple(x.shape[2:]), h["pool_size"], h["stride"], h["padding"], h["dilation"], h["ceil"]
+    )
+    lines = []
+    for at, held in zip(rows.places, rows.padded if h["counting"] else rows.inside, strict=True):
+        line = []
+        for place, kept in zip(columns.places, columns.padded if h["counting"] else columns.inside, strict=True):
+            inside = [(m, n) for m in at for n in place if 0 <= m < x.shape[2] and 0 <= n < x.shape[3]]
+            line.append(sum(x[:, :, m, n] for m, n in inside) / (held.sum() * kept.sum()))
+        lines.append(torch.stack(line, -1))
+    return torch.stack(lines, -2)
+
+
+def lp_pooled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    powers = around(x.abs() ** h["order"], h["padding"], 0.0)
+    area = h["pool_size"][0] * h["pool_size"][1]
+    return (functional.avg_pool2d(powers, h["pool_size"], h["stride"]) * area) ** (1 / h["order"])
+
+
+def resampled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    if h["rule"] == "average":
+        return functional.adaptive_avg_pool2d(x, h["size"])
+    return functional.interpolate(x, h["size"], mode={"nearest": "nearest-exact"}.get(h["rule"], h["rule"]))
+
+
+def gated(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    body = functional.conv2d(x, p["1.filters"], p["1.biases"], padding=1) if "1.filters" in p else x
+    mean = body.mean((2, 3), keepdim=True)
+    hidden = torch.tanh(functional.conv2d(mean, p["0.1.filters"], p["0.1.biases"]))
+    return body * torch.sigmoid(functional.conv2d(hidden, p["0.2.filters"], p["0.2.biases"]))
+
+
+def dropped(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    if not h["training"]:
+        return x
+    kept = manual.dropout.fractions(layer.named_state()["seed"], x.numel()) >= h["rate"]
+    return x * torch.tensor(kept.reshape(x.shape)) / (1 - h["rate"])
+
+
+def padded(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    (top, bottom), (left, right) = h["sides"]
+    if h["reflect"]:
+        around = (max(left, 0), max(right, 0), max(top, 0), max(bottom, 0))
+        x = functional.pad(x, around, mode="reflect")
+        left, right, top, bottom = (min(n, 0) for n in (left, right, top, bottom))
+    return functional.pad(x, (left, right, top, bottom))
+
+
+def attended(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    heads = layer.heads  # type: ignore[attr-defined]
+    mask = None if layer.mask is None else torch.tensor(layer.mask)  # type: ignore[attr-defined]
+
+    def projection(name: str, a: Any) -> Any:
+        return functional.linear(a, p[f"{name}_weights"].T, p[f"{name}_biases"])
+
+    q, k, v = (projection(n, x).unflatten(2, (heads, -1)).transpose(1, 2) for n in ("queries", "keys", "values"))
+    y = functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
+    return projection("output", y)
+
+
 ORACLES: dict[str, Oracle] = {
+    "multiply": gated,
+    "dropout": dropped,
+    "pad": padded,
+    "pixel_shuffle": lambda layer, x, p, h: functional.pixel_shuffle(x, h["scale"]),
+    "projection": attended,
+    "attention": attended,
+    "max_pooling": max_pooled,
+    "average_pooling": averaged,
+    "lp_pooling": lp_pooled,
+    "resampling": resampled,
     "add": residual,
     "concatenation": concatenated,
     "standardization": axes_norm,
@@ -104,7 +195,7 @@ def close(name: str, ours: Any, theirs: Any, size: float) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.operation)
 def test_pytorch_agrees(row: LayerRow) -> None:
-    oracle, space = ORACLES[row.operation], SPACES[row.operation]
+    oracle, space = ORACLES[row.operation], space_of(row)
     rng = np.random.default_rng(zlib.crc32(row.operation.encode()))
     for _ in range(CONFIGURATIONS):
         point = space.draw(rng)
@@ -112,6 +203,7 @@ def test_pytorch_agrees(row: LayerRow) -> None:
         x = drawn(point["values"], point["shape"], rng)
         tensors = {k: torch.tensor(a, requires_grad=True) for k, a in layer.named_parameters().items()}
         at = torch.tensor(x, requires_grad=True)
+        layer.shape = layer.predict(x).shape  # type: ignore[attr-defined]
         theirs = oracle(layer, at, tensors, one_stage(layer))
         y = layer.forward(x)
         g = rng.normal(size=y.shape)
