@@ -9,7 +9,7 @@ The weights are shared over all places before the last axis. Nudge X, W and the 
     ∂L/∂W[d,o]  = Σ_… X[…,d] · G[…,o]                                          (3)
     ∂L/∂bias[o] = Σ_… G[…,o]                                                   (4)
 
-Letters: X input; Y output; W weights; G = ∂L/∂Y; L loss; d input feature; o output feature; ḃ a nudge of the bias; a
+Letters: X input; Y output; W weights; G = ∂L/∂Y; L loss; d input feature; o output feature; a
 dot marks a nudge.
 
 Source: A. Vaswani et al., *Attention is all you need*, arXiv 1706.03762.

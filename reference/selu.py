@@ -1,4 +1,4 @@
-"""SELU by `jax.nn.elu`.
+"""SELU by `jax.numpy.expm1`.
 
     φ(x) = λ·x where x > 0, else λ·a·(exp(x) − 1)
 
@@ -21,4 +21,6 @@ def forward(x: ArrayLike) -> jax.Array:
     x: any shape, float32 or float64; the result has its shape and dtype.
     """
     x = jnp.asarray(x)
-    return 1.0507009873554804934193349852946 * jax.nn.elu(x, jnp.asarray(1.6732632423543772848170429916717, x.dtype))
+    below = jnp.where(x > 0, jnp.zeros_like(x), x)  # expm1 overflows for large x, and its gradient with it
+    bent = jnp.where(x > 0, x, 1.6732632423543772848170429916717 * jnp.expm1(below))
+    return 1.0507009873554804934193349852946 * bent
