@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -95,6 +96,10 @@ class Step(NamedTuple):
     gradients: Array  # flat
     updated: Array  # the parameters after the update, flat
     updated_state: dict[str, Array]
+    carried: Mapping[str, Array] = MappingProxyType(
+        {}
+    )  # what the network carries from call to call, before the forward pass
+    carried_on: Mapping[str, Array] = MappingProxyType({})  # and after it
 
 
 def fit(
@@ -153,7 +158,7 @@ def fit(
                 order, correct = rng.permutation(samples), 0.0
             chosen = order[place * batch_size : (place + 1) * batch_size]
             x, target = images[chosen], labels[chosen]
-            before, state = network.parameters, optimizer.state
+            before, state, carried = network.parameters, optimizer.state, copied(network.named_state())
 
             prediction = network.forward(x)  # (1)
             value = float(loss.forward(prediction, target))
@@ -166,9 +171,8 @@ def fit(
 
             correct += hits(prediction, target)
             if after_step is not None:
-                after_step(
-                    Step(number, x, target, value, before, state, gradients, network.parameters, optimizer.state)
-                )
+                moved = (network.parameters, optimizer.state, carried, copied(network.named_state()))
+                after_step(Step(number, x, target, value, before, state, gradients, *moved))
             if place == batches - 1:
                 sizes = np.diff([*range(0, samples, batch_size), samples])
                 history.loss.append(float(np.average(history.step_loss[-batches:], weights=sizes)))
@@ -179,6 +183,10 @@ def fit(
                 if after_epoch is not None:
                     after_epoch(history)
     return history
+
+
+def copied(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: np.array(array) for name, array in arrays.items()}
 
 
 def evaluate(network: Layer, loss: Loss, images: Array, labels: Array) -> Evaluation:

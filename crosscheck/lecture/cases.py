@@ -18,6 +18,8 @@ import numpy as np
 from crosscheck.doors.layers import from_layer
 from crosscheck.draws import cotangent
 from crosscheck.lecture import spaces
+from crosscheck.lecture.architectures import ARCHITECTURES
+from crosscheck.lecture.architectures import IMAGES as IMAGE_BATCH
 from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.nonzero import nonzero
 from crosscheck.lecture.rows import LOSSES, ROWS
@@ -301,6 +303,12 @@ def compositions() -> Iterator[Case]:
     )
 
 
+def architectures() -> Iterator[Case]:
+    """What networks are built of today."""
+    for name, make in ARCHITECTURES.items():
+        yield layer_case("network", name, make, IMAGE_BATCH, kind="composition")
+
+
 def parameters() -> Iterator[Case]:
     """Every parameter of a network alone."""
     for name in ("0.filters", "0.biases", "3.weights", "3.biases", "4.weights", "4.biases"):
@@ -386,6 +394,7 @@ def all_cases() -> list[Case]:
         *losses(),
         *beyond(),
         *compositions(),
+        *architectures(),
         *parameters(),
         *end_to_end(),
     ]

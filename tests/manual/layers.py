@@ -68,7 +68,7 @@ def beyond(row: rows.LayerRow, name: str) -> tuple[Callable[[Any], Layer], tuple
     return make, row.point(name)["shape"]
 
 
-LAYERS |= {f"{row.operation} {name}": beyond(row, name) for row in rows.ROWS for name in list(row.cases)[:2]}
+LAYERS |= {f"{row.operation} {name}": beyond(row, name) for row in rows.ROWS for name in list(row.cases)[:1]}
 
 
 class Called(NamedTuple):

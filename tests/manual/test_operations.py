@@ -56,7 +56,14 @@ BEYOND = {name: Case(*call) for name, call in called_by_rows().items()}
 CASES |= BEYOND
 
 
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+# Of the layers beyond the lecture's the first case of each; the others with the proofs.
+FIRST = {case.operation: name for name, case in reversed(BEYOND.items())}
+LATER = BEYOND.keys() - FIRST.values()
+
+every_case = pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, id=name, marks=[pytest.mark.proof] if name in LATER else []) for name, c in CASES.items()],
+)
 
 
 def passed(case: Case, arrays: list[Array]) -> tuple[Any, Any]:
