@@ -93,7 +93,7 @@ def offsets(along: tuple[Axis, Axis]) -> list[tuple[slice, ...]]:
 
 def strided(axis: Axis, offset: int) -> slice:
     first = axis.dilation * offset
-    return slice(first, first + axis.stride * (axis.count - 1) + 1, axis.stride)
+    return slice(first, first + axis.stride * (axis.windows - 1) + 1, axis.stride)
 
 
 def cropped(wide: Array, along: tuple[Axis, Axis]) -> Array:

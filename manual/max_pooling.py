@@ -122,7 +122,7 @@ def forward(
     x = padded(x, along, -np.inf)
     used = x[:, :, : needed(along[0]), : needed(along[1])]
     fast = x.dtype in checks.PRECISIONS and dilation == (1, 1)
-    counts = along[0].count, along[1].count
+    counts = along[0].windows, along[1].windows
     y = pooling.forward(used, counts, pool_size, stride) if fast else values(used, pool_size, stride, dilation)
     return y, Saved(used, y.copy(), pool_size, stride, dilation, along)
 

@@ -58,11 +58,9 @@ def forward(x: Array, *, size: tuple[int, int], rule: str) -> tuple[Array, Saved
     checks.hyperparameter_pairs(size=(size, 1))
     if 0 in x.shape[2:]:
         raise ValueError(f"x has shape {x.shape}; images without entries have no other size")
-    weights = [
-        matrix(n, count, known(rule)).astype(np.real(x).dtype) for n, count in zip(x.shape[2:], size, strict=True)
-    ]
-    y = weighted(x, *weights)  # (1)
-    return y, Saved(*weights, x.shape)
+    pairs, real = zip(x.shape[2:], size, strict=True), np.real(x).dtype
+    rows, columns = (matrix(entries, outputs, known(rule)).astype(real) for entries, outputs in pairs)
+    return weighted(x, rows, columns), Saved(rows, columns, x.shape)  # (1)
 
 
 def weighted(x: Array, rows: Array, columns: Array) -> Array:

@@ -29,12 +29,12 @@ class Axis(NamedTuple):
     dilation: int  # d
     before: int  # p
     after: int  # padding at the end
-    count: int  # of windows
+    windows: int
 
     @property
     def places(self) -> Array:
         """[h, i]: the place that window h reads at offset i."""
-        starts = self.stride * np.arange(self.count) - self.before
+        starts = self.stride * np.arange(self.windows) - self.before
         return starts[:, None] + self.dilation * np.arange(self.window)
 
     @property

@@ -37,7 +37,7 @@ from manual import (
 Rng = np.random.Generator
 
 CLASSES = 3
-IMAGES = (4, 2, 8, 8)  # of every network but the first
+IMAGE_BATCH = (4, 2, 8, 8)  # of every network but the first
 
 
 def classified(layers: list[Layer], channels: int, rng: Rng) -> LayeredNeuralNetwork:

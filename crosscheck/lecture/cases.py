@@ -18,8 +18,7 @@ import numpy as np
 from crosscheck.doors.layers import from_layer
 from crosscheck.draws import cotangent
 from crosscheck.lecture import spaces
-from crosscheck.lecture.architectures import ARCHITECTURES
-from crosscheck.lecture.architectures import IMAGES as IMAGE_BATCH
+from crosscheck.lecture.architectures import ARCHITECTURES, IMAGE_BATCH
 from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.nonzero import nonzero
 from crosscheck.lecture.rows import LOSSES, ROWS

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crosscheck.lecture.architectures import ARCHITECTURES, CLASSES, IMAGES
+from crosscheck.lecture.architectures import ARCHITECTURES, CLASSES, IMAGE_BATCH
 from crosscheck.lecture.checked_training import cross_checked_fit
 from crosscheck.lecture.flow import gradient_flow
 from manual import SGD, Dropout, FlattenLayer, LayeredNeuralNetwork, LinearLayer, SoftmaxCrossEntropy
@@ -16,7 +16,7 @@ def images(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Noise with a bright stripe where the label says."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, CLASSES, count)
-    x = rng.normal(scale=0.3, size=(count, *IMAGES[1:]))
+    x = rng.normal(scale=0.3, size=(count, *IMAGE_BATCH[1:]))
     x[np.arange(count), :, 2 * labels] += 2
     x[labels == 1] *= -1
     return x, labels
@@ -29,7 +29,7 @@ def test_its_flow_and_its_costs_can_be_shown(name: str) -> None:
     stations = gradient_flow(network, SoftmaxCrossEntropy(), x, labels)
     assert [s.operation for s in stations] == [stage.operation for stage in network.stages()]
     assert not any(s.broken for s in stations if s.operation != "relu")
-    assert costs(network, IMAGES[1:])[-1].parameters == network.parameters.size
+    assert costs(network, IMAGE_BATCH[1:])[-1].parameters == network.parameters.size
 
 
 @pytest.mark.proof

@@ -45,7 +45,7 @@ def batch_norm(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> An
     args = (p["scales"], p["biases"], h["training"], h["momentum"], h["eps"])
     y = functional.batch_norm(x, mean, variance, *args)
     # The state is compared, too: PyTorch writes it in place.
-    layer.expected = {"running_mean": mean.numpy(), "running_variance": variance.numpy()}  # type: ignore[attr-defined]
+    layer.expected = {"running_mean": mean.numpy(), "running_variance": variance.numpy()}
     return y
 
 
@@ -203,7 +203,7 @@ def test_pytorch_agrees(row: LayerRow) -> None:
         x = drawn(point["values"], point["shape"], rng)
         tensors = {k: torch.tensor(a, requires_grad=True) for k, a in layer.named_parameters().items()}
         at = torch.tensor(x, requires_grad=True)
-        layer.shape = layer.predict(x).shape  # type: ignore[attr-defined]
+        layer.shape = layer.predict(x).shape
         theirs = oracle(layer, at, tensors, one_stage(layer))
         y = layer.forward(x)
         g = rng.normal(size=y.shape)
