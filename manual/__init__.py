@@ -12,68 +12,168 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from manual.add import Residual
+    from manual.attention import SelfAttention
+    from manual.average_pooling import AveragePoolingLayer
+    from manual.batch_norm import BatchNorm, BatchNorm2d
+    from manual.binary_cross_entropy import BinaryCrossEntropy
+    from manual.concatenation import Concat
     from manual.convolution import ConvolutionalLayer
     from manual.data import create_image_data, load_digits, train_test_split
+    from manual.dropout import Dropout
+    from manual.elu import ELU
     from manual.flatten import FlattenLayer
-    from manual.layer import Layer, Stage
+    from manual.gelu import GELU
+    from manual.group_norm import GroupNorm, InstanceNorm
+    from manual.hard_swish import HardSwish
+    from manual.huber import Huber
+    from manual.layer import Layer
+    from manual.layer_norm import LayerNorm
+    from manual.leaky_relu import LeakyReLU
     from manual.linear import FullyConnectedLayer, LinearLayer
     from manual.linear_activation import LinearActivation
+    from manual.log_softmax import LogSoftmax
+    from manual.lp_pooling import LpPoolingLayer
     from manual.max_pooling import MaxPoolingLayer
+    from manual.maxout import Maxout
+    from manual.mean_absolute_error import MeanAbsoluteError
     from manual.mean_squared_error import MeanSquaredError
+    from manual.multiply import Gate
     from manual.network import LayeredNeuralNetwork
     from manual.optimizers import SGD, Adam
+    from manual.pad import Crop, ReflectionPadding, ZeroPadding
+    from manual.pixel_shuffle import PixelShuffle
+    from manual.prelu import PReLU
+    from manual.program import Stage
     from manual.relu import ReLUActivation
+    from manual.resampling import AdaptiveAveragePooling, GlobalAveragePooling, Upsampling
+    from manual.rms_norm import RMSNorm
+    from manual.selu import SELU
     from manual.sigmoid import SigmoidActivation
+    from manual.silu import SiLU
     from manual.soft_relu import SoftReLUActivation
+    from manual.softmax import Softmax
     from manual.softmax_cross_entropy import SoftmaxCrossEntropy
+    from manual.standardization import Standardization
     from manual.tanh import TanhActivation
     from manual.training import TrainingDiverged, evaluate, fit
+    from manual.weight_norm import WeightNorm
 
 HOMES = {
+    "Residual": "manual.add",
+    "SelfAttention": "manual.attention",
+    "AveragePoolingLayer": "manual.average_pooling",
+    "BatchNorm": "manual.batch_norm",
+    "BatchNorm2d": "manual.batch_norm",
+    "BinaryCrossEntropy": "manual.binary_cross_entropy",
+    "Concat": "manual.concatenation",
     "ConvolutionalLayer": "manual.convolution",
     "create_image_data": "manual.data",
     "load_digits": "manual.data",
     "train_test_split": "manual.data",
+    "Dropout": "manual.dropout",
+    "ELU": "manual.elu",
     "FlattenLayer": "manual.flatten",
+    "GELU": "manual.gelu",
+    "GroupNorm": "manual.group_norm",
+    "InstanceNorm": "manual.group_norm",
+    "HardSwish": "manual.hard_swish",
+    "Huber": "manual.huber",
     "Layer": "manual.layer",
-    "Stage": "manual.layer",
+    "LayerNorm": "manual.layer_norm",
+    "LeakyReLU": "manual.leaky_relu",
     "FullyConnectedLayer": "manual.linear",
     "LinearLayer": "manual.linear",
     "LinearActivation": "manual.linear_activation",
+    "LogSoftmax": "manual.log_softmax",
+    "LpPoolingLayer": "manual.lp_pooling",
     "MaxPoolingLayer": "manual.max_pooling",
+    "Maxout": "manual.maxout",
+    "MeanAbsoluteError": "manual.mean_absolute_error",
     "MeanSquaredError": "manual.mean_squared_error",
+    "Gate": "manual.multiply",
     "LayeredNeuralNetwork": "manual.network",
     "Adam": "manual.optimizers",
     "SGD": "manual.optimizers",
+    "Crop": "manual.pad",
+    "ReflectionPadding": "manual.pad",
+    "ZeroPadding": "manual.pad",
+    "PixelShuffle": "manual.pixel_shuffle",
+    "PReLU": "manual.prelu",
+    "Stage": "manual.program",
     "ReLUActivation": "manual.relu",
+    "AdaptiveAveragePooling": "manual.resampling",
+    "GlobalAveragePooling": "manual.resampling",
+    "Upsampling": "manual.resampling",
+    "RMSNorm": "manual.rms_norm",
+    "SELU": "manual.selu",
     "SigmoidActivation": "manual.sigmoid",
+    "SiLU": "manual.silu",
     "SoftReLUActivation": "manual.soft_relu",
+    "Softmax": "manual.softmax",
     "SoftmaxCrossEntropy": "manual.softmax_cross_entropy",
+    "Standardization": "manual.standardization",
     "TanhActivation": "manual.tanh",
     "TrainingDiverged": "manual.training",
     "evaluate": "manual.training",
     "fit": "manual.training",
+    "WeightNorm": "manual.weight_norm",
 }
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
     "SGD",
     "Adam",
+    "AdaptiveAveragePooling",
+    "AveragePoolingLayer",
+    "BatchNorm",
+    "BatchNorm2d",
+    "BinaryCrossEntropy",
+    "Concat",
     "ConvolutionalLayer",
+    "Crop",
+    "Dropout",
     "FlattenLayer",
     "FullyConnectedLayer",
+    "Gate",
+    "GlobalAveragePooling",
+    "GroupNorm",
+    "HardSwish",
+    "Huber",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "LayeredNeuralNetwork",
+    "LeakyReLU",
     "LinearActivation",
     "LinearLayer",
+    "LogSoftmax",
+    "LpPoolingLayer",
     "MaxPoolingLayer",
+    "Maxout",
+    "MeanAbsoluteError",
     "MeanSquaredError",
+    "PReLU",
+    "PixelShuffle",
+    "RMSNorm",
     "ReLUActivation",
+    "ReflectionPadding",
+    "Residual",
+    "SelfAttention",
+    "SiLU",
     "SigmoidActivation",
     "SoftReLUActivation",
+    "Softmax",
     "SoftmaxCrossEntropy",
     "Stage",
+    "Standardization",
     "TanhActivation",
     "TrainingDiverged",
+    "Upsampling",
+    "WeightNorm",
+    "ZeroPadding",
     "create_image_data",
     "evaluate",
     "fit",

@@ -36,6 +36,43 @@ def pair(value: Any, name: str, least: int) -> tuple[int, int]:
     return number, number
 
 
+def axis(number: Any, shape: tuple[int, ...], name: str) -> int:
+    """An axis of an array of this shape, counted from the front."""
+    axes = len(shape)
+    if not -axes <= integer(number, name) < axes:
+        raise ValueError(f"{name} is {number}; x has shape {shape}, and its axes are {-axes} to {axes - 1}")
+    return number % axes
+
+
+def number(value: Any, name: str) -> float:
+    """`value` as a finite float."""
+    if isinstance(value, (bool, np.bool_, str)) or np.ndim(value):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, not {value!r}") from None
+    if not np.isfinite(found):
+        raise ValueError(f"{name} is {found}; it must be finite")
+    return found
+
+
+def positive(value: Any, name: str) -> float:
+    """`value` as a finite float above 0."""
+    found = number(value, name)
+    if found <= 0:
+        raise ValueError(f"{name} is {found}; it must be above 0")
+    return found
+
+
+def share(value: Any, name: str) -> float:
+    """`value` as a float from 0 to 1."""
+    found = number(value, name)
+    if not 0 <= found <= 1:
+        raise ValueError(f"{name} is {found}; it must be from 0 to 1")
+    return found
+
+
 def precision(dtype: DTypeLike) -> np.dtype[Any]:
     """The dtype of a layer: float32 or float64."""
     if dtype is None:  # to NumPy, None means float64

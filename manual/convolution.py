@@ -40,7 +40,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual import checks, kernels
-from manual.layer import Activation, Layer, Stage, as_activation, he_normal, stages_of
+from manual.layer import Layer, Stage
+from manual.weights import Activation, as_activation, he_normal, stages_of
 
 Array = np.ndarray
 Size = int | tuple[int, int]

@@ -36,7 +36,7 @@ def forward(x: Array, *, start_dim: int = 1, end_dim: int = -1) -> tuple[Array, 
     Raises:
         ValueError: an axis that x does not have, or an end before the start.
     """
-    first, last = (axis(d, x.shape, name) for d, name in ((start_dim, "start_dim"), (end_dim, "end_dim")))
+    first, last = (checks.axis(d, x.shape, name) for d, name in ((start_dim, "start_dim"), (end_dim, "end_dim")))
     if last < first:
         raise ValueError(f"end_dim {end_dim} lies before start_dim {start_dim} for x of shape {x.shape}")
     joined = int(np.prod(x.shape[first : last + 1], dtype=np.int64))
@@ -52,14 +52,6 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """
     checks.same_shape(grad_output, saved.output_shape, "grad_output", "the output")
     return (grad_output.reshape(saved.input_shape),)  # (2)
-
-
-def axis(number: int, shape: tuple[int, ...], name: str) -> int:
-    """An axis of x, counted from the front."""
-    axes = len(shape)
-    if not -axes <= checks.integer(number, name) < axes:
-        raise ValueError(f"{name} is {number}; x has shape {shape}, and its axes are {-axes} to {axes - 1}")
-    return number % axes
 
 
 class FlattenLayer(Layer):

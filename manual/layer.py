@@ -1,17 +1,13 @@
 """What every layer can do, written once.
 
-A layer is a thin holder of parameters around a chain of operations. An operation is a file of this package with two
-functions,
+A layer is a thin holder of parameters around a program of operations (`program`). An operation is a file of this
+package with two functions,
 
     forward(x, *parameters, **hyperparameters) -> (y, saved)
     backward(grad_output, saved) -> (grad_x, *parameter gradients)
 
-and the chain rule for a chain is to go back through it in reverse order, each operation's ∂L/∂x being the next one's
-∂L/∂y:
-
-    X₀ = X,  X_{n+1} = f_n(X_n; P_n)         ∂L/∂X_n, ∂L/∂P_n = backward_n(∂L/∂X_{n+1})                        (1)
-
-Letters: X input, of operation n as X_n; P parameters; f operation; n its number; L loss.
+Some read more than one array, and have a gradient for each. Some carry a state from call to call: they take it by
+keyword and return it last, (y, saved, new state).
 
 Source: the lecture, "CNN Chain Rule Implementation".
 """
@@ -20,24 +16,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from manual import checks
+from manual.program import Inner, Ran, Stage, Step, run_backward, run_forward, wired
+from manual.steps import bound_stage, inner_step, own_step, placed
+
+__all__ = ["Layer", "Stage", "real"]
 
 Array = np.ndarray
-
-
-class Stage(NamedTuple):
-    """One operation of a layer's chain."""
-
-    operation: str  # the file's name, the same in manual/ and reference/
-    parameters: tuple[str, ...]  # the arrays after x, by their names in named_parameters()
-    hyperparameters: dict[str, Any]  # the keyword-only arguments of forward that say what is computed
-    options: Mapping[str, Any] = {}  # those that only say how, of manual's forward alone
 
 
 class Layer:
@@ -45,9 +35,13 @@ class Layer:
 
     A subclass names its parameters in `parameter_names`, sets each as an attribute in its constructor, and either says
     what it is made of (`stages`) or brings its own `forward` and `backward`; such a backward leaves its parameters'
-    gradients with `keep_gradients`.
+    gradients with `keep_gradients`. What its forward carries on to the next one it names in `state_names`.
 
     A layer remembers its last forward pass, so it serves one thread at a time; `predict` remembers nothing.
+
+    Attributes:
+        training: whether `forward` computes as in training, as it does unless told otherwise, or as `predict` does: of
+            batch normalization and dropout, the only layers that compute another thing there.
 
     Args:
         dtype: float64 or float32; the layer computes in it, and its outputs and gradients have it.
@@ -57,10 +51,13 @@ class Layer:
     """
 
     parameter_names: ClassVar[tuple[str, ...]] = ()
+    state_names: ClassVar[tuple[str, ...]] = ()
+    training: bool
 
     def __init__(self, *, dtype: DTypeLike = np.float64) -> None:
         self._dtype = checks.precision(dtype)
-        self._saved: list[tuple[Stage, Any]] | None = None
+        self.training = True
+        self._saved: list[tuple[Stage | Inner, Any]] | None = None
         self._gradients: dict[str, Array] | None = None
 
     def __init_subclass__(cls, **rest: Any) -> None:
@@ -70,7 +67,11 @@ class Layer:
             raise TypeError(f"parameter_names of {cls.__name__} is the string {names!r}; write ({names!r},), a tuple")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """A parameter keeps its shape and the layer's dtype; the layer gets a copy of its own."""
+        """A parameter keeps its shape and the layer's dtype; the layer gets a copy of its own, of a state too."""
+        if name in self.state_names:
+            value = np.array(value, self.dtype if np.asarray(value).dtype.kind == "f" else None)
+            if name in self.__dict__:
+                checks.same_shape(value, self.__dict__[name].shape, name, "the state")
         if name in self.parameter_names:
             value = real(value, name).astype(self.dtype)
             if name in self.__dict__:
@@ -90,15 +91,46 @@ class Layer:
         other = copy.copy(self)
         other.__dict__.update(_dtype=checks.precision(dtype), _saved=None, _gradients=None)
         for name, value in self.__dict__.items():
-            if name in self.parameter_names or isinstance(value, Layer):  # a layer inside: an activation
+            # a layer inside: an activation
+            if name in self.parameter_names or isinstance(value, Layer) or is_floating_state(self, name):
                 other.__dict__[name] = value.astype(dtype)
         return other
 
-    # ------------------------------------------------------------------ the chain
+    # ------------------------------------------------------------------ the program
 
     def stages(self) -> tuple[Stage, ...]:
-        """The operations that the layer is a chain of."""
+        """The operations that the layer is made of, of layers inside it too."""
         raise NotImplementedError(f"{type(self).__name__} does not say what operations it is made of")
+
+    def wiring(self) -> tuple[Stage | Inner, ...]:
+        """As `stages`, with the layers inside as they are."""
+        return self.stages()
+
+    @property
+    def runs_its_stages(self) -> bool:
+        """Whether forward and backward are what `stages` says, here and in every layer inside."""
+        kind = type(self)
+        if kind.forward is not Layer.forward or kind.backward is not Layer.backward:
+            return False
+        try:
+            return all(node.layer.runs_its_stages for node in self.wiring() if isinstance(node, Inner))
+        except NotImplementedError:
+            return False
+
+    def program(self) -> list[Step]:
+        """What forward and backward run, operation by operation, with today's parameters and state.
+
+        A layer with passes of its own is one step, on a copy. Running the steps leaves the layer as it is.
+        """
+        if type(self).forward is not Layer.forward or type(self).backward is not Layer.backward:
+            return [own_step(self)]
+        arrays, steps = {**self.named_parameters(), **self.named_state()}, []
+        for node in wired(self.wiring()):
+            if isinstance(node, Inner):
+                steps += placed(node.layer.program(), node)
+            else:
+                steps.append(bound_stage(node, arrays)._replace(layer=type(self).__name__))
+        return steps
 
     def forward(self, x: Array) -> Array:
         """The layer's output; keeps what `backward` needs: x itself, not a copy, so leave x unchanged until then. The
@@ -109,28 +141,33 @@ class Layer:
             ValueError: a shape that does not fit.
         """
         self._saved = None
-        y, saved = self._run(x)
-        self._saved = saved
-        return y
+        ran, nodes = self._run(x)
+        # Nodes, not steps: a step holds functions, which no copy of the layer would own and no pickle holds.
+        self._saved = [(node, saved) for node, (_, saved) in zip(nodes, ran.passed, strict=True)]
+        for name, value in ran.state.items():
+            setattr(self, name, value)
+        return ran.y
 
     def predict(self, x: Array) -> Array:
-        """The layer's output; leaves what an earlier `forward` and `backward` kept untouched."""
-        if type(self).forward is Layer.forward:
-            return self._run(x)[0]
+        """The layer's output as of a trained one; leaves what an earlier `forward` and `backward` kept untouched."""
         other = copy.copy(self)
-        other.__dict__.update(_saved=None, _gradients=None)  # what would be copied for nothing
+        other.__dict__.update(_saved=None, _gradients=None, training=False)  # what would be copied for nothing
+        if type(self).forward is Layer.forward:
+            return other._run(x, predicting=True)[0].y
         return copy.deepcopy(other).forward(x)  # deep: a forward of one's own may keep state in layers inside
 
-    def _run(self, x: Array) -> tuple[Array, list[tuple[Stage, Any]]]:
-        y, saved = checks.array(x, "x", self.dtype), []
-        for stage in self.stages():
-            parameters = [getattr(self, name) for name in stage.parameters]
-            y, kept = operation(stage).forward(y, *parameters, **stage.hyperparameters, **stage.options)
-            saved.append((stage, kept))
-        return y, saved
+    def _run(self, x: Array, predicting: bool = False) -> tuple[Ran, list[Stage | Inner]]:
+        nodes = wired(self.wiring())
+        return run_forward([self._step(node, predicting) for node in nodes], self._edge(x, "x")), nodes
+
+    def _step(self, node: Stage | Inner, predicting: bool = False) -> Step:
+        return inner_step(node, predicting) if isinstance(node, Inner) else bound_stage(node, self.__dict__)
+
+    def _edge(self, value: Array, name: str) -> Array:
+        return checks.array(value, name, self.dtype)
 
     def backward(self, grad_output: Array) -> Array:
-        """∂L/∂x from ∂L/∂y (1); leaves the gradients of the parameters in `gradients`.
+        """∂L/∂x from ∂L/∂y; leaves the gradients of the parameters in `gradients`.
 
         Raises:
             RuntimeError: no forward pass came before.
@@ -139,13 +176,10 @@ class Layer:
         """
         if self._saved is None:
             raise RuntimeError(f"backward of {type(self).__name__} was called before forward")
-        g = checks.array(grad_output, "grad_output", self.dtype)
-        gradients: dict[str, Array] = {}
-        for stage, saved in reversed(self._saved):
-            g, *of_parameters = operation(stage).backward(g, saved)  # (1)
-            gradients.update(zip(stage.parameters, of_parameters, strict=True))
+        passed = [(self._step(node), saved) for node, saved in self._saved]
+        grad_x, gradients = run_backward(passed, self._edge(grad_output, "grad_output"))
         self.keep_gradients(**gradients)
-        return g
+        return grad_x
 
     # ------------------------------------------------------------------ parameters and gradients
 
@@ -176,6 +210,10 @@ class Layer:
             RuntimeError: no backward pass came before.
         """
         return {name: read_only(array) for name, array in self._gradient_arrays().items()}
+
+    def named_state(self) -> dict[str, Array]:
+        """What a forward pass carries on to the next one, by name, as read-only views."""
+        return {name: read_only(getattr(self, name)) for name in self.state_names}
 
     @property
     def parameters(self) -> Array:
@@ -226,9 +264,8 @@ class Layer:
             setattr(self, name, value)
 
 
-def operation(stage: Stage) -> Any:
-    """The file of this package that a stage names."""
-    return import_module(f"manual.{stage.operation}")
+def is_floating_state(layer: Layer, name: str) -> bool:
+    return name in layer.state_names and layer.__dict__[name].dtype.kind == "f"
 
 
 def real(value: Any, name: str) -> Array:
@@ -248,38 +285,3 @@ def read_only(array: Array) -> Array:
 def flat(arrays: Mapping[str, Array], dtype: np.dtype[Any]) -> Array:
     vector = np.concatenate([a.ravel() for a in arrays.values()]) if arrays else np.zeros(0, dtype)
     return read_only(vector)
-
-
-# ---------------------------------------------------------------------- for layers with weights
-
-Activation = Layer | type[Layer] | None
-
-
-def as_activation(activation: Activation, dtype: np.dtype[Any]) -> Layer | None:
-    """An activation layer that computes in `dtype`, from an instance, a class, or None.
-
-    Raises:
-        TypeError: anything else; a layer with parameters, or one that is not a chain of stages: the layer that it
-            belongs to runs its stages, and would pass over a forward or backward of its own.
-    """
-    if activation is None:
-        return None
-    kind = activation if isinstance(activation, type) else type(activation)
-    if not issubclass(kind, Layer) or kind.parameter_names:
-        raise TypeError(f"activation is {activation!r}; it must be an activation layer, its class, or None")
-    inherited = kind.forward is Layer.forward and kind.backward is Layer.backward
-    if not inherited or kind.stages is Layer.stages:
-        raise TypeError(
-            f"activation is a {kind.__name__}, with a forward or backward of its own; put it into a network, after the "
-            "layer"
-        )
-    return (kind() if isinstance(activation, type) else activation).astype(dtype)
-
-
-def stages_of(activation: Layer | None) -> tuple[Stage, ...]:
-    return () if activation is None else activation.stages()
-
-
-def he_normal(rng: np.random.Generator | int | None, shape: tuple[int, ...], *, fan_in: int) -> Array:
-    """Normal draws with variance 2 / fan_in: a ReLU's output then keeps its scale (He et al., arXiv 1502.01852)."""
-    return np.random.default_rng(rng).normal(scale=np.sqrt(2.0 / fan_in), size=shape)

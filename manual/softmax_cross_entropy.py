@@ -1,22 +1,26 @@
 """Softmax and cross-entropy in one: how surprised a classifier is by the right class, on average over samples.
 
     P[b,k] = exp(X[b,k]) / Σ_l exp(X[b,l])                                     (1)
-    L = -(1/B) Σ_{b,k} T[b,k] · log P[b,k]                                     (2)
+    L = -(1/D) Σ_{b,k} T[b,k] · log P[b,k]                                     (2)
 
 X are the logits (the prediction), T the target: probabilities, or labels, which stand for T[b,k] = 1 at the label and 0
-elsewhere. Nudge X. log P[b,k] = X[b,k] - log Σ_l exp(X[b,l]) moves by Ẋ[b,k] - Σ_l P[b,l]·Ẋ[b,l], so
+elsewhere; D is the number of samples B. Three things may change T and D, none of which is differentiated: smoothing by
+e puts (1 - e)·T + e/K for T, with K classes; a weight per class multiplies T[b,k] by it, and D is then the sum of the
+labels' weights; a sample whose label is ignored has T[b,k] = 0, and does not count in D. A sum has D = 1.
 
-    L̇ = -(1/B) Σ_{b,k} T[b,k] · (Ẋ[b,k] - Σ_l P[b,l]·Ẋ[b,l])                   (3)
+Nudge X. log P[b,k] = X[b,k] - log Σ_l exp(X[b,l]) moves by Ẋ[b,k] - Σ_l P[b,l]·Ẋ[b,l], so
+
+    L̇ = -(1/D) Σ_{b,k} T[b,k] · (Ẋ[b,k] - Σ_l P[b,l]·Ẋ[b,l])                   (3)
 
 G is the derivative by L of what is minimised: 1 if that is L itself. Collecting what multiplies Ẋ[b,k] in G·L̇
 (Σ_l T[b,l] is 1 for probabilities, and is kept for targets that are not):
 
-    ∂L/∂X[b,k] = G · (P[b,k] · Σ_l T[b,l] - T[b,k]) / B                        (4)
+    ∂L/∂X[b,k] = G · (P[b,k] · Σ_l T[b,l] - T[b,k]) / D                        (4)
 
 Subtracting each row's largest logit changes neither P nor log P and keeps exp at most 1.
 
-Letters: X logits; P probabilities; T target; L loss; G the derivative by L; b sample; k, l class; B number of samples;
-a dot marks a nudge.
+Letters: X logits; P probabilities; T target; L loss; G the derivative by L; D what the sum is divided by; b sample; k,
+l class; B number of samples; K number of classes; e share of smoothing; a dot marks a nudge.
 
 Source: the loss of the lecture's classification example; C. Bishop, *Pattern Recognition and Machine Learning*, 2006,
 section 4.3.4.
@@ -25,9 +29,10 @@ section 4.3.4.
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from manual import checks
-from manual.mean_squared_error import floating
+from manual.loss import Loss, known
 
 Array = np.ndarray
 
@@ -37,40 +42,79 @@ class Saved(NamedTuple):
 
     probabilities: Array  # P (B, K)
     target: Array  # T (B, K)
+    divisor: Any  # D
+    reduced: bool
 
 
-def forward(prediction: Array, *, target: Array) -> tuple[Array, Saved]:
-    """The loss (2), a scalar of the prediction's dtype.
+def forward(
+    prediction: Array,
+    *,
+    target: Array,
+    weights: Array | None = None,
+    ignored: int | None = None,
+    smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> tuple[Any, Saved]:
+    """The loss (2), a scalar of the prediction's dtype, or one for each sample.
 
     Args:
         prediction: logits (B, K), B and K at least 1; float32, float64 or complex128.
         target: integer labels (B,) from 0 to K - 1, or probabilities (B, K); not differentiated.
+        weights: (K,), what a sample of each class counts; None: all the same.
+        ignored: a label, also one outside the classes, whose samples count nothing.
+        smoothing: e, from 0 to 1.
+        reduction: "mean", "sum" or "none".
 
     Raises:
-        ValueError: a shape that does not fit, a label outside the classes, or no samples.
+        ValueError: a shape that does not fit, a label outside the classes, no samples, or none that counts.
     """
     checks.rank(prediction, "prediction", "B K")
     if prediction.size == 0:
         raise ValueError(f"prediction has shape {prediction.shape}; a mean over nothing has no value")
-    t = distribution(np.asarray(target), prediction.shape, prediction.dtype)
+    t, counted = counting(np.asarray(target), prediction, weights, ignored, checks.share(smoothing, "smoothing"))
     largest = np.take_along_axis(prediction, np.argmax(np.real(prediction), axis=1)[:, None], axis=1)
     shifted = prediction - largest
     exponentials = np.exp(shifted)
     total = exponentials.sum(axis=1, keepdims=True)
     probabilities = exponentials / total  # (1)
     surprise = np.log(total) - shifted  # -log P
-    samples = prediction.dtype.type(prediction.shape[0])
+    divisor = prediction.dtype.type(counted if known(reduction) == "mean" else 1)
     # T is 0 at most places, and 0 · (-∞) must not be NaN: only what T selects is summed.
     terms = np.multiply(t, surprise, where=t != 0, out=np.zeros_like(surprise))
-    return terms.sum() / samples, Saved(probabilities, t)  # (2)
+    loss = terms.sum(axis=1) if reduction == "none" else terms.sum() / divisor  # (2)
+    return loss, Saved(probabilities, t, divisor, reduction != "none")
 
 
-def backward(grad_output: Array | np.floating[Any] | float, saved: Saved) -> tuple[Array]:
-    """∂L/∂prediction from G = grad_output, a scalar."""
-    checks.same_shape(grad_output, (), "grad_output", "the loss")
-    p, t = saved
-    samples = p.dtype.type(p.shape[0])
-    return (grad_output * ((p * t.sum(axis=1, keepdims=True) - t) / samples),)  # (4)
+def backward(grad_output: Any, saved: Saved) -> tuple[Array]:
+    """∂L/∂prediction from G = grad_output, a number, or (B,) where nothing was reduced."""
+    p, t, divisor, reduced = saved
+    checks.same_shape(grad_output, () if reduced else (len(p),), "grad_output", "the loss")
+    g = grad_output if reduced else grad_output[:, None]
+    return (g * ((p * t.sum(axis=1, keepdims=True) - t) / divisor),)  # (4)
+
+
+def counting(
+    target: Array, prediction: Array, weights: Array | None, ignored: int | None, smoothing: float
+) -> tuple[Array, float]:
+    """T, and D of a mean."""
+    samples, classes = prediction.shape
+    left_out = np.zeros(samples, bool)
+    labels = target.dtype.kind in "iu" and target.shape == (samples,)
+    if labels and ignored is not None:
+        left_out = target == checks.integer(ignored, "ignored")
+        target = np.where(left_out, 0, target)
+    t = distribution(target, prediction.shape, prediction.dtype)
+    each = t.dtype.type(1) if weights is None else np.asarray(weights, t.dtype)
+    if weights is not None:
+        checks.same_shape(each, (classes,), "weights", "one per class")
+    counted = float(np.real((t * each)[~left_out].sum())) if labels else samples
+    if counted == 0:
+        raise ValueError("no sample counts: every label is ignored, or of a class without weight")
+    if smoothing:
+        t = t * t.dtype.type(1 - smoothing) + t.dtype.type(smoothing / classes)
+    t = t * each
+    t[left_out] = 0
+    return t, counted
 
 
 def distribution(target: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
@@ -92,17 +136,39 @@ def distribution(target: Array, shape: tuple[int, ...], dtype: np.dtype) -> Arra
     )
 
 
-class SoftmaxCrossEntropy:
-    """The mean over samples of the cross-entropy between softmax(prediction) and the target."""
+class SoftmaxCrossEntropy(Loss):
+    """The mean over samples of the cross-entropy between softmax(prediction) and the target.
+
+    Args:
+        weights: (K,), what a sample of each class counts; None: all the same.
+        ignored: a label whose samples count nothing; None: none.
+        smoothing: the share of every target that is spread over all classes, from 0 to 1.
+        reduction: "mean", "sum" or "none".
+
+    Raises:
+        ValueError: a smoothing or a reduction that there is not.
+    """
 
     operation: ClassVar[str] = "softmax_cross_entropy"
 
-    def forward(self, prediction: Array, target: Array) -> Array:
-        """The loss, a scalar. prediction: logits (B, K), float32 or float64; target: labels (B,) or probabilities (B,
-        K)."""
-        return forward(floating(prediction), target=target)[0]
+    def __init__(
+        self,
+        weights: ArrayLike | None = None,
+        ignored: int | None = None,
+        smoothing: float = 0.0,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction)
+        self.weights = None if weights is None else np.array(weights, np.float64)
+        self.ignored = None if ignored is None else checks.integer(ignored, "ignored")
+        self.smoothing = checks.share(smoothing, "smoothing")
 
-    def gradient(self, prediction: Array, target: Array) -> Array:
-        """∂L/∂prediction, the shape and dtype of the prediction."""
-        prediction = floating(prediction)
-        return backward(prediction.dtype.type(1), forward(prediction, target=target)[1])[0]
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The keyword-only arguments of the operation, beside the target."""
+        return {
+            "weights": self.weights,
+            "ignored": self.ignored,
+            "smoothing": self.smoothing,
+            "reduction": self.reduction,
+        }

@@ -12,13 +12,13 @@ only (biases, activations, comparisons of a pooling) is left out. A backward pas
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from manual import checks
-from manual.layer import Layer, operation
-from manual.network import LayeredNeuralNetwork
+from manual.layer import Layer
+from manual.program import Step, run_forward
 
 Array = np.ndarray
 
@@ -41,30 +41,36 @@ def costs(network: Layer, image_shape: tuple[int, ...]) -> list[Cost]:
     """
     x = np.zeros((1, *(checks.integer(n, "image_shape", 1) for n in image_shape)), network.dtype)
     network.predict(x)  # so that a shape that does not fit is refused with the layer's name
-    found = []
-    for name, layer in leaves(network, ""):
-        named, flops = layer.named_parameters(), 0
-        for stage in layer.stages():
-            given = x
-            x, _ = operation(stage).forward(x, *(named[k] for k in stage.parameters), **stage.hyperparameters)
-            if stage.operation == "convolution":
-                flops += 2 * prod(x.shape) * prod(named[stage.parameters[0]].shape[1:])  # (1)
-            elif stage.operation == "linear":
-                flops += 2 * given.shape[1] * x.shape[1]  # (2)
-        found.append(Cost(name, x.shape[1:], layer.parameters.size, flops))
-    total = Cost("all", found[-1].output_shape, sum(c.parameters for c in found), sum(c.flops for c in found))
+    if not network.runs_its_stages:
+        network.stages()  # raises where a layer does not say them
+    shapes: dict[str, tuple[int, ...]] = {}
+    counts: dict[str, list[int]] = {}
+    y, _, _ = run_forward([counted(step, shapes, counts) for step in network.program()], x)
+    found = [Cost(name, shapes[name], sum(sizes), flops) for name, (flops, *sizes) in counts.items()]
+    total = Cost("all", y.shape[1:], network.parameters.size, sum(c.flops for c in found))
     return [*found, total]
 
 
-def leaves(layer: Layer, place: str) -> list[tuple[str, Layer]]:
-    """The layers that are no networks, in order, named by place and class."""
-    if not isinstance(layer, LayeredNeuralNetwork):
-        return [(f"{place} {type(layer).__name__}".strip(), layer)]
-    return [
-        leaf
-        for number, inner in enumerate(layer.layers)
-        for leaf in leaves(inner, f"{place}.{number}" if place else str(number))
-    ]
+def counted(step: Step, shapes: dict[str, tuple[int, ...]], counts: dict[str, list[int]]) -> Step:
+    """The step, which notes under its layer what comes out of it, its flops, and the sizes of its parameters."""
+    name = f"{step.place} {step.layer}".strip()
+
+    def forward(*inputs: Array) -> tuple[Array, Any, dict[str, Array]]:
+        y, saved, state = step.forward(*inputs)
+        shapes[name] = y.shape[1:]
+        sizes = [a.size for a in step.parameters.values()]
+        flops = 0
+        if step.operation == "convolution":
+            filters = next(iter(step.parameters.values()))
+            flops = 2 * prod(y.shape) * prod(filters.shape[1:])  # (1)
+        elif step.operation == "linear":
+            flops = 2 * inputs[0].shape[1] * y.shape[1]  # (2)
+        before = counts.setdefault(name, [0])
+        before[0] += flops
+        before += sizes
+        return y, saved, state
+
+    return step._replace(forward=forward)
 
 
 def table(network: Layer, image_shape: tuple[int, ...]) -> str:

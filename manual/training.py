@@ -16,17 +16,20 @@ first number that is no number appears, training stops and says in which layer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from manual import checks
+from manual.composite import Composite
 from manual.data import LabelledImages, shifted
 from manual.layer import Layer
-from manual.network import LayeredNeuralNetwork
 from manual.optimizers import Optimizer
+from manual.program import Step as ProgramStep
+from manual.program import run_forward
 
 Array = np.ndarray
 
@@ -93,6 +96,10 @@ class Step(NamedTuple):
     gradients: Array  # flat
     updated: Array  # the parameters after the update, flat
     updated_state: dict[str, Array]
+    carried: Mapping[str, Array] = MappingProxyType(
+        {}
+    )  # what the network carries from call to call, before the forward pass
+    carried_on: Mapping[str, Array] = MappingProxyType({})  # and after it
 
 
 def fit(
@@ -151,7 +158,7 @@ def fit(
                 order, correct = rng.permutation(samples), 0.0
             chosen = order[place * batch_size : (place + 1) * batch_size]
             x, target = images[chosen], labels[chosen]
-            before, state = network.parameters, optimizer.state
+            before, state, carried = network.parameters, optimizer.state, copied(network.named_state())
 
             prediction = network.forward(x)  # (1)
             value = float(loss.forward(prediction, target))
@@ -164,9 +171,8 @@ def fit(
 
             correct += hits(prediction, target)
             if after_step is not None:
-                after_step(
-                    Step(number, x, target, value, before, state, gradients, network.parameters, optimizer.state)
-                )
+                moved = (network.parameters, optimizer.state, carried, copied(network.named_state()))
+                after_step(Step(number, x, target, value, before, state, gradients, *moved))
             if place == batches - 1:
                 sizes = np.diff([*range(0, samples, batch_size), samples])
                 history.loss.append(float(np.average(history.step_loss[-batches:], weights=sizes)))
@@ -177,6 +183,10 @@ def fit(
                 if after_epoch is not None:
                     after_epoch(history)
     return history
+
+
+def copied(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: np.array(array) for name, array in arrays.items()}
 
 
 def evaluate(network: Layer, loss: Loss, images: Array, labels: Array) -> Evaluation:
@@ -266,8 +276,8 @@ def usable(network: Layer, images: Any, labels: Any, images_name: str, labels_na
 
 
 def named_layers(network: Layer) -> list[tuple[str, Layer]]:
-    """The layers in order with their names; a layer that is no network is its own only one."""
-    if not isinstance(network, LayeredNeuralNetwork):
+    """The layers in order with their names; a layer that is not made of layers is its own only one."""
+    if not isinstance(network, Composite):
         return [(type(network).__name__, network)]
     return [(f"layer {place} ({type(layer).__name__})", layer) for place, layer in enumerate(network.layers)]
 
@@ -284,11 +294,7 @@ def watch_loss(network: Layer, x: Array, value: float, gradients: Array, first: 
                 f"is in {name}: the training diverges, a smaller learning rate may help",
             )
         return
-    for name, layer in named_layers(network):
-        y = layer.predict(x)
-        if not np.isfinite(y).all():
-            raise TrainingDiverged(step, name, f"the output of {name} is {first_odd(y)}, and what went in is finite")
-        x = y
+    run_forward([stopping(s, dict(named_layers(network)), step) for s in network.program()], x)
     if not np.isfinite(value):
         raise TrainingDiverged(step, "the loss", f"the loss is {value}, and what went into it is finite")
     for name, layer in reversed(named_layers(network)):  # backward, the last layer is the first
@@ -299,6 +305,21 @@ def watch_loss(network: Layer, x: Array, value: float, gradients: Array, first: 
                 f"a gradient of {name} is {first_odd(layer.gradients)}, and the gradients of the layers after it are "
                 "finite",
             )
+
+
+def stopping(step: ProgramStep, layers: Mapping[str, Layer], number: int) -> ProgramStep:
+    """The step, which stops if what comes out is no number; nothing before it did, so what went in is one."""
+    place = step.place.partition(".")[0]
+    name = next((name for name in layers if name.startswith(f"layer {place} (")), step.layer)
+
+    def forward(*inputs: Array) -> Any:
+        found = step.forward(*inputs)
+        if not np.isfinite(found[0]).all():
+            said = f"the output of {name} is {first_odd(found[0])}, and what went in is finite"
+            raise TrainingDiverged(number, name, said)
+        return found
+
+    return step._replace(forward=forward)
 
 
 def watch_update(network: Layer, step: int) -> None:

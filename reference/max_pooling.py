@@ -20,19 +20,49 @@ __all__ = ["forward"]
 
 
 @double_precision()
-def forward(x: ArrayLike, *, pool_size: tuple[int, int], stride: tuple[int, int] | None = None) -> jax.Array:
+def forward(
+    x: ArrayLike,
+    *,
+    pool_size: tuple[int, int],
+    stride: tuple[int, int] | None = None,
+    padding: tuple = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    ceil: bool = False,
+) -> jax.Array:
     """Take the largest entry of each window.
 
     x: (B, C, H, W), float32 or float64; the result is (B, C, H_out, W_out) of that dtype.
-    `pool_size` and `stride` are (rows, columns); without a stride the windows lie side by side.
+    `pool_size`, `stride` and `dilation` are (rows, columns); without a stride the windows lie side by
+    side. `padding` never wins; it may be ((top, bottom), (left, right)). `ceil` lets a last window
+    hang over the end.
 
     Raises TypeError or ValueError, JAX's own, where the rank does not fit.
     """
-    return jax.lax.reduce_window(
-        jnp.asarray(x),
-        -jnp.inf,
-        jax.lax.max,
-        window_dimensions=(1, 1, *pool_size),
-        window_strides=(1, 1, *(pool_size if stride is None else stride)),
-        padding="VALID",
-    )
+    x = jnp.asarray(x)
+    steps = pool_size if stride is None else stride
+    around = [(p, p) if isinstance(p, int) else tuple(p) for p in padding]
+    if ceil:
+        for place, (n, k, s, d) in enumerate(zip(x.shape[2:], pool_size, steps, dilation, strict=True)):
+            low, high = around[place]
+            reach = d * (k - 1) + 1
+            windows = -(-(n + low + high - reach) // s) + 1
+            windows -= (windows - 1) * s >= n + low  # one that would begin in the padding at the end
+            around[place] = (low, max(high, (windows - 1) * s + reach - n - low))
+            if (windows - 1) * s + reach < n + low + high:
+                around[place] = (low, (windows - 1) * s + reach - n - low)
+    edges = [(0, 0), (0, 0), *around]
+    if tuple(dilation) == (1, 1):
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, *pool_size), (1, 1, *steps), edges)
+    # JAX has no gradient of a dilated window: its entries are laid side by side, and are the window.
+    x = jnp.pad(x, edges, constant_values=-jnp.inf)
+    along = list(zip(x.shape[2:], pool_size, steps, dilation, strict=True))
+    spans = [(n - d * (k - 1) - 1) // s * s + 1 for n, k, s, d in along]  # from the first window's place to the last's
+    entries = []
+    for i in range(pool_size[0]):
+        for j in range(pool_size[1]):
+            first = (dilation[0] * i, dilation[1] * j)
+            stop = (first[0] + spans[0], first[1] + spans[1])
+            entries.append(jax.lax.slice(x, (0, 0, *first), (*x.shape[:2], *stop), (1, 1, *steps)))
+    beside = jnp.stack(entries, axis=-1)
+    window = (1, 1, 1, 1, len(entries))
+    return jax.lax.reduce_window(beside, -jnp.inf, jax.lax.max, window, window, "VALID")[..., 0]

@@ -15,11 +15,11 @@ __all__ = ["forward"]
 
 
 @double_precision()
-def forward(prediction: ArrayLike, *, target: ArrayLike) -> jax.Array:
-    """Return the mean of the squared differences, a 0-d array of the prediction's dtype.
+def forward(prediction: ArrayLike, *, target: ArrayLike, reduction: str = "mean") -> jax.Array:
+    """Return the mean of the squared differences, a 0-d array of the prediction's dtype; or their sum, or each.
 
-    prediction: any shape, float32 or float64.  target: the same shape, read in the prediction's
-    dtype; it is not differentiated.
+    prediction: any shape, float32 or float64.  target: the same shape, read in its dtype; it is not
+    differentiated.  reduction: "mean", "sum" or "none".
 
     Raises ValueError if the shapes differ: (B, 1) beside (B,) would spread out to (B, B).
     """
@@ -27,4 +27,5 @@ def forward(prediction: ArrayLike, *, target: ArrayLike) -> jax.Array:
     target = jnp.asarray(target, prediction.dtype)
     if target.shape != prediction.shape:
         raise ValueError(f"target has shape {target.shape}, but must have the prediction's, {prediction.shape}")
-    return jnp.mean(jnp.square(prediction - target))
+    terms = jnp.square(prediction - target)
+    return {"mean": jnp.mean, "sum": jnp.sum, "none": lambda all_terms: all_terms}[reduction](terms)

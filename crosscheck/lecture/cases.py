@@ -18,8 +18,10 @@ import numpy as np
 from crosscheck.doors.layers import from_layer
 from crosscheck.draws import cotangent
 from crosscheck.lecture import spaces
+from crosscheck.lecture.architectures import ARCHITECTURES, IMAGE_BATCH
 from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.nonzero import nonzero
+from crosscheck.lecture.rows import LOSSES, ROWS
 from crosscheck.operation import Operation
 from crosscheck.spaces.space import Space
 from manual import (
@@ -239,6 +241,21 @@ def losses() -> Iterator[Case]:
     yield row(spaces.ENTROPY, "4 samples, 6 classes, float32", batch=4, classes=6, dtype=np.float32)
 
 
+def beyond() -> Iterator[Case]:
+    """The layers beyond the lecture's: the named points of their rows, the first also in float32."""
+    for described in ROWS:
+        space = spaces.space_of(described)
+        for number, name in enumerate(described.cases):
+            yield row(space, name, layer=described.operation, **described.point(name))
+            if number == 0:
+                single = {**described.point(name), "dtype": np.float32}
+                yield row(space, f"{name}, float32", layer=described.operation, **single)
+    for described in LOSSES:
+        space = spaces.space_of_loss(described)
+        for name in described.cases:
+            yield row(space, name, layer=described.operation, **described.point(name))
+
+
 # ---------------------------------------------------------------------- compositions
 
 
@@ -284,6 +301,12 @@ def compositions() -> Iterator[Case]:
             LayeredNeuralNetwork([FlattenLayer(), LayeredNeuralNetwork([LinearLayer(24, 3, rng=rng)])]),
         ],
     )
+
+
+def architectures() -> Iterator[Case]:
+    """What networks are built of today."""
+    for name, make in ARCHITECTURES.items():
+        yield layer_case("network", name, make, IMAGE_BATCH, kind="composition")
 
 
 def parameters() -> Iterator[Case]:
@@ -369,7 +392,9 @@ def all_cases() -> list[Case]:
         *dense(),
         *activations(),
         *losses(),
+        *beyond(),
         *compositions(),
+        *architectures(),
         *parameters(),
         *end_to_end(),
     ]

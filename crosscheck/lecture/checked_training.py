@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ from crosscheck.evidence.pair import Pair, compare
 from crosscheck.evidence.result import plain
 from crosscheck.evidence.verdict import Verdict
 from crosscheck.floats import UNIT
-from crosscheck.lecture.adapters import twin
+from crosscheck.lecture.adapters import described
 from crosscheck.operation import wide
 from crosscheck.rounding import roundings
 from crosscheck.witnesses.autodiff import estimate
@@ -36,6 +37,7 @@ from manual import Layer
 from manual.optimizers import Optimizer
 from manual.training import History, Step, fit
 from reference import optimizers
+from reference.network import carried
 from reference.precision import double_precision
 
 Array = np.ndarray
@@ -206,7 +208,8 @@ class StepChecker:
         self.weak: set[str] = set()
 
     def step(self, step: Step) -> Checked:
-        ours = {"gradients": step.gradients, "parameters": step.updated, **step.updated_state}
+        carried = {name: array for name, array in step.carried_on.items() if array.dtype.kind == "f"}
+        ours = {"gradients": step.gradients, "parameters": step.updated, **step.updated_state, **carried}
         arguments = jax.tree.map(wide, arguments_of(self.optimizer, step))
         with double_precision():
             closed = self.trace(arguments)
@@ -215,8 +218,9 @@ class StepChecker:
             )
         self.weak |= found.estimated
         pairs = {}
-        # JAX's come in the order of a flattened (gradients, parameters, state by sorted name).
-        for name, out in zip(["gradients", "parameters", *sorted(step.updated_state)], found.outputs, strict=True):
+        # JAX's come in the order of a flattened (gradients, parameters, both kinds of state by sorted name).
+        names = ["gradients", "parameters", *sorted(step.updated_state), *sorted(carried)]
+        for name, out in zip(names, found.outputs, strict=True):
             theirs = estimate(AUTODIFF, out)
             pairs[name] = compare(assumed(HAND, ours[name], theirs, None), theirs, found.t)
         verdict: Verdict = "agree"
@@ -248,26 +252,48 @@ def step_in_jax(
     reference: Callable[..., Any] | None = None,
     rule: UpdateRule | None = None,
 ) -> Callable[..., Any]:
-    """The step (1) as a function of arrays: (x, target, parameters, state, step, hyperparameters) -> (G, P', S')."""
-    forward = twin(network) if reference is None else reference
+    """The step (1) as a function of arrays: (x, target, parameters, state, step, hyperparameters, carried) ->
+    (G, P', S', what the network carries on)."""
+    forward = carrying(network) if reference is None else without_state(reference)
     if forward is None:
         raise TypeError(f"{type(network).__name__} brings no reference; give reference=, a forward in jax.numpy")
     if rule is None:
         rule = optimizers.RULES.get(type(optimizer).__name__)
     if rule is None:
         raise TypeError(f"there is no reference for {type(optimizer).__name__}; give rule=, its step in jax.numpy")
-    loss_forward = import_module(f"reference.{loss.operation}").forward
+    loss_forward = partial(import_module(f"reference.{loss.operation}").forward, **loss.hyperparameters)
     shapes = {name: array.shape for name, array in network.named_parameters().items()}
     stands = places(network)
 
-    def take_step(x: Any, target: Any, parameters: Any, state: Any, step: Any, hyperparameters: Any) -> Any:
+    def take_step(
+        x: Any, target: Any, parameters: Any, state: Any, step: Any, hyperparameters: Any, carried: Any
+    ) -> Any:
         named = {name: parameters[start:stop].reshape(shapes[name]) for name, start, stop in stands}
-        by_name = jax.grad(lambda values: loss_forward(forward(x, **values), target=target))(named)
+
+        def loss_of(values: Any) -> Any:
+            y, after = forward(x, {**values, **carried})
+            return loss_forward(y, target=target), after
+
+        by_name, after = jax.grad(loss_of, has_aux=True)(named)
         gradients = jnp.concatenate([by_name[name].ravel() for name in shapes])
         moved, state = rule(parameters, gradients, state, step, **hyperparameters)
-        return gradients, moved, state
+        return gradients, moved, state, {k: a for k, a in after.items() if jnp.issubdtype(a.dtype, jnp.floating)}
 
     return take_step
+
+
+def without_state(reference: Callable[..., Any]) -> Callable[..., Any]:
+    """A reference that is given, of a network that carries nothing."""
+    return lambda x, values: (reference(x, **values), {})
+
+
+def carrying(network: Layer) -> Callable[..., Any] | None:
+    """The network's reference with what it carries on, or None where it brings none."""
+    try:
+        program = described(network)
+    except NotImplementedError:
+        return None
+    return lambda x, values: carried(x, values, stages=program)
 
 
 def places(network: Layer) -> list[tuple[str, int, int]]:
@@ -283,7 +309,8 @@ def arguments_of(optimizer: Optimizer, step: Step) -> tuple[Any, ...]:
     """What `step_in_jax` takes, from a step of ours: our place, our batch. The scalars are float64, as ours are."""
     state = step.state or {name: np.zeros_like(step.parameters) for name in optimizer.state_names}
     hyperparameters = {k: np.float64(v) for k, v in optimizer.hyperparameters().items()}
-    return step.images, step.target, step.parameters, state, np.float64(optimizer.steps), hyperparameters
+    steps = np.float64(optimizer.steps)
+    return step.images, step.target, step.parameters, state, steps, hyperparameters, dict(step.carried)
 
 
 # ---------------------------------------------------------------------- let go
@@ -307,9 +334,9 @@ def drift(network: Layer, loss: Any, optimizer: Optimizer, images: Array, labels
 
     def follow(step: Step) -> None:
         nonlocal theirs, state
-        x, target, _, _, number, hyperparameters = arguments_of(optimizer, step)
+        x, target, _, _, number, hyperparameters, held = arguments_of(optimizer, step)
         with double_precision():
-            _, moved, state = take_step(x, target, theirs, state, number, hyperparameters)
+            _, moved, state, _ = take_step(x, target, theirs, state, number, hyperparameters, held)
             theirs = np.asarray(moved, network.dtype)
             state = {name: np.asarray(array, network.dtype) for name, array in state.items()}
         gap = np.linalg.norm(step.updated.astype(np.float64) - theirs)

@@ -19,6 +19,7 @@ from crosscheck.lecture.checked_training import CheckedTraining, Drift
 from crosscheck.lecture.flow import Station, dead_channels, leaking, norm
 from manual import LayeredNeuralNetwork
 from manual.data import PATTERNS, LabelledImages
+from manual.program import Step, run_forward
 from manual.training import History
 
 try:
@@ -106,14 +107,21 @@ def feature_maps(network: LayeredNeuralNetwork, images: Array, *, titles: Sequen
 
 def convolution_outputs(network: LayeredNeuralNetwork, images: Array) -> list[tuple[str, Array]]:
     """The output of every layer of the network with filters, its activation included."""
-    found, x = [], images
-    for place, layer in enumerate(network.layers):
-        x = layer.predict(x)
-        if "filters" in layer.parameter_names:
-            found.append((f"layer {place}: {x.shape[1]} feature maps of {x.shape[2]}x{x.shape[3]}", x))
+    found: dict[str, Array] = {}
+
+    def kept(step: Step) -> Step:
+        def forward(*inputs: Array) -> Any:
+            y, saved, state = step.forward(*inputs)
+            if step.operation == "convolution" or step.place in found:
+                found[step.place] = y  # what comes last: of a layer with an activation, that
+            return y, saved, state
+
+        return step._replace(forward=forward)
+
+    run_forward([kept(step) for step in network.program()], images)
     if not found:
         raise ValueError("the network has no convolution; there are no feature maps")
-    return found
+    return [(f"layer {place}: {y.shape[1]} feature maps of {y.shape[2]}x{y.shape[3]}", y) for place, y in found.items()]
 
 
 # ---------------------------------------------------------------------- training

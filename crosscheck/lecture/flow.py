@@ -11,16 +11,16 @@ Source: the lecture, "Visual debugging: Easy to see where gradients flow and whe
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual import Layer, LayeredNeuralNetwork
-from manual.layer import operation
+from manual import Layer
+from manual.program import Step, run_backward, run_forward
 
 Array = np.ndarray
+Arrays = dict[str, Array]
 
 DWINDLED = 1e-3  # a gradient that leaves with less than this share of the norm it arrived with
 SATURATED = 0.01  # a slope below this share of the steepest
@@ -35,7 +35,10 @@ class Comment(NamedTuple):
 
 
 class Station(NamedTuple):
-    """One operation of a network at one batch."""
+    """One operation of a network at one batch.
+
+    Of an operation that reads several values, x and what leaves are those of the first.
+    """
 
     name: str
     operation: str  # the file's name in `manual`; the class's where a layer brings its own passes
@@ -52,17 +55,6 @@ class Station(NamedTuple):
         return any(comment.broken for comment in self.comments)
 
 
-class Passed(NamedTuple):
-    """An operation after its forward pass."""
-
-    name: str
-    operation: str
-    x: Array
-    y: Array
-    parameters: dict[str, Array]
-    back: Callable[[Array], tuple[Array, dict[str, Array]]]  # ∂L/∂Y -> ∂L/∂X and the parameters' gradients
-
-
 def gradient_flow(network: Layer, loss: Any, images: Array, target: Array) -> list[Station]:
     """Run `network` and the loss on a batch, forward and backward, and keep what passes every operation.
 
@@ -74,64 +66,37 @@ def gradient_flow(network: Layer, loss: Any, images: Array, target: Array) -> li
     Raises:
         ValueError, TypeError: as the network or the loss.
     """
-    passed: list[Passed] = []
-    y = np.asarray(images)
-    for name, layer in leaves(network, ""):
-        for step in passes(name, layer, y):
-            passed.append(step)
-            y = step.y
-    g = np.asarray(loss.gradient(y, target))
-    stations = []
-    for step in reversed(passed):
-        leaving, gradients = step.back(g)
-        station = Station(step.name, step.operation, step.x, step.y, g, np.asarray(leaving), step.parameters, gradients)
-        stations.append(station._replace(comments=tuple(comments(station))))
-        g = station.leaving
+    stations: list[Station] = []
+    ran = run_forward([watched(step, stations) for step in network.program()], np.asarray(images))
+    run_backward(ran.passed, np.asarray(loss.gradient(ran.y, target)))
     return stations[::-1]
 
 
-def leaves(layer: Layer, name: str) -> Iterator[tuple[str, Layer]]:
-    """The layers that are no networks, in order, by their places."""
-    if isinstance(layer, LayeredNeuralNetwork):
-        for place, inner in enumerate(layer.layers):
-            yield from leaves(inner, f"{name}.{place}" if name else str(place))
-    else:
-        yield name, layer
+def watched(step: Step, stations: list[Station]) -> Step:
+    """The step, which leaves a station on the way back."""
 
+    def forward(*inputs: Array) -> tuple[Array, Any, Arrays]:
+        y, saved, state = step.forward(*inputs)
+        return y, (inputs, y, saved), state
 
-def passes(name: str, layer: Layer, x: Array) -> Iterator[Passed]:
-    """The forward pass of a layer: operation by operation, or in one where a layer brings its own passes."""
-    own = type(layer).forward is not Layer.forward or type(layer).backward is not Layer.backward
-    if own:
-        private = copy.deepcopy(layer)
-        y = private.forward(x)
+    def backward(g: Array, kept: Any) -> tuple[tuple[Array, ...], Arrays]:
+        inputs, y, saved = kept
+        leaving, gradients = step.backward(g, saved)
+        own = {k.rpartition(".")[2]: k for k in step.parameters}
+        station = Station(
+            step.place,
+            step.operation,
+            inputs[0],
+            y,
+            g,
+            np.asarray(leaving[0]),
+            {name: step.parameters[k] for name, k in own.items()},
+            {name: gradients[k] for name, k in own.items()},
+        )
+        stations.append(station._replace(comments=tuple(comments(station))))
+        return leaving, gradients
 
-        def back(g: Array) -> tuple[Array, dict[str, Array]]:
-            leaving = private.backward(g)
-            return leaving, {k: np.array(a) for k, a in private.named_gradients().items()}
-
-        yield Passed(name, kind(layer), x, y, dict(layer.named_parameters()), back)
-        return
-    named = layer.named_parameters()
-    for stage in layer.stages():
-        module = operation(stage)
-        y, saved = module.forward(x, *(named[k] for k in stage.parameters), **stage.hyperparameters)
-
-        def back_through(g: Array, stage: Any = stage, module: Any = module, saved: Any = saved) -> Any:
-            leaving, *of_parameters = module.backward(g, saved)
-            return leaving, dict(zip(stage.parameters, of_parameters, strict=True))
-
-        yield Passed(name, stage.operation, x, y, {k: named[k] for k in stage.parameters}, back_through)
-        x = y
-
-
-def kind(layer: Layer) -> str:
-    """What a layer with passes of its own is: its one operation if it says so, else its class."""
-    try:
-        stages = layer.stages()
-    except NotImplementedError:
-        return type(layer).__name__
-    return stages[0].operation if len(stages) == 1 else type(layer).__name__
+    return step._replace(forward=forward, backward=backward)
 
 
 # ---------------------------------------------------------------------- what is odd

@@ -19,7 +19,7 @@ def with_loss(operation: Operation, loss: Any, target: Array) -> Operation:
     The result is a scalar, and its cotangent a number that is not 1, so that a loss which ignores it shows. The target
     is one more input, which is not differentiated.
     """
-    inner = operation
+    inner, hyper = operation, dict(loss.hyperparameters) if hasattr(loss, "hyperparameters") else {}
     last, twin_last = (import_module(f"{package}.{loss.operation}") for package in ("manual", "reference"))
 
     def parted(values: Arrays) -> tuple[Arrays, Any]:
@@ -32,18 +32,21 @@ def with_loss(operation: Operation, loss: Any, target: Array) -> Operation:
     def backward(grad_output: Array, values: Arrays) -> Any:
         before, aim = parted(values)
         prediction = np.asarray(inner.forward(before))
-        grad_prediction = grad_output * loss.gradient(prediction, aim)
+        if np.ndim(grad_output):  # a loss that is not reduced
+            grad_prediction = loss.gradient(prediction, aim, grad_output)
+        else:
+            grad_prediction = grad_output * loss.gradient(prediction, aim)
         return inner.backward(grad_prediction.astype(prediction.dtype), before)
 
     def reference_forward(**values: Any) -> Any:
         assert inner.reference is not None
         before, aim = parted(values)
-        return twin_last.forward(inner.reference(**before), target=aim)
+        return twin_last.forward(inner.reference(**before), target=aim, **hyper)
 
     def moving(values: Arrays) -> Any:
         assert inner.moving_forward is not None
         before, aim = parted(values)
-        return last.forward(inner.moving_forward(before), target=aim)[0]
+        return last.forward(inner.moving_forward(before), target=aim, **hyper)[0]
 
     return Operation(
         f"{inner.name} with {type(loss).__name__}",

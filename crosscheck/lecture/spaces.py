@@ -10,6 +10,7 @@ import numpy as np
 from crosscheck.doors.layers import from_layer
 from crosscheck.lecture.losses import from_loss
 from crosscheck.lecture.nonzero import nonzero
+from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow, LossRow
 from crosscheck.operation import Operation
 from crosscheck.spaces.space import Array, Choices, Rng, Space
 from manual import (
@@ -222,6 +223,31 @@ NETWORK = Space(
     network,
 )
 
+
+def space_of(row: LayerRow) -> Space:
+    """The space that a row of the layers beyond the lecture's describes."""
+    lecture = {space.name for space in LECTURE}
+    return Space(
+        f"{row.operation} beyond" if row.operation in lecture else row.operation,
+        {"shape": row.shapes, **row.choices, "dtype": DTYPES, "values": row.values or VALUES},
+        lambda p, rng: layer_operation(row.make(rng, p).astype(p["dtype"]), p["shape"], p["values"], rng),
+        row.valid,
+    )
+
+
+def space_of_loss(row: LossRow) -> Space:
+    """The space that a row of the losses describes."""
+
+    def make(p: Choices, rng: Rng) -> Operation:
+        prediction = drawn(p["values"], p["shape"], rng).astype(p["dtype"])
+        target = row.target(rng, p)
+        return from_loss(row.make(p), prediction, target if target.dtype.kind in "iu" else target.astype(p["dtype"]))
+
+    name = f"{row.operation} beyond" if row.operation == ENTROPY.name else row.operation
+    return Space(name, {**row.choices, "dtype": DTYPES, "values": VALUES}, make, row.valid)
+
+
+LECTURE = (CONVOLUTION, POOLING, FLATTEN, LINEAR, ACTIVATION, SQUARED, ENTROPY, NETWORK)
 SPACES: dict[str, Space] = {
-    space.name: space for space in (CONVOLUTION, POOLING, FLATTEN, LINEAR, ACTIVATION, SQUARED, ENTROPY, NETWORK)
+    space.name: space for space in (*LECTURE, *map(space_of, ROWS), *map(space_of_loss, LOSSES))
 }

@@ -1,11 +1,12 @@
 """Every layer of the package with the shape of an input, for laws that all of them keep."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from crosscheck.lecture import rows
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,
@@ -18,8 +19,10 @@ from manual import (
     ReLUActivation,
     SigmoidActivation,
     SoftReLUActivation,
+    Stage,
     TanhActivation,
 )
+from manual.program import Step, run_forward
 
 Array = np.ndarray
 Rng = np.random.Generator
@@ -52,6 +55,65 @@ LAYERS: dict[str, tuple[Callable[[Any], Layer], tuple[int, ...]]] = {
     "soft relu": (lambda d: SoftReLUActivation(dtype=d), ROWS),
     "network": (nested, IMAGES),
 }
+
+
+def beyond(row: rows.LayerRow, name: str) -> tuple[Callable[[Any], Layer], tuple[int, ...]]:
+    """A named point of a row as the table above has it, evaluated: what is predicted is then what comes forward."""
+
+    def make(dtype: Any) -> Layer:
+        made = row.layer(name, np.random.default_rng(0)).astype(dtype)
+        made.training = False
+        return made
+
+    return make, row.point(name)["shape"]
+
+
+LAYERS |= {f"{row.operation} {name}": beyond(row, name) for row in rows.ROWS for name in list(row.cases)[:1]}
+
+
+class Called(NamedTuple):
+    """An operation as a layer calls it."""
+
+    operation: str
+    shapes: tuple[tuple[int, ...], ...]  # of what it reads and of its parameters
+    keywords: dict[str, Any]  # hyper-parameters and state
+
+
+def calls(layer: Layer, x: Array) -> list[Called]:
+    """What a layer calls for an input."""
+    found: list[Called] = []
+    state = layer.named_state()
+
+    def noting(stage: Stage, step: Step) -> Step:
+        def forward(*inputs: Array) -> Any:
+            arrays = [*inputs, *step.parameters.values()]
+            held = {name.rpartition(".")[2]: np.array(state[name]) for name in stage.state}
+            shapes = tuple(a.shape for a in arrays)
+            found.append(Called(stage.operation, shapes, {**stage.hyperparameters, **held}))
+            return step.forward(*inputs)
+
+        return step._replace(forward=forward)
+
+    run_forward([noting(*pair) for pair in zip(layer.stages(), layer.program(), strict=True)], x)
+    return found
+
+
+def called_by_rows() -> dict[str, Called]:
+    """Every row's own operation, at every named point."""
+    found = {}
+    for row in rows.ROWS:
+        for name in row.cases:
+            rng = np.random.default_rng(0)
+            for call in calls(row.layer(name, rng), rng.normal(size=row.point(name)["shape"])):
+                if call.operation == row.operation:
+                    found[f"{row.operation} {name}"] = call
+    for loss in rows.LOSSES:
+        for name in loss.cases:
+            point = loss.point(name)
+            target = loss.target(np.random.default_rng(0), point)
+            keywords = {**loss.make(point).hyperparameters, "target": target}
+            found[f"{loss.operation} {name}"] = Called(loss.operation, (point["shape"],), keywords)
+    return found
 
 
 every_layer = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS.keys())

@@ -46,7 +46,7 @@ DERIVED = {stem: source for stem, source in FILES.items() if equations(source) o
 
 def test_the_operations_are_found() -> None:
     assert {"convolution", "max_pooling", "flatten", "linear", "relu", "softmax_cross_entropy"} <= OPERATIONS.keys()
-    assert OPERATIONS.keys() | {"layer", "network"} <= DERIVED.keys()
+    assert OPERATIONS.keys() | {"program", "network"} <= DERIVED.keys()
 
 
 @pytest.mark.parametrize("file", DERIVED)

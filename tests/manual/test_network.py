@@ -137,7 +137,8 @@ def test_stages_of_a_nested_network() -> None:
         ("1.2.weights", "1.2.biases"),
         ("2.weights", "2.biases"),
     ]
-    assert stages[2] == Stage("max_pooling", (), {"pool_size": (2, 2), "stride": (2, 2)})
+    pooling = Stage("max_pooling", (), {"pool_size": (2, 2), "stride": (2, 2)}, reads=("0",), writes="1.0")
+    assert stages[2] == pooling
 
 
 def test_assigning_to_a_network_reaches_its_layers() -> None:

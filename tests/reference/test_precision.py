@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import pytest
 
 from reference import network
 from reference.precision import double_precision
+from tests.manual.layers import called_by_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,9 +38,13 @@ EXAMPLES = [
     Example("tanh", ((2, 3),), {}),
 ]
 
+LECTURE = {example.operation for example in EXAMPLES}
+BEYOND = {call.operation: Example(*call) for call in called_by_rows().values() if call.operation not in LECTURE}
+EXAMPLES += BEYOND.values()
+
 
 def test_every_operation_has_an_example():
-    assert tuple(example.operation for example in EXAMPLES) == network.operations()
+    assert {example.operation for example in EXAMPLES} == set(network.operations())
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda example: example.operation)
@@ -54,9 +60,17 @@ def arrays(request: pytest.FixtureRequest, example: Example, rng: np.random.Gene
 
 
 def run_through_network(example: Example, arrays: dict[str, Any]) -> jax.Array:
+    hyper = {k: in_dtype(v, arrays["0"].dtype) for k, v in example.hyperparameters.items()}
+    if example.operation in BEYOND:
+        y = import_module(f"reference.{example.operation}").forward(*arrays.values(), **hyper)
+        return y[0] if isinstance(y, tuple) else y
     x, *names = arrays
-    stage = (example.operation, names, example.hyperparameters)
+    stage = (example.operation, names, hyper)
     return network.forward(arrays[x], arrays, stages=[stage])
+
+
+def in_dtype(value: Any, dtype: Any) -> Any:
+    return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
 def test_forward_keeps_the_dtype(example: Example, arrays: dict[str, np.ndarray]):
@@ -110,6 +124,7 @@ import threading
 import jax, jax.numpy as jnp, numpy as np
 from reference import network, relu
 from reference.precision import double_precision
+from tests.manual.layers import called_by_rows
 
 assert jax.config.jax_enable_x64 is X64
 before = jnp.ones(3).dtype

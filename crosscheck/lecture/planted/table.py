@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.lecture.planted.beyond import planted_beyond
 from crosscheck.lecture.planted.changes import (
     Wrong,
     all_but_last,
@@ -256,4 +257,6 @@ def all_mutants() -> list[Mutant]:
     )
     add("network: the flow negated at the pool", "sign", network, in_network(lambda g, l, v: -g, 1))
     add("network: gradients accumulate", "accumulates", network, accumulates)
+    for name, kind, healthy, wrong in planted_beyond():
+        add(name, kind, healthy, wrong)
     return rows

@@ -1,0 +1,182 @@
+"""Scaled dot-product attention: every place takes a weighted mean of values, by how well its query fits their keys.
+
+    Y[b,t,v] = Σ_s P[b,t,s]·V[b,s,v]                                           (1)
+    P[b,t,s] = exp(S[b,t,s]) / Σ_r exp(S[b,t,r])                               (2)
+    S[b,t,s] = a·Σ_d Q[b,t,d]·K[b,s,d],  a = 1/√D                              (3)
+
+for each head by itself; with several heads the features of Q, K and V fall into as many equal parts. Where the mask
+forbids a pair (t, s), S is -∞ and P is 0. Nudge V, S, Q and K:
+
+    Ẏ[b,t,v] = Σ_s ( Ṗ[b,t,s]·V[b,s,v] + P[b,t,s]·V̇[b,s,v] )                   (4)
+
+With G = ∂L/∂Y from the next layer, H = ∂L/∂P, and softmax's own derivative (`softmax`, (3)),
+
+    ∂L/∂V[b,s,v] = Σ_t P[b,t,s]·G[b,t,v]                                       (5)
+    H[b,t,s]     = Σ_v G[b,t,v]·V[b,s,v]                                       (6)
+    ∂L/∂S[b,t,s] = P[b,t,s]·( H[b,t,s] - Σ_r H[b,t,r]·P[b,t,r] )               (7)
+    ∂L/∂Q[b,t,d] = a·Σ_s ∂L/∂S[b,t,s]·K[b,s,d]                                 (8)
+    ∂L/∂K[b,s,d] = a·Σ_t ∂L/∂S[b,t,s]·Q[b,t,d]                                 (9)
+
+A pair that is forbidden has P = 0, so nothing comes back through it. Self-attention reads one x three times: its
+gradients from Q, K and V add up (`program`, (2)).
+
+Letters: Q queries; K keys; V values; Y output; S scores; P shares; H = ∂L/∂P; a scale; D features of a head; b sample
+and head; t place that asks; s, r place that is asked; d feature; v feature of a value; G = ∂L/∂Y; L loss; a dot marks a
+nudge.
+
+Source: A. Vaswani et al., *Attention is all you need*, arXiv 1706.03762, section 3.2.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from manual import checks
+from manual.layer import Layer
+from manual.program import INPUT, Stage
+from manual.weights import he_normal
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs, every array (B, heads, T or S, features of a head)."""
+
+    queries: Array
+    keys: Array
+    values: Array
+    shares: Array  # P (B, heads, T, S)
+
+
+def forward(
+    queries: Array, keys: Array, values: Array, *, heads: int = 1, mask: ArrayLike | None = None
+) -> tuple[Array, Saved]:
+    """The weighted means (1).
+
+    Args:
+        queries: (B, T, E); float32, float64 or complex128, as keys and values.
+        keys: (B, S, E).
+        values: (B, S, F).
+        heads: divides E and F.
+        mask: boolean (T, S) or (B, T, S): which pairs are allowed; None: all.
+
+    Raises:
+        ValueError: shapes that do not fit, heads that do not divide, or a place that may ask nobody.
+    """
+    for name, array in (("queries", queries), ("keys", keys), ("values", values)):
+        checks.rank(array, name, "B T E")
+        if array.shape[2] % checks.integer(heads, "heads", 1):
+            raise ValueError(f"heads is {heads}; it does not divide the {array.shape[2]} features of {name}")
+    if keys.shape[:2] != values.shape[:2] or queries.shape[::2] != keys.shape[::2]:
+        raise ValueError(
+            f"queries, keys and values have shapes {queries.shape}, {keys.shape}, {values.shape}; they must be "
+            "(B, T, E), (B, S, E), (B, S, F)"
+        )
+    q, k, v = (split(array, heads) for array in (queries, keys, values))
+    scores = scale(q) * (q @ k.swapaxes(2, 3))  # (3)
+    if mask is not None:
+        scores = np.where(allowed(mask, scores.shape), scores, -np.inf)
+    largest = np.real(scores).max(axis=3, keepdims=True, initial=-np.inf)
+    exponentials = np.exp(scores - largest)
+    shares = exponentials / exponentials.sum(axis=3, keepdims=True)  # (2)
+    return joined(shares @ v), Saved(q, k, v, shares)  # (1)
+
+
+def scale(queries: Array) -> np.generic:
+    """a of (3)."""
+    return queries.dtype.type(queries.shape[3] ** -0.5)
+
+
+def split(array: Array, heads: int) -> Array:
+    """(B, T, E) as (B, heads, T, E / heads)."""
+    samples, places, features = array.shape
+    return array.reshape(samples, places, heads, features // heads).swapaxes(1, 2)
+
+
+def joined(array: Array) -> Array:
+    """The other way round."""
+    samples, heads, places, features = array.shape
+    return array.swapaxes(1, 2).reshape(samples, places, heads * features)
+
+
+def allowed(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """A mask as it meets the scores (B, heads, T, S)."""
+    found = np.asarray(mask)
+    if found.dtype != bool or found.shape not in (shape[2:], (shape[0], *shape[2:])):
+        raise ValueError(
+            f"mask has shape {found.shape} and dtype {found.dtype}; it must be booleans of shape {shape[2:]} or "
+            f"{(shape[0], *shape[2:])}"
+        )
+    if not found.any(axis=-1).all():
+        raise ValueError("mask forbids a place to ask anybody; its mean would be over nothing")
+    return found if found.ndim == 2 else found[:, None]
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
+    """∂L/∂queries, ∂L/∂keys, ∂L/∂values from G = grad_output (B, T, F). Raises ValueError for another shape."""
+    q, k, v, shares = saved
+    samples, heads, places, _ = q.shape
+    checks.same_shape(grad_output, (samples, places, heads * v.shape[3]), "grad_output", "the output")
+    g = split(grad_output, heads)
+    grad_values = shares.swapaxes(2, 3) @ g  # (5)
+    grad_shares = g @ v.swapaxes(2, 3)  # (6)
+    grad_scores = shares * (grad_shares - (grad_shares * shares).sum(axis=3, keepdims=True))  # (7)
+    grad_queries = scale(q) * (grad_scores @ k)  # (8)
+    grad_keys = scale(q) * (grad_scores.swapaxes(2, 3) @ q)  # (9)
+    return joined(grad_queries), joined(grad_keys), joined(grad_values)
+
+
+PROJECTIONS = ("queries", "keys", "values", "output")
+
+
+class SelfAttention(Layer):
+    """Attention of a sequence (B, T, E) to itself: projected to queries, keys and values, and projected back.
+
+    Args:
+        features: E.
+        heads: divides E.
+        causal: whether a place may ask only places up to its own; the sequence then has `places` places.
+        places: T, needed where causal.
+        dtype: float64 or float32.
+        rng: a Generator or a seed; the weights are drawn from it, normal with variance 2 / E; the biases start at 0.
+
+    Attributes:
+        queries_weights, keys_weights, values_weights, output_weights (E, E), and the same with biases (E,).
+
+    Raises:
+        TypeError, ValueError: sizes that are no integers, below 1, or do not divide; causal without places.
+    """
+
+    parameter_names = tuple(f"{name}_{kind}" for name in PROJECTIONS for kind in ("weights", "biases"))
+
+    def __init__(
+        self,
+        features: int,
+        heads: int = 1,
+        *,
+        causal: bool = False,
+        places: int | None = None,
+        dtype: DTypeLike = np.float64,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        super().__init__(dtype=dtype)
+        size, self.heads = checks.integer(features, "features", 1), checks.integer(heads, "heads", 1)
+        if size % self.heads:
+            raise ValueError(f"heads is {self.heads}; it does not divide features, {size}")
+        self.mask = None
+        if causal:
+            self.mask = np.tri(checks.integer(places, "places", 1), dtype=bool)
+        rng = np.random.default_rng(rng)
+        for name in PROJECTIONS:
+            setattr(self, f"{name}_weights", he_normal(rng, (size, size), fan_in=size))
+            setattr(self, f"{name}_biases", np.zeros(size))
+
+    def stages(self) -> tuple[Stage, ...]:
+        def projected(name: str, reads: str) -> Stage:
+            return Stage("projection", (f"{name}_weights", f"{name}_biases"), reads=(reads,), writes=name)
+
+        asked = PROJECTIONS[:3]
+        hyper = {"heads": self.heads, "mask": self.mask}
+        attended = Stage("attention", hyperparameters=hyper, reads=asked, writes="attended")
+        return (*(projected(name, INPUT) for name in asked), attended, projected("output", "attended"))

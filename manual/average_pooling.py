@@ -1,0 +1,154 @@
+"""Average pooling: every window gives the mean of its entries.
+
+    Y[b,c,h,w] = (1/D[h,w]) Σ_{0≤i<p, 0≤j<q} X[b,c,s·h+d·i,t·w+e·j]            (1)
+
+X stands for the input after padding with zeros. D[h,w] is how many places the window is divided by: all of them,
+padding included, or its entries of the input alone; places beyond the padding, where a last window hangs over
+(ceil mode), never count. (1) is linear: Ẏ is (1) of Ẋ. With G = ∂L/∂Y from the next layer, an entry collects its share
+from all the windows that cover it, and where windows overlap it is covered by several:
+
+    ∂L/∂X[b,c,m,n] = Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} G[b,c,h,w] / D[h,w]   (2)
+
+For one offset (i, j) the windows and the entries belong together one to one, so (2) is read as: for every offset, add
+G/D at the places that it reads. Padding was not part of the input: its gradient is cropped.
+
+Letters: X input; Y output; D divisors; G = ∂L/∂Y; L loss; b sample; c channel; h, w output position; i, j position in
+the window; p, q rows and columns of the window; s, t stride; d, e dilation; m, n input position; a dot marks a nudge.
+
+Source: Y. LeCun et al., *Gradient-based learning applied to document recognition*, Proc. IEEE 86 (1998), layer S2.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual import checks
+from manual.layer import Layer, Stage
+from manual.windows import Axis, Pair, Sides, axes, sides
+
+Array = np.ndarray
+Size = int | Pair
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    along: tuple[Axis, Axis]
+    divisors: Array  # D (H_out, W_out)
+    shape: tuple[int, ...]  # of x
+
+
+def forward(
+    x: Array,
+    *,
+    pool_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair | Sides = (0, 0),
+    dilation: Pair = (1, 1),
+    ceil: bool = False,
+    counting: bool = True,
+) -> tuple[Array, Saved]:
+    """The mean of every window (1).
+
+    Args:
+        x: (B, C, H, W); float32, float64 or complex128.
+        pool_size, stride, dilation: (rows, columns); without a stride the windows lie side by side.
+        padding: rows and columns of zeros, (rows, columns) on both sides or ((top, bottom), (left, right)).
+        ceil: whether a last window may hang over the end.
+        counting: whether padding counts in the mean.
+
+    Raises:
+        ValueError: a rank or a size that does not fit.
+    """
+    stride = pool_size if stride is None else stride
+    checks.rank(x, "x", "B C H W")
+    checks.hyperparameter_pairs(pool_size=(pool_size, 1), stride=(stride, 1), dilation=(dilation, 1))
+    along = axes((x.shape[2], x.shape[3]), pool_size, stride, padding, dilation, ceil)
+    counts = [(axis.padded if counting else axis.inside).sum(axis=1) for axis in along]
+    divisors = np.outer(*counts).astype(np.real(x).dtype)
+    sums = np.zeros((*x.shape[:2], *divisors.shape), x.dtype)
+    wide = padded(x, along)
+    for at in offsets(along):
+        sums += wide[at]
+    return sums / divisors, Saved(along, divisors, x.shape)  # (1)
+
+
+def padded(x: Array, along: tuple[Axis, Axis], value: float = 0.0) -> Array:
+    """x with as much around it as the windows read."""
+    around = [(axis.before, axis.beyond) for axis in along]
+    if not any(map(any, around)):
+        return x
+    return np.pad(x, [(0, 0), (0, 0), *around], constant_values=value)
+
+
+def offsets(along: tuple[Axis, Axis]) -> list[tuple[slice, ...]]:
+    """For every offset in row-major order, the places of the padded input that the windows read there."""
+    rows, columns = along
+    return [
+        (slice(None), slice(None), strided(rows, i), strided(columns, j))
+        for i, j in np.ndindex(rows.window, columns.window)
+    ]
+
+
+def strided(axis: Axis, offset: int) -> slice:
+    first = axis.dilation * offset
+    return slice(first, first + axis.stride * (axis.windows - 1) + 1, axis.stride)
+
+
+def cropped(wide: Array, along: tuple[Axis, Axis]) -> Array:
+    """The input's own part of a gradient of the padded input."""
+    rows, columns = along
+    return wide[
+        :, :, rows.before : rows.before + rows.entries, columns.before : columns.before + columns.entries
+    ].copy()
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of y. Raises ValueError for another shape."""
+    along, divisors, shape = saved
+    checks.same_shape(grad_output, (*shape[:2], *divisors.shape), "grad_output", "the output")
+    sides_of = [axis.before + axis.entries + axis.beyond for axis in along]
+    wide, share = np.zeros((*shape[:2], *sides_of), grad_output.dtype), grad_output / divisors
+    for at in offsets(along):
+        wide[at] += share  # (2)
+    return (cropped(wide, along),)
+
+
+class AveragePoolingLayer(Layer):
+    """The mean of every window of images.
+
+    Args:
+        pool_size: an int or a (rows, columns) pair.
+        stride: the same; None: the pool size. Smaller: windows overlap.
+        padding: an int, a pair, or ((top, bottom), (left, right)).
+        dilation: an int or a pair.
+        ceil: whether a last window may hang over the end.
+        counting: whether padding counts in the mean.
+        dtype: float64 or float32.
+
+    Raises:
+        TypeError: a size that is not an integer, or another dtype.
+        ValueError: a size out of range.
+    """
+
+    def __init__(
+        self,
+        pool_size: Size,
+        stride: Size | None = None,
+        padding: Size | Sides = 0,
+        *,
+        dilation: Size = 1,
+        ceil: bool = False,
+        counting: bool = True,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(dtype=dtype)
+        self.pool_size = checks.pair(pool_size, "pool_size", 1)
+        self.stride = self.pool_size if stride is None else checks.pair(stride, "stride", 1)
+        self.padding, self.dilation = sides(padding), checks.pair(dilation, "dilation", 1)
+        self.ceil, self.counting = bool(ceil), bool(counting)
+
+    def stages(self) -> tuple[Stage, ...]:
+        names = ("pool_size", "stride", "padding", "dilation", "ceil", "counting")
+        return (Stage("average_pooling", hyperparameters={name: getattr(self, name) for name in names}),)

@@ -1,0 +1,62 @@
+"""ELU, elementwise: a ReLU that bends to a plateau instead of breaking off.
+
+    Y = X where X > 0, else a·(exp(X) - 1)                                     (1)
+
+Nudge X by Ẋ. Ẏ = Ẋ where X > 0, else a·exp(X)·Ẋ, and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G where X > 0, else a·exp(X)·G                                     (2)
+
+At 0 both slopes are 1 if a is; else the convention there is a, as in PyTorch and JAX. exp(X) - 1 keeps its digits near
+0 by expm1, and is not computed where X > 0, where it would overflow.
+
+Letters: X input; Y output; a depth of the plateau; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
+Source: D. Clevert, T. Unterthiner, S. Hochreiter, arXiv 1511.07289.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual import checks
+from manual.layer import Layer, Stage
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    x: Array  # the input
+    depth: float
+
+
+def forward(x: Array, *, depth: float = 1.0) -> tuple[Array, Saved]:
+    """The ELU (1), the branch chosen by the real part. x: any shape; float32, float64 or complex128."""
+    depth = checks.number(depth, "depth")
+    return np.where(np.real(x) > 0, x, x.dtype.type(depth) * np.expm1(not_positive(x))), Saved(x, depth)  # (1)
+
+
+def not_positive(x: Array) -> Array:
+    """x where it is not positive, else 0, of which exp does not overflow."""
+    return np.where(np.real(x) > 0, 0, x)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, (x, depth) = grad_output, saved
+    checks.same_shape(g, x.shape, "grad_output", "the output")
+    slope = np.where(np.real(x) > 0, 1, x.dtype.type(depth) * np.exp(not_positive(x)))
+    return (g * slope,)  # (2)
+
+
+class ELU(Layer):
+    """x where it is positive, else depth · (exp(x) - 1), elementwise."""
+
+    def __init__(self, depth: float = 1.0, *, dtype: DTypeLike = np.float64) -> None:
+        super().__init__(dtype=dtype)
+        self.depth = checks.number(depth, "depth")
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("elu", hyperparameters={"depth": self.depth}),)

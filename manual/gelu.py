@@ -1,0 +1,74 @@
+"""GELU, elementwise: a number times the probability that a standard normal one is below it.
+
+    Y = X·F,  F = Φ(X)                                                         (1)
+
+Φ is the normal distribution function, with slope φ(X) = exp(-X²/2)/√(2π). Nudge X by Ẋ: Ẏ = F·Ẋ + X·φ(X)·Ẋ, and with
+G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G·( F + X·φ(X) )                                                   (2)
+
+The approximation by tanh puts T for F, with an inner function V:
+
+    F ≈ T = ½·(1 + tanh V),  V = √(2/π)·(X + c·X³)                             (3)
+
+    ∂L/∂X ≈ G·( T + X·½·(1 - tanh² V)·√(2/π)·(1 + 3·c·X²) )                    (4)
+
+½·(1 + tanh V) is the sigmoid of 2·V, and is computed as that, which loses no digits where it is near 0.
+
+Letters: X input; Y output; F probability; Φ, φ normal distribution and density; T what stands for it; V argument of
+tanh; c = 0.044715; π the circle's; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
+Source: D. Hendrycks and K. Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual import checks
+from manual.layer import Layer, Stage
+from manual.machine.normal import density, distribution
+from manual.sigmoid import logistic
+
+Array = np.ndarray
+
+ROOT, CUBIC = np.sqrt(2 / np.pi), 0.044715
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    x: Array  # the input
+    by_tanh: bool
+
+
+def forward(x: Array, *, by_tanh: bool = False) -> tuple[Array, Saved]:
+    """x times its probability (1), exact or by tanh (3). x: any shape; float32, float64 or complex128."""
+    return x * (logistic(2 * inner(x)) if by_tanh else distribution(x)), Saved(x, by_tanh)  # (1)
+
+
+def inner(x: Array) -> Array:
+    """V of (3)."""
+    return x.dtype.type(ROOT) * (x + x.dtype.type(CUBIC) * x * x * x)  # (3)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, (x, by_tanh) = grad_output, saved
+    checks.same_shape(g, x.shape, "grad_output", "the output")
+    if by_tanh:
+        t, slope = logistic(2 * inner(x)), x.dtype.type(ROOT) * (1 + 3 * x.dtype.type(CUBIC) * x * x)
+        return (g * (t + x * (2 * t * logistic(-2 * inner(x)) * slope)),)  # (4)
+    return (g * (distribution(x) + x * density(x)),)  # (2)
+
+
+class GELU(Layer):
+    """x · Φ(x), elementwise."""
+
+    def __init__(self, by_tanh: bool = False, *, dtype: DTypeLike = np.float64) -> None:
+        super().__init__(dtype=dtype)
+        self.by_tanh = by_tanh
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("gelu", hyperparameters={"by_tanh": self.by_tanh}),)

@@ -1,0 +1,125 @@
+"""Group normalization: every sample by itself, its channels in equal groups.
+
+    Y[b,c,…] = A[c]·Z[b,c,…] + bias[c]                                         (1)
+
+Z is X standardized over the channels of one group and all positions of sample b (`standardization`). One group takes
+all channels together; as many groups as channels each by itself, which is instance normalization. Nudge A, the bias
+and Z: Ẏ = Ȧ[c]·Z + A[c]·Ż + ḃ[c]. With G = ∂L/∂Y from the next layer
+
+    ∂L/∂A[c]    = Σ_{b,…} G[b,c,…]·Z[b,c,…]                                    (2)
+    ∂L/∂bias[c] = Σ_{b,…} G[b,c,…]                                             (3)
+    ∂L/∂Z       = A[c]·G                                                       (4)
+
+and ∂L/∂X follows from ∂L/∂Z by `standardization` (7), every group through its own mean and variance:
+
+    ∂L/∂X = R·( ∂L/∂Z - mean of ∂L/∂Z - Z·mean of Z·∂L/∂Z )                    (5)
+
+Letters: X input; Y output; Z standardized input; A scales; R one over the standard deviation; b sample, and with a dot
+the bias; c channel; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
+Source: Y. Wu and K. He, *Group Normalization*, arXiv 1803.08494.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual import checks
+from manual.layer import Layer, Stage
+from manual.standardization import pulled_back, standardized
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    z: Array  # (B, groups, the rest), standardized over its last axis
+    scales: Array  # A
+    inverse: Array  # R
+    shape: tuple[int, ...]  # of x
+
+
+def forward(x: Array, scales: Array, biases: Array, *, groups: int, eps: float = 1e-5) -> tuple[Array, Saved]:
+    """The normalized groups (1).
+
+    Args:
+        x: (B, C, ...); float32, float64 or complex128, as scales and biases (C,).
+        groups: divides C.
+        eps: what keeps the square root away from 0, above it.
+
+    Raises:
+        ValueError: shapes that do not fit, or groups that do not divide the channels.
+    """
+    if x.ndim < 2:
+        raise ValueError(f"x has shape {x.shape}; group normalization takes samples and channels (B, C, ...)")
+    channels, groups = x.shape[1], checks.integer(groups, "groups", 1)
+    if channels % groups:
+        raise ValueError(f"groups is {groups}; it does not divide the {channels} channels of x")
+    for name, array in (("scales", scales), ("biases", biases)):
+        checks.same_shape(array, (channels,), name, "one per channel of x")
+    size = channels // groups * int(np.prod(x.shape[2:], dtype=np.int64))
+    z, _, _, inverse = standardized(x.reshape(len(x), groups, size), (2,), eps)
+    y = along(scales, x.ndim) * z.reshape(x.shape) + along(biases, x.ndim)  # (1)
+    return y, Saved(z, scales, inverse, x.shape)
+
+
+def along(values: Array, axes: int) -> Array:
+    """One number per channel as it meets x."""
+    return values.reshape(1, -1, *(1,) * (axes - 2))
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
+    """∂L/∂x, ∂L/∂scales, ∂L/∂biases from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, (z, scales, inverse, shape) = grad_output, saved
+    checks.same_shape(g, shape, "grad_output", "the output")
+    rest = (0, *range(2, len(shape)))
+    grad_z = (along(scales, len(shape)) * g).reshape(z.shape)  # (4)
+    grad_x = pulled_back(grad_z, z, inverse, (2,)).reshape(shape)  # (5)
+    return grad_x, (g * z.reshape(shape)).sum(rest), np.array(g.sum(rest))  # (2), (3)
+
+
+class GroupNorm(Layer):
+    """Group normalization of (B, C, ...).
+
+    Args:
+        groups: divides the channels.
+        channels: C.
+        eps: what keeps the square root away from 0.
+        dtype: float64 or float32.
+
+    Attributes:
+        scales, biases (C,): 1 and 0 at the start.
+
+    Raises:
+        TypeError, ValueError: groups or channels that are no integers, below 1, or do not divide.
+    """
+
+    parameter_names = ("scales", "biases")
+    scales: Array
+    biases: Array
+
+    def __init__(self, groups: int, channels: int, eps: float = 1e-5, *, dtype: DTypeLike = np.float64) -> None:
+        super().__init__(dtype=dtype)
+        self.groups, count = checks.integer(groups, "groups", 1), checks.integer(channels, "channels", 1)
+        if count % self.groups:
+            raise ValueError(f"groups is {self.groups}; it does not divide channels, {count}")
+        self.eps = checks.positive(eps, "eps")
+        self.scales, self.biases = np.ones(count), np.zeros(count)
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("group_norm", self.parameter_names, {"groups": self.groups, "eps": self.eps}),)
+
+
+class InstanceNorm(GroupNorm):
+    """Instance normalization: every channel of every sample by itself (D. Ulyanov et al., arXiv 1607.08022).
+
+    Args:
+        channels: C.
+        eps: what keeps the square root away from 0.
+        dtype: float64 or float32.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5, *, dtype: DTypeLike = np.float64) -> None:
+        super().__init__(channels, channels, eps, dtype=dtype)

@@ -1,0 +1,56 @@
+"""Leaky ReLU, elementwise: a ReLU that lets a fixed share of the negative numbers through.
+
+    Y = X where X > 0, else a·X                                                (1)
+
+Nudge X by Ẋ. Away from 0 a small nudge does not change which case holds, so Ẏ = Ẋ or a·Ẋ, and with G = ∂L/∂Y from
+the next layer
+
+    ∂L/∂X = G where X > 0, else a·G                                            (2)
+
+At exactly 0 the convention is the slope a, as in PyTorch.
+
+Letters: X input; Y output; a the share; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
+Source: A. Maas et al., *Rectifier nonlinearities improve neural network acoustic models*, ICML 2013.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual import checks
+from manual.layer import Layer, Stage
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    x: Array  # the input
+    share: float
+
+
+def forward(x: Array, *, share: float = 0.01) -> tuple[Array, Saved]:
+    """x where its real part is positive, else share · x (1). x: any shape; float32, float64 or complex128."""
+    share = checks.number(share, "share")
+    return np.where(np.real(x) > 0, x, x * np.real(x).dtype.type(share)), Saved(x, share)  # (1)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, (x, share) = grad_output, saved
+    checks.same_shape(g, x.shape, "grad_output", "the output")
+    return (np.where(np.real(x) > 0, g, g * g.dtype.type(share)),)  # (2)
+
+
+class LeakyReLU(Layer):
+    """x where it is positive, else share · x, elementwise."""
+
+    def __init__(self, share: float = 0.01, *, dtype: DTypeLike = np.float64) -> None:
+        super().__init__(dtype=dtype)
+        self.share = checks.number(share, "share")
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("leaky_relu", hyperparameters={"share": self.share}),)

@@ -1,0 +1,101 @@
+"""RMS normalization: every sample over the root of its mean square; a layer normalization without the mean.
+
+    Y[b,n] = A[n]·Z[b,n]                                                       (1)
+    Z[b,n] = X[b,n]·R[b],  R[b] = 1 / √((1/N) Σ_n X[b,n]² + ε)                 (2)
+
+n runs over the N entries of the last axes, b over all before. Nudge X: Ṙ = -R³·(1/N) Σ_n X·Ẋ = -R²·(1/N) Σ_n Z·Ẋ, so
+
+    Ż = R·Ẋ + X·Ṙ = R·( Ẋ - Z·(1/N) Σ_n Z·Ẋ )                                  (3)
+
+    Ẏ = Ȧ·Z + A·Ż                                                              (4)
+
+With G = ∂L/∂Y from the next layer, and since (3) is its own transpose,
+
+    ∂L/∂A[n] = Σ_b G[b,n]·Z[b,n]                                               (5)
+    ∂L/∂X    = R·( A·G - Z·(1/N) Σ_n Z·A·G )                                   (6)
+
+Letters: X input; Y output; Z scaled input; A scales; R one over the root mean square; N number of entries; b sample; n
+entry; ε keeps the square root away from 0; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
+Source: B. Zhang and R. Sennrich, *Root Mean Square Layer Normalization*, arXiv 1910.07467.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual import checks
+from manual.layer import Layer, Stage
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    z: Array
+    scales: Array  # A
+    inverse: Array  # R
+
+
+def forward(x: Array, scales: Array, *, eps: float = 1e-5) -> tuple[Array, Saved]:
+    """The scaled samples (1).
+
+    Args:
+        x: at least one axis, the last ones those of scales; float32, float64 or complex128.
+        scales: the shape of x's last axes.
+        eps: ε, above 0.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    if scales.ndim == 0 or x.shape[-scales.ndim :] != scales.shape:
+        raise ValueError(f"scales has shape {scales.shape}; it must be the last axes of x, which has shape {x.shape}")
+    power = (x * x).mean(last(x, scales), keepdims=True)
+    inverse = 1 / np.sqrt(power + x.dtype.type(checks.positive(eps, "eps")))
+    z = x * inverse  # (2)
+    return scales * z, Saved(z, scales, inverse)  # (1)
+
+
+def last(x: Array, scales: Array) -> tuple[int, ...]:
+    """The axes of x that scales have, too."""
+    return tuple(range(x.ndim - scales.ndim, x.ndim))
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
+    """∂L/∂x and ∂L/∂scales from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, (z, scales, inverse) = grad_output, saved
+    checks.same_shape(g, z.shape, "grad_output", "the output")
+    grad_z = scales * g
+    along = (z * grad_z).mean(last(z, scales), keepdims=True)
+    grad_x = inverse * (grad_z - z * along)  # (6)
+    return grad_x, (g * z).sum(tuple(range(z.ndim - scales.ndim)))  # (5)
+
+
+class RMSNorm(Layer):
+    """RMS normalization over the last axes.
+
+    Args:
+        shape: of these axes; an int for the last one alone.
+        eps: what keeps the square root away from 0.
+        dtype: float64 or float32.
+
+    Attributes:
+        scales: of that shape, 1 at the start.
+
+    Raises:
+        TypeError, ValueError: a size that is no integer or below 1, an eps that is not positive.
+    """
+
+    parameter_names = ("scales",)
+    scales: Array
+
+    def __init__(self, shape: int | tuple[int, ...], eps: float = 1e-5, *, dtype: DTypeLike = np.float64) -> None:
+        super().__init__(dtype=dtype)
+        sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
+        self.eps = checks.positive(eps, "eps")
+        self.scales = np.ones(tuple(checks.integer(size, "shape", 1) for size in sizes))
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("rms_norm", self.parameter_names, {"eps": self.eps}),)

@@ -1,0 +1,78 @@
+"""Softmax along an axis: numbers turned into shares that add up to 1.
+
+    Y[k] = exp(X[k]) / Σ_l exp(X[l])                                           (1)
+
+k and l run along the axis. Nudge X: the logarithm of Y[k] moves by Ẋ[k] - Σ_l Y[l]·Ẋ[l], so
+
+    Ẏ[k] = Y[k]·( Ẋ[k] - Σ_l Y[l]·Ẋ[l] )                                       (2)
+
+and with G = ∂L/∂Y from the next layer, collecting what multiplies Ẋ[k],
+
+    ∂L/∂X[k] = Y[k]·( G[k] - Σ_l G[l]·Y[l] )                                   (3)
+
+Subtracting the largest X changes no share and keeps exp at most 1.
+
+Letters: X input; Y output; k, l places along the axis; G = ∂L/∂Y; L loss; a dot marks a nudge.
+
+Source: J. Bridle, *Probabilistic interpretation of feedforward classification network outputs*, Neurocomputing, 1990.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual import checks
+from manual.layer import Layer, Stage
+
+Array = np.ndarray
+
+
+class Saved(NamedTuple):
+    """What the backward pass needs."""
+
+    y: Array  # a copy of the output: the caller may write to his
+    axis: int
+
+
+def forward(x: Array, *, axis: int = -1) -> tuple[Array, Saved]:
+    """The shares (1).
+
+    Args:
+        x: any shape but none; float32, float64 or complex128.
+        axis: along which; negative: counted from the end.
+
+    Raises:
+        ValueError: no such axis.
+    """
+    axis = checks.axis(axis, x.shape, "axis")
+    largest = np.take_along_axis(x, np.argmax(np.real(x), axis=axis, keepdims=True), axis=axis)
+    exponentials = np.exp(x - largest)
+    y = exponentials / exponentials.sum(axis, keepdims=True)  # (1)
+    return y, Saved(y.copy(), axis)
+
+
+def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
+    """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
+    g, (y, axis) = grad_output, saved
+    checks.same_shape(g, y.shape, "grad_output", "the output")
+    return (y * (g - (g * y).sum(axis, keepdims=True)),)  # (3)
+
+
+class Softmax(Layer):
+    """Softmax along an axis.
+
+    Args:
+        axis: along which; negative: counted from the end.
+        dtype: float64 or float32.
+
+    Raises:
+        TypeError: an axis that is no integer, or another dtype.
+    """
+
+    def __init__(self, axis: int = -1, *, dtype: DTypeLike = np.float64) -> None:
+        super().__init__(dtype=dtype)
+        self.axis = checks.integer(axis, "axis")
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("softmax", hyperparameters={"axis": self.axis}),)

@@ -1,0 +1,145 @@
+"""From stages to steps that can be run: an operation with its arrays, a layer inside another, a layer's own passes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from manual.program import INPUT, Arrays, Inner, Stage, Step, wired
+
+Array = np.ndarray
+
+
+def operation(stage: Stage) -> Any:
+    """The file of this package that a stage names."""
+    return import_module(f"manual.{stage.operation}")
+
+
+def bound(stages: Iterable[Stage], arrays: Mapping[str, Array], *, options: bool = True) -> list[Step]:
+    """The stages as steps, with the parameters and the state of `arrays`.
+
+    Args:
+        arrays: parameters and state by name.
+        options: whether those that say only how to compute are passed on.
+    """
+    return [bound_stage(stage, arrays, options) for stage in wired(stages)]
+
+
+def bound_stage(stage: Stage, arrays: Mapping[str, Array], options: bool = True) -> Step:
+    """One stage, its names written out."""
+    module = operation(stage)
+    parameters = {name: arrays[name] for name in stage.parameters}
+    keywords = {**stage.hyperparameters, **(stage.options if options else {})}
+    keywords |= {name.rpartition(".")[2]: arrays[name] for name in stage.state}
+
+    def forward(*inputs: Array) -> tuple[Array, Any, Arrays]:
+        y, saved, *state = module.forward(*inputs, *parameters.values(), **keywords)
+        return y, saved, dict(zip(stage.state, state[0], strict=True)) if state else {}
+
+    def backward(grad_output: Array, saved: Any) -> tuple[tuple[Array, ...], Arrays]:
+        parts = module.backward(grad_output, saved)
+        of_parameters = parts[len(stage.reads) :]
+        return parts[: len(stage.reads)], added(zip(stage.parameters, of_parameters, strict=True))
+
+    return Step(stage.reads, stage.writes, forward, backward, stage.operation, parameters=parameters)
+
+
+def added(parts: Iterable[tuple[str, Array]]) -> Arrays:
+    """Gradients by name; of a parameter that an operation takes twice, their sum."""
+    found: Arrays = {}
+    for name, part in parts:
+        found[name] = found[name] + part if name in found else part
+    return found
+
+
+# ---------------------------------------------------------------------- layers inside layers
+
+
+def placed(nodes: Sequence[Any], inner: Inner) -> list[Any]:
+    """Steps or stages of an inner layer with their names as the outer layer knows them."""
+
+    def outer(name: str) -> str:
+        return f"{inner.place}.{name}"
+
+    names = {INPUT: inner.reads[0], nodes[-1].writes: inner.writes}
+    moved = []
+    for node in nodes:
+        new = node._replace(reads=tuple(names.get(n, outer(n)) for n in node.reads))
+        new = new._replace(writes=names.get(node.writes, outer(node.writes)))
+        if isinstance(node, Stage):
+            state = tuple(map(outer, node.state))
+            moved.append(new._replace(parameters=tuple(map(outer, node.parameters)), state=state))
+        else:
+            moved.append(under(new, inner.place))
+    return moved
+
+
+def under(step: Step, place: str) -> Step:
+    """A step of an inner layer as one of the outer: its parameters and state by the outer layer's names."""
+
+    def forward(*inputs: Array) -> tuple[Array, Any, Arrays]:
+        y, saved, state = step.forward(*inputs)
+        return y, saved, {f"{place}.{k}": a for k, a in state.items()}
+
+    def backward(grad_output: Array, saved: Any) -> tuple[tuple[Array, ...], Arrays]:
+        parts, gradients = step.backward(grad_output, saved)
+        return parts, {f"{place}.{k}": a for k, a in gradients.items()}
+
+    return step._replace(
+        forward=forward,
+        backward=backward,
+        place=f"{place}.{step.place}".rstrip("."),
+        parameters={f"{place}.{k}": a for k, a in step.parameters.items()},
+    )
+
+
+def inner_step(node: Inner, predicting: bool) -> Step:
+    """A layer inside as one step, which keeps what it needs, and its gradients, itself."""
+
+    def forward(*inputs: Array) -> tuple[Array, None, Arrays]:
+        with naming(node):
+            return (node.layer.predict if predicting else node.layer.forward)(*inputs), None, {}
+
+    def backward(grad_output: Array, _: None) -> tuple[tuple[Array, ...], Arrays]:
+        with naming(node):
+            return (node.layer.backward(grad_output),), {}
+
+    return Step(node.reads, node.writes, forward, backward, type(node.layer).__name__)
+
+
+def own_step(layer: Any) -> Step:
+    """A layer with passes of its own as one step, on a copy."""
+    private = copy.deepcopy(layer)
+
+    def forward(x: Array) -> tuple[Array, None, Arrays]:
+        return private.forward(x), None, {}
+
+    def backward(grad_output: Array, _: None) -> tuple[tuple[Array, ...], Arrays]:
+        grad_x = private.backward(grad_output)
+        return (grad_x,), {k: np.array(a) for k, a in private.named_gradients().items()}
+
+    try:
+        stages = layer.stages()
+    except NotImplementedError:
+        stages = ()
+    name = type(layer).__name__
+    what = stages[0].operation if len(stages) == 1 else name
+    return Step(("x",), "y", forward, backward, what, layer=name, parameters=layer.named_parameters())
+
+
+@contextmanager
+def naming(node: Inner) -> Generator[None]:
+    """Say in an error which layer it comes from."""
+    try:
+        yield
+    except Exception as error:
+        where = f"layer {node.place} ({type(node.layer).__name__})"
+        if type(error) in (ValueError, TypeError, RuntimeError):
+            raise type(error)(f"{where}: {error}") from error
+        error.add_note(where)
+        raise
