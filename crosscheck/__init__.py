@@ -80,7 +80,7 @@ __all__ = [
 ]
 
 
-# Packages of their own: `crosscheck.pytest.configurations`, `crosscheck.spaces.dense`, `crosscheck.jax.check_custom_vjp`.
+# Packages of their own: `crosscheck.pytest.configurations`, `crosscheck.spaces.dense`, `crosscheck.jax`, ...
 ROOMS = ("jax", "pytest", "spaces", "torch")
 
 

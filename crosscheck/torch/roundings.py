@@ -116,7 +116,7 @@ def modes() -> Any:
     from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportMissingImports]
     from torch.utils.weak import WeakTensorKeyDictionary  # pyright: ignore[reportMissingImports]
 
-    class Rounding(TorchDispatchMode):
+    class Rounding(TorchDispatchMode):  # pyright: ignore[reportUntypedBaseClass]
         """Adds a random rounding to every result.
 
         Args:
