@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,17 +43,31 @@ def by_steps(operation: Operation, v: Array, names: tuple[str, ...]) -> frozense
     with quiet(), kept_apart(operation.forward, operation.backward):
         seen, nearer, unseen = (fourths(operation, v, names, size) for size in (SEEN, NEARER, UNSEEN))
     both = seen.keys() & nearer.keys() & unseen.keys()
-    return frozenset(k for k in both if seen[k] > HALF * unseen[k] and seen[k] <= FALL * nearer[k])
+    return frozenset(k for k in both if shows_single(seen[k], nearer[k], unseen[k]))
 
 
-def fourths(operation: Operation, v: Array, names: tuple[str, ...], size: float) -> dict[str, float]:
-    """The rounding that (1) shows at steps of `size`, by name: its root mean square."""
+class Shown(NamedTuple):
+    """Root mean squares: of the rounding that (1) shows, and of one rounding of the answer itself at float64."""
+
+    rounding: float
+    once: float
+
+
+def shows_single(seen: Shown, nearer: Shown, unseen: Shown) -> bool:
+    """Whether that is float32's rounding. Of one or two summands float64 may show none at all: it has one at least."""
+    fine = max(unseen.rounding, unseen.once)
+    return seen.rounding > HALF * fine and seen.rounding <= FALL * nearer.rounding
+
+
+def fourths(operation: Operation, v: Array, names: tuple[str, ...], size: float) -> dict[str, Shown]:
+    """What (1) shows at steps of `size`, by name."""
     runs = []
     for j in range(-2, 3):
         at = operation.at({k: nudged(a, j * size, 2) for k, a in operation.inputs.items()})
         runs.append(answers(at, nudged(v, j * size, 2), names).values)
     told = [k for k in names if all(k in run and run[k].shape == runs[0][k].shape for run in runs)]
-    return {k: rms(np.tensordot(np.array(FOURTH, float), np.stack([run[k] for run in runs]), 1)) / NOISE for k in told}
+    shown = {k: np.tensordot(np.array(FOURTH, float), np.stack([run[k] for run in runs]), 1) for k in told}
+    return {k: Shown(rms(a) / NOISE, UNIT[DOUBLE] * rms(runs[2][k])) for k, a in shown.items()}
 
 
 def in_single(operation: Operation) -> Operation:

@@ -160,3 +160,13 @@ def test_shaken_is_an_ulp_of_float32_carried_through() -> None:
     size = shaken(operation, y)
     assert (size >= 2.0**-23 * np.abs(y)).all()
     assert (size <= 2.0**-19).all()
+
+
+def test_one_summand_that_does_not_round_is_not_float32() -> None:
+    """At steps of 2^-44 a product of few numbers may show no rounding at all, and a little at 2^-21."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        rows, inner, columns = rng.integers(1, 3, 3)
+        inputs = {"x": rng.normal(size=(rows, inner)), "w": rng.normal(size=(inner, columns))}
+        subject = from_functions(lambda x, w: x @ w, lambda g, x, w: {"x": g @ w.T, "w": x.T @ g}, inputs)
+        assert not by_steps(subject, rng.normal(size=(rows, columns)), NAMES), seed
