@@ -16,7 +16,7 @@ import numpy as np
 
 from crosscheck.spaces.space import Space
 from crosscheck.surveys.circumstances import WORDS
-from crosscheck.surveys.quantities import Array, Table
+from crosscheck.surveys.quantities import Array, Factors
 
 SIMPLE, RELATION, ORDER, FACT, DEEPER, PARITY, MIDDLE = 1.0, 1.2, 1.3, 1.3, 1.5, 1.6, 1.7
 # What follows from the configuration is believed after what stands in it.
@@ -33,7 +33,7 @@ class Atom(NamedTuple):
     holds: Array
 
 
-def atoms(space: Space, table: Table, first_input: str = "x") -> list[Atom]:
+def atoms(space: Space, table: Factors, first_input: str = "x") -> list[Atom]:
     """Every statement about the rows of a table that is true of some and false of others; of several that are true of
     the same rows the cheapest."""
     cheapest: dict[bytes, Atom] = {}
@@ -47,7 +47,7 @@ def atoms(space: Space, table: Table, first_input: str = "x") -> list[Atom]:
     return sorted(cheapest.values(), key=lambda atom: atom.cost)
 
 
-def of_words(table: Table, first_input: str) -> Iterator[Atom]:
+def of_words(table: Factors, first_input: str) -> Iterator[Atom]:
     for name, column in table.words.items():
         values = list(dict.fromkeys(column))
         for value in values:
@@ -57,7 +57,7 @@ def of_words(table: Table, first_input: str) -> Iterator[Atom]:
                 yield Atom(f"{name} ≠ {value}", DEEPER, column != value)
 
 
-def of_numbers(table: Table) -> Iterator[Atom]:
+def of_numbers(table: Factors) -> Iterator[Atom]:
     for name, column in table.numbers.items():
         more = 0.0 if table.is_given(name) else DERIVED
         values = np.unique(column[~np.isnan(column)])
@@ -77,7 +77,7 @@ def of_numbers(table: Table) -> Iterator[Atom]:
             yield Atom(f"{name} is odd", PARITY + more, column % 2 == 1)
 
 
-def of_relations(space: Space, table: Table) -> Iterator[Atom]:
+def of_relations(space: Space, table: Factors) -> Iterator[Atom]:
     every = space.related is None
     pairs = combinations(table.numbers, 2) if every else space.related or ()
     for first, second in pairs:
@@ -94,7 +94,7 @@ def of_relations(space: Space, table: Table) -> Iterator[Atom]:
         yield Atom(f"{first} ≤ {second}", ORDER + more, known & (a <= b))
 
 
-def of_facts(table: Table) -> Iterator[Atom]:
+def of_facts(table: Factors) -> Iterator[Atom]:
     for (true, false), column in table.facts.items():
         yield Atom(true, FACT, column)
         yield Atom(false, FACT, ~column)

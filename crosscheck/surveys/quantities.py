@@ -36,7 +36,7 @@ def word(value: Any) -> str:
     return shown if isinstance(shown, str) else str(tuple(shown) if isinstance(shown, list) else shown)
 
 
-class Table:
+class Factors:
     """The quantities of many configurations, a column each.
 
     `numbers` are float columns, NaN where a configuration has no such number; `words` are columns of strings; `facts`

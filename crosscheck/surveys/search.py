@@ -11,7 +11,7 @@ from crosscheck.deadline import Deadline
 from crosscheck.spaces.space import Choices, Space
 from crosscheck.surveys.atoms import Atom, atoms
 from crosscheck.surveys.conditions import BOTH, Condition, fitting, necessary, sufficient
-from crosscheck.surveys.quantities import Array, Table
+from crosscheck.surveys.quantities import Array, Factors
 from crosscheck.surveys.telling import telling
 from crosscheck.surveys.visits import ASIDE, RAISED, RIGHT, WRONG, Sighting, Visitor, completed, drawn_again
 
@@ -119,7 +119,7 @@ class Search:
 
     def statements(self, more: list[Choices]) -> list[Atom]:
         """Every statement about what was visited, and about `more` configurations."""
-        table = Table(self.space, [*(v.configuration for v in self.visits), *more])
+        table = Factors(self.space, [*(v.configuration for v in self.visits), *more])
         return atoms(self.space, table, self.visitor.first_input)
 
     def running(self, name: str) -> list[Condition]:
