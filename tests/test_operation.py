@@ -21,7 +21,7 @@ def operation(forward: Any = lambda d: d["x"] * d["n"], backward: Any = None, **
 
 
 def test_the_units_are_half_of_eps() -> None:
-    assert list(UNIT.values()) == [2.0**-24, 2.0**-53]
+    assert list(UNIT.values()) == [2.0**-11, 2.0**-8, 2.0**-24, 2.0**-53]
 
 
 # ---------------------------------------------------------------------- running it

@@ -144,8 +144,10 @@ def addends(eqn: core.JaxprEqn, x: list[Any]) -> int:
 
 def absolute_sum(eqn: core.JaxprEqn, x: list[Any]) -> Any:
     """Σ|terms| of an equation that adds: the same equation of absolute values."""
-    # Absolute values of complex numbers stay complex: a scatter brings a program for its numbers.
-    return xp.abs(computed(eqn, [xp.abs(v).astype(v.dtype) if counts(eqn, i, v) else v for i, v in enumerate(x)])[0])
+    # A scatter brings a program for its numbers: of complex ones their absolute values stay complex.
+    kept = "scatter" in eqn.primitive.name
+    sizes = [(xp.abs(v).astype(v.dtype) if kept else xp.abs(v)) if counts(eqn, i, v) else v for i, v in enumerate(x)]
+    return xp.abs(computed(eqn, sizes)[0])
 
 
 def counts(eqn: core.JaxprEqn, place: int, value: Any) -> bool:

@@ -77,7 +77,7 @@ def test_train_cross_checked_on_the_command_line():
 
 def test_a_training_whose_budget_ends_is_not_passed():
     shown = CliRunner().invoke(main, ["train", "patterns", "--epochs", "1", "--check", "--budget", "0"])
-    assert shown.exit_code == 1, shown.output
+    assert shown.exit_code == 3, shown.output
     assert "undecided" in shown.output
     assert "the budget ended" in shown.output
     alone = CliRunner().invoke(main, ["train", "patterns", "--epochs", "1", "--budget", "3"])
