@@ -325,19 +325,19 @@ WRONG = [
         "a small term",
         with_vjp(jnp.tanh, both(jnp.tanh, same), lambda x, g: (g * (1 - jnp.tanh(x) ** 2) + 1e-7 * g,)),
         (normal(4),),
-        "WRONG",
+        "wrong at",
     ),
     Rule(
         "a norm without its mean",
         with_vjp(layer_norm, layer_norm_fwd, lambda r, g: (r[1] * g * r[2], layer_norm_bwd(r, g)[1])),
         (normal(3, 6), normal(6)),
-        "WRONG",
+        "wrong at",
     ),
     Rule(
         "a scan forwards",
         with_vjp(cumulative, both(cumulative, lambda x: None), lambda r, g: (cumulative(g),)),
         (normal(5, 2),),
-        "WRONG",
+        "wrong at",
     ),
     Rule(
         "a jvp of another function",
@@ -350,7 +350,7 @@ WRONG = [
         "a jvp that is not linear",
         with_jvp(sine, lambda p, t: (jnp.sin(p[0]), jnp.cos(p[0]) * t[0] * jnp.abs(t[0]))),
         (normal(4),),
-        "WRONG",
+        "wrong at",
         True,
     ),
     Rule(
@@ -364,6 +364,6 @@ WRONG = [
         "straight through",
         with_vjp(lambda x: jnp.round(x), lambda x: (jnp.round(x), None), lambda r, g: (g,)),
         (normal(5),),
-        "WRONG",
+        "wrong at",
     ),
 ]

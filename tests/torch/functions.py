@@ -380,13 +380,13 @@ WRONG = [
             ),
         ),
         IMAGES,
-        "WRONG",
+        "wrong at",
     ),
     Case(
         "a norm without its mean",
         made(layer_norm, lambda ctx, g: (saved(ctx)[1] * g * saved(ctx)[2], *layer_norm_back(ctx, g)[1:])),
         ROWS,
-        "WRONG",
+        "wrong at",
     ),
     Case(
         "a power",
@@ -395,13 +395,13 @@ WRONG = [
         "multiplied by x",
     ),
     Case("dirty, and not tripled", made(tripled, lambda ctx, g: g), (normal(4),), "3 times too small"),
-    Case("straight through", made(lambda ctx, x: x.round(), lambda ctx, g: g), (normal(4),), "WRONG"),
+    Case("straight through", made(lambda ctx, x: x.round(), lambda ctx, g: g), (normal(4),), "wrong at"),
     Case(
         "a bias of one row",
         made(lambda ctx, x, b: x + b, lambda ctx, g: (g, g[0])),
         (normal(4, 3), normal(3)),
         "first sample only",
     ),
-    Case("a recurrence cut", made(recurrent, no_cotangent_carried), (normal(4, 2, 3), normal(3, 3)), "WRONG"),
+    Case("a recurrence cut", made(recurrent, no_cotangent_carried), (normal(4, 2, 3), normal(3, 3)), "wrong at"),
     Case("attention without its scale", made(attention, attention_unscaled), HEADS, "2 times too large"),
 ]
