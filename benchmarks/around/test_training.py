@@ -43,7 +43,7 @@ def contest(batch: int, dtype: str, names: Sequence[str]) -> Field:
     device_x, device_target = jax.device_put(x), jax.device_put(target)
 
     def theirs() -> Any:
-        _, held[0], held[1] = take_step(device_x, device_target, *held, x.dtype.type(1), constants)
+        _, held[0], held[1], _ = take_step(device_x, device_target, *held, x.dtype.type(1), constants, {})
         return jax.block_until_ready(held[0])
 
     steps: dict[str, Any] = {"manual": ours, "jax": theirs}
