@@ -182,7 +182,7 @@ class Steps:
             pieces: list[Any] = []
             for group in range(self.count):
                 steps = {k: a[r, group] for k, a in flat.items()}
-                recorded = any(type(a).__module__ != "numpy" for a in steps.values())  # its class says it is a number
+                recorded = any(not isinstance(a, np.generic) for a in steps.values())
                 key = b"" if recorded else b"".join(a.tobytes() for a in steps.values())
                 if recorded or key not in known:
                     y = function(self.point(r, steps))

@@ -274,7 +274,7 @@ PICTURES = (
     Picture(
         "tangent of a product",
         "a sign",
-        ("wrong sign", "tangent along x is right", "right factor of the matrix product"),
+        ("wrong sign", "tangent along x is right"),
         a_tangent_with_a_sign,
     ),
 )
