@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from crosscheck.lecture.architectures import ARCHITECTURES, CLASSES, IMAGE_BATCH
+from crosscheck.lecture.cases import LONG, Case, architectures
 from crosscheck.lecture.checked_training import cross_checked_fit
 from crosscheck.lecture.flow import gradient_flow
+from crosscheck.lecture.running import check_case
 from manual import SGD, Dropout, FlattenLayer, LayeredNeuralNetwork, LinearLayer, SoftmaxCrossEntropy
 from manual.summary import costs
 
@@ -30,6 +32,12 @@ def test_its_flow_and_its_costs_can_be_shown(name: str) -> None:
     assert [s.operation for s in stations] == [stage.operation for stage in network.stages()]
     assert not any(s.broken for s in stations if s.operation != "relu")
     assert costs(network, IMAGE_BATCH[1:])[-1].parameters == network.parameters.size
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("case", [c for c in architectures() if c.configuration in LONG], ids=LONG)
+def test_every_gradient_of_the_long_ones_agrees(case: Case) -> None:
+    check_case(case, seed=1).raise_for_failure()
 
 
 @pytest.mark.proof
