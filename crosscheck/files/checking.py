@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,10 +11,9 @@ from crosscheck.cli import AGREED, DISAGREED, UNDECIDED, status_of
 from crosscheck.doors.lines import line_in
 from crosscheck.doors.numbers import kind_of
 from crosscheck.doors.trees import leaves
-from crosscheck.evidence.result import Result
 from crosscheck.files.contents import Contents, contents_of
 from crosscheck.files.drawing import inputs_of
-from crosscheck.files.loading import Refused, UserFile, filled
+from crosscheck.files.loading import UserFile, filled
 from crosscheck.files.unfilled import unfilled, without
 
 
@@ -47,7 +45,7 @@ def checked(file: UserFile, seed: int, *, full: bool, budget: float | None) -> C
         if said.forward is not None:
             found.append(of_functions(file, said, seed, full=full, budget=budget))
         if said.make is not None:
-            found.append(of_survey(file, said, seed, full=full, budget=budget))
+            found.append(of_survey(file, said, seed, budget=budget))
     statuses = [outcome.status for outcome in found]
     status = next(s for s in (DISAGREED, UNDECIDED, AGREED) if s in statuses)
     for outcome in found:
@@ -77,7 +75,7 @@ def of_functions(file: UserFile, said: Contents, seed: int, *, full: bool, budge
             **options,
         )
     status = status_of(result.verdict)
-    text = page(result, full=full)
+    text = result.full() if full else str(result)
     if open_ones:
         status = UNDECIDED if status == AGREED else status
         text = f"{text}\n{still_open(said.backward, open_ones)}"
@@ -98,23 +96,10 @@ def still_open(backward: Callable[..., Any], names: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
-def page(result: Result, *, full: bool) -> str:
-    whole: Callable[[], str] | None = getattr(result, "full", None)
-    return whole() if full and whole is not None else str(result)
-
-
-def of_survey(file: UserFile, said: Contents, seed: int, *, full: bool, budget: float | None) -> CheckedFile:
-    """When the file is wrong: by the survey, where this version has one."""
-    try:
-        survey = importlib.import_module("crosscheck").survey
-    except AttributeError:
-        raise Refused(
-            f"{file.path} has make and space, which are for a survey, and this version of crosscheck has none"
-        ) from None
-    given: dict[str, Any] = {"budget": budget}
-    if "seed" in inspect.signature(survey).parameters:
-        given["seed"] = seed
+def of_survey(file: UserFile, said: Contents, seed: int, *, budget: float | None) -> CheckedFile:
+    """When the file is wrong."""
+    survey = importlib.import_module("crosscheck").survey
     with file.own_errors():
-        found = survey(said.make, said.space, **given)
+        found = survey(said.make, said.space, budget=budget, seed=seed)
     status = AGREED if found else UNDECIDED if found.verdict == "undecided" else DISAGREED
-    return CheckedFile(status, page(found, full=full), {"survey": found.to_dict()})
+    return CheckedFile(status, str(found), {"survey": found.to_dict()})

@@ -30,7 +30,10 @@ def retold(report: Any, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExc
     if result is None:
         return
     config = item.config
-    lines = [*own_words(error, result), *page(result, full=bool(config.getoption("--grad-full"))).splitlines()]
+    lines = [
+        *own_words(error, result),
+        *(result.full() if bool(config.getoption("--grad-full")) else str(result)).splitlines(),
+    ]
     lines += [line for note in getattr(error, "__notes__", ()) for line in ("", *note.splitlines())]
     if isinstance(error, FailedCheck):
         lines += ["", *pasted(item, error, config.getoption("--grad-budget"))]
@@ -38,7 +41,7 @@ def retold(report: Any, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExc
     path, number = place_of(excinfo)
     lines += ["", f"{shortened(path, config.invocation_params.dir)}:{number}: {type(error).__name__}"]
     if shown.reprcrash is not None:
-        shown.reprcrash.path, shown.reprcrash.lineno, shown.reprcrash.message = str(path), number, summary(result)
+        shown.reprcrash.path, shown.reprcrash.lineno, shown.reprcrash.message = str(path), number, result.summary()
     shown.reprtraceback.reprentries[-1].lines[:] = lines
     report.longrepr = shown
 
@@ -46,7 +49,7 @@ def retold(report: Any, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExc
 def own_words(error: BaseException, result: Result) -> list[str]:
     """The message that the test gave its assertion, if it is more than the result."""
     own = str(error).split("\nassert ")[0].strip()
-    is_page = own in ("", str(result), summary(result)) or isinstance(error, GradientMismatch)
+    is_page = own in ("", str(result), result.summary()) or isinstance(error, GradientMismatch)
     return [] if is_page or own.startswith("assert ") else [*own.splitlines(), ""]
 
 
@@ -58,20 +61,6 @@ def place_of(excinfo: pytest.ExceptionInfo[BaseException]) -> tuple[Path, int]:
 
 def shortened(path: Path, folder: Path) -> Path:
     return path.relative_to(folder) if path.is_relative_to(folder) else path
-
-
-def page(result: Result, *, full: bool) -> str:
-    whole = getattr(result, "full", None)
-    return str(whole() if full and whole is not None else result)
-
-
-def summary(result: Result) -> str:
-    """One line, for the list of what failed."""
-    short = getattr(result, "summary", None)
-    if short is not None:
-        return str(short())
-    wrong = [k for k, g in result.gradients.items() if not g.passed]
-    return f"{result.name}: {result.verdict}{': ' * bool(wrong)}{', '.join(wrong)}"
 
 
 def asserted(excinfo: pytest.ExceptionInfo[BaseException]) -> Result | None:

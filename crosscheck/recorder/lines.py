@@ -6,7 +6,6 @@ step that a line of the user's code made.
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from crosscheck.operation import OUTPUT, Array, Operation
 from crosscheck.recorder.record import LONG, record
 from crosscheck.recorder.tape import Line, RecordedStep
 from crosscheck.recorder.values import is_recorded
+from crosscheck.traces.sources import Source
 
 HERE = str(Path(crosscheck.__file__).parent)
 REARRANGE: tuple[Callable[..., Any], ...] = (
@@ -59,7 +59,7 @@ def lines_of_gradients(operation: Operation, cotangent: Array) -> dict[str, str]
         return {}
     steps = {step.place: step for step in recorded.replay.tape.steps}
     found = {k: line_behind(steps, place) for k, place in noted.places.items()}
-    return {k: written(line) for k, line in found.items() if line is not None}
+    return {k: str(Source(line.file, line.number, 0)) for k, line in found.items() if line is not None}
 
 
 def line_behind(steps: Mapping[int, RecordedStep], place: int) -> Line | None:
@@ -73,8 +73,3 @@ def line_behind(steps: Mapping[int, RecordedStep], place: int) -> Line | None:
             return None
         place = step.reads[0]
     return None
-
-
-def written(line: Line) -> str:
-    text = linecache.getline(line.file, line.number).strip()
-    return f"{line}: {text}" if text else str(line)

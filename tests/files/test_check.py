@@ -241,10 +241,21 @@ def test_a_survey_is_asked_where_there_is_one(folder: Path, monkeypatch: pytest.
     assert check(SURVEYED).exit_code == AGREED
 
 
-def test_without_one_that_is_said(folder: Path) -> None:
-    if hasattr(crosscheck, "survey"):
-        pytest.skip("there is one")
-    shown = check(SURVEYED)
-    assert shown.exit_code == MISUSED
-    assert "this version of crosscheck has none" in " ".join(shown.output.split())
+def test_the_survey_there_is_says_when_the_file_is_wrong(folder: Path) -> None:
+    shown = check(REAL)
+    assert shown.exit_code == DISAGREED, shown.output
+    assert "x wrong exactly when offset ≥ 1" in shown.output
     assert "make and no space" in check("def make(padding): ...\n").output
+
+
+REAL = """
+import numpy as np
+
+
+def make(offset, rows):
+    x = np.random.default_rng(0).normal(size=(rows, 3))
+    return lambda x: x * x + offset, lambda g, x: {"x": 2 * g * (x + offset)}, {"x": x}
+
+
+space = {"offset": (0, 1, 2), "rows": (2, 4)}
+"""
