@@ -168,7 +168,15 @@ def collect(
     if further and (differences or setting.auto is not None):
         looked = in_time(
             "further points",
-            lambda: look(setting.formula, setting.cotangent, setting.t, setting.comparisons, seed, setting.inside),
+            lambda: look(
+                setting.formula,
+                setting.cotangent,
+                setting.t,
+                setting.comparisons,
+                seed,
+                setting.inside,
+                settled(setting, estimates),
+            ),
             looked,
         )
     still = frozenset(k for k in right if vacuous(setting, k, hand[k], run, looked) and setting.cotangent.any())
@@ -257,6 +265,19 @@ def of_random(setting: Setting, audited: Audit, chance: Finding) -> Evidence:
 def unaudited(setting: Setting, first: Calls) -> Audit:
     """The hand-derived gradients alone."""
     return Audit([], visited(first, BACKWARD).values, setting.output)
+
+
+def settled(setting: Setting, estimates: Estimates) -> frozenset[str]:
+    """The gradients that are wrong at this point whatever further ones show: the reference says so, and has no kinks
+    at which a convention could excuse them."""
+    if setting.auto is None or setting.auto.roundings.decides:
+        return frozenset()
+    pairs = {
+        k: compare(found[HAND], found[AUTODIFF], setting.t)
+        for k, found in estimates.items()
+        if HAND in found and AUTODIFF in found
+    }
+    return frozenset(k for k, pair in pairs.items() if pair.disagree.any())
 
 
 def vacuous(setting: Setting, name: str, hand: Array, run: ExactRun, looked: Looked) -> str:
