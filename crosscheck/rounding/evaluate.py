@@ -46,7 +46,7 @@ TURNS = 2**14
 # times over a byte of them: an unrolled loop whose every turn has other shapes would be compiled turn by turn.
 COMPILATION, CALLS, BYTE = 0.1, 2e-3, 60e-9
 # Bytes that the copies of all values alive at once may take; more are evaluated in blocks of copies.
-MEMORY = 2**30
+MEMORY = 2**29
 # Bytes alive from which on the copies are summed up inside the compiled program.
 LARGE = 2**24
 
@@ -118,7 +118,8 @@ def roundings(
         flat = [asarray(a, v.aval.dtype) for a, v in zip(arguments, jaxpr.invars, strict=True)]
         consts = [asarray(c) for c in closed.consts]
         k = copies or copies_for(alive // 8)
-        block = max(1, min(k, COPIES, MEMORY // max(1, alive)))
+        blocks = -(-k // max(1, min(k, COPIES, MEMORY // max(1, alive))))
+        block = -(-k // blocks)  # all of one length
         t = quantile(k, comparisons or sum(v.aval.size for v in jaxpr.outvars))
         short = count(jaxpr) <= AS_ONE
         runner = interpreted if small else whole if short else by_equations
@@ -127,7 +128,6 @@ def roundings(
             word = np.uint32((seed * 1_000_003 + number) % 2**32)
             return runner(closed, consts, flat, Settings(unit, block, free, summed), word, amplitude)
 
-        blocks = -(-k // block)
         found = gathered(run, blocks, t, summed=alive > LARGE)
         if not values and (small or short):
             values = plain(closed, consts, flat)

@@ -26,12 +26,17 @@ class TracedOnce:
         self.known: dict[Any, Any] = {}
 
     def __call__(self, **inputs: Any) -> Any:
+        closed, structure = self.forward(inputs)
+        return jax.tree.unflatten(structure, core.jaxpr_as_fun(closed)(*jax.tree.leaves(inputs)))
+
+    def forward(self, inputs: dict[str, Any]) -> tuple[core.ClosedJaxpr, Any]:
+        """The program of the inputs in the order of their names, and the structure of what it returns."""
+
         def trace() -> tuple[core.ClosedJaxpr, Any]:
             closed, out = jax.make_jaxpr(lambda d: self.reference(**d), return_shape=True)(inputs)
             return closed, jax.tree.structure(out)
 
-        closed, structure = self.get("forward", inputs, trace)
-        return jax.tree.unflatten(structure, core.jaxpr_as_fun(closed)(*jax.tree.leaves(inputs)))
+        return self.get("forward", inputs, trace)
 
     def get(self, name: str, arguments: Any, make: Callable[[], T]) -> T:
         """What `make` gives at arguments of this kind: their shapes and dtypes, and whether JAX has 64 bits."""
@@ -39,6 +44,13 @@ class TracedOnce:
         if kind not in self.known:
             self.known[kind] = make()
         return self.known[kind]
+
+
+def forward_program(reference: Callable[..., Any], inputs: dict[str, Any]) -> core.ClosedJaxpr:
+    """The forward alone, of the inputs in the order of their names."""
+    if isinstance(reference, TracedOnce):
+        return reference.forward(inputs)[0]
+    return jax.make_jaxpr(lambda d: reference(**d))(inputs)
 
 
 def length_of(reference: Any) -> int:

@@ -27,10 +27,11 @@ from crosscheck.evidence.pair import Pair, allowance, compare
 from crosscheck.floats import UNIT
 from crosscheck.operation import OUTPUT
 from crosscheck.rounding import Rounded, Roundings, long, plain, roundings
-from crosscheck.traces.once import derived
+from crosscheck.traces.once import derived, forward_program
 from crosscheck.traces.paths import reached
 from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.precision import double_precision
+from crosscheck.traces.reversing import vjp_program
 from crosscheck.traces.walk import inner_jaxpr
 from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.untaken import read_as_zero
@@ -137,7 +138,7 @@ def plain_output(reference: Callable[..., Any], inputs: Arrays, wrt: tuple[str, 
     with double_precision():
         wide = doubled(inputs)
         here = at_point(reference, wide)
-        closed = derived(here, "alone", wide, lambda: jax.make_jaxpr(lambda d: here(**d))(wide))
+        closed = forward_program(here, wide)
         if long(closed):
             return run(closed, jax.tree.leaves(wide))[0]
     return plain_gradients(reference, inputs, wrt, np.zeros(shape))[0]  # compiled as one, and wanted next
@@ -197,8 +198,20 @@ def trace(
             return None
         return None if meets(traced.jaxpr, REVERSE_ONLY) else traced
 
+    def reverse_mode() -> core.ClosedJaxpr:
+        inputs = {**values, **constants}
+        forward = forward_program(reference, inputs)
+        if long(forward) and len(forward.jaxpr.outvars) == 1:
+            places = dict(zip(sorted(inputs), forward.jaxpr.invars, strict=True))
+            ordered = forward.jaxpr.replace(invars=[*(places[k] for k in [*sorted(values), *sorted(constants)])])
+            asked = [True] * len(values) + [False] * len(constants)
+            written = vjp_program(forward.replace(jaxpr=ordered), asked, jax.ShapeDtypeStruct(v.shape, v.dtype))
+            if written is not None:
+                return written
+        return jax.make_jaxpr(forward_and_vjp)(*given)
+
     given = values, constants, v
-    reverse = derived(reference, "reverse mode", given, lambda: jax.make_jaxpr(forward_and_vjp)(*given))
+    reverse = derived(reference, "reverse mode", given, reverse_mode)
     large = sum(a.size for a in values.values()) > ADJOINT_ENTRIES or len(reverse.jaxpr.eqns) > ADJOINT_EQUATIONS
     if not forward_mode or large:
         return reverse, None
