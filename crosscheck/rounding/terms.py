@@ -112,7 +112,7 @@ def factors(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> 
 
 def transformed(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
     axes = tuple(range(-len(eqn.params["fft_lengths"]), 0))
-    total = xp.sum(sums[0], axis=axes, keepdims=True)
+    total = xp.sum(xp.abs(sums[0]), axis=axes, keepdims=True)  # real, whatever was transformed
     return [xp.broadcast_to(total, y[0].shape)]
 
 

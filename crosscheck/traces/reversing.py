@@ -27,7 +27,7 @@ from jax.extend import core
 
 from crosscheck.traces.pieces import Keys
 
-Atom = Any  # a core.Var or a core.Literal
+Operand = Any  # a core.Var or a core.Literal
 
 
 class Pieces(NamedTuple):
@@ -71,7 +71,7 @@ class Reversing:
         (y,) = jaxpr.outvars
         kept = self.forward([v for v, is_asked in zip(jaxpr.invars, asked, strict=True) if is_asked])
         v = self.new(jax.typeof(jnp.zeros(cotangent.shape, cotangent.dtype)))
-        cotangents: dict[core.Var, Atom] = {}
+        cotangents: dict[core.Var, Operand] = {}
         if isinstance(y, core.Var):
             shaped = struct(y.aval)
             cast = jax.make_jaxpr(lambda v: v.astype(shaped.dtype).reshape(shaped.shape))(cotangent)
@@ -91,11 +91,11 @@ class Reversing:
         )
         return core.ClosedJaxpr(written, self.consts)
 
-    def forward(self, asked: list[core.Var]) -> list[tuple[core.JaxprEqn, Pieces, list[int], list[Atom]]]:
+    def forward(self, asked: list[core.Var]) -> list[tuple[core.JaxprEqn, Pieces, list[int], list[Operand]]]:
         """The equations on the way there, and of those that are differentiated what they keep."""
         jaxpr = self.closed.jaxpr
         moving, key = set(asked), Keys(jaxpr)
-        kept: list[tuple[core.JaxprEqn, Pieces, list[int], list[Atom]]] = []
+        kept: list[tuple[core.JaxprEqn, Pieces, list[int], list[Operand]]] = []
         for eqn in jaxpr.eqns:
             active = [i for i, x in enumerate(eqn.invars) if isinstance(x, core.Var) and x in moving and is_inexact(x)]
             if not active or not any(is_inexact(z) for z in eqn.outvars):
@@ -115,8 +115,8 @@ class Reversing:
         eqn: core.JaxprEqn,
         pieces: Pieces,
         active: list[int],
-        residuals: list[Atom],
-        cotangents: dict[core.Var, Atom],
+        residuals: list[Operand],
+        cotangents: dict[core.Var, Operand],
     ) -> None:
         """(1) for one equation."""
         inexact = [z for z in eqn.outvars if is_inexact(z)]
@@ -127,10 +127,10 @@ class Reversing:
             x: Any = eqn.invars[i]
             cotangents[x] = self.sum(cotangents[x], more) if x in cotangents else more
 
-    def put(self, piece: core.ClosedJaxpr, given: Sequence[Atom], named: Sequence[core.Var] = ()) -> list[Atom]:
+    def put(self, piece: core.ClosedJaxpr, given: Sequence[Operand], named: Sequence[core.Var] = ()) -> list[Operand]:
         """Write a piece down here; its outputs. The first of them are to be called as `named`."""
         inner = piece.jaxpr
-        here: dict[core.Var, Atom] = dict(zip(inner.invars, given, strict=True))
+        here: dict[core.Var, Operand] = dict(zip(inner.invars, given, strict=True))
         for v, const in zip(inner.constvars, piece.consts, strict=True):
             here[v] = self.new(v.aval)
             self.constvars.append(here[v])
@@ -156,23 +156,23 @@ class Reversing:
 
     def alone(self, eqn: core.JaxprEqn) -> core.ClosedJaxpr:
         """One equation as a program, its literals among the operands."""
-        operands = [self.new(x.aval) for x in eqn.invars]
+        operands: list[Any] = [self.new(x.aval) for x in eqn.invars]
         outs = [self.new(z.aval) for z in eqn.outvars]
         one = eqn.replace(invars=operands, outvars=outs)
         return core.ClosedJaxpr(self.closed.jaxpr.replace(constvars=[], invars=operands, outvars=outs, eqns=[one]), [])
 
-    def copy(self, value: Atom, name: core.Var) -> None:
+    def copy(self, value: Operand, name: core.Var) -> None:
         piece = jax.make_jaxpr(jnp.copy)(struct(name.aval))
         (eqn,) = piece.jaxpr.eqns
         self.eqns.append(eqn.replace(invars=[value], outvars=[name]))
 
-    def zeros(self, aval: Any) -> Atom:
+    def zeros(self, aval: Any) -> Operand:
         kind = "zeros", aval.shape, aval.dtype
         if kind not in self.small:
             self.small[kind] = jax.make_jaxpr(lambda: jnp.zeros(aval.shape, aval.dtype))()
         return self.put(self.small[kind], [])[0]
 
-    def sum(self, one: Atom, other: Atom) -> Atom:
+    def sum(self, one: Operand, other: Operand) -> Operand:
         kind = "sum", one.aval.shape, one.aval.dtype
         if kind not in self.small:
             self.small[kind] = jax.make_jaxpr(jnp.add)(struct(one.aval), struct(one.aval))
