@@ -77,7 +77,8 @@ def moved(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> li
         return [operands[0] + operands[1]]
     if name in ("convert_element_type", "reduce_precision"):
         return [operands[0].astype(xp.abs(y[0]).dtype) if inexact(y[0]) and inexact(x[0]) else None]
-    return [out if inexact(out) else None for out in computed(eqn, operands)]
+    # What is rearranged keeps its equation's type: of sizes that of complex entries, with nothing in their second part.
+    return [xp.real(out) if inexact(out) else None for out in computed(eqn, operands)]
 
 
 def selected(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
@@ -112,7 +113,7 @@ def factors(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> 
 
 def transformed(eqn: core.JaxprEqn, x: list[Any], y: list[Any], sums: list[Any]) -> list[Any]:
     axes = tuple(range(-len(eqn.params["fft_lengths"]), 0))
-    total = xp.sum(xp.abs(sums[0]), axis=axes, keepdims=True)  # real, whatever was transformed
+    total = xp.sum(sums[0], axis=axes, keepdims=True)
     return [xp.broadcast_to(total, y[0].shape)]
 
 
