@@ -9,7 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tests.programs.run import Outcome, one
 
-# A worker's compiled programs are never met again; it is replaced before they fill the memory (about 10 MB for each).
+# A worker's compiled programs are never met again; all are replaced before they fill the memory (about 10 MB for each).
+# Not one by one: a pool of Python 3.11 that replaces its workers may wait for ever (CPython issue 115634).
 PROGRAMS_PER_WORKER = 100
 
 
@@ -29,10 +30,13 @@ def sweep(
         return
     # Spawned, not forked: JAX's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, max_tasks_per_child=PROGRAMS_PER_WORKER) as pool:
-        futures = [pool.submit(quietly, seed, index, with_reference, limit, diagnose) for index in indices]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    together = jobs * PROGRAMS_PER_WORKER
+    for start in range(0, len(indices), together):
+        with ProcessPoolExecutor(jobs, context) as pool:
+            some = indices[start : start + together]
+            futures = [pool.submit(quietly, seed, index, with_reference, limit, diagnose) for index in some]
+            try:
+                for future in futures:
+                    yield future.result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
