@@ -27,6 +27,7 @@ from crosscheck.recorder.replay import Replay
 from crosscheck.recorder.tape import MOST_STEPS, Line, RecordedTape
 from crosscheck.recorder.values import is_recorded, stacked, values_in
 from crosscheck.recorder.words import Unrecordable, where_raised
+from crosscheck.traces.once import TracedOnce
 from crosscheck.traces.precision import double_precision
 from crosscheck.witnesses.namespaces import kept, reached
 
@@ -77,6 +78,7 @@ class Replayed:
         if double:
             replay.widen()
         self.inputs = {k: np.array(a) for k, a in inputs.items()}
+        self.traced = TracedOnce(replay)  # each trace of a long tape goes through all of its steps again
         self.others: OrderedDict[bytes, Replayed | Silent] = OrderedDict()
 
     @property
@@ -85,7 +87,7 @@ class Replayed:
         return bool(self.replay.guards)
 
     def __call__(self, **inputs: Any) -> Any:
-        return self.replay(**inputs)
+        return self.traced(**inputs)
 
     def at(self, inputs: Inputs) -> Replayed | Silent:
         """The function at another point; one that gives NaN where the forward cannot be recorded."""

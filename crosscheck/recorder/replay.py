@@ -9,6 +9,7 @@ of it in float64 (`widen`); run in NumPy it goes on to give what the code gives.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import jax
@@ -111,10 +112,16 @@ class Replay:
 def wider(kind: Any) -> Any:
     """float64 for what names a shorter floating type, a dtype or a type; anything else as it is."""
     if isinstance(kind, np.dtype) or (isinstance(kind, type) and issubclass(kind, np.inexact)):
-        dtype: np.dtype = np.dtype(kind)
-        if dtype.kind in "fc" and np.finfo(dtype).nmant < np.finfo(np.float64).nmant:
-            return np.result_type(dtype, np.float64)
+        wide = widened(np.dtype(kind))
+        return kind if wide is None else wide
     return kind
+
+
+@cache
+def widened(dtype: np.dtype) -> np.dtype | None:
+    """float64, or complex of it; None where that is not wider."""
+    short = dtype.kind in "fc" and np.finfo(dtype).nmant < np.finfo(np.float64).nmant
+    return np.result_type(dtype, np.float64) if short else None
 
 
 def in_kind(value: Any, kind: KindOfStep) -> Any:

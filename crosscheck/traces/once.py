@@ -48,8 +48,9 @@ class TracedOnce:
 
 def forward_program(reference: Callable[..., Any], inputs: dict[str, Any]) -> core.ClosedJaxpr:
     """The forward alone, of the inputs in the order of their names."""
-    if isinstance(reference, TracedOnce):
-        return reference.forward(inputs)[0]
+    once = keeping(reference)
+    if once is not None:
+        return once.forward(inputs)[0]
     return jax.make_jaxpr(lambda d: reference(**d))(inputs)
 
 
@@ -81,4 +82,10 @@ def kind_of(name: str, arguments: Any) -> Any:
 
 def derived(reference: Callable[..., Any], name: str, arguments: Any, make: Callable[[], T]) -> T:
     """A trace that follows from the reference and the kind of arguments: kept with a reference that is traced once."""
-    return reference.get(name, arguments, make) if isinstance(reference, TracedOnce) else make()
+    once = keeping(reference)
+    return make() if once is None else once.get(name, arguments, make)
+
+
+def keeping(reference: Any) -> TracedOnce | None:
+    """Where the traces of a reference are kept: in itself, or in what it has `traced` (a recorded forward)."""
+    return reference if isinstance(reference, TracedOnce) else getattr(reference, "traced", None)

@@ -25,7 +25,7 @@ def integers(*shape: int) -> np.ndarray:
     return RNG.integers(-4, 5, shape).astype(np.float64)
 
 
-def by_pieces(f: Callable[..., Any], inputs: Arrays, asked: set[str], v: Any) -> tuple[Any, Arrays]:
+def by_pieces(f: Callable[..., Any], inputs: Arrays, asked: str, v: Any) -> tuple[Any, Arrays]:
     closed = jax.make_jaxpr(lambda d: f(**d))(inputs)
     names = sorted(inputs)
     program = vjp_program(closed, [k in asked for k in names], jax.ShapeDtypeStruct(v.shape, v.dtype))
@@ -34,7 +34,7 @@ def by_pieces(f: Callable[..., Any], inputs: Arrays, asked: set[str], v: Any) ->
     return y, dict(zip(sorted(asked), gradients, strict=True))
 
 
-def by_jax(f: Callable[..., Any], inputs: Arrays, asked: set[str], v: Any) -> tuple[Any, Arrays]:
+def by_jax(f: Callable[..., Any], inputs: Arrays, asked: str, v: Any) -> tuple[Any, Arrays]:
     rest = {k: a for k, a in inputs.items() if k not in asked}
     y, pull = jax.vjp(lambda d: f(**d, **rest), {k: inputs[k] for k in asked})
     return y, pull(jnp.asarray(v).astype(y.dtype).reshape(y.shape))[0]
@@ -104,9 +104,9 @@ EXACT = [
 ]
 
 
-@pytest.mark.parametrize("asked", [{"x"}, {"w"}, {"x", "w"}], ids=str)
+@pytest.mark.parametrize("asked", ["x", "w", "wx"])
 @pytest.mark.parametrize("f", EXACT, ids=lambda f: f.__name__)
-def test_is_the_vjp_of_jax_bit_for_bit_where_nothing_rounds(f: Callable[..., Any], asked: set[str]) -> None:
+def test_is_the_vjp_of_jax_bit_for_bit_where_nothing_rounds(f: Callable[..., Any], asked: str) -> None:
     inputs = {"x": integers(4, 3), "w": integers(3, 3)}
     with double_precision():
         v = integers(*jax.eval_shape(lambda d: f(**d), inputs).shape)
@@ -129,7 +129,7 @@ def test_a_mistake_in_putting_together_is_seen(planted: str, monkeypatch: pytest
             lambda alone, active: pieces(alone, active[:1] * len(active)),
         )
     with pytest.raises((AssertionError, ValueError, KeyError)):
-        test_is_the_vjp_of_jax_bit_for_bit_where_nothing_rounds(twice_read, {"x", "w"})
+        test_is_the_vjp_of_jax_bit_for_bit_where_nothing_rounds(twice_read, "wx")
 
 
 def test_complex_numbers_and_a_cotangent_of_another_kind() -> None:
@@ -140,8 +140,8 @@ def test_complex_numbers_and_a_cotangent_of_another_kind() -> None:
 
     with double_precision():
         v = integers(3)
-        y, gradients = by_pieces(f, inputs, {"x", "z"}, v)
-        true, expected = by_jax(f, inputs, {"x", "z"}, v)
+        y, gradients = by_pieces(f, inputs, "xz", v)
+        true, expected = by_jax(f, inputs, "xz", v)
         np.testing.assert_array_equal(y, true)
         for k in inputs:
             assert gradients[k].dtype == inputs[k].dtype
