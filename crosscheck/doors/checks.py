@@ -171,6 +171,7 @@ def check_layer(
     per_sample: bool = False,
     loss: bool = False,
     state: tuple[str, ...] = (),
+    reset: str | None = None,
     grad_output: Any = None,
     seed: int = 0,
     diagnose: bool = True,
@@ -185,7 +186,8 @@ def check_layer(
     Args:
         layer: with a forward and a backward, and parameters that it holds anywhere: `W` and `dW`, `params` and `grads`,
             objects with `data` and `grad`, layers in a list, ... The judge works on a deep copy.
-        x: the input, in the layer's dtype; a tuple, or a dictionary for keywords, of a forward of several.
+        x: the input, in the layer's dtype; a tuple, or a dictionary for keywords, of a forward of several; a list of
+            arrays where forward takes one. Integers, as an embedding takes them, have no gradient.
         reference: `reference(x, **parameters) -> y` in jax.numpy, which is independent of the forward. With `state` it
             returns `(y, {name: what it becomes})`.
         parameters: {"W": "dW"}, where they are not found; a path is spelled "layers.0.W".
@@ -198,6 +200,7 @@ def check_layer(
         per_sample: the layer takes one sample, and x is a batch of them.
         loss: the layer ends in a loss: its backward takes no gradient, or 1.
         state: arrays that forward changes, to be compared with the reference's.
+        reset: a method to be called before every forward, where a layer keeps what came before and none is found.
         grad_output, seed, diagnose, budget, accuracy, name: as in `check`.
     """
     ways = Ways(
@@ -214,6 +217,7 @@ def check_layer(
         per_sample,
         loss,
         state,
+        reset,
     )
     operation = from_layer(layer, x, reference, ways)
     operation = replace(operation, manner=manner_of(operation.wrt, accuracy), name=name or operation.name)

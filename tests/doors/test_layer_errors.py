@@ -48,6 +48,16 @@ class Locked(Attributes):
         self.lock = threading.Lock()
 
 
+class Doubling:
+    """Of integers, which have no gradient, and without parameters."""
+
+    def forward(self, x):
+        return 2.0 * x
+
+    def backward(self, grad):
+        return None
+
+
 CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "no layer": (lambda: check(None, X), r"layer is None; it must be an object with"),
     "a class": (lambda: check(Attributes, X), r"layer is the class Attributes; it must be an instance"),
@@ -60,6 +70,11 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "an empty tuple": (lambda: check(Attributes(), ()), r"x is an empty tuple"),
     "no names": (lambda: check(Attributes(), {}), r"x is a dictionary with the keys \[\]"),
     "integers": (lambda: check(Attributes(), X.astype(int)), r"x has dtype int64; it must be float32 or float64"),
+    "integers alone": (lambda: check(Doubling(), X.astype(int)), r"x has dtype int64; it must be float32 or float64"),
+    "no such reset": (
+        lambda: check(Attributes(), X, reset="flush"),
+        r"reset is 'flush'; Attributes has no such method",
+    ),
     "NaN": (lambda: check(Attributes(), X * np.nan), r"input x is nan at \(0, 0\)"),
     "a number": (lambda: check(Attributes(), X, 3), r"reference is 3, an int; it must be a function"),
     "names": (

@@ -86,8 +86,8 @@ def load_adapters() -> None:
 def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, ways: Ways | None = None) -> Operation:
     """A layer of which nothing is known but its methods, and what the caller says of it."""
     ways = Ways() if ways is None else ways
-    inputs, wrt, by_keyword = given_inputs(layer, x, ways)
-    called = calling(layer, tuple(inputs), by_keyword, ways)
+    inputs, wrt, passed = given_inputs(layer, x, ways)
+    called = calling(layer, tuple(inputs), passed, ways)
     with warnings.catch_warnings():
         # A layer that is looked at is run at values that its author did not choose.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -96,6 +96,9 @@ def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, w
         route = route_of(look)
     held = {k: place.value(look.base) for k, place in route.held.items()}
     values = held if look.declared is None else look.declared.values(look.base)
+    if not (wrt or values):
+        k, a = next(iter(inputs.items()))
+        raise TypeError(f"{k} has dtype {a.dtype}; it must be float32 or float64")
     arrays, names = checked_inputs({**inputs, **{k: np.asarray(a) for k, a in values.items()}}, (*wrt, *values))
     known = None if reference is None else by_name("the reference", reference, tuple(arrays))
     said = (*look.remarks, *compared(route, arrays, names, known))

@@ -18,7 +18,7 @@ from crosscheck.doors.layers.declared import Declared
 from crosscheck.doors.layers.places import Held, Path, at, private, put
 from crosscheck.doors.layers.returned import Key, flattened, shaped
 from crosscheck.doors.layers.steps import Notebook, StandIn, exact_rate, from_step, is_optimizer, stand_in
-from crosscheck.doors.layers.ways import NOTHING, Calling
+from crosscheck.doors.layers.ways import NOTHING, Calling, during
 from crosscheck.operation import Array, Arrays
 
 # A learning rate for a backward that must have one, as people use it: what backward does after the update with the new
@@ -46,6 +46,7 @@ class Route:
         zeroed: whether the places of gradients are set to zero before each backward.
         anew: whether every call starts from the layer as it was given.
         aside: whether backward is run on a copy that is thrown away.
+        reset: the method that is called before every forward; None where none is.
     """
 
     calling: Calling
@@ -63,9 +64,13 @@ class Route:
     zeroed: bool = False
     anew: bool = False
     aside: bool = False
+    reset: str | None = None
 
     def load(self, layer: Any, values: Arrays) -> None:
-        """Put the parameters' values into a layer."""
+        """Put the parameters' values into a layer, which begins anew."""
+        if self.reset is not None:
+            with during(f"{self.reset} of {self.calling.title}"):
+                getattr(layer, self.reset)()
         if self.declared is not None:
             self.declared.assign(layer, {k: a for k, a in values.items() if k not in self.calling.inputs})
         for name, place in self.held.items():
@@ -145,6 +150,10 @@ def samples(route: Route, layer: Any, grad_output: Array, values: Arrays) -> dic
         for i, g in enumerate(grad_output)
     ]
     return {k: np.stack([one[k] for one in each]) if k in inputs else sum(one[k] for one in each) for k in each[0]}
+
+
+def copies(gradients: Mapping[str, Any]) -> Arrays:
+    return {k: np.array(g) for k, g in gradients.items()}
 
 
 def copy_of(a: Any) -> Any:

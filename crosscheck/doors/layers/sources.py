@@ -15,8 +15,9 @@ from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
 from crosscheck.doors.layers.once import Ran, ran
 from crosscheck.doors.layers.pairing import candidates, distinct, spelled_all
 from crosscheck.doors.layers.places import Held, Path, at, names_of, private, spelled, walk, whole_numbers
+from crosscheck.doors.layers.resetting import beginning_anew
 from crosscheck.doors.layers.returned import Key, by_keys
-from crosscheck.doors.layers.route import Route
+from crosscheck.doors.layers.route import Route, copies
 from crosscheck.doors.layers.steps import rate_argument, rate_attributes
 from crosscheck.doors.layers.updating import exact_steps
 from crosscheck.operation import Arrays
@@ -25,6 +26,8 @@ from crosscheck.operation import Arrays
 def route_of(look: Looking) -> Route:
     """The route for a layer; what it cannot judge is among the remarks of `look`."""
     run = ran(look)
+    if not look.wrt:
+        of_integers(look, run)
     named = look.calling.ways.rate
     if named and rate_argument(look.calling, False) != named and not rate_attributes(look.base, named):
         raise ValueError(f"rate names {named!r}, which is neither an argument of backward nor a number that it holds")
@@ -77,7 +80,8 @@ def route_of(look: Looking) -> Route:
             f"grad_{missing[0]}); it must return it"
         )
     say_what_was_found(look, run, route)
-    return accumulating(look, run, route)
+    values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in route.held.items()}}
+    return beginning_anew(look, accumulating(look, run, route, values), run.cotangent, values)
 
 
 def apart(
@@ -91,6 +95,19 @@ def apart(
     for sentence in differ:
         look.say("ambiguous", f"in {look.title}, {sentence}", True)
     return out
+
+
+def of_integers(look: Looking, run: Ran) -> None:
+    """Indices have no gradient; numbers that were meant to have one are not silently taken for indices.
+
+    Raises:
+        TypeError: backward returned one.
+    """
+    for k, a in look.inputs.items():
+        if any(np.shape(g) == a.shape and np.any(g) for g in run.flat.values()):
+            raise TypeError(
+                f"{k} has dtype {a.dtype}; it must be float32 or float64, for backward returned a gradient of it"
+            )
 
 
 def doubtful(look: Looking, run: Ran, sources: dict[str, list[Path]], returned: Mapping[str, Key]) -> None:
@@ -191,11 +208,10 @@ def say_what_was_found(look: Looking, run: Ran, route: Route) -> None:
         look.say("parameters", f"parameters found in {look.title}: {', '.join(said)}")
 
 
-def accumulating(look: Looking, run: Ran, route: Route) -> Route:
+def accumulating(look: Looking, run: Ran, route: Route, values: Arrays) -> Route:
     """The route, with places zeroed where gradients grow by themselves from call to call."""
     if look.steady is None:
         return route
-    values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in route.held.items()}}
     if look.declared is not None:
         return route
     trial = private(look.base)
@@ -216,7 +232,3 @@ def accumulating(look: Looking, run: Ran, route: Route) -> Route:
                 "read as that",
             )
     return route
-
-
-def copies(gradients: Mapping[str, Any]) -> Arrays:
-    return {k: np.array(g) for k, g in gradients.items()}

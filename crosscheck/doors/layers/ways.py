@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from crosscheck.operation import Array, Arrays, checked_inputs
+from crosscheck.operation import Array, Arrays, array_of, checked_inputs
 
 FORWARD = ("forward", "__call__", "forward_pass", "forward_prop", "forward_propagation", "feed_forward", "fprop")
 BACKWARD = ("backward", "backward_pass", "backward_prop", "backward_propagation", "backpropagation", "backprop")
@@ -19,6 +20,14 @@ BACKWARD += ("bprop", "back")
 RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "learn_rate", "alpha", "l_rate")
 OPTIMIZERS = ("optimizer", "optim", "optimiser", "opt")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Passed(Enum):
+    """How forward takes its inputs."""
+
+    ONE_BY_ONE = "forward(x, y)"
+    BY_KEYWORD = "forward(x=x, y=y)"
+    AS_LIST = "forward([x, y])"
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Ways:
         per_sample: the layer takes one sample; x is a batch of them.
         loss: the layer ends in a loss, whose backward takes no gradient, or leaves it out of the answer.
         state: arrays that forward changes and that are compared with what the reference says they become.
+        reset: the name of a method that is called before every forward.
     """
 
     parameters: Mapping[str, str] | None = None
@@ -50,6 +60,7 @@ class Ways:
     per_sample: bool = False
     loss: bool = False
     state: tuple[str, ...] = ()
+    reset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Calling:
     Args:
         title: its class's name.
         inputs: the names of the inputs, in the order of forward.
-        by_name: whether they are passed by keyword.
+        passed: how they are: one by one, by keyword, or in one list.
         forward, backward: the names of the methods.
         takes: the names of the positional arguments of backward; None where Python does not know.
         required: those of its arguments that have no default, and are not given.
@@ -68,7 +79,7 @@ class Calling:
 
     title: str
     inputs: tuple[str, ...]
-    by_name: bool
+    passed: Passed
     forward: str
     backward: str
     takes: tuple[str, ...] | None
@@ -86,8 +97,10 @@ class Calling:
     def forwards(self, layer: Any, values: Arrays) -> Any:
         ways, given = self.ways, [values[k] for k in self.inputs]
         method = getattr(layer, self.forward)
-        if self.by_name:
+        if self.passed is Passed.BY_KEYWORD:
             return method(*ways.forward_args, **dict(zip(self.inputs, given, strict=True)), **ways.forward_kwargs)
+        if self.passed is Passed.AS_LIST:
+            return method(given, *ways.forward_args, **ways.forward_kwargs)
         return method(*given, *ways.forward_args, **ways.forward_kwargs)
 
     def back(self, layer: Any, grad_output: Array, cache: tuple[Any, ...], extra: Mapping[str, Any] = NOTHING) -> Any:
@@ -131,7 +144,7 @@ def during(call: str) -> Generator[None]:
         raise
 
 
-def calling(layer: Any, inputs: tuple[str, ...], by_name: bool, ways: Ways) -> Calling:
+def calling(layer: Any, inputs: tuple[str, ...], passed: Passed, ways: Ways) -> Calling:
     """The methods of a layer by their names, given or usual.
 
     Raises:
@@ -143,7 +156,9 @@ def calling(layer: Any, inputs: tuple[str, ...], by_name: bool, ways: Ways) -> C
     takes = positional(getattr(layer, backward))
     if takes is not None:
         takes = tuple(k for k in takes if k not in ways.backward_kwargs)
-    return Calling(title, inputs, by_name, forward, backward, takes, required(getattr(layer, backward), ways), ways)
+    if ways.reset is not None:
+        method_name(layer, "reset", ways.reset, ())
+    return Calling(title, inputs, passed, forward, backward, takes, required(getattr(layer, backward), ways), ways)
 
 
 def method_name(layer: Any, role: str, given: str | None, usual: tuple[str, ...]) -> str:
@@ -186,11 +201,11 @@ def required(method: Callable[..., Any], ways: Ways) -> tuple[str, ...]:
 # ---------------------------------------------------------------------- inputs
 
 
-def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...], bool]:
-    """The inputs by name, those that are differentiated, and whether forward takes them by keyword.
+def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...], Passed]:
+    """The inputs by name, those that are differentiated, and how forward takes them.
 
     Raises:
-        TypeError: x is no array, nor a tuple or dictionary of arrays.
+        TypeError: x is no array, nor a tuple, list or dictionary of arrays.
     """
     rule = "it must be an array, or a tuple or a dictionary of arrays for a forward of several inputs"
     if isinstance(x, dict):
@@ -204,17 +219,21 @@ def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...
         named = dict(zip(names, x, strict=False))
         if not x:
             raise ValueError(f"x is an empty tuple; {rule}")
+    elif isinstance(x, list) and x and all(isinstance(a, np.ndarray) for a in x):
+        named = {f"x{i}": a for i, a in enumerate(x)}
     else:
         named = {"x": x}
     for k, a in named.items():
         if a is None or isinstance(a, (list, set, str, bytes)) or not (hasattr(a, "__array__") or np.isscalar(a)):
             raise TypeError(f"{k} is {'None' if a is None else f'a {type(a).__name__}'}; {rule}")
-    if len(named) == 1 and not any(np.asarray(a).dtype.kind == "f" for a in named.values()):
-        (k,) = named
-        raise TypeError(f"{k} has dtype {np.asarray(named[k]).dtype}; it must be float32 or float64")
-    inputs, _ = checked_inputs(named, tuple(k for k, a in named.items() if np.asarray(a).dtype.kind == "f") or None)
-    wrt = tuple(k for k, a in inputs.items() if a.dtype.kind == "f")
-    return inputs, wrt, isinstance(x, dict)
+    floating = tuple(k for k, a in named.items() if np.asarray(a).dtype.kind == "f")
+    # Indices alone (an embedding) are no input to differentiate; the layer's parameters are.
+    inputs = checked_inputs(named, floating)[0] if floating else {k: array_of(k, a) for k, a in named.items()}
+    for k, a in inputs.items():
+        if a.dtype.kind not in "fiub":
+            raise TypeError(f"{k} has dtype {a.dtype}; it must be float32 or float64, or integers for indices")
+    passed = Passed.BY_KEYWORD if isinstance(x, dict) else Passed.AS_LIST if isinstance(x, list) else Passed.ONE_BY_ONE
+    return inputs, floating, passed
 
 
 def checked_ways(ways: Ways) -> Ways:

@@ -1,0 +1,68 @@
+"""Layers that answer for an earlier call until a method of theirs tells them to begin anew.
+
+Some keep every input since the last update, so that several forwards may be followed by a backward each; a training
+step ends with a call that empties the list (and sets gradients to zero). Without it the second backward answers for the
+first forward. The method is found by its name, and used only where that changes what backward says, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doors.layers import nudges
+from crosscheck.doors.layers.discovery import Looking
+from crosscheck.doors.layers.places import private
+from crosscheck.doors.layers.route import Route, copies
+from crosscheck.operation import Array, Arrays
+
+WORDS = ("flush", "zero", "clear", "reset", "empty", "discard")
+OBJECTS = ("", "_cache", "_caches", "_saved", "_history", "_buffers", "_state", "_memory")
+OBJECTS += ("_grad", "_grads", "_gradient", "_gradients")
+USUAL = tuple(word + thing for word in WORDS for thing in OBJECTS)
+
+
+def beginning_anew(look: Looking, route: Route, cotangent: Array, values: Arrays) -> Route:
+    """The route, with the method that is called before every forward where backward needs it."""
+    given = route.calling.ways.reset
+    if given is not None:
+        look.say("reset", f"{given}() of {look.title} was called before every forward, as you said")
+        return replace(route, reset=given)
+    if look.steady is not True or look.declared is not None:
+        return route
+    for name in USUAL:
+        if callable(getattr(look.base, name, None)):
+            try:
+                needed = needs(look, route, name, cotangent, values)
+            except Exception:  # a method of this name that wants arguments, or takes away what backward needs
+                continue
+            if needed:
+                look.say(
+                    "reset",
+                    f"{name}() of {look.title} was called before every forward: without it backward answers for an "
+                    "earlier one",
+                )
+                return replace(route, reset=name)
+    return route
+
+
+def needs(look: Looking, route: Route, name: str, cotangent: Array, values: Arrays) -> bool:
+    """Whether backward at a second point is another after this call, and then the same whatever came before."""
+    rng = np.random.default_rng(3)
+    moved = {k: nudges.nudged(a, nudges.SIZES[0], rng) if a.dtype.kind == "f" else a for k, a in values.items()}
+    called = replace(route, reset=name)
+    without, after, alone = private(look.base), private(look.base), private(look.base)
+    there = [(route, without), (called, after)]
+    for way, layer in there:
+        way.gradients(layer, cotangent, values)
+    stale, fresh = (copies(way.gradients(layer, -cotangent, moved)) for way, layer in there)
+    same = all(nudges.unchanged(stale[k], fresh[k]) for k in fresh)
+    anew = copies(called.gradients(alone, -cotangent, moved))
+    steady = all(nudges.unchanged(anew[k], fresh[k]) for k in fresh)
+    return not same and steady and nudges.unchanged(output(called, look, values), look.y)
+
+
+def output(route: Route, look: Looking, values: Arrays) -> Any:
+    return route.forward(private(look.base), values)
