@@ -172,3 +172,21 @@ def test_indices_alone_have_no_gradient_but_the_table_has() -> None:
     assert result, result
     assert list(result.gradients) == ["W"]
     assert crosscheck.check_layer(Overwriting(), index).verdict == "disagree"
+
+
+class Shared(Queue):
+    """Its `flush_gradients` forgets what an inner layer keeps, and its second backward raises."""
+
+    def flush_gradients(self) -> None:
+        pass
+
+    def backward(self, grad: Any) -> Any:
+        if len(self.inputs) > 1:
+            raise AttributeError("'list' object has no attribute 'shape'")
+        return super().backward(grad)
+
+
+def test_where_a_second_backward_raises_every_call_begins_with_the_layer_as_given() -> None:
+    result = crosscheck.check_layer(Shared(), X)
+    assert result, result
+    assert "a second backward of Shared raises AttributeError" in remarks(result, "state")[0]

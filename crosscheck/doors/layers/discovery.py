@@ -19,6 +19,7 @@ from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.declared import Declared, declares
 from crosscheck.doors.layers.pairing import place_of
 from crosscheck.doors.layers.places import Held, Path, arrays, at, foreign, names_of, private
+from crosscheck.doors.layers.resetting import emptied
 from crosscheck.doors.layers.ways import Calling
 from crosscheck.operation import Array, Arrays, Notice
 
@@ -102,7 +103,7 @@ def begin(look: Looking) -> bool | None:
         )
     late = [place for place in arrays(first) if absent(look.base, place)]
     if any(nudges.kept(first, look.run, place) for place in nudges.moving(first, look.run, look.y, late)):
-        look.base = first  # its parameters are made at the first call
+        look.base = emptied(look, first)  # its parameters are made at the first call
     if look.calling.ways.parameters is None and declares(look.base):
         look.declared = Declared(look.base)
     trial = private(look.base)

@@ -7,16 +7,19 @@ first forward. The method is found by its name, and used only where that changes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crosscheck.doors.layers import nudges
-from crosscheck.doors.layers.discovery import Looking
 from crosscheck.doors.layers.places import private
 from crosscheck.doors.layers.route import Route, copies
 from crosscheck.operation import Array, Arrays
+
+if TYPE_CHECKING:
+    from crosscheck.doors.layers.discovery import Looking
 
 WORDS = ("flush", "zero", "clear", "reset", "empty", "discard")
 OBJECTS = ("", "_cache", "_caches", "_saved", "_history", "_buffers", "_state", "_memory")
@@ -30,22 +33,66 @@ def beginning_anew(look: Looking, route: Route, cotangent: Array, values: Arrays
     if given is not None:
         look.say("reset", f"{given}() of {look.title} was called before every forward, as you said")
         return replace(route, reset=given)
-    if look.steady is not True or look.declared is not None:
+    if look.steady is not True or look.declared is not None or route.reset is not None:
         return route
-    for name in USUAL:
-        if callable(getattr(look.base, name, None)):
-            try:
-                needed = needs(look, route, name, cotangent, values)
-            except Exception:  # a method of this name that wants arguments, or takes away what backward needs
-                continue
-            if needed:
-                look.say(
-                    "reset",
-                    f"{name}() of {look.title} was called before every forward: without it backward answers for an "
-                    "earlier one",
-                )
-                return replace(route, reset=name)
+    for name in methods(look.base):
+        try:
+            needed = needs(look, route, name, cotangent, values)
+        except Exception:  # a method of this name that wants arguments, or takes away what backward needs
+            continue
+        if needed:
+            say(look, name, "backward answers for an earlier one")
+            return replace(route, reset=name)
     return route
+
+
+def unless_it_raises(look: Looking, route: Route, follow: Callable[[Route], Route]) -> Route:
+    """The route as `follow` makes it of one that is gone twice; where it raises the second time, by a method that begins
+    anew, or from the layer as it was given."""
+    try:
+        return follow(route)
+    except Exception as error:
+        if route.anew:
+            raise
+        for name in methods(look.base):
+            try:
+                found = follow(replace(route, reset=name))
+            except Exception:  # as above
+                continue
+            say(look, name, f"a second backward raises {type(error).__name__}")
+            return found
+        found = follow(replace(route, anew=True))
+        look.say(
+            "state",
+            f"a second backward of {look.title} raises {type(error).__name__}: {error}; every call began with the layer "
+            "as it was given",
+        )
+        return found
+
+
+def say(look: Looking, name: str, otherwise: str) -> None:
+    look.say("reset", f"{name}() of {look.title} was called before every forward: without it {otherwise}")
+
+
+def methods(layer: Any) -> list[str]:
+    return [name for name in USUAL if callable(getattr(layer, name, None))]
+
+
+def emptied(look: Looking, layer: Any) -> Any:
+    """A layer after its first call, without what it keeps of it, where a method of its own can take that away and leave
+    the output what it was, and a backward; else as it is."""
+    for name in methods(layer):
+        try:
+            other = private(layer)
+            getattr(other, name)()
+            trial = private(other)
+            y, cache = look.calling.run(trial, look.inputs)
+            look.calling.back(trial, np.ones_like(look.y), cache)
+            if nudges.unchanged(y, look.y):
+                return other
+        except Exception:  # as above
+            continue
+    return layer
 
 
 def needs(look: Looking, route: Route, name: str, cotangent: Array, values: Arrays) -> bool:

@@ -15,7 +15,7 @@ from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
 from crosscheck.doors.layers.once import Ran, ran
 from crosscheck.doors.layers.pairing import candidates, distinct, spelled_all
 from crosscheck.doors.layers.places import Held, Path, at, names_of, private, spelled, walk, whole_numbers
-from crosscheck.doors.layers.resetting import beginning_anew
+from crosscheck.doors.layers.resetting import beginning_anew, unless_it_raises
 from crosscheck.doors.layers.returned import Key, by_keys
 from crosscheck.doors.layers.route import Route, copies
 from crosscheck.doors.layers.steps import rate_argument, rate_attributes
@@ -81,7 +81,8 @@ def route_of(look: Looking) -> Route:
         )
     say_what_was_found(look, run, route)
     values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in route.held.items()}}
-    return beginning_anew(look, accumulating(look, run, route, values), run.cotangent, values)
+    grown = unless_it_raises(look, route, lambda way: accumulating(look, run, way, values))
+    return beginning_anew(look, grown, run.cotangent, values)
 
 
 def apart(
@@ -215,11 +216,12 @@ def accumulating(look: Looking, run: Ran, route: Route, values: Arrays) -> Route
     if look.declared is not None:
         return route
     trial = private(look.base)
-    one, two = (copies(route.gradients(trial, run.cotangent, values)) for _ in range(2))
+    layers = [private(look.base), private(look.base)] if route.anew else [trial, trial]
+    one, two = (copies(route.gradients(layer, run.cotangent, values)) for layer in layers)
     grown = [k for k in route.left if not nudges.unchanged(one[k], two[k])]
     if grown and not route.zeroed:
         from_zero = replace(route, zeroed=True)
-        three, four = (copies(from_zero.gradients(trial, run.cotangent, values)) for _ in range(2))
+        three, four = (copies(from_zero.gradients(layer, run.cotangent, values)) for layer in layers)
         if all(nudges.unchanged(three[k], four[k]) for k in grown):
             look.say("adds-up", f"the gradient of {', '.join(grown)} adds up over calls: each call began from zero")
             route, one = from_zero, three
