@@ -44,11 +44,12 @@ class Queue:
 
 class MadeAtTheFirstCall(Queue):
     def __init__(self) -> None:
-        self.params: dict[str, Any] = {"W": None, "b": None}
+        super().__init__()
+        self.made, self.params = self.params, {"W": None, "b": None}
 
     def forward(self, x: Any) -> Any:
         if self.params["W"] is None:
-            super().__init__()
+            self.params = {k: a.copy() for k, a in self.made.items()}
         return super().forward(x)
 
 
@@ -59,11 +60,11 @@ class Wrong(Queue):
 class Endless(Queue):
     """It cannot be told to begin anew."""
 
-    flush_gradients = None  # type: ignore[assignment]
+    flush_gradients = None
 
 
 class Named(Queue):
-    flush_gradients = None  # type: ignore[assignment]
+    flush_gradients = None
 
     def next_batch(self) -> None:
         Queue.flush_gradients(self)
@@ -72,7 +73,7 @@ class Named(Queue):
 class Ruinous(Queue):
     """Its `reset` starts training again: with it forward is another, so it is not called."""
 
-    flush_gradients = None  # type: ignore[assignment]
+    flush_gradients = None
 
     def __init__(self) -> None:
         super().__init__()

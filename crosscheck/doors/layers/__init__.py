@@ -2,7 +2,8 @@
 
     places      where a layer keeps its arrays            nudges     which of them move the output
     spelling    how gradients are spelled                 pairing    which array is the gradient of which
-    discovery   what forward shows                        once       one backward, from which the rest is seen:
+    looking     what is known so far                      discovery  what forward shows
+    once        one backward, from which the rest is seen:  resetting  layers that are told to begin anew
     left        gradients that it leaves in the layer     answers    gradients that it returns, matched by `returned`
     steps       gradients that it uses up, by a rate or an optimizer (updating: whether they can be read)
     overlap     parameters that share memory              sources    where each gradient comes from

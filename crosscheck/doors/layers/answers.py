@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.doors.layers.discovery import Looking
+from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.once import Ran
 from crosscheck.doors.layers.places import Path, private
 from crosscheck.doors.layers.returned import POSITION, Key, by_position, fitting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.doors.layers import nudges
-from crosscheck.doors.layers.discovery import Looking
+from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.once import Ran
 from crosscheck.doors.layers.pairing import by_word, candidates
 from crosscheck.doors.layers.places import Path, at, walk

@@ -10,7 +10,8 @@ import numpy as np
 
 from crosscheck import draws
 from crosscheck.doors.layers import nudges
-from crosscheck.doors.layers.discovery import Looking, absent
+from crosscheck.doors.layers.discovery import absent
+from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.pairing import checked_pairs, place_of, short_names
 from crosscheck.doors.layers.places import Held, everything, private
 from crosscheck.doors.layers.returned import Key, flattened

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from crosscheck.doors.layers import nudges
+from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.places import private
 from crosscheck.doors.layers.route import Route, copies
 from crosscheck.operation import Array, Arrays
-
-if TYPE_CHECKING:
-    from crosscheck.doors.layers.discovery import Looking
 
 WORDS = ("flush", "zero", "clear", "reset", "empty", "discard")
 OBJECTS = ("", "_cache", "_caches", "_saved", "_history", "_buffers", "_state", "_memory")
@@ -47,8 +45,10 @@ def beginning_anew(look: Looking, route: Route, cotangent: Array, values: Arrays
 
 
 def unless_it_raises(look: Looking, route: Route, follow: Callable[[Route], Route]) -> Route:
-    """The route as `follow` makes it of one that is gone twice; where it raises the second time, by a method that begins
-    anew, or from the layer as it was given."""
+    """The route as `follow` makes it of one that is gone twice.
+
+    Where that raises the second time it is one with a method that begins anew, or from the layer as it was given.
+    """
     try:
         return follow(route)
     except Exception as error:
@@ -64,8 +64,8 @@ def unless_it_raises(look: Looking, route: Route, follow: Callable[[Route], Rout
         found = follow(replace(route, anew=True))
         look.say(
             "state",
-            f"a second backward of {look.title} raises {type(error).__name__}: {error}; every call began with the layer "
-            "as it was given",
+            f"a second backward of {look.title} raises {type(error).__name__}: {error}; every call began with the "
+            "layer as it was given",
         )
         return found
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from crosscheck.doors.layers import nudges, overlap
 from crosscheck.doors.layers.answers import positions
-from crosscheck.doors.layers.discovery import ADVICE, Looking, absent
+from crosscheck.doors.layers.discovery import ADVICE, absent
 from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
+from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.once import Ran, ran
 from crosscheck.doors.layers.pairing import candidates, distinct, spelled_all
 from crosscheck.doors.layers.places import Held, Path, at, names_of, private, spelled, walk, whole_numbers

@@ -15,8 +15,17 @@ import numpy as np
 from crosscheck.operation import Array, Arrays, array_of, checked_inputs
 
 FORWARD = ("forward", "__call__", "forward_pass", "forward_prop", "forward_propagation", "feed_forward", "fprop")
+FORWARD += ("feedforward", "forward_propagate", "forwardpass")
 BACKWARD = ("backward", "backward_pass", "backward_prop", "backward_propagation", "backpropagation", "backprop")
-BACKWARD += ("bprop", "back")
+BACKWARD += (
+    "bprop",
+    "back",
+    "backpropagate",
+    "back_propagate",
+    "back_propagation",
+    "backward_propagate",
+    "backwardpass",
+)
 RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "learn_rate", "alpha", "l_rate")
 OPTIMIZERS = ("optimizer", "optim", "optimiser", "opt")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
