@@ -145,7 +145,7 @@ class Operation:
         if not isinstance(returned, Mapping):
             raise TypeError(
                 f"backward of {self.name} returned {type(returned).__name__}; it must return a dictionary with "
-                f"a gradient for each of {', '.join(self.wrt)}"
+                f"a gradient for each of {', '.join(self.wrt)}, or a tuple of them in that order"
             )
         missing = [k for k in self.wrt if k not in returned]
         if missing:

@@ -53,7 +53,8 @@ def check(
     Args:
         forward: `forward(**inputs) -> y`, NumPy. y is one array, or several in a tuple, list, dictionary, named tuple,
             dataclass or another pytree of JAX, nested as one likes; what is no float in it is not compared.
-        backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy. `grad_output` has the structure of y,
+        backward: `backward(grad_output, **inputs) -> {name: gradient}`, NumPy, or a tuple in the order of its own
+            arguments. `grad_output` has the structure of y,
             with None where y has no floats; a gradient has the structure of its input, and may be None, which is judged
             as zero and said. Of one input, it may return the gradient alone. Beside the inputs' it may return the
             gradients at points that `crosscheck.tap` marks, in the order in which it derives them: then the first wrong

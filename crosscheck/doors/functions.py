@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -27,7 +28,8 @@ def from_functions(
 ) -> Operation:
     """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`.
 
-    Of one differentiated input, backward may return the gradient alone.
+    Of one differentiated input, backward may return the gradient alone; of several a tuple, in the order of its own
+    arguments: of all inputs, None for those that have no gradient, or of the differentiated ones.
     """
     structure = structure_of(forward, inputs, convention)
     formats = formats_of(inputs)
@@ -43,6 +45,15 @@ def structure_of(forward: Callable[..., Any], inputs: Mapping[str, Any], convent
     forward = by_name("forward", forward, tuple(map(str, inputs)))
     given = {str(k): with_lists_as_arrays(str(k), a) for k, a in inputs.items()}
     return Structure(forward, widened(given, formats_of(given)), convention)
+
+
+def in_order_of(backward: Callable[..., Any], given: tuple[str, ...]) -> list[str]:
+    """The inputs in the order of a backward's own arguments, in which it returns a tuple; else as they were given."""
+    try:
+        named = [k for k in inspect.signature(backward).parameters if k in given]
+    except (TypeError, ValueError):
+        named = []
+    return named if len(named) == len(given) else list(given)
 
 
 def with_lists_as_arrays(name: str, value: Any) -> Any:
@@ -81,12 +92,17 @@ def structured(
     arrays, names = checked_inputs(structure.arrays, structure.names(wrt), fixed)
     given = tuple(structure.inputs)
     known = None if reference is None else by_name("the reference", reference, given)
+    order = in_order_of(backward, given)
     backward = by_name("backward", backward, given, "grad_output")
     differentiated = [k for k in given if any(n == k or n.startswith((f"{k}.", f"{k}[")) for n in names)]
 
     def answered(returned: Any) -> Any:
         if len(differentiated) == 1 and returned is not None and branch(returned) is None:
             return {differentiated[0]: returned}
+        if isinstance(returned, (tuple, list)):
+            for names in (order, [k for k in order if k in differentiated]):
+                if len(names) == len(returned):
+                    return dict(zip(names, returned, strict=True))
         return returned
 
     def run(values: Arrays) -> Any:

@@ -57,3 +57,29 @@ def test_a_bare_gradient_of_one_input() -> None:
     assert not crosscheck.check(lambda x: np.sin(x), lambda g, x: g * np.sin(x), {"x": x})
     with pytest.raises(TypeError, match="must return a dictionary"):
         crosscheck.check(lambda x, y: x * y, lambda g, x, y: g * y, {"x": x, "y": x})
+
+
+def test_a_tuple_of_gradients_is_in_the_order_of_the_arguments_of_backward() -> None:
+    inputs = {"x": normal(4), "y": normal(4)}
+    swapped = {"y": inputs["y"], "x": inputs["x"]}
+
+    def forward(x: Any, y: Any) -> Any:
+        return x * y**2
+
+    def backward(g: Any, x: Any, y: Any) -> Any:
+        return g * y**2, g * 2 * x * y
+
+    def with_a_label(g: Any, x: Any, y: Any, label: Any) -> Any:
+        return (*backward(g, x, y), None)
+
+    def labelled(x: Any, y: Any, label: Any) -> Any:
+        return forward(x, y) * label
+
+    assert crosscheck.check(forward, backward, inputs)
+    assert crosscheck.check(forward, backward, swapped)
+    assert crosscheck.check(labelled, with_a_label, {**inputs, "label": np.ones(4, int)})
+    assert crosscheck.check(labelled, lambda g, x, y, label: backward(g, x, y), {**inputs, "label": np.ones(4, int)})
+    assert crosscheck.check(forward, lambda g, x, y: [g * y**2], inputs, wrt=("x",))
+    assert not crosscheck.check(forward, lambda g, x, y: backward(g, x, y)[::-1], inputs)
+    with pytest.raises(TypeError, match="or a tuple of them in that order"):
+        crosscheck.check(forward, lambda g, x, y: (g, g, g), inputs)
