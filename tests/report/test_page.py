@@ -326,3 +326,12 @@ def test_the_page_says_how_the_reference_was_run(steps: int, size: int, words: s
     assert result, result
     assert words in " ".join(result.full().split())
     assert result.to_dict()["reference"]["compiled"] == ("equations, compiled" in words)
+
+
+def test_what_is_off_by_a_small_constant_is_said_to_be_with_the_accuracy_that_it_has() -> None:
+    x = np.array([0.5, 0.25, 1.5, 1.0])
+    told = words(crosscheck.check(lambda x: np.log(x), lambda g, x: g / (x + 1e-10), {"x": x}))
+    assert "as by a small constant that is added" in told
+    share = told.split("accuracy=")[1].split()[0]
+    assert crosscheck.check(lambda x: np.log(x), lambda g, x: g / (x + 1e-10), {"x": x}, accuracy=float(share))
+    assert "small constant" not in words(result(0.5))
