@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -64,7 +65,8 @@ def other_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
             yield Candidate("wrong-operand", f"{is_} multiplied by {who}", cotangent=product)
     for t in as_many(shape, axes):
         yield Candidate(t.kind, f"leaves out {lost(t)}", cotangent=t.of(COTANGENT))
-    for t in chain.from_iterable(f(shape, axes) for f in (cuts, flips, orders, shifts, spreads)):
+    leading = partial(cuts, first=("batch", "output channels", "axis 0"))
+    for t in chain.from_iterable(f(shape, axes) for f in (leading, flips, orders, shifts, spreads)):
         yield Candidate(t.kind, f"{is_} {t.text}", cotangent=t.of(COTANGENT))
 
 

@@ -142,13 +142,15 @@ def in_the_first(a: Array, axis: int) -> Array:
 Stretch = tuple[int | None, int | None]  # where a slice starts and stops
 
 
-def cuts(shape: Sequence[int], names: Sequence[str]) -> Iterator[Transform]:
-    """Zero outside some samples, or on some rows and columns of the border."""
-    if len(shape) >= 1 and shape[0] > 1 and names[0] == "batch":
-        yield Transform("batch", "of the first sample only", kept, ((0,), (0, 1)))
-        yield Transform("batch", "of the last sample only", kept, ((0,), (-1, None)))
-        yield Transform("batch", "without the first sample", kept, ((0,), (1, None)))
-        yield Transform("batch", "without the last sample", kept, ((0,), (None, -1)))
+def cuts(shape: Sequence[int], names: Sequence[str], first: Sequence[str] = ("batch",)) -> Iterator[Transform]:
+    """Zero outside some samples, or on some rows and columns of the border; `first` are the names of a first axis of
+    which one entry may be left."""
+    if len(shape) >= 1 and shape[0] > 1 and names[0] in first:
+        one, kind = SINGULAR.get(names[0], f"entry of {names[0]}"), "batch" if names[0] == "batch" else "border"
+        yield Transform(kind, f"of the first {one} only", kept, ((0,), (0, 1)))
+        yield Transform(kind, f"of the last {one} only", kept, ((0,), (-1, None)))
+        yield Transform(kind, f"without the first {one}", kept, ((0,), (1, None)))
+        yield Transform(kind, f"without the last {one}", kept, ((0,), (None, -1)))
     if len(shape) >= 3:
         for part, text in (((1, -1), "border"), ((1, None), "first"), ((None, -1), "last")):
             for axes in ((-2, -1), (-2,), (-1,)):

@@ -9,6 +9,7 @@ from crosscheck.traces.primitives import TABLE
 from crosscheck.traces.tape import Tape
 
 IMAGE = ("batch", "channels", "rows", "columns")
+OUTPUT_IMAGE = ("batch", "output channels", "output rows", "output columns")
 FILTERS = ("output channels", "input channels", "kernel rows", "kernel columns")
 MATRIX = ("inputs", "outputs")
 # By number of axes, where nothing more is known.
@@ -41,6 +42,8 @@ SINGULAR = {
     "rows": "row",
     "columns": "column",
     "output channels": "output channel",
+    "output rows": "output row",
+    "output columns": "output column",
     "input channels": "input channel",
     "kernel rows": "kernel row",
     "kernel columns": "kernel column",
@@ -96,7 +99,7 @@ def role(
 
 def output_names(ndim: int) -> tuple[str, ...]:
     if ndim == 4:
-        return ("batch", "output channels", "output rows", "output columns")
+        return OUTPUT_IMAGE
     if ndim == 2:
         return ("batch", "outputs")
     return plain_names(ndim)
