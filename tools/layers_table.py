@@ -36,8 +36,8 @@ class Elsewhere(NamedTuple):
 
 ELSEWHERE: dict[str, Elsewhere] = {
     "convolution": Elsewhere(
-        "Conv", "conv2d", "lax.conv_general_dilated", exact=True,
-        engines="definition, gemm, pointwise, small, winograd, transform",
+        "Conv", "conv1d, conv2d, conv3d", "lax.conv_general_dilated", exact=True,
+        engines="definition, gemm, pointwise, small, winograd, transform (along one axis or three by planes)",
     ),
     "linear": Elsewhere("Gemm", "linear", "lax.dot_general", exact=True),
     "projection": Elsewhere("MatMul, Add", "linear", "lax.dot_general"),
