@@ -41,7 +41,7 @@ ELSEWHERE: dict[str, Elsewhere] = {
     ),
     "transposed_convolution": Elsewhere(
         "ConvTranspose", "conv_transpose1d, conv_transpose2d, conv_transpose3d",
-        "lax.conv_transpose (transpose_kernel=True)", exact=True, engines="definition, residues and columns",
+        "lax.conv_transpose (transpose_kernel=True)", exact=True, engines="definition, folding and columns",
     ),
     "linear": Elsewhere("Gemm", "linear", "lax.dot_general", exact=True),
     "projection": Elsewhere("MatMul, Add", "linear", "lax.dot_general"),
