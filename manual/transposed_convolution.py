@@ -12,7 +12,7 @@ itself. Along more axes or fewer, nothing changes.
 
 Nudge X, W and the bias by Ẋ, Ẇ, ḃ. To first order the output moves by
 
-    Ẏ[b,c,m,n] = Σ_k Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} ( Ẋ[b,k,h,w]·W[k,c,i,j] + X[b,k,h,w]·Ẇ[k,c,i,j] ) + ḃ[c]   (2)
+    Ẏ[b,c,m,n] = Σ_k Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} ( Ẋ[b,k,h,w]·W[k,c,i,j] + X[b,k,h,w]·Ẇ[k,c,i,j] ) + ḃ[c]  (2)
 
 and the loss by Σ_{b,c,m,n} G[b,c,m,n] · Ẏ[b,c,m,n], where G = ∂L/∂Y arrives from the next layer, 0 where Y was cropped.
 Every X meets every W once, at the place (m, n) = (s·h+d·i, t·w+e·j). What multiplies a nudge is the gradient there:
