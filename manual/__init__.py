@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from manual.batch_norm import BatchNorm, BatchNorm2d
     from manual.binary_cross_entropy import BinaryCrossEntropy
     from manual.concatenation import Concat
-    from manual.convolution import ConvolutionalLayer
+    from manual.convolution import ConvolutionalLayer, ConvolutionalLayer1d, ConvolutionalLayer3d
     from manual.data import create_image_data, load_digits, train_test_split
     from manual.dropout import Dropout
     from manual.elu import ELU
+    from manual.embedding import Embedding
     from manual.flatten import FlattenLayer
     from manual.gelu import GELU
     from manual.group_norm import GroupNorm, InstanceNorm
@@ -57,6 +58,11 @@ if TYPE_CHECKING:
     from manual.standardization import Standardization
     from manual.tanh import TanhActivation
     from manual.training import TrainingDiverged, evaluate, fit
+    from manual.transposed_convolution import (
+        TransposedConvolutionalLayer,
+        TransposedConvolutionalLayer1d,
+        TransposedConvolutionalLayer3d,
+    )
     from manual.weight_norm import WeightNorm
 
 HOMES = {
@@ -68,11 +74,14 @@ HOMES = {
     "BinaryCrossEntropy": "manual.binary_cross_entropy",
     "Concat": "manual.concatenation",
     "ConvolutionalLayer": "manual.convolution",
+    "ConvolutionalLayer1d": "manual.convolution",
+    "ConvolutionalLayer3d": "manual.convolution",
     "create_image_data": "manual.data",
     "load_digits": "manual.data",
     "train_test_split": "manual.data",
     "Dropout": "manual.dropout",
     "ELU": "manual.elu",
+    "Embedding": "manual.embedding",
     "FlattenLayer": "manual.flatten",
     "GELU": "manual.gelu",
     "GroupNorm": "manual.group_norm",
@@ -117,6 +126,9 @@ HOMES = {
     "TrainingDiverged": "manual.training",
     "evaluate": "manual.training",
     "fit": "manual.training",
+    "TransposedConvolutionalLayer": "manual.transposed_convolution",
+    "TransposedConvolutionalLayer1d": "manual.transposed_convolution",
+    "TransposedConvolutionalLayer3d": "manual.transposed_convolution",
     "WeightNorm": "manual.weight_norm",
 }
 
@@ -133,8 +145,11 @@ __all__ = [
     "BinaryCrossEntropy",
     "Concat",
     "ConvolutionalLayer",
+    "ConvolutionalLayer1d",
+    "ConvolutionalLayer3d",
     "Crop",
     "Dropout",
+    "Embedding",
     "FlattenLayer",
     "FullyConnectedLayer",
     "Gate",
@@ -171,6 +186,9 @@ __all__ = [
     "Standardization",
     "TanhActivation",
     "TrainingDiverged",
+    "TransposedConvolutionalLayer",
+    "TransposedConvolutionalLayer1d",
+    "TransposedConvolutionalLayer3d",
     "Upsampling",
     "WeightNorm",
     "ZeroPadding",

@@ -36,8 +36,12 @@ class Elsewhere(NamedTuple):
 
 ELSEWHERE: dict[str, Elsewhere] = {
     "convolution": Elsewhere(
-        "Conv", "conv2d", "lax.conv_general_dilated", exact=True,
-        engines="definition, gemm, pointwise, small, winograd, transform",
+        "Conv", "conv1d, conv2d, conv3d", "lax.conv_general_dilated", exact=True,
+        engines="definition, gemm, pointwise, small, winograd, transform (along one axis or three by planes)",
+    ),
+    "transposed_convolution": Elsewhere(
+        "ConvTranspose", "conv_transpose1d, conv_transpose2d, conv_transpose3d",
+        "lax.conv_transpose (transpose_kernel=True)", exact=True, engines="definition, folding and columns",
     ),
     "linear": Elsewhere("Gemm", "linear", "lax.dot_general", exact=True),
     "projection": Elsewhere("MatMul, Add", "linear", "lax.dot_general"),
@@ -85,6 +89,7 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "dropout": Elsewhere("Dropout", "dropout", "none", "the mask is a function of the seed", True),
     "pad": Elsewhere("Pad", "pad", "lax.pad, numpy.pad", exact=True),
     "pixel_shuffle": Elsewhere("DepthToSpace (CRD)", "pixel_shuffle", "none", exact=True),
+    "embedding": Elsewhere("Gather", "embedding", "numpy.take", "the padding index gives zeros"),
     "attention": Elsewhere("Attention", "scaled_dot_product_attention", "nn.dot_product_attention"),
 }  # fmt: skip
 
