@@ -35,7 +35,7 @@ def curvature(
         moves: the nudges, of x and of every parameter by name.
         product: what is checked.
     """
-    held, twins = point(network, x), twin(network)
+    held = point(network, x)
     names = tuple(held)
 
     def of(values: Arrays, nudges: Arrays) -> Arrays:
@@ -57,16 +57,22 @@ def curvature(
         found = of(at, {k: piece.reshape(at[k].shape) for k, piece in cut})
         return {f"{NUDGE}{k}": found[k] for k in names}
 
-    def reference(**values: Any) -> Any:
-        assert twins is not None
-        at, along = parted(values)
-        y, nudge_y = jax.jvp(lambda v: twins(**v), (at,), (along,))
-        # A loss that is not reduced counts as the sum of its terms.
-        slope = jax.grad(lambda y: jnp.sum(of_twin(loss, target)(y)))
-        nudge_g = jax.jvp(slope, (y,), (nudge_y,))[1]
-        found = jax.vjp(lambda v: twins(**v), at)[1](nudge_g)[0]
-        return jnp.concatenate([jnp.ravel(found[k]) for k in names])
-
     named = {f"{NUDGE}{k}": np.array(moves[k]) for k in names}
     name = f"Gauss–Newton of {type(network).__name__} with {type(loss).__name__}"
+    twins = twin(network)
+    reference = None if twins is None else by_jax(twins, of_twin(loss, target), names)
     return Operation(name, forward, backward, {**held, **named}, tuple(named), reference)
+
+
+def by_jax(network: Callable[..., Any], loss: Callable[[Any], Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """The product of a network and a loss in JAX: jvp, jvp of the loss's gradient, vjp."""
+
+    def reference(**values: Any) -> Any:
+        at, along = parted(values)
+        y, nudge_y = jax.jvp(lambda v: network(**v), (at,), (along,))
+        slope = jax.grad(lambda y: jnp.sum(loss(y)))  # one that is not reduced counts as the sum of its terms
+        nudge_g = jax.jvp(slope, (y,), (nudge_y,))[1]
+        found = jax.vjp(lambda v: network(**v), at)[1](nudge_g)[0]
+        return jnp.concatenate([jnp.ravel(found[k]) for k in names])
+
+    return reference

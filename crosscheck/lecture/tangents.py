@@ -83,18 +83,23 @@ def adjoint(layer: Layer, x: Array, nudges: Arrays) -> Operation:
         gradients = {INPUT: ours.backward(grad_output), **ours.named_gradients()}
         return {f"{NUDGE}{k}": a for k, a in gradients.items()}
 
-    def reference(**values: Any) -> Any:
-        assert twins is not None
-        at, along = parted(values)
-        return jax.jvp(lambda v: twins(**v), (at,), (along,))[1]
-
     def widened() -> Operation:
         return adjoint(layer.astype(np.float64), wide(np.asarray(x)), {k: wide(a) for k, a in nudges.items()})
 
     named = {f"{NUDGE}{k}": np.array(nudges[k]) for k in held}
     name = f"tangent of {type(layer).__name__}"
-    known: Callable[..., Any] | None = None if twins is None else reference
-    return Operation(name, forward, backward, {**held, **named}, tuple(named), known, widened)
+    reference = None if twins is None else by_forward_mode(twins)
+    return Operation(name, forward, backward, {**held, **named}, tuple(named), reference, widened)
+
+
+def by_forward_mode(twins: Callable[..., Any]) -> Callable[..., Any]:
+    """Ẏ of a twin, by JAX."""
+
+    def reference(**values: Any) -> Any:
+        at, along = parted(values)
+        return jax.jvp(lambda v: twins(**v), (at,), (along,))[1]
+
+    return reference
 
 
 def parted(values: Any) -> tuple[Any, Any]:
