@@ -3,11 +3,14 @@
     Y[…,d] = T[X[…],d]                                                         (1)
 
 X holds whole numbers, the places … are those of a sequence, of a batch of them, or any others. Where X is the padding
-index, if there is one, Y is 0 whatever T holds: a place that stands for nothing. Elsewhere, nudge T: Ẏ[…,d] is
-Ṫ[X[…],d]. A row that is looked up at several places moves the output at each, so what arrives there adds up. With
-G = ∂L/∂Y from the next layer
+index, if there is one, Y is 0 whatever T holds: a place that stands for nothing. Elsewhere, nudge T by Ṫ:
 
-    ∂L/∂T[v,d] = Σ_{…: X[…]=v} G[…,d]                                          (2)
+    Ẏ[…,d] = Ṫ[X[…],d]                                                         (2)
+
+A row that is looked up at several places moves the output at each, so what arrives there adds up. With G = ∂L/∂Y from
+the next layer
+
+    ∂L/∂T[v,d] = Σ_{…: X[…]=v} G[…,d]                                          (3)
 
 A row that is looked up nowhere gets 0, and so does that of the padding index, which no output reads. (PyTorch's output
 there is the row, and its gradient 0 all the same: the same thing as long as the row is 0, as it is at the start.) X
@@ -82,7 +85,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂x, which is 0, and ∂L/∂table from G = grad_output (..., D). Raises ValueError for another shape."""
     rows, places, (count, features), padding_index = saved
     checks.same_shape(grad_output, (*places, features), "grad_output", "the output")
-    grad_table = added(rows, grad_output.reshape(-1, features), count)  # (2)
+    grad_table = added(rows, grad_output.reshape(-1, features), count)  # (3)
     if padding_index is not None:
         grad_table[padding_index] = 0
     return np.zeros(places, grad_output.dtype), grad_table
