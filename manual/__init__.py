@@ -1,6 +1,6 @@
 """The subject: every layer of the lecture with its hand-derived backward pass, in NumPy.
 
-Each operation is a file: the forward equation, the derivation, `forward`, `backward`, and the lecture's layer class.
+Each operation is a file: the forward equation, the derivation, `forward`, `tangent`, `backward`, and the layer class.
 Beside them the losses, the network, optimizers, training and data. Two rooms serve them: `manual.machine` has threads,
 scratch and long runs of memory for whoever wants speed, `manual.kernels` the engines of the convolution alone.
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from manual.elu import ELU
     from manual.embedding import Embedding
     from manual.flatten import FlattenLayer
+    from manual.gauss_newton import gauss_newton_product
     from manual.gelu import GELU
     from manual.group_norm import GroupNorm, InstanceNorm
     from manual.hard_swish import HardSwish
@@ -83,6 +84,7 @@ HOMES = {
     "ELU": "manual.elu",
     "Embedding": "manual.embedding",
     "FlattenLayer": "manual.flatten",
+    "gauss_newton_product": "manual.gauss_newton",
     "GELU": "manual.gelu",
     "GroupNorm": "manual.group_norm",
     "InstanceNorm": "manual.group_norm",
@@ -195,6 +197,7 @@ __all__ = [
     "create_image_data",
     "evaluate",
     "fit",
+    "gauss_newton_product",
     "load_digits",
     "train_test_split",
 ]

@@ -2,13 +2,17 @@
 
     Y = X + Z                                                                  (1)
 
-Nudge both: Ẏ = Ẋ + Ż. With G = ∂L/∂Y from the next layer, Σ G·Ẏ has the factor G before either nudge, so both get
-all of it; nothing is shared out:
+Nudge both:
 
-    ∂L/∂X = G                                                                  (2)
-    ∂L/∂Z = G                                                                  (3)
+    Ẏ = Ẋ + Ż                                                                  (2)
 
-In a residual block Y = X + f(X) the input is read twice, and its gradients add up (`program`, (2)): G arrives past f
+With G = ∂L/∂Y from the next layer, Σ G·Ẏ has the factor G before either nudge, so both get all of it; nothing is shared
+out:
+
+    ∂L/∂X = G                                                                  (3)
+    ∂L/∂Z = G                                                                  (4)
+
+In a residual block Y = X + f(X) the input is read twice, and its gradients add up (`program`, (3)): G arrives past f
 as it is, however small what comes back through f.
 
 Letters: X, Z inputs; Y output; f the layer beside which the input is passed on; G = ∂L/∂Y; L loss; a dot marks a nudge.
@@ -43,10 +47,16 @@ def forward(x: Array, other: Array) -> tuple[Array, Saved]:
     return x + other, Saved(x.shape)  # (1)
 
 
+def tangent(nudge_x: Array, nudge_other: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x and Ż = nudge_other. Raises ValueError for another shape than that of x and other."""
+    checks.nudges(x=(nudge_x, saved.shape), other=(nudge_other, saved.shape))
+    return nudge_x + nudge_other  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂x and ∂L/∂other from G = grad_output, two arrays. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.shape, "grad_output", "the output")
-    return np.array(grad_output), np.array(grad_output)  # (2), (3)
+    return np.array(grad_output), np.array(grad_output)  # (3), (4)
 
 
 class Residual(Composite):

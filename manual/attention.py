@@ -5,20 +5,23 @@
     S[b,t,s] = a·Σ_d Q[b,t,d]·K[b,s,d],  a = 1/√D                              (3)
 
 for each head by itself; with several heads the features of Q, K and V fall into as many equal parts. Where the mask
-forbids a pair (t, s), S is -∞ and P is 0. Nudge V, S, Q and K:
+forbids a pair (t, s), S is -∞ and P is 0. Nudge V, Q and K. S is a product of two, P moves as softmax does
+(`softmax`, (2)), and Y is a product again:
 
-    Ẏ[b,t,v] = Σ_s ( Ṗ[b,t,s]·V[b,s,v] + P[b,t,s]·V̇[b,s,v] )                   (4)
+    Ṡ[b,t,s] = a·Σ_d ( Q̇[b,t,d]·K[b,s,d] + Q[b,t,d]·K̇[b,s,d] )                 (4)
+    Ṗ[b,t,s] = P[b,t,s]·( Ṡ[b,t,s] - Σ_r P[b,t,r]·Ṡ[b,t,r] )                   (5)
+    Ẏ[b,t,v] = Σ_s ( Ṗ[b,t,s]·V[b,s,v] + P[b,t,s]·V̇[b,s,v] )                   (6)
 
 With G = ∂L/∂Y from the next layer, H = ∂L/∂P, and softmax's own derivative (`softmax`, (3)),
 
-    ∂L/∂V[b,s,v] = Σ_t P[b,t,s]·G[b,t,v]                                       (5)
-    H[b,t,s]     = Σ_v G[b,t,v]·V[b,s,v]                                       (6)
-    ∂L/∂S[b,t,s] = P[b,t,s]·( H[b,t,s] - Σ_r H[b,t,r]·P[b,t,r] )               (7)
-    ∂L/∂Q[b,t,d] = a·Σ_s ∂L/∂S[b,t,s]·K[b,s,d]                                 (8)
-    ∂L/∂K[b,s,d] = a·Σ_t ∂L/∂S[b,t,s]·Q[b,t,d]                                 (9)
+    ∂L/∂V[b,s,v] = Σ_t P[b,t,s]·G[b,t,v]                                       (7)
+    H[b,t,s]     = Σ_v G[b,t,v]·V[b,s,v]                                       (8)
+    ∂L/∂S[b,t,s] = P[b,t,s]·( H[b,t,s] - Σ_r H[b,t,r]·P[b,t,r] )               (9)
+    ∂L/∂Q[b,t,d] = a·Σ_s ∂L/∂S[b,t,s]·K[b,s,d]                                 (10)
+    ∂L/∂K[b,s,d] = a·Σ_t ∂L/∂S[b,t,s]·Q[b,t,d]                                 (11)
 
-A pair that is forbidden has P = 0, so nothing comes back through it. Self-attention reads one x three times: its
-gradients from Q, K and V add up (`program`, (2)).
+A pair that is forbidden has P = 0, so nothing goes forward through it, and nothing comes back. Self-attention reads one
+x three times: its gradients from Q, K and V add up (`program`, (3)).
 
 Letters: Q queries; K keys; V values; Y output; S scores; P shares; H = ∂L/∂P; a scale; D features of a head; b sample
 and head; t place that asks; s, r place that is asked; d feature; v feature of a value; G = ∂L/∂Y; L loss; a dot marks a
@@ -113,17 +116,29 @@ def allowed(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     return found if found.ndim == 2 else found[:, None]
 
 
+def tangent(nudge_queries: Array, nudge_keys: Array, nudge_values: Array, saved: Saved) -> Array:
+    """Ẏ from Q̇, K̇, V̇, the shapes of queries, keys and values. Raises ValueError for another shape."""
+    q, k, v, shares = saved
+    heads, given = q.shape[1], (nudge_queries, nudge_keys, nudge_values)
+    for name, nudge, moved in zip(("queries", "keys", "values"), given, (q, k, v), strict=True):
+        checks.nudges(**{name: (nudge, joined(moved).shape)})
+    nudge_q, nudge_k, nudge_v = (split(nudge, heads) for nudge in given)
+    nudge_scores = scale(q) * (nudge_q @ k.swapaxes(2, 3) + q @ nudge_k.swapaxes(2, 3))  # (4)
+    nudge_shares = shares * (nudge_scores - (shares * nudge_scores).sum(axis=3, keepdims=True))  # (5)
+    return joined(nudge_shares @ v + shares @ nudge_v)  # (6)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂queries, ∂L/∂keys, ∂L/∂values from G = grad_output (B, T, F). Raises ValueError for another shape."""
     q, k, v, shares = saved
     samples, heads, places, _ = q.shape
     checks.same_shape(grad_output, (samples, places, heads * v.shape[3]), "grad_output", "the output")
     g = split(grad_output, heads)
-    grad_values = shares.swapaxes(2, 3) @ g  # (5)
-    grad_shares = g @ v.swapaxes(2, 3)  # (6)
-    grad_scores = shares * (grad_shares - (grad_shares * shares).sum(axis=3, keepdims=True))  # (7)
-    grad_queries = scale(q) * (grad_scores @ k)  # (8)
-    grad_keys = scale(q) * (grad_scores.swapaxes(2, 3) @ q)  # (9)
+    grad_values = shares.swapaxes(2, 3) @ g  # (7)
+    grad_shares = g @ v.swapaxes(2, 3)  # (8)
+    grad_scores = shares * (grad_shares - (grad_shares * shares).sum(axis=3, keepdims=True))  # (9)
+    grad_queries = scale(q) * (grad_scores @ k)  # (10)
+    grad_keys = scale(q) * (grad_scores.swapaxes(2, 3) @ q)  # (11)
     return joined(grad_queries), joined(grad_keys), joined(grad_values)
 
 

@@ -4,12 +4,16 @@
 
 X stands for the input after padding with zeros. D[h,w] is how many places the window is divided by: all of them,
 padding included, or its entries of the input alone; places beyond the padding, where a last window hangs over
-(ceil mode), never count. (1) is linear: Ẏ is (1) of Ẋ. With G = ∂L/∂Y from the next layer, an entry collects its share
-from all the windows that cover it, and where windows overlap it is covered by several:
+(ceil mode), never count. (1) is linear, so that the mean of a window moves by the mean of its nudges:
 
-    ∂L/∂X[b,c,m,n] = Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} G[b,c,h,w] / D[h,w]   (2)
+    Ẏ[b,c,h,w] = (1/D[h,w]) Σ_{0≤i<p, 0≤j<q} Ẋ[b,c,s·h+d·i,t·w+e·j]            (2)
 
-For one offset (i, j) the windows and the entries belong together one to one, so (2) is read as: for every offset, add
+With G = ∂L/∂Y from the next layer, an entry collects its share from all the windows that cover it, and where windows
+overlap it is covered by several:
+
+    ∂L/∂X[b,c,m,n] = Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} G[b,c,h,w] / D[h,w]   (3)
+
+For one offset (i, j) the windows and the entries belong together one to one, so (3) is read as: for every offset, add
 G/D at the places that it reads. Padding was not part of the input: its gradient is cropped.
 
 Letters: X input; Y output; D divisors; G = ∂L/∂Y; L loss; b sample; c channel; h, w output position; i, j position in
@@ -67,11 +71,15 @@ def forward(
     along = axes((x.shape[2], x.shape[3]), pool_size, stride, padding, dilation, ceil)
     counts = [(axis.padded if counting else axis.inside).sum(axis=1) for axis in along]
     divisors = np.outer(*counts).astype(np.real(x).dtype)
-    sums = np.zeros((*x.shape[:2], *divisors.shape), x.dtype)
-    wide = padded(x, along)
+    return summed(x, along) / divisors, Saved(along, divisors, x.shape)  # (1)
+
+
+def summed(x: Array, along: tuple[Axis, Axis]) -> Array:
+    """The sum of every window, with zeros for padding."""
+    sums, wide = np.zeros((*x.shape[:2], *(axis.windows for axis in along)), x.dtype), padded(x, along)
     for at in offsets(along):
         sums += wide[at]
-    return sums / divisors, Saved(along, divisors, x.shape)  # (1)
+    return sums
 
 
 def padded(x: Array, along: tuple[Axis, Axis], value: float = 0.0) -> Array:
@@ -104,6 +112,12 @@ def cropped(wide: Array, along: tuple[Axis, Axis]) -> Array:
     ].copy()
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.shape))
+    return summed(nudge_x, saved.along) / saved.divisors  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of y. Raises ValueError for another shape."""
     along, divisors, shape = saved
@@ -111,7 +125,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     sides_of = [axis.before + axis.entries + axis.beyond for axis in along]
     wide, share = np.zeros((*shape[:2], *sides_of), grad_output.dtype), grad_output / divisors
     for at in offsets(along):
-        wide[at] += share  # (2)
+        wide[at] += share  # (3)
     return (cropped(wide, along),)
 
 

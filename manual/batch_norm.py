@@ -9,7 +9,9 @@ N entries:
     μ[c] ← (1 - m)·μ[c] + m·M[c]                                               (2)
     σ[c] ← (1 - m)·σ[c] + m·V[c]·N/(N - 1)                                     (3)
 
-In evaluation they stand in for the batch's, and are constants: Z = (X - μ)/√(σ + ε). Nudge A, the bias and Z:
+In evaluation they stand in for the batch's, and are constants: Z = (X - μ)/√(σ + ε). Nudge A, the bias and X. In
+training Ż follows from Ẋ through the batch's own mean and variance, by `standardization` (6); in evaluation Z is a
+straight line of X, and Ż = Ẋ/√(σ + ε). The running statistics are state, and stand still.
 
     Ẏ = Ȧ[c]·Z + A[c]·Ż + ḃ[c]                                                 (4)
 
@@ -39,7 +41,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.standardization import pulled_back, standardized
+from manual.standardization import standardized, through
 
 Array = np.ndarray
 
@@ -114,6 +116,15 @@ def reduced(x: Array) -> tuple[int, ...]:
     return (0, *range(2, x.ndim))
 
 
+def tangent(nudge_x: Array, nudge_scales: Array, nudge_biases: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ, Ȧ, ḃ, the shapes of x, scales and biases. Raises ValueError for another shape."""
+    z, scales, inverse, training = saved
+    biases = (nudge_biases, scales.shape)
+    checks.nudges(x=(nudge_x, z.shape), scales=(nudge_scales, scales.shape), biases=biases)
+    nudge_z = through(nudge_x, z, inverse, reduced(z)) if training else nudge_x * inverse
+    return by_channel(nudge_scales, z) * z + by_channel(scales, z) * nudge_z + by_channel(nudge_biases, z)  # (4)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂x, ∂L/∂scales, ∂L/∂biases from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (z, scales, inverse, training) = grad_output, saved
@@ -121,7 +132,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     grad_scales = (g * z).sum(reduced(z))  # (5)
     grad_biases = g.sum(reduced(z))  # (6)
     grad_z = by_channel(scales, z) * g  # (7)
-    grad_x = pulled_back(grad_z, z, inverse, reduced(z)) if training else grad_z * inverse  # (8)
+    grad_x = through(grad_z, z, inverse, reduced(z)) if training else grad_z * inverse  # (8)
     return grad_x, grad_scales, grad_biases
 
 

@@ -4,10 +4,17 @@
 
 P are logits, S the sigmoid, so S(P) is the probability of the class whose target T is 1, and S(-P) = 1 - S(P); a weighs
 that class. n runs over all entries, and D is how many there are (`loss`: a sum divides by 1). The derivative of
-log S(P) is 1 - S(P) = S(-P), so L̇ = -(1/D) Σ_n ( a·T·S(-P) - (1 - T)·S(P) )·Ṗ, and with G, the derivative by L of what
-is minimised,
+log S(P) is 1 - S(P) = S(-P), so
 
-    ∂L/∂P[n] = G · ( (1 - T[n])·S(P[n]) - a·T[n]·S(-P[n]) ) / D                (2)
+    L̇ = (1/D) Σ_n ( (1 - T[n])·S(P[n]) - a·T[n]·S(-P[n]) )·Ṗ[n]                (2)
+
+and with G, the derivative by L of what is minimised,
+
+    ∂L/∂P[n] = G · ( (1 - T[n])·S(P[n]) - a·T[n]·S(-P[n]) ) / D                (3)
+
+S(P) moves by S(P)·S(-P)·Ṗ, and S(-P) by as much the other way, so this moves with P by
+
+    ∂²L/∂P² · Ṗ[n] = G · ( (1 - T[n]) + a·T[n] )·S(P[n])·S(-P[n])·Ṗ[n] / D     (4)
 
 -log S(P) is the soft ReLU of -P, and is computed as that: no logarithm of 0, however large P.
 
@@ -55,11 +62,31 @@ def forward(prediction: Array, *, target: Array, reduction: str = "mean", weight
     return reduced(terms, reduction), Saved(prediction, t, weight, reduction)  # (1)
 
 
+def slope(p: Array, t: Array, weight: float) -> Array:
+    """The derivative of every term."""
+    return (1 - t) * logistic(p) - p.dtype.type(weight) * t * logistic(-p)
+
+
+def tangent(nudge_prediction: Array, saved: Saved) -> Any:
+    """L̇ from Ṗ = nudge_prediction, the shape of the prediction. Raises ValueError for another shape."""
+    p, t, weight, reduction = saved
+    checks.nudges(prediction=(nudge_prediction, p.shape))
+    return reduced(slope(p, t, weight) * nudge_prediction, reduction)  # (2)
+
+
+def hessian_product(nudge_prediction: Array, grad_output: Any, saved: Saved) -> Array:
+    """The nudge of ∂L/∂prediction from Ṗ and G; shapes as in `tangent` and `backward`."""
+    p, t, weight, reduction = saved
+    checks.nudges(prediction=(nudge_prediction, p.shape))
+    g = spread(grad_output, p.shape, reduction, p.dtype)
+    return g * ((1 - t) + p.dtype.type(weight) * t) * logistic(p) * logistic(-p) * nudge_prediction  # (4)
+
+
 def backward(grad_output: Any, saved: Saved) -> tuple[Array]:
     """∂L/∂prediction from G = grad_output, a number, or the prediction's shape where nothing was reduced."""
     p, t, weight, reduction = saved
     g = spread(grad_output, p.shape, reduction, p.dtype)
-    return (g * ((1 - t) * logistic(p) - p.dtype.type(weight) * t * logistic(-p)),)  # (2)
+    return (g * slope(p, t, weight),)  # (3)
 
 
 class BinaryCrossEntropy(Loss):

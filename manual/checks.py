@@ -108,6 +108,12 @@ def same_shape(value: ArrayLike, shape: tuple[int, ...], name: str, what: str) -
         raise ValueError(f"{name} has shape {np.shape(value)}; {what} has shape {shape}")
 
 
+def nudges(**given: tuple[ArrayLike, tuple[int, ...]]) -> None:
+    """A nudge has the shape of what it moves: name = (nudge, shape)."""
+    for name, (nudge, shape) in given.items():
+        same_shape(nudge, shape, f"nudge_{name}", name)
+
+
 def output_size(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int], name: str) -> tuple[int, int]:
     """How many windows fit, along rows and columns; a window that does not fit once is an error."""
     if window[0] > size[0] or window[1] > size[1]:

@@ -2,10 +2,13 @@
 
     Y = [X₀, X₁, …] along the axis, X_n at its places o_n ≤ place < o_{n+1}    (1)
 
-Every number is copied once: Ẏ has Ẋ_n at the places of X_n. With G = ∂L/∂Y from the next layer, Σ G·Ẏ pairs Ẋ_n with
-the part of G at these places:
+Every number is copied once, and so is every nudge:
 
-    ∂L/∂X_n = G at o_n ≤ place < o_{n+1}                                       (2)
+    Ẏ = [Ẋ₀, Ẋ₁, …] along the axis, Ẋ_n at the places of X_n                   (2)
+
+With G = ∂L/∂Y from the next layer, Σ G·Ẏ pairs Ẋ_n with the part of G at these places:
+
+    ∂L/∂X_n = G at o_n ≤ place < o_{n+1}                                       (3)
 
 Letters: X inputs; Y output; n number of an input; o the place where it begins; G = ∂L/∂Y; L loss; a dot marks a nudge.
 
@@ -61,10 +64,19 @@ def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return shape[:axis] + shape[axis + 1 :]
 
 
+def tangent(*nudges: Array, saved: Saved) -> Array:
+    """Ẏ from the nudge of every array. Raises ValueError for another shape."""
+    ends = (*saved.begins, saved.shape[saved.axis])
+    for number, (nudge, begin, end) in enumerate(zip(nudges, (0, *saved.begins), ends, strict=True)):
+        shape = (*saved.shape[: saved.axis], end - begin, *saved.shape[saved.axis + 1 :])
+        checks.same_shape(nudge, shape, f"nudge {number}", f"array {number}")
+    return np.concatenate(nudges, axis=saved.axis)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, ...]:
     """∂L/∂ of every array from G = grad_output. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.shape, "grad_output", "the output")
-    return tuple(np.array(part) for part in np.split(grad_output, saved.begins, axis=saved.axis))  # (2)
+    return tuple(np.array(part) for part in np.split(grad_output, saved.begins, axis=saved.axis))  # (3)
 
 
 class Concat(Composite):

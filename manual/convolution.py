@@ -97,6 +97,11 @@ def forward(
     return y, Saved(kernel)
 
 
+def tangent(nudge_x: Array, nudge_filters: Array, nudge_biases: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ, Ẇ, ḃ, the shapes of x, filters and biases. Raises ValueError for another shape."""
+    return axes.tangent(nudge_x, nudge_filters, nudge_biases, saved.kernel)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂x, ∂L/∂filters, ∂L/∂biases from G = grad_output, the shape of y.
 

@@ -2,10 +2,13 @@
 
     Y = K ⊙ X / (1 - p)                                                        (1)
 
-K is 1 where a number is kept, and 0 with probability p, the rate. It is drawn, and then it is a constant: Ẏ is (1) of
-Ẋ, and with G = ∂L/∂Y from the next layer
+K is 1 where a number is kept, and 0 with probability p, the rate. It is drawn, and then it is a constant:
 
-    ∂L/∂X = K ⊙ G / (1 - p)                                                    (2)
+    Ẏ = K ⊙ Ẋ / (1 - p)                                                        (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = K ⊙ G / (1 - p)                                                    (3)
 
 with the same mask, which therefore is what is saved. In evaluation Y = X.
 
@@ -80,10 +83,16 @@ def kept_of(a: Array, kept: Array, rate: float) -> Array:
     return where(kept, a) / np.real(a).dtype.type(1 - rate)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.kept.shape))
+    return kept_of(nudge_x, *saved)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.kept.shape, "grad_output", "the output")
-    return (kept_of(grad_output, *saved),)  # (2)
+    return (kept_of(grad_output, *saved),)  # (3)
 
 
 class Dropout(Layer):

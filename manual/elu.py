@@ -2,9 +2,13 @@
 
     Y = X where X > 0, else a·(exp(X) - 1)                                     (1)
 
-Nudge X by Ẋ. Ẏ = Ẋ where X > 0, else a·exp(X)·Ẋ, and with G = ∂L/∂Y from the next layer
+Nudge X by Ẋ:
 
-    ∂L/∂X = G where X > 0, else a·exp(X)·G                                     (2)
+    Ẏ = Ẋ where X > 0, else a·exp(X)·Ẋ                                         (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G where X > 0, else a·exp(X)·G                                     (3)
 
 At 0 both slopes are 1 if a is; else the convention there is a, as in PyTorch and JAX. exp(X) - 1 keeps its digits near
 0 by expm1, and is not computed where X > 0, where it would overflow.
@@ -43,12 +47,21 @@ def not_positive(x: Array) -> Array:
     return np.where(np.real(x) > 0, 0, x)
 
 
+def slope(x: Array, depth: float) -> Array:
+    """1 or a·exp(X)."""
+    return np.where(np.real(x) > 0, 1, x.dtype.type(depth) * np.exp(not_positive(x)))
+
+
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.x.shape))
+    return nudge_x * slope(*saved)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
-    g, (x, depth) = grad_output, saved
-    checks.same_shape(g, x.shape, "grad_output", "the output")
-    slope = np.where(np.real(x) > 0, 1, x.dtype.type(depth) * np.exp(not_positive(x)))
-    return (g * slope,)  # (2)
+    checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
+    return (grad_output * slope(*saved),)  # (3)
 
 
 class ELU(Layer):

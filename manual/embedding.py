@@ -59,10 +59,26 @@ def forward(x: Array, table: Array, *, padding_index: int | None = None) -> tupl
     rows = checked_indices(x, len(table)).ravel()
     if padding_index is not None:
         padding_index = row(padding_index, len(table))
-    y = table[rows]  # (1)
-    if padding_index is not None:
-        y[rows == padding_index] = 0
+    y = looked_up(rows, table, padding_index)  # (1)
     return y.reshape(*x.shape, table.shape[1]), Saved(rows, x.shape, (len(table), table.shape[1]), padding_index)
+
+
+def looked_up(rows: Array, table: Array, padding_index: int | None) -> Array:
+    """The rows, and zeros for the padding."""
+    found = table[rows]
+    if padding_index is not None:
+        found[rows == padding_index] = 0
+    return found
+
+
+def tangent(nudge_x: Array, nudge_table: Array, saved: Saved) -> Array:
+    """Ẏ from Ṫ, the shape of the table; X has the shape of its nudge, and no nudge moves it.
+
+    Raises ValueError for another shape.
+    """
+    checks.nudges(x=(nudge_x, saved.places), table=(nudge_table, saved.table))
+    nudge = looked_up(saved.rows, nudge_table, saved.padding_index)  # (2)
+    return nudge.reshape(*saved.places, nudge_table.shape[1])
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:

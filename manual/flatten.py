@@ -2,10 +2,13 @@
 
     Y = X with the axes start_dim … end_dim read as one, in row-major order                  (1)
 
-Every number keeps its place in the row-major order. Nudge X by Ẋ: Ẏ is Ẋ reshaped in the same way. With G = ∂L/∂Y from
-the next layer, Σ G·Ẏ pairs every entry of G with the entry of Ẋ that stands at its place, and
+Every number keeps its place in the row-major order, and so does its nudge:
 
-    ∂L/∂X = G with the axes of X again                                                       (2)
+    Ẏ = Ẋ with the axes of Y                                                                 (2)
+
+With G = ∂L/∂Y from the next layer, Σ G·Ẏ pairs every entry of G with the entry of Ẋ that stands at its place, and
+
+    ∂L/∂X = G with the axes of X again                                                       (3)
 
 Letters: X input; Y output; G = ∂L/∂Y; L loss; a dot marks a nudge.
 
@@ -44,6 +47,12 @@ def forward(x: Array, *, start_dim: int = 1, end_dim: int = -1) -> tuple[Array, 
     return y, Saved(x.shape, y.shape)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. May be a view of it. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.input_shape))
+    return nudge_x.reshape(saved.output_shape)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of y. May be a view of it.
 
@@ -51,7 +60,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
         ValueError: grad_output has another shape than y.
     """
     checks.same_shape(grad_output, saved.output_shape, "grad_output", "the output")
-    return (grad_output.reshape(saved.input_shape),)  # (2)
+    return (grad_output.reshape(saved.input_shape),)  # (3)
 
 
 class FlattenLayer(Layer):

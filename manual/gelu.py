@@ -2,21 +2,26 @@
 
     Y = X·F,  F = Φ(X)                                                         (1)
 
-Φ is the normal distribution function, with slope φ(X) = exp(-X²/2)/√(2π). Nudge X by Ẋ: Ẏ = F·Ẋ + X·φ(X)·Ẋ, and with
-G = ∂L/∂Y from the next layer
+Φ is the normal distribution function, with slope φ(X) = exp(-X²/2)/√(2π). So the slope of Y is
 
-    ∂L/∂X = G·( F + X·φ(X) )                                                   (2)
+    D = F + X·φ(X)                                                             (2)
 
 The approximation by tanh puts T for F, with an inner function V:
 
     F ≈ T = ½·(1 + tanh V),  V = √(2/π)·(X + c·X³)                             (3)
 
-    ∂L/∂X ≈ G·( T + X·½·(1 - tanh² V)·√(2/π)·(1 + 3·c·X²) )                    (4)
+    D ≈ T + X·½·(1 - tanh² V)·√(2/π)·(1 + 3·c·X²)                              (4)
 
-½·(1 + tanh V) is the sigmoid of 2·V, and is computed as that, which loses no digits where it is near 0.
+½·(1 + tanh V) is the sigmoid of 2·V, and is computed as that, which loses no digits where it is near 0. Nudge X by Ẋ:
 
-Letters: X input; Y output; F probability; Φ, φ normal distribution and density; T what stands for it; V argument of
-tanh; c = 0.044715; π the circle's; G = ∂L/∂Y; L loss; a dot marks a nudge.
+    Ẏ = D·Ẋ                                                                    (5)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G·D                                                                (6)
+
+Letters: X input; Y output; D slope; F probability; Φ, φ normal distribution and density; T what stands for F; V
+argument of tanh; c = 0.044715; π the circle's; G = ∂L/∂Y; L loss; a dot marks a nudge.
 
 Source: D. Hendrycks and K. Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415.
 """
@@ -53,14 +58,24 @@ def inner(x: Array) -> Array:
     return x.dtype.type(ROOT) * (x + x.dtype.type(CUBIC) * x * x * x)  # (3)
 
 
+def slope(x: Array, by_tanh: bool) -> Array:
+    """D."""
+    if by_tanh:
+        t, steep = logistic(2 * inner(x)), x.dtype.type(ROOT) * (1 + 3 * x.dtype.type(CUBIC) * x * x)
+        return t + x * (2 * t * logistic(-2 * inner(x)) * steep)  # (4)
+    return distribution(x) + x * density(x)  # (2)
+
+
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.x.shape))
+    return slope(*saved) * nudge_x  # (5)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
-    g, (x, by_tanh) = grad_output, saved
-    checks.same_shape(g, x.shape, "grad_output", "the output")
-    if by_tanh:
-        t, slope = logistic(2 * inner(x)), x.dtype.type(ROOT) * (1 + 3 * x.dtype.type(CUBIC) * x * x)
-        return (g * (t + x * (2 * t * logistic(-2 * inner(x)) * slope)),)  # (4)
-    return (g * (distribution(x) + x * density(x)),)  # (2)
+    checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
+    return (grad_output * slope(*saved),)  # (6)
 
 
 class GELU(Layer):

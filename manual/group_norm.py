@@ -4,15 +4,19 @@
 
 Z is X standardized over the channels of one group and all positions of sample b (`standardization`). One group takes
 all channels together; as many groups as channels each by itself, which is instance normalization. Nudge A, the bias
-and Z: Ẏ = Ȧ[c]·Z + A[c]·Ż + ḃ[c]. With G = ∂L/∂Y from the next layer
+and X; Ż follows from Ẋ by `standardization` (6), in every group by itself:
 
-    ∂L/∂A[c]    = Σ_{b,…} G[b,c,…]·Z[b,c,…]                                    (2)
-    ∂L/∂bias[c] = Σ_{b,…} G[b,c,…]                                             (3)
-    ∂L/∂Z       = A[c]·G                                                       (4)
+    Ẏ = Ȧ[c]·Z + A[c]·Ż + ḃ[c]                                                 (2)
+
+With G = ∂L/∂Y from the next layer
+
+    ∂L/∂A[c]    = Σ_{b,…} G[b,c,…]·Z[b,c,…]                                    (3)
+    ∂L/∂bias[c] = Σ_{b,…} G[b,c,…]                                             (4)
+    ∂L/∂Z       = A[c]·G                                                       (5)
 
 and ∂L/∂X follows from ∂L/∂Z by `standardization` (7), every group through its own mean and variance:
 
-    ∂L/∂X = R·( ∂L/∂Z - mean of ∂L/∂Z - Z·mean of Z·∂L/∂Z )                    (5)
+    ∂L/∂X = R·( ∂L/∂Z - mean of ∂L/∂Z - Z·mean of Z·∂L/∂Z )                    (6)
 
 Letters: X input; Y output; Z standardized input; A scales; R one over the standard deviation; b sample, and with a dot
 the bias; c channel; G = ∂L/∂Y; L loss; a dot marks a nudge.
@@ -27,7 +31,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.standardization import pulled_back, standardized
+from manual.standardization import standardized, through
 
 Array = np.ndarray
 
@@ -70,14 +74,25 @@ def along(values: Array, axes: int) -> Array:
     return values.reshape(1, -1, *(1,) * (axes - 2))
 
 
+def tangent(nudge_x: Array, nudge_scales: Array, nudge_biases: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ, Ȧ, ḃ, the shapes of x, scales and biases. Raises ValueError for another shape."""
+    z, scales, inverse, shape = saved
+    biases = (nudge_biases, scales.shape)
+    checks.nudges(x=(nudge_x, shape), scales=(nudge_scales, scales.shape), biases=biases)
+    axes, nudge_z = len(shape), through(nudge_x.reshape(z.shape), z, inverse, (2,)).reshape(shape)
+    return (
+        along(nudge_scales, axes) * z.reshape(shape) + along(scales, axes) * nudge_z + along(nudge_biases, axes)
+    )  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂x, ∂L/∂scales, ∂L/∂biases from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (z, scales, inverse, shape) = grad_output, saved
     checks.same_shape(g, shape, "grad_output", "the output")
     rest = (0, *range(2, len(shape)))
-    grad_z = (along(scales, len(shape)) * g).reshape(z.shape)  # (4)
-    grad_x = pulled_back(grad_z, z, inverse, (2,)).reshape(shape)  # (5)
-    return grad_x, (g * z.reshape(shape)).sum(rest), np.array(g.sum(rest))  # (2), (3)
+    grad_z = (along(scales, len(shape)) * g).reshape(z.shape)  # (5)
+    grad_x = through(grad_z, z, inverse, (2,)).reshape(shape)  # (6)
+    return grad_x, (g * z.reshape(shape)).sum(rest), np.array(g.sum(rest))  # (3), (4)
 
 
 class GroupNorm(Layer):

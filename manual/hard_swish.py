@@ -2,9 +2,13 @@
 
     Y = 0 where X ≤ -3, X where X ≥ 3, else X·(X + 3)/6                        (1)
 
-Nudge X by Ẋ. Inside, Ẏ = (2·X + 3)/6·Ẋ, and with G = ∂L/∂Y from the next layer
+Nudge X by Ẋ:
 
-    ∂L/∂X = 0 where X ≤ -3, G where X ≥ 3, else G·(2·X + 3)/6                  (2)
+    Ẏ = 0 where X ≤ -3, Ẋ where X ≥ 3, else Ẋ·(2·X + 3)/6                      (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = 0 where X ≤ -3, G where X ≥ 3, else G·(2·X + 3)/6                  (3)
 
 At the kinks the convention is the straight side, as in PyTorch.
 
@@ -34,12 +38,21 @@ def forward(x: Array) -> tuple[Array, Saved]:
     return np.where(np.real(x) <= -3, 0 * x, np.where(np.real(x) >= 3, x, x * (x + 3) / 6)), Saved(x)  # (1)
 
 
+def slope(x: Array) -> Array:
+    """0, 1 or (2·X + 3)/6."""
+    return np.where(np.real(x) <= -3, 0, np.where(np.real(x) >= 3, 1, (2 * x + 3) / 6))
+
+
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.x.shape))
+    return nudge_x * slope(saved.x)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
-    g, x = grad_output, saved.x
-    checks.same_shape(g, x.shape, "grad_output", "the output")
-    slope = np.where(np.real(x) <= -3, 0, np.where(np.real(x) >= 3, 1, (2 * x + 3) / 6))
-    return (g * slope,)  # (2)
+    checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
+    return (grad_output * slope(saved.x),)  # (3)
 
 
 class HardSwish(Layer):

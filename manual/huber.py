@@ -3,10 +3,17 @@
     L = (1/D) Σ_n H(P[n] - T[n]),  H(e) = ½·e² where |e| ≤ d, else d·(|e| - ½·d)  (1)
 
 n runs over all entries, and D is how many there are (`loss`: a sum divides by 1). H'(e) = e, or d·sign(e) beyond d: e
-cut off at ±d, with no jump. Nudge P by Ṗ: L̇ = (1/D) Σ_n H'(P[n] - T[n]) · Ṗ[n], and with G, the derivative by L of
-what is minimised,
+cut off at ±d, with no jump. Nudge P by Ṗ:
 
-    ∂L/∂P[n] = G · min(max(P[n] - T[n], -d), d) / D                            (2)
+    L̇ = (1/D) Σ_n H'(P[n] - T[n]) · Ṗ[n]                                       (2)
+
+and with G, the derivative by L of what is minimised,
+
+    ∂L/∂P[n] = G · min(max(P[n] - T[n], -d), d) / D                            (3)
+
+which moves with P where nothing is cut off. At exactly ±d it has no derivative; the convention is that of (1), ≤.
+
+    ∂²L/∂P² · Ṗ[n] = G · Ṗ[n] / D where |P[n] - T[n]| ≤ d, else 0              (4)
 
 Letters: P prediction; T target; L loss; H the loss of one error; e an error; d where it becomes a straight line; D what
 the terms are divided by; G the derivative by L; n entry; a dot marks a nudge.
@@ -52,11 +59,31 @@ def forward(prediction: Array, *, target: Array, reduction: str = "mean", width:
     return reduced(terms, reduction), Saved(difference, width, reduction)  # (1)
 
 
+def cut_off(difference: Array, width: float) -> Array:
+    """H' of it."""
+    return np.clip(difference, -difference.dtype.type(width), difference.dtype.type(width))
+
+
+def tangent(nudge_prediction: Array, saved: Saved) -> Any:
+    """L̇ from Ṗ = nudge_prediction, the shape of the prediction. Raises ValueError for another shape."""
+    difference, width, reduction = saved
+    checks.nudges(prediction=(nudge_prediction, difference.shape))
+    return reduced(cut_off(difference, width) * nudge_prediction, reduction)  # (2)
+
+
+def hessian_product(nudge_prediction: Array, grad_output: Any, saved: Saved) -> Array:
+    """The nudge of ∂L/∂prediction from Ṗ and G; shapes as in `tangent` and `backward`."""
+    difference, width, reduction = saved
+    checks.nudges(prediction=(nudge_prediction, difference.shape))
+    g = spread(grad_output, difference.shape, reduction, difference.dtype)
+    return np.where(np.abs(np.real(difference)) <= width, g * nudge_prediction, 0)  # (4)
+
+
 def backward(grad_output: Any, saved: Saved) -> tuple[Array]:
     """∂L/∂prediction from G = grad_output, a number, or the prediction's shape where nothing was reduced."""
     difference, width, reduction = saved
     g = spread(grad_output, difference.shape, reduction, difference.dtype)
-    return (g * np.clip(difference, -difference.dtype.type(width), difference.dtype.type(width)),)  # (2)
+    return (g * cut_off(difference, width),)  # (3)
 
 
 class Huber(Loss):

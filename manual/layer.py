@@ -1,13 +1,14 @@
 """What every layer can do, written once.
 
 A layer is a thin holder of parameters around a program of operations (`program`). An operation is a file of this
-package with two functions,
+package with three functions,
 
     forward(x, *parameters, **hyperparameters) -> (y, saved)
+    tangent(nudge_x, *parameter nudges, saved) -> nudge_y
     backward(grad_output, saved) -> (grad_x, *parameter gradients)
 
-Some read more than one array, and have a gradient for each. Some carry a state from call to call: they take it by
-keyword and return it last, (y, saved, new state).
+Some read more than one array, and have a nudge and a gradient for each. Some carry a state from call to call: they take
+it by keyword and return it last, (y, saved, new state).
 
 Source: the lecture, "CNN Chain Rule Implementation".
 """
@@ -22,8 +23,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual import checks
-from manual.program import Inner, Ran, Stage, Step, run_backward, run_forward, wired
+from manual.program import Inner, Ran, Stage, Step, run_backward, run_forward, run_tangent, wired
 from manual.steps import bound_stage, inner_step, own_step, placed
+from manual.vectors import flat, nudges, pieces, read_only, real
 
 __all__ = ["Layer", "Stage", "real"]
 
@@ -34,8 +36,9 @@ class Layer:
     """A layer: forward, backward, and its parameters and gradients, by name or as flat vectors in one order.
 
     A subclass names its parameters in `parameter_names`, sets each as an attribute in its constructor, and either says
-    what it is made of (`stages`) or brings its own `forward` and `backward`; such a backward leaves its parameters'
-    gradients with `keep_gradients`. What its forward carries on to the next one it names in `state_names`.
+    what it is made of (`stages`) or brings its own `forward` and `backward`, and `tangent` if it is to have one; such a
+    backward leaves its parameters' gradients with `keep_gradients`. What its forward carries on to the next one it
+    names in `state_names`.
 
     A layer remembers its last forward pass, so it serves one thread at a time; `predict` remembers nothing.
 
@@ -181,6 +184,27 @@ class Layer:
         self.keep_gradients(**gradients)
         return grad_x
 
+    def tangent(self, nudge_x: Array, nudge_parameters: Array | Mapping[str, Array] | None = None) -> Array:
+        """How the output of the last forward pass moves, to first order, with x and the parameters; state stands still.
+
+        Args:
+            nudge_x: the shape of x.
+            nudge_parameters: a vector in the order of `parameters`, or arrays by name; what is left out stands still.
+
+        Raises:
+            RuntimeError: no forward pass came before.
+            TypeError: nudge_x has another dtype than the layer.
+            ValueError: a shape other than that of what moves, or a name that is no parameter's.
+            NotImplementedError: the layer brings its own forward, and no tangent.
+        """
+        if type(self).tangent is Layer.tangent and type(self).forward is not Layer.forward:
+            raise NotImplementedError(f"{type(self).__name__} brings its own forward, and no tangent")
+        if self._saved is None:
+            raise RuntimeError(f"tangent of {type(self).__name__} was called before forward")
+        passed = [(self._step(node), saved) for node, saved in self._saved]
+        of_parameters = nudges(nudge_parameters, self._parameter_arrays(), type(self).__name__, self.dtype)
+        return run_tangent(passed, self._edge(nudge_x, "nudge_x"), of_parameters)
+
     # ------------------------------------------------------------------ parameters and gradients
 
     def keep_gradients(self, **gradients: Array) -> None:
@@ -227,16 +251,8 @@ class Layer:
 
     @parameters.setter
     def parameters(self, vector: Array) -> None:
-        arrays = self._parameter_arrays()
-        vector = real(vector, "parameters").astype(self.dtype)  # now: an overflow must leave nothing half-assigned
-        size = sum(a.size for a in arrays.values())
-        if vector.shape != (size,):
-            raise ValueError(
-                f"parameters has shape {vector.shape}; {type(self).__name__} takes a vector of length {size}"
-            )
-        ends = np.cumsum([a.size for a in arrays.values()])
-        pieces = np.split(vector, ends[:-1]) if arrays else []
-        self._assign({k: p.reshape(a.shape) for (k, a), p in zip(arrays.items(), pieces, strict=True)})
+        # All are cut before one is assigned: an error, an overflow too, must leave nothing half-assigned.
+        self._assign(pieces(vector, self._parameter_arrays(), "parameters", type(self).__name__, self.dtype))
 
     @property
     def gradients(self) -> Array:
@@ -266,22 +282,3 @@ class Layer:
 
 def is_floating_state(layer: Layer, name: str) -> bool:
     return name in layer.state_names and layer.__dict__[name].dtype.kind == "f"
-
-
-def real(value: Any, name: str) -> Array:
-    """`value` as an array of real numbers."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} has dtype {array.dtype}; it must be real numbers")
-    return array
-
-
-def read_only(array: Array) -> Array:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def flat(arrays: Mapping[str, Array], dtype: np.dtype[Any]) -> Array:
-    vector = np.concatenate([a.ravel() for a in arrays.values()]) if arrays else np.zeros(0, dtype)
-    return read_only(vector)

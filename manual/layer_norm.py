@@ -3,15 +3,19 @@
     Y[b,n] = A[n]·Z[b,n] + bias[n]                                             (1)
 
 Z is X standardized over n, the entries of the last axes of sample b (`standardization`); b stands for all axes before
-them. Nudge A, the bias and Z: Ẏ[b,n] = Ȧ[n]·Z[b,n] + A[n]·Ż[b,n] + ḃ[n]. With G = ∂L/∂Y from the next layer
+them. Nudge A, the bias and X; Ż follows from Ẋ by `standardization` (6):
 
-    ∂L/∂A[n]    = Σ_b G[b,n]·Z[b,n]                                            (2)
-    ∂L/∂bias[n] = Σ_b G[b,n]                                                   (3)
-    ∂L/∂Z[b,n]  = A[n]·G[b,n]                                                  (4)
+    Ẏ[b,n] = Ȧ[n]·Z[b,n] + A[n]·Ż[b,n] + ḃ[n]                                  (2)
+
+With G = ∂L/∂Y from the next layer
+
+    ∂L/∂A[n]    = Σ_b G[b,n]·Z[b,n]                                            (3)
+    ∂L/∂bias[n] = Σ_b G[b,n]                                                   (4)
+    ∂L/∂Z[b,n]  = A[n]·G[b,n]                                                  (5)
 
 and ∂L/∂X follows from ∂L/∂Z by `standardization` (7): through the mean and the variance of the same sample,
 
-    ∂L/∂X = R·( ∂L/∂Z - mean of ∂L/∂Z - Z·mean of Z·∂L/∂Z )                    (5)
+    ∂L/∂X = R·( ∂L/∂Z - mean of ∂L/∂Z - Z·mean of Z·∂L/∂Z )                    (6)
 
 Letters: X input; Y output; Z standardized input; A scales; R one over the standard deviation; b sample, and with a dot
 the bias; n entry; G = ∂L/∂Y; L loss; a dot marks a nudge.
@@ -26,7 +30,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.standardization import pulled_back, standardized
+from manual.standardization import standardized, through
 
 Array = np.ndarray
 
@@ -62,14 +66,22 @@ def last(x: Array, scales: Array) -> tuple[int, ...]:
     return tuple(range(x.ndim - scales.ndim, x.ndim))
 
 
+def tangent(nudge_x: Array, nudge_scales: Array, nudge_biases: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ, Ȧ, ḃ, the shapes of x, scales and biases. Raises ValueError for another shape."""
+    z, scales, inverse = saved
+    biases = (nudge_biases, scales.shape)
+    checks.nudges(x=(nudge_x, z.shape), scales=(nudge_scales, scales.shape), biases=biases)
+    return nudge_scales * z + scales * through(nudge_x, z, inverse, last(z, scales)) + nudge_biases  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂x, ∂L/∂scales, ∂L/∂biases from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (z, scales, inverse) = grad_output, saved
     checks.same_shape(g, z.shape, "grad_output", "the output")
     samples = tuple(range(z.ndim - scales.ndim))
-    grad_z = scales * g  # (4)
-    grad_x = pulled_back(grad_z, z, inverse, last(z, scales))  # (5)
-    return grad_x, (g * z).sum(samples), np.array(g.sum(samples))  # (2), (3)
+    grad_z = scales * g  # (5)
+    grad_x = through(grad_z, z, inverse, last(z, scales))  # (6)
+    return grad_x, (g * z).sum(samples), np.array(g.sum(samples))  # (3), (4)
 
 
 class LayerNorm(Layer):

@@ -2,10 +2,13 @@
 
     Y = X where X > 0, else a·X                                                (1)
 
-Nudge X by Ẋ. Away from 0 a small nudge does not change which case holds, so Ẏ = Ẋ or a·Ẋ, and with G = ∂L/∂Y from
-the next layer
+Nudge X by Ẋ. Away from 0 a small nudge does not change which case holds, so
 
-    ∂L/∂X = G where X > 0, else a·G                                            (2)
+    Ẏ = Ẋ where X > 0, else a·Ẋ                                                (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G where X > 0, else a·G                                            (3)
 
 At exactly 0 the convention is the slope a, as in PyTorch.
 
@@ -38,11 +41,18 @@ def forward(x: Array, *, share: float = 0.01) -> tuple[Array, Saved]:
     return np.where(np.real(x) > 0, x, x * np.real(x).dtype.type(share)), Saved(x, share)  # (1)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    x, share = saved
+    checks.nudges(x=(nudge_x, x.shape))
+    return np.where(np.real(x) > 0, nudge_x, nudge_x * nudge_x.dtype.type(share))  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (x, share) = grad_output, saved
     checks.same_shape(g, x.shape, "grad_output", "the output")
-    return (np.where(np.real(x) > 0, g, g * g.dtype.type(share)),)  # (2)
+    return (np.where(np.real(x) > 0, g, g * g.dtype.type(share)),)  # (3)
 
 
 class LeakyReLU(Layer):

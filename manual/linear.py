@@ -60,6 +60,15 @@ def forward(x: Array, weights: Array, biases: Array) -> tuple[Array, Saved]:
     return np.einsum("bd,do->bo", x, weights, optimize=True) + biases, Saved(x, weights)  # (1)
 
 
+def tangent(nudge_x: Array, nudge_weights: Array, nudge_biases: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ, Ẇ, ḃ, the shapes of x, weights and biases. Raises ValueError for another shape."""
+    x, weights = saved
+    biases = (nudge_biases, weights.shape[1:])
+    checks.nudges(x=(nudge_x, x.shape), weights=(nudge_weights, weights.shape), biases=biases)
+    of_x = np.einsum("bd,do->bo", nudge_x, weights, optimize=True)
+    return of_x + np.einsum("bd,do->bo", x, nudge_weights, optimize=True) + nudge_biases  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂x, ∂L/∂weights, ∂L/∂biases from G = grad_output (B, O).
 

@@ -2,9 +2,13 @@
 
     Y = X                                                                      (1)
 
-Nudge X by Ẋ: Ẏ = Ẋ, so with G = ∂L/∂Y from the next layer
+Nudge X by Ẋ:
 
-    ∂L/∂X = G                                                                  (2)
+    Ẏ = Ẋ                                                                      (2)
+
+so with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G                                                                  (3)
 
 Letters: X input; Y output; G = ∂L/∂Y; L loss; a dot marks a nudge.
 
@@ -32,10 +36,16 @@ def forward(x: Array) -> tuple[Array, Saved]:
     return x.copy(), Saved(x.shape)  # (1)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.shape))
+    return nudge_x.copy()  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.shape, "grad_output", "the output")
-    return (grad_output.copy(),)  # (2)
+    return (grad_output.copy(),)  # (3)
 
 
 class LinearActivation(Layer):

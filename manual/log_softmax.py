@@ -2,10 +2,13 @@
 
     Y[k] = X[k] - log Σ_l exp(X[l])                                            (1)
 
-k and l run along the axis. With P[k] = exp(Y[k]), the shares, Ẏ[k] = Ẋ[k] - Σ_l P[l]·Ẋ[l], and with G = ∂L/∂Y from
-the next layer, collecting what multiplies Ẋ[k],
+k and l run along the axis. With P[k] = exp(Y[k]), the shares,
 
-    ∂L/∂X[k] = G[k] - P[k]·Σ_l G[l]                                            (2)
+    Ẏ[k] = Ẋ[k] - Σ_l P[l]·Ẋ[l]                                                (2)
+
+and with G = ∂L/∂Y from the next layer, collecting what multiplies Ẋ[k],
+
+    ∂L/∂X[k] = G[k] - P[k]·Σ_l G[l]                                            (3)
 
 Subtracting the largest X first changes nothing and keeps exp at most 1.
 
@@ -50,11 +53,18 @@ def forward(x: Array, *, axis: int = -1) -> tuple[Array, Saved]:
     return y, Saved(np.exp(y), axis)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    shares, axis = saved
+    checks.nudges(x=(nudge_x, shares.shape))
+    return nudge_x - (shares * nudge_x).sum(axis, keepdims=True)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (shares, axis) = grad_output, saved
     checks.same_shape(g, shares.shape, "grad_output", "the output")
-    return (g - shares * g.sum(axis, keepdims=True),)  # (2)
+    return (g - shares * g.sum(axis, keepdims=True),)  # (3)
 
 
 class LogSoftmax(Layer):

@@ -3,6 +3,9 @@
 Terms are reduced in one of three ways: their mean, their sum, or not at all; a mean of n terms divides by D = n, the
 others by 1, and what arrives for the loss is spread over the terms in the same way.
 
+Beside `forward`, `tangent` and `backward`, a loss has a function `hessian_product`: where its prediction is nudged, its
+gradient moves too, and by what, is the product of its second derivatives with the nudge.
+
 Letters: n number of terms; D what they are divided by.
 """
 
@@ -14,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from manual import checks
-from manual.layer import real
+from manual.vectors import real
 
 Array = np.ndarray
 
@@ -53,12 +56,36 @@ class Loss:
         """
         prediction = floating(prediction)
         loss, saved = self._run(prediction, target)
-        g = np.broadcast_to(np.asarray(grad_output, prediction.dtype), np.shape(loss))
-        return import_module(f"manual.{self.operation}").backward(g if g.ndim else g[()], saved)[0]
+        return self._module.backward(arriving(grad_output, loss, prediction.dtype), saved)[0]
+
+    def tangent(self, prediction: Array, target: Array, nudge_prediction: Array) -> Any:
+        """How the loss moves with the prediction, to first order. nudge_prediction: its shape and dtype."""
+        prediction = floating(prediction)
+        _, saved = self._run(prediction, target)
+        return self._module.tangent(checks.array(nudge_prediction, "nudge_prediction", prediction.dtype), saved)
+
+    def hessian_product(self, prediction: Array, target: Array, nudge_prediction: Array, grad_output: Any = 1) -> Array:
+        """How ∂L/∂prediction moves with the prediction, to first order: the second derivatives times the nudge.
+
+        grad_output: as in `gradient`. nudge_prediction: the shape and dtype of the prediction.
+        """
+        prediction = floating(prediction)
+        loss, saved = self._run(prediction, target)
+        nudge = checks.array(nudge_prediction, "nudge_prediction", prediction.dtype)
+        return self._module.hessian_product(nudge, arriving(grad_output, loss, prediction.dtype), saved)
+
+    @property
+    def _module(self) -> Any:
+        return import_module(f"manual.{self.operation}")
 
     def _run(self, prediction: Array, target: Array) -> Any:
-        module = import_module(f"manual.{self.operation}")
-        return module.forward(prediction, target=real(target, "target"), **self.hyperparameters)
+        return self._module.forward(prediction, target=real(target, "target"), **self.hyperparameters)
+
+
+def arriving(grad_output: Any, loss: Any, dtype: np.dtype) -> Any:
+    """G of the shape of the loss, from that or from one number for all terms."""
+    g = np.broadcast_to(np.asarray(grad_output, dtype), np.shape(loss))
+    return g if g.ndim else g[()]
 
 
 def known(reduction: Any) -> str:

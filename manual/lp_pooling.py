@@ -2,10 +2,13 @@
 
     Y[b,c,h,w] = ( Σ_{i,j} |X[b,c,s·h+i,t·w+j]|^a )^(1/a)                      (1)
 
-a is the order. Nudge X: with r = |X|/Y, an entry's share of its window, Ẏ = Σ_{i,j} r^(a-1)·sign(X)·Ẋ. With G = ∂L/∂Y
-from the next layer, an entry collects from all the windows that cover it:
+a is the order. Nudge X. With r = |X|/Y, an entry's share of its window,
 
-    ∂L/∂X[b,c,m,n] = sign(X[b,c,m,n])·Σ_{h,i: s·h+i=m} Σ_{w,j: t·w+j=n} G[b,c,h,w]·(|X[b,c,m,n]|/Y[b,c,h,w])^(a-1)   (2)
+    Ẏ[b,c,h,w] = Σ_{i,j} r^(a-1)·sign(X[b,c,s·h+i,t·w+j])·Ẋ[b,c,s·h+i,t·w+j]   (2)
+
+With G = ∂L/∂Y from the next layer, an entry collects from all the windows that cover it:
+
+    ∂L/∂X[b,c,m,n] = sign(X[b,c,m,n])·Σ_{h,i: s·h+i=m} Σ_{w,j: t·w+j=n} G[b,c,h,w]·(|X[b,c,m,n]|/Y[b,c,h,w])^(a-1)   (3)
 
 Where a whole window is 0, Y has a corner; the convention is 0.
 
@@ -76,6 +79,16 @@ def at_least_one(order: float) -> float:
     return order
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    x, y, order, along = saved
+    checks.nudges(x=(nudge_x, x.shape))
+    size, signed = padded(np.abs(x), along), padded(np.sign(x) * nudge_x, along)
+    whole = np.where(y == 0, 1, y)
+    moved = sum((size[at] / whole) ** x.dtype.type(order - 1) * signed[at] for at in offsets(along))
+    return np.where(y == 0, 0, moved)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of y. Raises ValueError for another shape."""
     g, (x, y, order, along) = grad_output, saved
@@ -84,7 +97,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     wide, whole = np.zeros(size.shape, g.dtype), np.where(y == 0, 1, y)
     for at in offsets(along):
         wide[at] += np.where(y == 0, 0, g * (size[at] / whole) ** x.dtype.type(order - 1))
-    return (cropped(wide, along) * np.sign(x),)  # (2)
+    return (cropped(wide, along) * np.sign(x),)  # (3)
 
 
 class LpPoolingLayer(Layer):

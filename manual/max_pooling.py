@@ -16,8 +16,9 @@ all the windows that it wins:
 Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of
 windows that do not overlap).
 
-`values` and `gradient` are (1) and (3) as they stand, over a view of all windows. float32 and float64 without dilation
-take the fast path, `machine/pooling.py`, which a test holds to them: every entry is the same number.
+`values`, `moved` and `gradient` are (1), (2) and (3) as they stand, over a view of all windows. In (1) and (3) float32
+and float64 without dilation take the fast path, `machine/pooling.py`, which a test holds to them: every entry is the
+same number.
 
 Letters: X input; Y output; G = ∂L/∂Y; L loss; b sample; c channel; h, w output position; i, j position in the window;
 p, q rows and columns of the window; s, t stride; d, e dilation; m, n input position; a star marks the winner; a dot
@@ -48,17 +49,29 @@ Size = int | Pair
 
 def winners(x: Array, pool_size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> tuple[Array, Array]:
     """Every window's entries in row-major order, (B, C, H_out, W_out, p·q), and the place among them of (i*, j*)."""
+    entries = entries_of(x, pool_size, stride, dilation)
+    return entries, np.argmax(np.real(entries), axis=-1)  # the first of equal ones, and NaN before any number
+
+
+def entries_of(x: Array, pool_size: Pair, stride: Pair, dilation: Pair) -> Array:
+    """X[b,c,s·h+d·i,t·w+e·j] as [b, c, h, w, place]."""
     (p, q), (s, t), (d, e) = pool_size, stride, dilation
     reach = d * (p - 1) + 1, e * (q - 1) + 1
-    windows = sliding_window_view(x, reach, axis=(2, 3))[:, :, ::s, ::t, ::d, ::e]  # X[b,c,s·h+d·i,t·w+e·j]
-    entries = windows.reshape(*windows.shape[:4], p * q)
-    return entries, np.argmax(np.real(entries), axis=-1)  # the first of equal ones, and NaN before any number
+    windows = sliding_window_view(x, reach, axis=(2, 3))[:, :, ::s, ::t, ::d, ::e]
+    return windows.reshape(*windows.shape[:4], p * q)
 
 
 def values(x: Array, pool_size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Array:
     """Y of (1), by definition."""
     entries, winner = winners(x, pool_size, stride, dilation)
     return np.take_along_axis(entries, winner[..., None], axis=-1)[..., 0]  # (1)
+
+
+def moved(nudge: Array, x: Array, pool_size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Array:
+    """Ẏ of (2), by definition."""
+    _, winner = winners(x, pool_size, stride, dilation)
+    nudges = entries_of(nudge, pool_size, stride, dilation)
+    return np.take_along_axis(nudges, winner[..., None], axis=-1)[..., 0]  # (2)
 
 
 def gradient(g: Array, x: Array, pool_size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Array:
@@ -133,6 +146,14 @@ NOWHERE = ((0, 0), (0, 0))
 def needed(axis: Axis) -> int:
     """Up to which place of the padded input whole windows read, or to its end."""
     return max(axis.before + axis.entries, axis.before + axis.entries + axis.beyond)
+
+
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    x, _, pool_size, stride, dilation, along = saved
+    checks.nudges(x=(nudge_x, (*x.shape[:2], *(axis.entries for axis in along))))
+    used = padded(nudge_x, along)[:, :, : x.shape[2], : x.shape[3]]  # the padding never wins, whatever its nudge
+    return moved(used, x, pool_size, stride, dilation)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:

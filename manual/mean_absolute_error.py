@@ -3,11 +3,19 @@
     L = (1/D) Σ_n |P[n] - T[n]|                                                (1)
 
 n runs over all entries, and D is how many there are (`loss`: a sum divides by 1). Nudge P by Ṗ. Away from P = T the
-sign stays, so L̇ = (1/D) Σ_n sign(P[n] - T[n]) · Ṗ[n], and with G, the derivative by L of what is minimised,
+sign stays, so
 
-    ∂L/∂P[n] = G · sign(P[n] - T[n]) / D                                       (2)
+    L̇ = (1/D) Σ_n sign(P[n] - T[n]) · Ṗ[n]                                     (2)
 
-Where P = T there is no derivative; the convention is 0, as in PyTorch and JAX.
+and with G, the derivative by L of what is minimised,
+
+    ∂L/∂P[n] = G · sign(P[n] - T[n]) / D                                       (3)
+
+which does not move with P:
+
+    ∂²L/∂P² · Ṗ[n] = 0                                                         (4)
+
+Where P = T there is no derivative; the convention is 0, as in PyTorch and JAX, for both.
 
 Letters: P prediction; T target; L loss; D what the terms are divided by; G the derivative by L; n entry; a dot marks a
 nudge.
@@ -19,6 +27,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from manual import checks
 from manual.loss import Loss, reduced, spread, target_like
 
 Array = np.ndarray
@@ -51,10 +60,25 @@ def sign(difference: Array) -> Array:
     return np.sign(np.real(difference))
 
 
+def tangent(nudge_prediction: Array, saved: Saved) -> Any:
+    """L̇ from Ṗ = nudge_prediction, the shape of the prediction. Raises ValueError for another shape."""
+    difference, reduction = saved
+    checks.nudges(prediction=(nudge_prediction, difference.shape))
+    return reduced(sign(difference) * nudge_prediction, reduction)  # (2)
+
+
+def hessian_product(nudge_prediction: Array, grad_output: Any, saved: Saved) -> Array:
+    """The nudge of ∂L/∂prediction from Ṗ and G; shapes as in `tangent` and `backward`."""
+    difference, reduction = saved
+    checks.nudges(prediction=(nudge_prediction, difference.shape))
+    spread(grad_output, difference.shape, reduction, difference.dtype)  # its shape is checked, and that is all
+    return np.zeros_like(nudge_prediction)  # (4)
+
+
 def backward(grad_output: Any, saved: Saved) -> tuple[Array]:
     """∂L/∂prediction from G = grad_output, a number, or the prediction's shape where nothing was reduced."""
     difference, reduction = saved
-    return (spread(grad_output, difference.shape, reduction, difference.dtype) * sign(difference),)  # (2)
+    return (spread(grad_output, difference.shape, reduction, difference.dtype) * sign(difference),)  # (3)
 
 
 class MeanAbsoluteError(Loss):

@@ -3,10 +3,14 @@
     Y = X ⊙ Z                                                                  (1)
 
 Z has the shape of X, or an axis of length 1 where one number serves many: a gate per channel is (B, C, 1, 1). Nudge
-both: Ẏ = Ẋ ⊙ Z + X ⊙ Ż. With G = ∂L/∂Y from the next layer
+both:
 
-    ∂L/∂X = G ⊙ Z                                                              (2)
-    ∂L/∂Z = Σ G ⊙ X                                                            (3)
+    Ẏ = Ẋ ⊙ Z + X ⊙ Ż                                                          (2)
+
+With G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G ⊙ Z                                                              (3)
+    ∂L/∂Z = Σ G ⊙ X                                                            (4)
 
 where the sum runs over the axes along which a number of Z serves many: what it does, it does to all of them.
 
@@ -49,12 +53,19 @@ def forward(x: Array, other: Array) -> tuple[Array, Saved]:
     return x * other, Saved(x, other)  # (1)
 
 
+def tangent(nudge_x: Array, nudge_other: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x and Ż = nudge_other. Raises ValueError for another shape than that of x and other."""
+    x, other = saved
+    checks.nudges(x=(nudge_x, x.shape), other=(nudge_other, other.shape))
+    return nudge_x * other + x * nudge_other  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂x and ∂L/∂other from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (x, other) = grad_output, saved
     checks.same_shape(g, x.shape, "grad_output", "the output")
     shared = tuple(a for a in range(x.ndim) if other.shape[a] != x.shape[a])
-    return g * other, (g * x).sum(shared, keepdims=True)  # (2), (3)
+    return g * other, (g * x).sum(shared, keepdims=True)  # (3), (4)
 
 
 class Gate(Composite):

@@ -31,7 +31,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from manual.layer import Layer, read_only
+from manual.layer import Layer
+from manual.vectors import read_only
 
 Array = np.ndarray
 

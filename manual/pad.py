@@ -3,10 +3,13 @@
     Y[b,c,h,w] = X[b,c,r(h),q(w)], or 0 where there is none                    (1)
 
 r(h) is the row that row h of the output copies: h - p for p rows at the top, and mirrored at the first and the last row
-where it reaches beyond them and the padding reflects. Every number is a copy: Ẏ is (1) of Ẋ. With G = ∂L/∂Y from the
-next layer, an entry collects from all its copies, of which a mirrored one has several:
+where it reaches beyond them and the padding reflects. Every number is a copy, which moves with what it copies:
 
-    ∂L/∂X[b,c,m,n] = Σ_{h: r(h)=m} Σ_{w: q(w)=n} G[b,c,h,w]                    (2)
+    Ẏ[b,c,h,w] = Ẋ[b,c,r(h),q(w)], or 0 where there is none                    (2)
+
+With G = ∂L/∂Y from the next layer, an entry collects from all its copies, of which a mirrored one has several:
+
+    ∂L/∂X[b,c,m,n] = Σ_{h: r(h)=m} Σ_{w: q(w)=n} G[b,c,h,w]                    (3)
 
 Letters: X input; Y output; b sample; c channel; h, w output position; m, n input position; r, q row and column that is
 copied; p rows at the top; G = ∂L/∂Y; L loss; a dot marks a nudge.
@@ -48,9 +51,14 @@ def forward(x: Array, *, sides: Sides, reflect: bool = False) -> tuple[Array, Sa
     checks.rank(x, "x", "B C H W")
     (n_rows, n_columns), (vertical, horizontal) = x.shape[2:], four(sides)
     rows, columns = copied("rows", n_rows, vertical, reflect), copied("columns", n_columns, horizontal, reflect)
-    y = x[:, :, rows][:, :, :, columns]  # (1)
+    return copies(x, rows, columns), Saved(rows, columns, x.shape)  # (1)
+
+
+def copies(x: Array, rows: Array, columns: Array) -> Array:
+    """x at these rows and columns, 0 where one is -1."""
+    y = x[:, :, rows][:, :, :, columns]
     y[:, :, rows < 0], y[:, :, :, columns < 0] = 0, 0
-    return y, Saved(rows, columns, x.shape)
+    return y
 
 
 def four(sides: Any) -> Sides:
@@ -77,6 +85,12 @@ def copied(name: str, entries: int, side: tuple[int, int], reflect: bool) -> Arr
     return np.where(places < entries, places, 2 * (entries - 1) - places)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.shape))
+    return copies(nudge_x, saved.rows, saved.columns)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of y. Raises ValueError for another shape."""
     rows, columns, shape = saved
@@ -88,7 +102,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     grad_x = np.zeros(shape, grad_output.dtype)
     for w, n in enumerate(columns):
         if n >= 0:
-            grad_x[..., n] += tall[..., w]  # (2)
+            grad_x[..., n] += tall[..., w]  # (3)
     return (grad_x,)
 
 

@@ -2,9 +2,13 @@
 
     Y[b,c,s·m+i,s·n+j] = X[b,s²·c+s·i+j,m,n]                                   (1)
 
-Every number keeps its value and gets another place, so Ẏ is (1) of Ẋ, and with G = ∂L/∂Y from the next layer
+Every number keeps its value and gets another place, and takes its nudge there,
 
-    ∂L/∂X[b,s²·c+s·i+j,m,n] = G[b,c,s·m+i,s·n+j]                               (2)
+    Ẏ[b,c,s·m+i,s·n+j] = Ẋ[b,s²·c+s·i+j,m,n]                                   (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X[b,s²·c+s·i+j,m,n] = G[b,c,s·m+i,s·n+j]                               (3)
 
 Letters: X input; Y output; s scale; b sample; c output channel; i, j position inside a block of the output; m, n input
 position; G = ∂L/∂Y; L loss; a dot marks a nudge.
@@ -42,12 +46,22 @@ def forward(x: Array, *, scale: int) -> tuple[Array, Saved]:
     """
     checks.rank(x, "x", "B C H W")
     s = checks.integer(scale, "scale", 1)
+    if x.shape[1] % s**2:
+        raise ValueError(f"scale is {s}; its square does not divide the {x.shape[1]} channels of x")
+    return shuffled(x, s), Saved(x.shape, s)  # (1)
+
+
+def shuffled(x: Array, s: int) -> Array:
+    """Every block of s² channels as images of s times the size."""
     samples, channels, rows, columns = x.shape
-    if channels % s**2:
-        raise ValueError(f"scale is {s}; its square does not divide the {channels} channels of x")
-    blocks = x.reshape(samples, channels // s**2, s, s, rows, columns)
-    y = blocks.transpose(0, 1, 4, 2, 5, 3).reshape(samples, -1 if x.size else channels // s**2, s * rows, s * columns)
-    return np.array(y), Saved(x.shape, s)  # (1)
+    blocks = x.reshape(samples, channels // s**2, s, s, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+    return np.array(blocks.reshape(samples, channels // s**2, s * rows, s * columns))
+
+
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.shape))
+    return shuffled(nudge_x, saved.scale)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
@@ -56,7 +70,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     shape = (samples, channels // s**2, s * rows, s * columns)
     checks.same_shape(grad_output, shape, "grad_output", "the output")
     blocks = grad_output.reshape(samples, channels // s**2, rows, s, columns, s)
-    return (np.array(blocks.transpose(0, 1, 3, 5, 2, 4).reshape(samples, channels, rows, columns)),)  # (2)
+    return (np.array(blocks.transpose(0, 1, 3, 5, 2, 4).reshape(samples, channels, rows, columns)),)  # (3)
 
 
 class PixelShuffle(Layer):

@@ -59,6 +59,13 @@ def along(shares: Array, x: Array) -> Array:
     return shares.reshape(1, -1, *(1,) * (x.ndim - 2))
 
 
+def tangent(nudge_x: Array, nudge_shares: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ and Ȧ, the shapes of x and shares. Raises ValueError for another shape."""
+    x, shares = saved
+    checks.nudges(x=(nudge_x, x.shape), shares=(nudge_shares, shares.shape))
+    return np.where(np.real(x) > 0, nudge_x, along(shares, x) * nudge_x + along(nudge_shares, x) * x)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂x and ∂L/∂shares from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (x, shares) = grad_output, saved

@@ -7,10 +7,18 @@ Every step computes one value from values before it. V_0 is the input x, the las
 R_n is what step n reads, in order; P_n its parameters. Where R_n is always the value just before, that is a chain; a
 value that is read twice makes branches, a step that reads two brings them together.
 
-Nudge x. Then V̇_n = Σ_{r ∈ R_n} (∂f_n/∂V_r)·V̇_r, and what V_r does to the loss, it does through every step that reads
-it: with backward_n(G), what step n makes of G = ∂L/∂V_n for each value that it reads,
+Nudge x and the parameters. tangent_n, what step n makes of the nudges of all that it takes, is a sum with one term for
+each, Σ_{r ∈ R_n} (∂f_n/∂V_r)·V̇_r + (∂f_n/∂P_n)·Ṗ_n, and every value's nudge is there for all that read it:
 
-    ∂L/∂V_r = Σ_{n: r ∈ R_n} backward_n(∂L/∂V_n)_r                             (2)
+    V̇_n = tangent_n(V̇_r for r in R_n; Ṗ_n)                                     (2)
+
+Nudges travel beside the values, in the order of the steps. State stands still: no nudge goes in with it, and none of
+what it becomes comes out, as it has no gradient.
+
+What V_r does to the loss, it does through every step that reads it: with backward_n(G), what step n makes of
+G = ∂L/∂V_n for each value that it reads,
+
+    ∂L/∂V_r = Σ_{n: r ∈ R_n} backward_n(∂L/∂V_n)_r                             (3)
 
 Going back through the steps in reverse order, every ∂L/∂V_n is complete when step n is reached, since all that read V_n
 come after it: the chain rule for any graph. The gradients of parameters add up in the same way.
@@ -69,6 +77,7 @@ class Step(NamedTuple):
         reads, writes: the names of values.
         forward: (*what it reads) -> (y, saved, new state by name).
         backward: (∂L/∂y, saved) -> (a gradient for each of `reads`, the gradients of parameters by name).
+        tangent: (a nudge for each of `reads`, the nudges of parameters by name, saved) -> that of y.
         operation: the file's name; the class's where a layer brings its own passes.
         place: of the layer that it belongs to, as in "2.0"; "" where that is the whole.
         layer: that layer's class.
@@ -79,6 +88,7 @@ class Step(NamedTuple):
     writes: str
     forward: Callable[..., tuple[Array, Any, Arrays]]
     backward: Callable[[Array, Any], tuple[tuple[Array, ...], Arrays]]
+    tangent: Callable[[Sequence[Array], Mapping[str, Array], Any], Array]
     operation: str
     place: str = ""
     layer: str = ""
@@ -108,13 +118,21 @@ def run_forward(steps: Sequence[Step], x: Array) -> Ran:
     return Ran(y, passed, carried)
 
 
+def run_tangent(passed: Sequence[tuple[Step, Any]], nudge_x: Array, of_parameters: Mapping[str, Array]) -> Array:
+    """The nudge of y, from that of x and those of all parameters by name."""
+    nudges = {INPUT: nudge_x}
+    for step, saved in passed:
+        nudges[step.writes] = step.tangent([nudges[name] for name in step.reads], of_parameters, saved)  # (2)
+    return nudges[passed[-1][0].writes]
+
+
 def run_backward(passed: Sequence[tuple[Step, Any]], grad_output: Array) -> tuple[Array, Arrays]:
     """∂L/∂x, and the gradients of all parameters by name, from ∂L/∂y."""
     arriving, gradients = {passed[-1][0].writes: grad_output}, {}
     for step, saved in reversed(passed):
         parts, of_parameters = step.backward(arriving.pop(step.writes), saved)
         for name, part in zip(step.reads, parts, strict=True):
-            arriving[name] = arriving[name] + part if name in arriving else part  # (2)
+            arriving[name] = arriving[name] + part if name in arriving else part  # (3)
         for name, part in of_parameters.items():
             gradients[name] = gradients[name] + part if name in gradients else part
     return arriving[INPUT], gradients

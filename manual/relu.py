@@ -2,10 +2,13 @@
 
     Y = X where X > 0, else 0                                                  (1)
 
-Nudge X by Ẋ. Away from 0 a small nudge does not change which case holds, so Ẏ = Ẋ where X > 0, else 0, and with
-G = ∂L/∂Y from the next layer
+Nudge X by Ẋ. Away from 0 a small nudge does not change which case holds, so
 
-    ∂L/∂X = G where X > 0, else 0                                              (2)
+    Ẏ = Ẋ where X > 0, else 0                                                  (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G where X > 0, else 0                                              (3)
 
 At exactly 0 there is no derivative; the convention is 0 (the lecture's "0 if x ≤ 0").
 
@@ -36,10 +39,16 @@ def forward(x: Array) -> tuple[Array, Saved]:
     return where(~(np.real(x) <= 0), x), Saved(np.real(x) > 0)  # (1), and NaN stays NaN
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.positive.shape))
+    return where(saved.positive, nudge_x)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.positive.shape, "grad_output", "the output")
-    return (where(saved.positive, grad_output),)  # (2)
+    return (where(saved.positive, grad_output),)  # (3)
 
 
 class ReLUActivation(Layer):

@@ -2,10 +2,13 @@
 
     Y[b,c,h,w] = Σ_{m,n} A[h,m] · B[w,n] · X[b,c,m,n]                          (1)
 
-A has a row for each row of the output, B for each column; they hold constants, so Ẏ is (1) of Ẋ, and with G = ∂L/∂Y
-from the next layer whatever multiplies Ẋ[b,c,m,n] is
+A has a row for each row of the output, B for each column; they hold constants, so
 
-    ∂L/∂X[b,c,m,n] = Σ_{h,w} A[h,m] · B[w,n] · G[b,c,h,w]                      (2)
+    Ẏ[b,c,h,w] = Σ_{m,n} A[h,m] · B[w,n] · Ẋ[b,c,m,n]                          (2)
+
+and with G = ∂L/∂Y from the next layer whatever multiplies Ẋ[b,c,m,n] is
+
+    ∂L/∂X[b,c,m,n] = Σ_{h,w} A[h,m] · B[w,n] · G[b,c,h,w]                      (3)
 
 the same sums with both matrices transposed. Three rules make the matrices, along an axis of M entries for N outputs
 (the same for rows and columns):
@@ -67,11 +70,17 @@ def weighted(x: Array, rows: Array, columns: Array) -> Array:
     return np.einsum("hm,bcmn,wn->bchw", rows, x, columns, optimize=True)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.shape))
+    return weighted(nudge_x, saved.rows, saved.columns)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of y. Raises ValueError for another shape."""
     rows, columns, shape = saved
     checks.same_shape(grad_output, (*shape[:2], len(rows), len(columns)), "grad_output", "the output")
-    return (weighted(grad_output, rows.T, columns.T),)  # (2)
+    return (weighted(grad_output, rows.T, columns.T),)  # (3)
 
 
 RULES = ("average", "nearest", "bilinear")

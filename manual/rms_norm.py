@@ -9,7 +9,7 @@ n runs over the N entries of the last axes, b over all before. Nudge X: Ṙ = -R
 
     Ẏ = Ȧ·Z + A·Ż                                                              (4)
 
-With G = ∂L/∂Y from the next layer, and since (3) is its own transpose,
+With G = ∂L/∂Y from the next layer, and since (3) is its own transpose (one line of code computes both),
 
     ∂L/∂A[n] = Σ_b G[b,n]·Z[b,n]                                               (5)
     ∂L/∂X    = R·( A·G - Z·(1/N) Σ_n Z·A·G )                                   (6)
@@ -63,13 +63,23 @@ def last(x: Array, scales: Array) -> tuple[int, ...]:
     return tuple(range(x.ndim - scales.ndim, x.ndim))
 
 
+def through(moved: Array, z: Array, inverse: Array, axes: tuple[int, ...]) -> Array:
+    """Ż from `moved` = Ẋ; or, since the map is its own transpose, ∂L/∂X from ∂L/∂Z = A·G."""
+    return inverse * (moved - z * (z * moved).mean(axes, keepdims=True))  # (3), (6)
+
+
+def tangent(nudge_x: Array, nudge_scales: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ and Ȧ, the shapes of x and scales. Raises ValueError for another shape."""
+    z, scales, inverse = saved
+    checks.nudges(x=(nudge_x, z.shape), scales=(nudge_scales, scales.shape))
+    return nudge_scales * z + scales * through(nudge_x, z, inverse, last(z, scales))  # (4)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂x and ∂L/∂scales from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (z, scales, inverse) = grad_output, saved
     checks.same_shape(g, z.shape, "grad_output", "the output")
-    grad_z = scales * g
-    along = (z * grad_z).mean(last(z, scales), keepdims=True)
-    grad_x = inverse * (grad_z - z * along)  # (6)
+    grad_x = through(scales * g, z, inverse, last(z, scales))
     return grad_x, (g * z).sum(tuple(range(z.ndim - scales.ndim)))  # (5)
 
 

@@ -2,14 +2,18 @@
 
     Y = λ·X where X > 0, else λ·a·(exp(X) - 1)                                 (1)
 
-λ and a are the numbers for which a standard normal X gives a Y of mean 0 and variance 1. Nudge X by Ẋ; with G = ∂L/∂Y
-from the next layer
+λ and a are the numbers for which a standard normal X gives a Y of mean 0 and variance 1. Nudge X by Ẋ:
 
-    ∂L/∂X = λ·G where X > 0, else λ·a·exp(X)·G                                 (2)
+    Ẏ = λ·Ẋ where X > 0, else λ·a·exp(X)·Ẋ                                     (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = λ·G where X > 0, else λ·a·exp(X)·G                                 (3)
 
 At exactly 0 the convention is the slope λ·a, as in PyTorch and JAX.
 
-Letters: X input; Y output; λ slope; a depth of the plateau over the slope; G = ∂L/∂Y; L loss.
+Letters: X input; Y output; λ slope; a depth of the plateau over the slope; G = ∂L/∂Y; L loss; a dot marks a
+nudge.
 
 Source: G. Klambauer et al., *Self-Normalizing Neural Networks*, arXiv 1706.02515; λ and a from its appendix.
 """
@@ -41,12 +45,22 @@ def forward(x: Array) -> tuple[Array, Saved]:
     )  # (1)
 
 
+def slope(x: Array) -> Array:
+    """λ or λ·a·exp(X)."""
+    below = x.dtype.type(DEPTH) * np.exp(not_positive(x))
+    return np.where(np.real(x) > 0, 1, below) * x.dtype.type(SLOPE)
+
+
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.x.shape))
+    return nudge_x * slope(saved.x)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
-    g, x = grad_output, saved.x
-    checks.same_shape(g, x.shape, "grad_output", "the output")
-    slope = np.where(np.real(x) > 0, 1, x.dtype.type(DEPTH) * np.exp(not_positive(x)))
-    return (g * (slope * x.dtype.type(SLOPE)),)  # (2)
+    checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
+    return (grad_output * slope(saved.x),)  # (3)
 
 
 class SELU(Layer):

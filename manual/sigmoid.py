@@ -2,16 +2,19 @@
 
     Y = 1 / (1 + exp(-X))                                                      (1)
 
-Nudge X by Ẋ. With E = exp(-X), ∂Y/∂X = E / (1 + E)² = Y · (1 - Y), so Ẏ = Y · (1 - Y) · Ẋ, and with G = ∂L/∂Y from
-the next layer
+Nudge X by Ẋ. With E = exp(-X), ∂Y/∂X = E / (1 + E)² = Y · (1 - Y), so
 
-    ∂L/∂X = G · Y · (1 - Y)                                                    (2)
+    Ẏ = Ẋ · Y · (1 - Y)                                                        (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G · Y · (1 - Y)                                                    (3)
 
 exp overflows for large arguments, so (1) is computed with exp(-|X|) ≤ 1: where X < 0, as exp(X) / (1 + exp(X)).
 
-(2) as computed loses digits where Y is near 1. Y is rounded there, by up to u, the unit roundoff, and that is all of
+Both as computed lose digits where Y is near 1. Y is rounded there, by up to u, the unit roundoff, and that is all of
 the error of 1 - Y: relative to it u / (1 - Y), about u · exp(X). Of float64's sixteen digits three are left at X = 30;
-beyond X = 37, Y is 1 and (2) exactly 0, where the truth is G · exp(-X). In float32 the same happens from X = 10 and 17
+beyond X = 37, Y is 1 and (3) exactly 0, where the truth is G · exp(-X). In float32 the same happens from X = 10 and 17
 on. (On the other side, where Y is near 0, nothing is lost.) E / (1 + E)² would keep all digits; the textbooks, the
 lecture and JAX take Y · (1 - Y), from what the forward pass has at hand.
 
@@ -58,11 +61,17 @@ def forward(x: Array) -> tuple[Array, Saved]:
     return y, Saved(y.copy())
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.y.shape))
+    return in_blocks(lambda y, nudge: nudge * (y * (1 - y)), saved.y, nudge_x)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, y = grad_output, saved.y
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    return (in_blocks(lambda y, g: g * (y * (1 - y)), y, g),)  # (2)
+    return (in_blocks(lambda y, g: g * (y * (1 - y)), y, g),)  # (3)
 
 
 class SigmoidActivation(Layer):

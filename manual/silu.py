@@ -2,9 +2,13 @@
 
     Y = X·S,  S = 1 / (1 + exp(-X))                                            (1)
 
-Nudge X by Ẋ. Ṡ = S·(1 - S)·Ẋ (`sigmoid`), so Ẏ = S·Ẋ + X·Ṡ, and with G = ∂L/∂Y from the next layer
+Nudge X by Ẋ. Ṡ = S·(1 - S)·Ẋ (`sigmoid`), so Ẏ = S·Ẋ + X·Ṡ:
 
-    ∂L/∂X = G·( S + X·S·(1 - S) )                                              (2)
+    Ẏ = Ẋ·( S + X·S·(1 - S) )                                                  (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G·( S + X·S·(1 - S) )                                              (3)
 
 1 - S is computed as the sigmoid of -X, which loses no digits where S is near 1.
 
@@ -35,12 +39,22 @@ def forward(x: Array) -> tuple[Array, Saved]:
     return x * logistic(x), Saved(x)  # (1)
 
 
+def slope(x: Array) -> Array:
+    """S + X·S·(1 - S)."""
+    s = logistic(x)
+    return s + x * s * logistic(-x)
+
+
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.x.shape))
+    return nudge_x * slope(saved.x)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
-    g, x = grad_output, saved.x
-    checks.same_shape(g, x.shape, "grad_output", "the output")
-    s = logistic(x)
-    return (g * (s + x * s * logistic(-x)),)  # (2)
+    checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
+    return (grad_output * slope(saved.x),)  # (3)
 
 
 class SiLU(Layer):

@@ -2,10 +2,13 @@
 
     Y = log(1 + exp(X))                                                        (1)
 
-Nudge X by Ẋ. ∂Y/∂X = exp(X) / (1 + exp(X)), the sigmoid of X, so Ẏ = sigmoid(X) · Ẋ, and with G = ∂L/∂Y from the next
-layer
+Nudge X by Ẋ. ∂Y/∂X = exp(X) / (1 + exp(X)), the sigmoid of X, so
 
-    ∂L/∂X = G · sigmoid(X)                                                     (2)
+    Ẏ = Ẋ · sigmoid(X)                                                         (2)
+
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G · sigmoid(X)                                                     (3)
 
 exp overflows for large arguments, so (1) is computed as max(X, 0) + log(1 + exp(-|X|)), which is the same number.
 
@@ -43,11 +46,17 @@ def softplus(x: Array) -> Array:
     return where(positive, x) + np.log1p(np.exp(away_from_overflow(x, positive)))  # (1)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.x.shape))
+    return in_blocks(lambda x, nudge: nudge * logistic(x), saved.x, nudge_x)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, x = grad_output, saved.x
     checks.same_shape(g, x.shape, "grad_output", "the output")
-    return (in_blocks(lambda x, g: g * logistic(x), x, g),)  # (2)
+    return (in_blocks(lambda x, g: g * logistic(x), x, g),)  # (3)
 
 
 class SoftReLUActivation(Layer):

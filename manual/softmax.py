@@ -52,6 +52,13 @@ def forward(x: Array, *, axis: int = -1) -> tuple[Array, Saved]:
     return y, Saved(y.copy(), axis)
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    y, axis = saved
+    checks.nudges(x=(nudge_x, y.shape))
+    return y * (nudge_x - (y * nudge_x).sum(axis, keepdims=True))  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (y, axis) = grad_output, saved

@@ -17,6 +17,11 @@ G is the derivative by L of what is minimised: 1 if that is L itself. Collecting
 
     ∂L/∂X[b,k] = G · (P[b,k] · Σ_l T[b,l] - T[b,k]) / D                        (4)
 
+In it, P alone moves with X (`softmax`, (2)), and so the gradient moves by
+
+    Ṗ[b,k] = P[b,k] · (Ẋ[b,k] - Σ_l P[b,l]·Ẋ[b,l])                             (5)
+    ∂²L/∂X² · Ẋ[b,k] = G · Ṗ[b,k] · Σ_l T[b,l] / D                             (6)
+
 Subtracting each row's largest logit changes neither P nor log P and keeps exp at most 1.
 
 Letters: X logits; P probabilities; T target; L loss; G the derivative by L; D what the sum is divided by; b sample; k,
@@ -83,6 +88,24 @@ def forward(
     terms = np.multiply(t, surprise, where=t != 0, out=np.zeros_like(surprise))
     loss = terms.sum(axis=1) if reduction == "none" else terms.sum() / divisor  # (2)
     return loss, Saved(probabilities, t, divisor, reduction != "none")
+
+
+def tangent(nudge_prediction: Array, saved: Saved) -> Any:
+    """L̇ from Ẋ = nudge_prediction, the shape of the prediction. Raises ValueError for another shape."""
+    p, t, divisor, reduced = saved
+    checks.nudges(prediction=(nudge_prediction, p.shape))
+    terms = t * ((p * nudge_prediction).sum(axis=1, keepdims=True) - nudge_prediction)
+    return terms.sum() / divisor if reduced else terms.sum(axis=1)  # (3)
+
+
+def hessian_product(nudge_prediction: Array, grad_output: Any, saved: Saved) -> Array:
+    """The nudge of ∂L/∂prediction from Ẋ and G; shapes as in `tangent` and `backward`."""
+    p, t, divisor, reduced = saved
+    checks.nudges(prediction=(nudge_prediction, p.shape))
+    checks.same_shape(grad_output, () if reduced else (len(p),), "grad_output", "the loss")
+    g = grad_output if reduced else grad_output[:, None]
+    nudge_p = p * (nudge_prediction - (p * nudge_prediction).sum(axis=1, keepdims=True))  # (5)
+    return g * (nudge_p * t.sum(axis=1, keepdims=True) / divisor)  # (6)
 
 
 def backward(grad_output: Any, saved: Saved) -> tuple[Array]:

@@ -13,7 +13,7 @@ nudge of X itself counts:
 
     Ẏ = R·(Ẋ - Ṁ) + (X - M)·Ṙ = R·( Ẋ - (1/N) Σ Ẋ - Y·(1/N) Σ Y·Ẋ )            (6)
 
-That map is its own transpose: what it makes of a nudge it makes of G = ∂L/∂Y,
+That map is its own transpose: what it makes of a nudge it makes of G = ∂L/∂Y, and one line of code computes both,
 
     ∂L/∂X = R·( G - (1/N) Σ G - Y·(1/N) Σ Y·G )                                (7)
 
@@ -85,17 +85,23 @@ def standardized(x: Array, axes: Axes, eps: float) -> Standardized:
     return Standardized(centred * scale, mean, variance, scale)  # (1)
 
 
-def pulled_back(g: Array, y: Array, scale: Array, axes: Axes) -> Array:
-    """∂L/∂X of (7)."""
-    along = (y * g).mean(axes, keepdims=True)
-    return scale * (g - g.mean(axes, keepdims=True) - y * along)  # (7)
+def through(moved: Array, y: Array, scale: Array, axes: Axes) -> Array:
+    """Ẏ from `moved` = Ẋ; or, since the map is its own transpose, ∂L/∂X from G."""
+    along = (y * moved).mean(axes, keepdims=True)
+    return scale * (moved - moved.mean(axes, keepdims=True) - y * along)  # (6), (7)
+
+
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.y.shape))
+    return through(nudge_x, *saved)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     y, scale, axes = saved
     checks.same_shape(grad_output, y.shape, "grad_output", "the output")
-    return (pulled_back(grad_output, y, scale, axes),)
+    return (through(grad_output, y, scale, axes),)
 
 
 class Standardization(Layer):

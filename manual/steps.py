@@ -46,7 +46,10 @@ def bound_stage(stage: Stage, arrays: Mapping[str, Array], options: bool = True)
         of_parameters = parts[len(stage.reads) :]
         return parts[: len(stage.reads)], added(zip(stage.parameters, of_parameters, strict=True))
 
-    return Step(stage.reads, stage.writes, forward, backward, stage.operation, parameters=parameters)
+    def tangent(nudges: Sequence[Array], of_parameters: Mapping[str, Array], saved: Any) -> Array:
+        return module.tangent(*nudges, *(of_parameters[name] for name in stage.parameters), saved=saved)
+
+    return Step(stage.reads, stage.writes, forward, backward, tangent, stage.operation, parameters=parameters)
 
 
 def added(parts: Iterable[tuple[str, Array]]) -> Arrays:
@@ -90,9 +93,13 @@ def under(step: Step, place: str) -> Step:
         parts, gradients = step.backward(grad_output, saved)
         return parts, {f"{place}.{k}": a for k, a in gradients.items()}
 
+    def tangent(nudges: Sequence[Array], of_parameters: Mapping[str, Array], saved: Any) -> Array:
+        return step.tangent(nudges, {k: of_parameters[f"{place}.{k}"] for k in step.parameters}, saved)
+
     return step._replace(
         forward=forward,
         backward=backward,
+        tangent=tangent,
         place=f"{place}.{step.place}".rstrip("."),
         parameters={f"{place}.{k}": a for k, a in step.parameters.items()},
     )
@@ -109,7 +116,12 @@ def inner_step(node: Inner, predicting: bool) -> Step:
         with naming(node):
             return (node.layer.backward(grad_output),), {}
 
-    return Step(node.reads, node.writes, forward, backward, type(node.layer).__name__)
+    def tangent(nudges: Sequence[Array], of_parameters: Mapping[str, Array], _: None) -> Array:
+        with naming(node):
+            own = {k: of_parameters[f"{node.place}.{k}"] for k in node.layer.named_parameters()}
+            return node.layer.tangent(*nudges, own)
+
+    return Step(node.reads, node.writes, forward, backward, tangent, type(node.layer).__name__)
 
 
 def own_step(layer: Any) -> Step:
@@ -123,13 +135,16 @@ def own_step(layer: Any) -> Step:
         grad_x = private.backward(grad_output)
         return (grad_x,), {k: np.array(a) for k, a in private.named_gradients().items()}
 
+    def tangent(nudges: Sequence[Array], of_parameters: Mapping[str, Array], _: None) -> Array:
+        return private.tangent(*nudges, of_parameters)
+
     try:
         stages = layer.stages()
     except NotImplementedError:
         stages = ()
     name = type(layer).__name__
     what = stages[0].operation if len(stages) == 1 else name
-    return Step(("x",), "y", forward, backward, what, layer=name, parameters=layer.named_parameters())
+    return Step(("x",), "y", forward, backward, tangent, what, layer=name, parameters=layer.named_parameters())
 
 
 @contextmanager

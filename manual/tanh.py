@@ -2,13 +2,17 @@
 
     Y = tanh(X)                                                                (1)
 
-Nudge X by Ẋ. ∂Y/∂X = 1 - tanh(X)² = 1 - Y², so Ẏ = (1 - Y²) · Ẋ, and with G = ∂L/∂Y from the next layer
+Nudge X by Ẋ. ∂Y/∂X = 1 - tanh(X)² = 1 - Y², so
 
-    ∂L/∂X = G · (1 - Y²)                                                       (2)
+    Ẏ = Ẋ · (1 - Y²)                                                           (2)
 
-(2) as computed loses digits where Y² is near 1. Y is rounded there, by up to u, the unit roundoff, which makes an error
+and with G = ∂L/∂Y from the next layer
+
+    ∂L/∂X = G · (1 - Y²)                                                       (3)
+
+Both as computed lose digits where Y² is near 1. Y is rounded there, by up to u, the unit roundoff, which makes an error
 of 2u in Y² beside the rounding of the square: relative to 1 - Y², about 4 · exp(-2|X|), up to 3u / (1 - Y²). Of
-float64's sixteen digits three are left at |X| = 15; beyond |X| = 19, Y² is 1 and (2) exactly 0, where the truth is G ·
+float64's sixteen digits three are left at |X| = 15; beyond |X| = 19, Y² is 1 and (3) exactly 0, where the truth is G ·
 4 · exp(-2|X|). In float32 the same happens from |X| = 5 and 10 on.
 
 Letters: X input; Y output; G = ∂L/∂Y; L loss; u the unit roundoff; a dot marks a nudge.
@@ -39,11 +43,17 @@ def forward(x: Array) -> tuple[Array, Saved]:
     return y, Saved(y.copy())
 
 
+def tangent(nudge_x: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
+    checks.nudges(x=(nudge_x, saved.y.shape))
+    return in_blocks(lambda y, nudge: nudge * (1 - y * y), saved.y, nudge_x)  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, y = grad_output, saved.y
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    return (in_blocks(lambda y, g: g * (1 - y * y), y, g),)  # (2)
+    return (in_blocks(lambda y, g: g * (1 - y * y), y, g),)  # (3)
 
 
 class TanhActivation(Layer):

@@ -97,6 +97,16 @@ def forward(
     return y, Saved(x, filters, found, engine)
 
 
+def tangent(nudge_x: Array, nudge_filters: Array, nudge_biases: Array, saved: Saved) -> Array:
+    """Ẏ from Ẋ, Ẇ, ḃ, the shapes of x, filters and biases. Raises ValueError for another shape."""
+    x, filters, found, engine = saved
+    biases = (nudge_biases, found.output_shape[1:2])
+    checks.nudges(x=(nudge_x, x.shape), filters=(nudge_filters, filters.shape), biases=biases)
+    of_x = adjoint.forward(nudge_x, filters, nudge_biases, found, engine)
+    of_filters = adjoint.forward(x, nudge_filters, np.zeros_like(nudge_biases), found, engine)
+    return of_x + of_filters  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂x, ∂L/∂filters, ∂L/∂biases from G = grad_output, the shape of y.
 

@@ -62,6 +62,16 @@ def forward(directions: Array, lengths: Array, *, axis: int = 0) -> tuple[Array,
     return along * units, Saved(units, along, norms, place)  # (1)
 
 
+def tangent(nudge_directions: Array, nudge_lengths: Array, saved: Saved) -> Array:
+    """Ẏ from V̇ and Ȧ, the shapes of directions and lengths. Raises ValueError for another shape."""
+    units, lengths, norms, axis = saved
+    checks.nudges(directions=(nudge_directions, units.shape), lengths=(nudge_lengths, (units.shape[axis],)))
+    rest = tuple(a for a in range(units.ndim) if a != axis)
+    of_norms = (units * nudge_directions).sum(rest, keepdims=True)
+    turned = lengths * (nudge_directions - units * of_norms) / norms
+    return nudge_lengths.reshape(norms.shape) * units + turned  # (2)
+
+
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂directions and ∂L/∂lengths from G = grad_output, the shape of directions.
 

@@ -40,8 +40,9 @@ def test_every_operation_has_its_row() -> None:
 
 def test_every_row_has_its_equations() -> None:
     for operation in TABLE.ELSEWHERE:
-        forward, gradients = TABLE.numbers(operation)
+        forward, tangent, gradients = TABLE.numbers(operation)
         assert forward == "(1)"
+        assert tangent, operation
         assert gradients, operation
 
 

@@ -101,24 +101,27 @@ def layers(operation: str) -> list[str]:
     return [c.__name__ for c in found if issubclass(c, (Layer, Loss))]
 
 
-def numbers(operation: str) -> tuple[str, str]:
-    """The numbers of the forward equation and of the gradients."""
+def numbers(operation: str) -> tuple[str, str, str]:
+    """The numbers of the forward equation, of the tangent, and of the gradients (a loss's second derivatives too)."""
     text = (ROOT / "manual" / f"{operation}.py").read_text(encoding="utf-8")
     docstring = ast.get_docstring(ast.parse(text), clean=False) or ""
     lines = [(line, number) for line, number in NUMBERED.findall(docstring)]
-    gradients = [f"({number})" for line, number in lines if line.startswith("∂L/∂")]
-    return f"({lines[0][1]})", ", ".join(gradients)
+    tangents, gradients = (
+        [f"({number})" for line, number in lines if line.startswith(begins)]
+        for begins in (("Ẏ", "L̇"), ("∂L/∂", "∂²L/∂"))
+    )
+    return f"({lines[0][1]})", ", ".join(tangents), ", ".join(gradients)
 
 
 HEADING = (
-    "file and twin | layers | forward | gradients | witnesses | engines | ONNX | PyTorch (torch.nn.functional) | "
-    "JAX (jax.) | at ties and kinks"
+    "file and twin | layers | forward | tangent | gradients | witnesses | engines | ONNX | "
+    "PyTorch (torch.nn.functional) | JAX (jax.) | at ties and kinks"
 )
 
 
 def row(operation: str) -> str:
     known = ELSEWHERE[operation]
-    forward, gradients = numbers(operation)
+    forward, tangent, gradients = numbers(operation)
     classes = ", ".join(f"`{name}`" for name in layers(operation)) or "inside `SelfAttention`"
     file = f"[{operation}](../manual/{operation}.py), [twin](../reference/{operation}.py)"
     witnesses = "A, D, C, E" if known.exact else "A, D, C"
@@ -126,6 +129,7 @@ def row(operation: str) -> str:
         file,
         classes,
         forward,
+        tangent,
         gradients,
         witnesses,
         known.engines,
@@ -144,7 +148,9 @@ def page() -> str:
         "# The layers",
         "",
         f"The {len(ELSEWHERE)} operations of `manual/`, each derived in its file and written again in its twin.",
-        "Forward and gradients are the numbers of the equations in the file's docstring; the lines of code carry them.",
+        "Forward, tangent and gradients (of a loss, its second derivatives too) are the numbers of the equations in",
+        "the file's docstring; the lines of code carry them. [Forward mode](forward-mode.md) says how the tangents",
+        "are checked.",
         "",
         "Witnesses beside the hand-derived gradient: A autodiff of the twin, D finite differences, C the complex step",
         "(in the laws of the operations), E an exact run at points where float64 does not round, for the first case",

@@ -76,13 +76,27 @@ def check_jvp(
     """
     for argument, function in (("forward", forward), ("tangent", tangent)):
         called(argument, function)
-    structure = structure_of(forward, inputs, convention or "pytorch")
-    arrays, names = checked_inputs(structure.arrays, structure.names(wrt))
-    known = None if reference is None else by_name("the reference", reference, tuple(structure.inputs))
-    operation = Steps(structure, forward, tangent, arrays, names, seed).operation(known)
+    operation = in_steps(forward, tangent, inputs, reference, wrt=wrt, convention=convention, seed=seed)
     operation = replace(operation, name=name or operation.name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
     return reworded(result, WORDS)
+
+
+def in_steps(
+    forward: Callable[..., Any],
+    tangent: Callable[..., Any],
+    inputs: Mapping[str, Any],
+    reference: Callable[..., Any] | None = None,
+    *,
+    wrt: tuple[str, ...] | None = None,
+    convention: str | None = None,
+    seed: int = 0,
+) -> Operation:
+    """(1) as an operation of the steps, whose backward is the tangent; the arguments are those of `check_jvp`."""
+    structure = structure_of(forward, inputs, convention or "pytorch")
+    arrays, names = checked_inputs(structure.arrays, structure.names(wrt))
+    known = None if reference is None else by_name("the reference", reference, tuple(structure.inputs))
+    return Steps(structure, forward, tangent, arrays, names, seed).operation(known)
 
 
 # What the judge says of a gradient's (direction, output), said of a tangent.

@@ -22,6 +22,7 @@ from crosscheck.lecture.architectures import ARCHITECTURES, IMAGE_BATCH
 from crosscheck.lecture.losses import with_loss
 from crosscheck.lecture.nonzero import nonzero
 from crosscheck.lecture.rows import LOSSES, ROWS
+from crosscheck.lecture.tangent_cases import tangent_cases
 from crosscheck.operation import Operation
 from crosscheck.spaces.space import Space
 from manual import (
@@ -52,7 +53,7 @@ class Case:
 
     Args:
         name: unique, also the id in the test suite.
-        kind: layer, spatial, channel, parameter, composition or end-to-end.
+        kind: layer, tangent, spatial, channel, parameter, composition or end-to-end.
         layer: the file of `manual` that it checks.
         configuration: sizes and hyper-parameters in words.
         build: draws the operation.
@@ -256,6 +257,17 @@ def beyond() -> Iterator[Case]:
             yield row(space, name, layer=described.operation, **described.point(name))
 
 
+# All of them take some 12 s, and the table its two minutes without: the suite's proofs ask the others.
+IN_TABLE = ("linear", "relu", "batch_norm", "softmax_cross_entropy")
+
+
+def tangents() -> Iterator[Case]:
+    """Forward mode: what each operation makes of nudges."""
+    for case in tangent_cases():
+        name = f"{case.operation} {case.configuration}"
+        yield Case(name, "tangent", case.operation, case.configuration, case.build)
+
+
 # ---------------------------------------------------------------------- compositions
 
 
@@ -397,6 +409,7 @@ def all_cases() -> list[Case]:
         *activations(),
         *losses(),
         *beyond(),
+        *(case for case in tangents() if case.layer in IN_TABLE),
         *compositions(),
         *(case for case in architectures() if case.configuration not in LONG),
         *parameters(),

@@ -1,6 +1,7 @@
 """The fast convolution: one interface, several engines, each a file with its derivation.
 
     forward(x, filters, biases, *, stride, padding, dilation, groups, engine) -> (y, saved)
+    tangent(nudge_x, nudge_filters, nudge_biases, saved) -> nudge_y
     backward(grad_output, saved) -> (grad_x, grad_filters, grad_biases)
 
 `definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`,
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from manual import checks
 from manual.kernels.bounds import Growth, probable, worst
 from manual.kernels.choice import ENGINES, POLICIES, choose, known, requested, use
 from manual.kernels.engine import Engine
@@ -41,6 +43,7 @@ __all__ = [
     "probable",
     "same_padding",
     "set_num_threads",
+    "tangent",
     "threads",
     "use",
     "worst",
@@ -97,6 +100,22 @@ def forward(
     geometry, chosen = remembered(shapes, dtype, hyperparameters, asked)
     y, kept = chosen.forward(x, filters, biases, geometry)
     return y, Saved(x, filters, biases, geometry, chosen.name, kept)
+
+
+def tangent(nudge_x: Array, nudge_filters: Array, nudge_biases: Array, saved: Saved) -> Array:
+    """The nudge of y: two convolutions, Ẋ with W and ḃ, and X with Ẇ, each by the engine of the forward pass.
+
+    Raises:
+        ValueError: a nudge of another shape than what it moves.
+    """
+    x, filters, biases, geometry, engine, _ = saved
+    moved = {"x": (nudge_x, x.shape), "filters": (nudge_filters, filters.shape), "biases": (nudge_biases, biases.shape)}
+    checks.nudges(**moved)
+    same = common_dtype(nudge_x, nudge_filters, nudge_biases) == x.dtype
+    run = ENGINES[engine if same else "definition"].forward
+    of_x, _ = run(nudge_x, filters, nudge_biases, geometry)
+    of_filters, _ = run(x, nudge_filters, np.zeros_like(nudge_biases), geometry)
+    return of_x + of_filters
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:

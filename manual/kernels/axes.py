@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual import kernels
+from manual import checks, kernels
 from manual.kernels import axes_definition
 from manual.kernels.bounds import Growth, bound, magnitudes, unit, worst
 from manual.kernels.choice import known, requested
@@ -100,6 +100,20 @@ def forward(
         sorted_into_channels(x, extents), as_planes(filters), biases, **last, groups=groups, engine=engine
     )
     return along_axes(y, extents), Saved(x, filters, biases, extents, planes)
+
+
+def tangent(nudge_x: Array, nudge_filters: Array, nudge_biases: Array, saved: Saved | kernels.Saved) -> Array:
+    """The nudge of y, by the engine of the forward pass; see `kernels.tangent`."""
+    if isinstance(saved, kernels.Saved):
+        return kernels.tangent(nudge_x, nudge_filters, nudge_biases, saved)
+    x, filters, biases, extents, planes = saved
+    moved = {"x": (nudge_x, x.shape), "filters": (nudge_filters, filters.shape), "biases": (nudge_biases, biases.shape)}
+    checks.nudges(**moved)
+    if planes is None:
+        of_x = axes_definition.forward(nudge_x, filters, nudge_biases, extents)
+        return of_x + axes_definition.forward(x, nudge_filters, np.zeros_like(nudge_biases), extents)
+    nudge = kernels.tangent(sorted_into_channels(nudge_x, extents), as_planes(nudge_filters), nudge_biases, planes)
+    return along_axes(nudge, extents)
 
 
 def backward(grad_output: Array, saved: Saved | kernels.Saved) -> tuple[Array, Array, Array]:

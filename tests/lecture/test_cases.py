@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosscheck.lecture.cases import Case, all_cases, architectures, beyond
+from crosscheck.lecture.cases import Case, all_cases, architectures, beyond, tangents
 from crosscheck.lecture.running import check_case
 from crosscheck.operation import Operation
 
@@ -16,7 +16,7 @@ LAYERS = {name: case for name, case in QUICK.items() if case.kind in ("layer", "
 
 # `make test` runs the whole table before the suite: of what is beyond the lecture's layers the suite does not ask again
 # whether it agrees, and the other laws are proofs.
-BEYOND = {case.name for case in (*beyond(), *architectures())}
+BEYOND = {case.name for case in (*beyond(), *architectures(), *tangents())}
 
 
 def shown(cases: dict[str, Case]) -> list[Any]:
@@ -35,7 +35,7 @@ def test_names_are_unique() -> None:
 
 def test_the_lectures_kinds_are_all_there() -> None:
     kinds = {case.kind for case in CASES.values()}
-    assert kinds == {"layer", "spatial", "channel", "parameter", "composition", "end-to-end"}
+    assert kinds == {"layer", "tangent", "spatial", "channel", "parameter", "composition", "end-to-end"}
 
 
 @parametrize
