@@ -4,6 +4,6 @@
 `passes` and `state` the ways of being wrong: any layer's, one layer's, and those that show in the next call.
 """
 
-from crosscheck.lecture.planted.table import Mutant, all_mutants
+from crosscheck.lecture.planted.table import Mutant, all_mutants, tangent_mutants
 
-__all__ = ["Mutant", "all_mutants"]
+__all__ = ["Mutant", "all_mutants", "tangent_mutants"]
