@@ -14,7 +14,7 @@ from crosscheck.lecture.cases import Case, tangents
 from crosscheck.lecture.nonzero import nonzero
 from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow
 from crosscheck.lecture.running import check_case
-from crosscheck.lecture.tangent_cases import LECTURE, SQUARED, of_layer, of_loss, of_row
+from crosscheck.lecture.tangent_cases import LECTURE, SQUARED_ROW, of_layer, of_loss, of_row
 from crosscheck.lecture.tangents import adjoint, moved, parted, point
 from crosscheck.operation import Arrays, Operation
 from manual import BatchNorm, Layer, LinearLayer
@@ -53,7 +53,7 @@ def test_it_is_what_jax_says_at_every_point_with_a_name(row: LayerRow, name: str
 
 @pytest.mark.proof
 def test_the_losses_are_what_jax_says_at_every_point_with_a_name(rng: Rng) -> None:
-    reductions = replace(SQUARED, cases={r: {"reduction": r} for r in ("sum", "none")})
+    reductions = replace(SQUARED_ROW, cases={r: {"reduction": r} for r in ("sum", "none")})
     for row in (reductions, *LOSSES):
         for name in row.cases:
             for case in of_loss(row, name):

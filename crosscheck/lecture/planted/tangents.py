@@ -63,17 +63,17 @@ def first_of_window(nudges: Arrays, _: Arrays) -> Array:
     return nudges["x"][:, :, ::2, ::2].copy()
 
 
-dense = along(lambda rng: LinearLayer(3, 2, rng=rng), 4, 3)
-batch = along(lambda rng: Standardization((0,)), 5, 3)
+along_linear = along(lambda rng: LinearLayer(3, 2, rng=rng), 4, 3)
+along_batch = along(lambda rng: Standardization((0,)), 5, 3)
 
 
 def planted_tangents() -> Iterator[Planted]:
     """Some that people make: a sign, a factor, a term dropped, a mask, another's statistics."""
-    yield "tangent of linear: x negated", "sign", dense, derived(lambda n, v: linear({**n, "x": -n["x"]}, v))
+    yield "tangent of linear: x negated", "sign", along_linear, derived(lambda n, v: linear({**n, "x": -n["x"]}, v))
     doubled = derived(lambda n, v: linear({**n, "weights": 2 * n["weights"]}, v))
-    yield "tangent of linear: weights doubled", "scaled", dense, doubled
+    yield "tangent of linear: weights doubled", "scaled", along_linear, doubled
     forgotten = derived(lambda n, v: linear({**n, "biases": 0 * n["biases"]}, v))
-    yield "tangent of linear: biases forgotten", "zero", dense, forgotten
+    yield "tangent of linear: biases forgotten", "zero", along_linear, forgotten
     relu = along(lambda rng: ReLUActivation(), 4, 7)
     yield "tangent of relu: the mask forgotten", "missing-mask", relu, derived(lambda n, v: n["x"].copy())
     sigmoid = along(lambda rng: SigmoidActivation(), 4, 7)
@@ -82,9 +82,9 @@ def planted_tangents() -> Iterator[Planted]:
     alone = derived(lambda n, v: n["x"] * softmax(v["x"]))
     yield "tangent of softmax: only the diagonal", "missing-terms", along(lambda rng: Softmax(), 3, 5), alone
     first = derived(lambda n, v: standardized(n, v, lambda a: a[:1]))
-    yield "tangent of standardization: one sample's statistics", "missing-terms", batch, first
+    yield "tangent of standardization: one sample's statistics", "missing-terms", along_batch, first
     constant = derived(lambda n, v: standardized(n, v, lambda a: np.zeros(3)))
-    yield "tangent of standardization: statistics as constants", "missing-terms", batch, constant
+    yield "tangent of standardization: statistics as constants", "missing-terms", along_batch, constant
     pooled = along(lambda rng: MaxPoolingLayer(2), 2, 2, 4, 6)
     yield "tangent of max pooling: the first of the window", "wrong-winner", pooled, derived(first_of_window)
     dropped = along(lambda rng: Dropout(0.5, seed=3), 4, 5)
