@@ -64,7 +64,7 @@ def gauss_newton_product(
     Args:
         network: any layer; one with passes of its own needs a `tangent`, too.
         loss: of what it gives; not reduced, it counts as the sum of its terms.
-        x: what it reads.
+        x: what it reads, in the network's dtype; integers where it reads those.
         target: what the loss compares with.
         nudge_parameters: as in `Layer.tangent`; what is left out stands still.
         nudge_x: the shape of x; None: it stands still.
@@ -74,10 +74,12 @@ def gauss_newton_product(
         ValueError: a shape that does not fit.
         NotImplementedError: a layer without a tangent.
     """
-    x = checks.array(x, "x", network.dtype)
+    x = np.asarray(x)
+    if x.dtype.kind not in "iu":  # indices stay what they are, and cannot be nudged
+        x = checks.array(x, "x", network.dtype)
     arrays, owner = network.named_parameters(), type(network).__name__
     of_parameters = nudges(nudge_parameters, arrays, owner, network.dtype)
-    of_x = np.zeros_like(x) if nudge_x is None else checks.array(nudge_x, "nudge_x", network.dtype)
+    of_x = np.zeros(x.shape, network.dtype) if nudge_x is None else checks.array(nudge_x, "nudge_x", network.dtype)
     checks.nudges(x=(of_x, x.shape))
     y, passed, _ = run_forward(network.program(), x)
     nudge_y = run_tangent(passed, of_x, of_parameters)  # (1)

@@ -62,7 +62,7 @@ class Loss:
         """How the loss moves with the prediction, to first order. nudge_prediction: its shape and dtype."""
         prediction = floating(prediction)
         _, saved = self._run(prediction, target)
-        return self._module.tangent(checks.array(nudge_prediction, "nudge_prediction", prediction.dtype), saved)
+        return self._module.tangent(nudge_of(prediction, nudge_prediction), saved)
 
     def hessian_product(self, prediction: Array, target: Array, nudge_prediction: Array, grad_output: Any = 1) -> Array:
         """How ∂L/∂prediction moves with the prediction, to first order: the second derivatives times the nudge.
@@ -71,7 +71,7 @@ class Loss:
         """
         prediction = floating(prediction)
         loss, saved = self._run(prediction, target)
-        nudge = checks.array(nudge_prediction, "nudge_prediction", prediction.dtype)
+        nudge = nudge_of(prediction, nudge_prediction)
         return self._module.hessian_product(nudge, arriving(grad_output, loss, prediction.dtype), saved)
 
     @property
@@ -86,6 +86,14 @@ def arriving(grad_output: Any, loss: Any, dtype: np.dtype) -> Any:
     """G of the shape of the loss, from that or from one number for all terms."""
     g = np.broadcast_to(np.asarray(grad_output, dtype), np.shape(loss))
     return g if g.ndim else g[()]
+
+
+def nudge_of(prediction: Array, nudge: Any) -> Array:
+    """A nudge comes in the prediction's dtype; its shape is looked at by the operation."""
+    nudge = np.asarray(nudge)
+    if nudge.dtype != prediction.dtype:
+        raise TypeError(f"nudge_prediction has dtype {nudge.dtype}; the prediction has {prediction.dtype}")
+    return nudge
 
 
 def known(reduction: Any) -> str:

@@ -21,11 +21,14 @@ from crosscheck.operation import Array, Arrays, Operation
 from manual import Layer, gauss_newton_product
 from manual.program import INPUT
 
-Product = Callable[..., Any]
-
 
 def curvature(
-    network: Layer, loss: Any, x: Array, target: Array, moves: Arrays, product: Product = gauss_newton_product
+    network: Layer,
+    loss: Any,
+    x: Array,
+    target: Array,
+    moves: Arrays,
+    product: Callable[..., Any] = gauss_newton_product,
 ) -> Operation:
     """The product as a function of the nudges; all entries as one vector, those of x first.
 

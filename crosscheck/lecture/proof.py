@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crosscheck.judge import judge
-from crosscheck.lecture.planted import Mutant, all_mutants
+from crosscheck.lecture.planted import Mutant, all_mutants, tangent_mutants
 from crosscheck.lecture.spaces import SPACES
 from crosscheck.traces.programs import keep_compilations
 
@@ -81,7 +81,7 @@ def outcome(mutant: Mutant, seed: int) -> Proved:
 
 
 def prove_mutants(seed: int) -> bool:
-    mutants = all_mutants()
+    mutants = [*all_mutants(), *tangent_mutants()]
     caught = named = 0
     print(f"{'planted':<62} {'kind':<17} {'said':<30} seconds")
     for mutant in mutants:
@@ -95,7 +95,7 @@ def prove_mutants(seed: int) -> bool:
 
 def prove_healthy() -> bool:
     """The operations behind the mutants, then random healthy checks: few configurations, many values."""
-    for make in {mutant.healthy for mutant in all_mutants()}:
+    for make in {mutant.healthy for mutant in (*all_mutants(), *tangent_mutants())}:
         judge(make(np.random.default_rng(1)), differences=False).raise_for_failure()
     started = time.perf_counter()
     rng = np.random.default_rng(0)

@@ -46,7 +46,7 @@ LECTURE: dict[str, tuple[str, Callable[[Rng], Layer], tuple[int, ...]]] = {
     "soft_relu": ("3×5", lambda rng: manual.SoftReLUActivation(), (3, 5)),
     "linear_activation": ("3×5", lambda rng: manual.LinearActivation(), (3, 5)),
 }
-SQUARED = LossRow(
+SQUARED_ROW = LossRow(
     "mean_squared_error",
     lambda p: manual.MeanSquaredError(p["reduction"]),
     lambda rng, p: rng.normal(size=p["shape"]),
@@ -107,5 +107,5 @@ def tangent_cases() -> Iterator[TangentCase]:
     )
     for row in ROWS:
         yield of_row(row, next(iter(row.cases)))
-    for loss in (SQUARED, *LOSSES):
+    for loss in (SQUARED_ROW, *LOSSES):
         yield from of_loss(loss, next(iter(loss.cases)))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any
 
@@ -54,7 +55,17 @@ def tangent_of(layer: Layer, values: Arrays, nudges: Arrays) -> Array:
     return after_forward(layer, values).tangent(of_x, {k: a for k, a in nudges.items() if k != INPUT})
 
 
-def moved(layer: Layer, x: Array, seed: int = 0) -> Operation:
+Tangent = Callable[..., Array]  # (nudges, **what moves) -> Ẏ
+
+
+@dataclass(frozen=True)
+class Moved(Operation):
+    """A tangent beside the twin's. `with_tangent` gives the same operation with another tangent."""
+
+    with_tangent: Callable[[Tangent], Operation] | None = field(default=None, repr=False)
+
+
+def moved(layer: Layer, x: Array, seed: int = 0) -> Moved:
     """The tangent beside the twin's, in steps along random directions (`check_jvp`)."""
     twins = twin(layer)
 
@@ -66,7 +77,11 @@ def moved(layer: Layer, x: Array, seed: int = 0) -> Operation:
     def tangent(tangents: Arrays, **values: Array) -> Array:
         return tangent_of(layer, values, tangents)
 
-    return in_steps(forward, tangent, point(layer, x), twins, seed=seed)
+    def with_tangent(other: Tangent) -> Operation:
+        return in_steps(forward, other, point(layer, x), twins, seed=seed)
+
+    right = with_tangent(tangent)
+    return Moved(**{f.name: getattr(right, f.name) for f in fields(right)}, with_tangent=with_tangent)
 
 
 def adjoint(layer: Layer, x: Array, nudges: Arrays) -> Operation:

@@ -146,6 +146,46 @@ def test_what_stands_still_is_left_out(rng: Rng) -> None:
     assert not none.x.any()
 
 
+class Doubled(LayeredNeuralNetwork):
+    """A forward and a backward of its own, and no tangent."""
+
+    def forward(self, x: Array) -> Array:
+        return 2 * super().forward(x)
+
+    def backward(self, grad_output: Array) -> Array:
+        return super().backward(2 * grad_output)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    network, loss = LinearLayer(3, 2, rng=0), MeanSquaredError()
+    x, target, count = np.ones((4, 3)), np.zeros((4, 2)), network.parameters.size
+    refused: list[tuple[Layer, tuple[Any, ...], type[Exception], str]] = [
+        (network, (x.astype(np.float32), target), TypeError, "x has dtype float32, the layer computes in float64"),
+        (network, (x, target, np.ones(count), x[:2]), ValueError, r"nudge_x has shape \(2, 3\); x has shape \(4, 3\)"),
+        (
+            network,
+            (x, target, np.ones(5)),
+            ValueError,
+            r"nudge_parameters has shape \(5,\); LinearLayer takes a vector",
+        ),
+        (
+            network,
+            (x, target, {"bias": x}),
+            ValueError,
+            "names 'bias'; the parameters of LinearLayer are weights, bias",
+        ),
+        (Doubled([network]), (x, target), NotImplementedError, "Doubled brings its own forward, and no tangent"),
+    ]
+    for layer, given, error, said in refused:
+        with pytest.raises(error, match=said):
+            gauss_newton_product(layer, loss, *given)
+    for method in (loss.tangent, loss.hessian_product):
+        with pytest.raises(TypeError, match="nudge_prediction has dtype float32; the prediction has float64"):
+            method(target, target, target.astype(np.float32))
+        with pytest.raises(ValueError, match=r"nudge_prediction has shape \(2,\); prediction has shape \(4, 2\)"):
+            method(target, target, np.ones(2))
+
+
 # ---------------------------------------------------------------------- planted
 
 

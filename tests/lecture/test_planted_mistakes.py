@@ -2,7 +2,7 @@
 
 import pytest
 
-from crosscheck.lecture.planted import Mutant, all_mutants
+from crosscheck.lecture.planted import Mutant, all_mutants, tangent_mutants
 from crosscheck.lecture.planted.beyond import planted_beyond
 from crosscheck.lecture.planted.convolutions import planted_convolutions
 from crosscheck.lecture.proof import EVERY_KIND, outcome
@@ -17,6 +17,13 @@ def test_there_are_enough_and_of_every_kind() -> None:
     assert len(TABLE) >= 80
     assert {m.kind for m in TABLE} == EVERY_KIND
     assert len({m.name for m in TABLE}) == len(TABLE)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("mutant", tangent_mutants(), ids=lambda m: m.name)
+def test_a_mistake_in_a_tangent_is_caught(mutant: Mutant) -> None:
+    """`make mutants` counts how many are named."""
+    assert outcome(mutant, seed=1).caught
 
 
 @pytest.mark.parametrize("mutant", QUICK, ids=lambda m: m.name)

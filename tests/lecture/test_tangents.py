@@ -14,7 +14,7 @@ from crosscheck.lecture.cases import Case, tangents
 from crosscheck.lecture.nonzero import nonzero
 from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow
 from crosscheck.lecture.running import check_case
-from crosscheck.lecture.tangent_cases import LECTURE, SQUARED, of_layer, of_loss, of_row
+from crosscheck.lecture.tangent_cases import LECTURE, SQUARED_ROW, of_layer, of_loss, of_row
 from crosscheck.lecture.tangents import adjoint, moved, parted, point
 from crosscheck.operation import Arrays, Operation
 from manual import BatchNorm, Layer, LinearLayer
@@ -29,7 +29,14 @@ ROUNDING = [case for case in CASES if case.layer not in EXACT]
 POINTS = [(row, name) for row in ROWS for name in list(row.cases)[1:]]
 
 
-@pytest.mark.parametrize("case", ROUNDING, ids=lambda case: case.name)
+# What these make of their input is one line of `standardization`, which is asked day by day.
+SHARED = ("layer_norm", "group_norm")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, id=c.name, marks=[pytest.mark.proof] if c.layer in SHARED else []) for c in ROUNDING],
+)
 def test_the_backward_is_its_transpose_where_both_round(case: Case) -> None:
     """Without the twin: differences of the tangent, each with what it may round, against the backward."""
     result = judge(replace(case.operation(), reference=None), exact=False, diagnose=False, progress=False)
@@ -53,7 +60,7 @@ def test_it_is_what_jax_says_at_every_point_with_a_name(row: LayerRow, name: str
 
 @pytest.mark.proof
 def test_the_losses_are_what_jax_says_at_every_point_with_a_name(rng: Rng) -> None:
-    reductions = replace(SQUARED, cases={r: {"reduction": r} for r in ("sum", "none")})
+    reductions = replace(SQUARED_ROW, cases={r: {"reduction": r} for r in ("sum", "none")})
     for row in (reductions, *LOSSES):
         for name in row.cases:
             for case in of_loss(row, name):
@@ -63,7 +70,9 @@ def test_the_losses_are_what_jax_says_at_every_point_with_a_name(rng: Rng) -> No
 @pytest.mark.proof
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_network_has_its_from_its_layers(name: str, rng: Rng) -> None:
-    judge(of_layer(ARCHITECTURES[name], IMAGE_BATCH)(rng), progress=False).raise_for_failure()
+    """Without differences, which are asked of every layer alone."""
+    operation = of_layer(ARCHITECTURES[name], IMAGE_BATCH)(rng)
+    judge(operation, differences=False, exact=False, progress=False).raise_for_failure()
 
 
 # How to make every layer, and the shape of its input.
@@ -95,9 +104,9 @@ def whole(layer: Layer, x: Array, rng: Rng) -> Operation:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("operation", sorted(EXACT & LAYERS.keys() - {"multiply", "projection"}))
+@pytest.mark.parametrize("operation", sorted(EXACT & LAYERS.keys() - {"multiply", "projection", "average_pooling"}))
 def test_both_are_exact_where_arithmetic_is(operation: str, rng: Rng) -> None:
-    """The two left out are asked inside layers that are not exact."""
+    """Two that are left out are asked inside layers that are not exact; of the third no exact point is found."""
     make, shape = LAYERS[operation]
     run = exact_run(whole(make(rng), np.zeros(shape), rng), seed=0)
     assert run.applies, run.reason
@@ -129,7 +138,11 @@ PLANTED: dict[str, tuple[Callable[[Rng], Operation], Callable[[Array, Arrays], A
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.proof] if "1e-9" in n else []) for n in PLANTED])
+QUICK = "a parameter's nudge forgotten"
+LATER = [pytest.param(n, marks=[] if n == QUICK else [pytest.mark.proof]) for n in PLANTED]
+
+
+@pytest.mark.parametrize("name", LATER)
 def test_a_planted_mistake_in_a_tangent_is_caught(name: str, rng: Rng) -> None:
     """By the backward alone, and by JAX alone."""
     healthy, change, where = PLANTED[name]

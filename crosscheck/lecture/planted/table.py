@@ -64,6 +64,7 @@ from crosscheck.lecture.planted.passes import (
     winner,
 )
 from crosscheck.lecture.planted.state import accumulates, buffers, dice, memo, stale, writes_cotangent, writes_input
+from crosscheck.lecture.planted.tangents import planted_tangents
 from crosscheck.operation import Operation
 
 
@@ -80,6 +81,11 @@ class Mutant:
     def operation(self, seed: int) -> Operation:
         base = self.healthy(np.random.default_rng(seed))
         return replace(base, backward=self.wrong(base))
+
+
+def tangent_mutants() -> list[Mutant]:
+    """Those in tangents, which other checkers of gradients are not asked about."""
+    return [Mutant(*planted) for planted in planted_tangents()]
 
 
 def all_mutants() -> list[Mutant]:
