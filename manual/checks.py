@@ -108,13 +108,6 @@ def same_shape(value: ArrayLike, shape: tuple[int, ...], name: str, what: str) -
         raise ValueError(f"{name} has shape {np.shape(value)}; {what} has shape {shape}")
 
 
-def output_size(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int], name: str) -> tuple[int, int]:
-    """How many windows fit, along rows and columns; a window that does not fit once is an error."""
-    if window[0] > size[0] or window[1] > size[1]:
-        raise ValueError(f"{name} is {window}; it must fit the input's rows and columns, {size}")
-    return (size[0] - window[0]) // stride[0] + 1, (size[1] - window[1]) // stride[1] + 1
-
-
 def hyperparameter_pairs(**pairs: tuple[Any, int]) -> None:
     """Function-level hyper-parameters must already be pairs of integers: name = (value, least)."""
     for name, (value, least) in pairs.items():

@@ -77,9 +77,12 @@ def channels(point: Choices) -> int:
 
 def windows_fit(point: Choices) -> bool:
     """Whether every window fits, and covers an entry."""
-    pair = [w if isinstance(w, tuple) else (w, w) for w in (point["window"], point["padding"], point["dilation"])]
-    window, padding, dilation = pair
-    for n, k, p, d in zip(point["shape"][2:], window, padding, dilation, strict=True):
+    size = point["shape"][2:]
+    given = [point["window"], point["padding"], point["dilation"], point["stride"]]
+    if any(isinstance(w, tuple) and len(w) != len(size) for w in given):
+        return False
+    window, padding, dilation, _ = (w if isinstance(w, tuple) else (w,) * len(size) for w in given)
+    for n, k, p, d in zip(size, window, padding, dilation, strict=True):
         before, after = p if isinstance(p, tuple) else (p, p)
         if d * (k - 1) + 1 > n + before + after or max(before, after) > k // 2 or (d > 1 and (before or after)):
             return False
@@ -88,7 +91,12 @@ def windows_fit(point: Choices) -> bool:
     return True
 
 
-POOLED: tuple[Shape, ...] = ((1, 1, 3, 3), (2, 2, 5, 4), (1, 3, 4, 7))
+def pooling(kind: str, point: Choices) -> type[Layer]:
+    """The pooling layer for sequences, images or volumes."""
+    return getattr(manual, kind + {3: "1d", 4: "", 5: "3d"}[len(point["shape"])])
+
+
+POOLED: tuple[Shape, ...] = ((1, 1, 3, 3), (2, 2, 5, 4), (1, 3, 4, 7), (2, 3, 7), (1, 2, 3, 4, 5))
 WINDOWS: dict[str, tuple[Any, ...]] = {
     "window": (1, 2, 3, (3, 2)),
     "stride": (2, 1, (2, 3)),
@@ -225,8 +233,12 @@ ROWS: tuple[LayerRow, ...] = (
     # ------------------------------------------------------------------ pooling and resampling
     LayerRow(
         "max_pooling",
-        lambda rng, p: manual.MaxPoolingLayer(
-            p["window"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"]
+        lambda rng, p: (
+            pooling("MaxPoolingLayer", p)(
+                p["window"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"]
+            )
+            if p["window"]
+            else manual.GlobalMaxPooling()
         ),
         POOLED,
         {
@@ -234,13 +246,22 @@ ROWS: tuple[LayerRow, ...] = (
             "2×2, dilation 2, stride 1": {"window": 2, "dilation": 2, "stride": 1},
             "2×2, stride 2, ceil": {"window": 2, "ceil": True},
             "3×2, padding per side, ceil": {"window": (3, 2), "padding": ((1, 0), (0, 1)), "ceil": True},
+            "sequences, 3, padding 1, ceil": {"shape": (2, 3, 7), "window": 3, "padding": 1, "ceil": True},
+            "volumes, 2×3×2": {"shape": (1, 2, 3, 4, 5), "window": (2, 3, 2), "stride": 1},
+            "volumes, 2×2×2, dilation (1, 2, 3)": {
+                "shape": (1, 2, 3, 4, 5),
+                "window": 2,
+                "stride": 1,
+                "dilation": (1, 2, 3),
+            },
+            "the whole of every image": {"window": 0},
         },
         WINDOWS,
         windows_fit,
     ),
     LayerRow(
         "average_pooling",
-        lambda rng, p: manual.AveragePoolingLayer(
+        lambda rng, p: pooling("AveragePoolingLayer", p)(
             p["window"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"], counting=p["counting"]
         ),
         POOLED,
@@ -250,17 +271,35 @@ ROWS: tuple[LayerRow, ...] = (
             "3×3, padding 1, ceil, not counting": {"window": 3, "padding": 1, "ceil": True, "counting": False},
             "2×2, dilation 2, stride 1": {"window": 2, "dilation": 2, "stride": 1},
             "2×2, ceil": {"window": 2, "ceil": True},
+            "sequences, 3, padding 1": {"shape": (2, 3, 7), "window": 3, "padding": 1, "counting": False},
+            "volumes, 2×3×2, ceil": {"shape": (1, 2, 3, 4, 5), "window": (2, 3, 2), "ceil": True},
         },
         {**WINDOWS, "counting": (True, False)},
         windows_fit,
     ),
     LayerRow(
         "lp_pooling",
-        lambda rng, p: manual.LpPoolingLayer(p["window"], p["order"], p["stride"], p["padding"]),
+        lambda rng, p: pooling("LpPoolingLayer", p)(
+            p["window"], p["order"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"]
+        ),
         POOLED,
-        {"2×2, order 2": {"window": 2}, "3×3, stride 2, order 3, padding 1": {"window": 3, "order": 3.0, "padding": 1}},
-        {"window": (1, 2, 3), "order": (2.0, 3.0, 1.0), "stride": (2, 1), "padding": (0, 1)},
-        lambda p: windows_fit({**p, "dilation": 1, "ceil": False}),
+        {
+            "2×2, order 2": {"window": 2},
+            "3×3, stride 2, order 3, padding 1": {"window": 3, "order": 3.0, "padding": 1},
+            "2×2, dilation 2, order 2": {"window": 2, "dilation": 2, "stride": 1},
+            "2×2, ceil, order 3": {"window": 2, "ceil": True, "order": 3.0},
+            "sequences, 3, order 3": {"shape": (2, 3, 7), "window": 3, "order": 3.0},
+            "volumes, 2×3×2, order 2": {"shape": (1, 2, 3, 4, 5), "window": (2, 3, 2), "stride": 1},
+        },
+        {
+            "window": (1, 2, 3),
+            "order": (2.0, 3.0, 1.0),
+            "stride": (2, 1),
+            "padding": (0, 1),
+            "dilation": (1, 2),
+            "ceil": (False, True),
+        },
+        windows_fit,
         values=("normal",),
     ),
     LayerRow(

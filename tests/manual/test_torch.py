@@ -73,42 +73,60 @@ def maxout(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
 
 
 def around(x: Any, padding: Any, value: float) -> Any:
-    (top, bottom), (left, right) = padding
-    return functional.pad(x, (left, right, top, bottom), value=value)
+    return functional.pad(x, [n for side in reversed(padding) for n in side], value=value)
+
+
+def of_axes(name: str, x: Any) -> Any:
+    """PyTorch's function for as many axes as there are."""
+    return getattr(functional, f"{name}{x.ndim - 2}d")
 
 
 def max_pooled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
-    padding, dilation, ceil = h.get("padding", ((0, 0), (0, 0))), h.get("dilation", 1), h.get("ceil", False)
+    axes = x.ndim - 2
+    if h["pool_size"] is None:
+        return of_axes("adaptive_max_pool", x)(x, 1)
+    padding, dilation, ceil = h.get("padding", ((0, 0),) * axes), h.get("dilation", 1), h.get("ceil", False)
     even = tuple(a for a, b in padding if a == b)
-    if len(even) < 2:  # PyTorch pads both sides alike, and would begin a last window in padding that it does not know
-        x, even = around(x, padding, -np.inf), (0, 0)
-    y = functional.max_pool2d(x, h["pool_size"], h["stride"], even, dilation, ceil)
-    return y[:, :, : layer.shape[2], : layer.shape[3]]  # type: ignore[attr-defined]
+    if (
+        len(even) < axes
+    ):  # PyTorch pads both sides alike, and would begin a last window in padding that it does not know
+        x, even = around(x, padding, -np.inf), (0,) * axes
+    y = of_axes("max_pool", x)(x, h["pool_size"], h["stride"], even, dilation, ceil)
+    return y[tuple(map(slice, layer.shape))]  # type: ignore[attr-defined]
 
 
 def averaged(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     even = tuple(a for a, b in h["padding"] if a == b)
-    if len(even) == 2 and h["dilation"] == (1, 1):
+    if len(even) == x.ndim - 2 and set(h["dilation"]) == {1}:
         options = {"ceil_mode": h["ceil"], "count_include_pad": h["counting"]}
-        return functional.avg_pool2d(x, h["pool_size"], h["stride"], even, **options)
-    # What PyTorch does not have: the windows one by one.
-    rows, columns = manual.windows.axes(
-        tuple(x.shape[2:]), h["pool_size"], h["stride"], h["padding"], h["dilation"], h["ceil"]
-    )
-    lines = []
-    for at, held in zip(rows.places, rows.padded if h["counting"] else rows.inside, strict=True):
-        line = []
-        for place, kept in zip(columns.places, columns.padded if h["counting"] else columns.inside, strict=True):
-            inside = [(m, n) for m in at for n in place if 0 <= m < x.shape[2] and 0 <= n < x.shape[3]]
-            line.append(sum(x[:, :, m, n] for m, n in inside) / (held.sum() * kept.sum()))
-        lines.append(torch.stack(line, -1))
-    return torch.stack(lines, -2)
+        return of_axes("avg_pool", x)(x, h["pool_size"], h["stride"], even, **options)
+    return by_windows(x, h, lambda entries, counted: entries.sum(-1) / counted)
+
+
+def by_windows(x: Any, h: dict[str, Any], value: Callable[[Any, int], Any]) -> Any:
+    """What PyTorch does not have: of every window one by one, from its entries and how many places count."""
+    sizes = (h["pool_size"], h["stride"], h["padding"], h["dilation"], h["ceil"])
+    along = manual.windows.axes(tuple(x.shape[2:]), *sizes)
+    found = []
+    for at in np.ndindex(*(axis.windows for axis in along)):
+        places = [axis.places[n] for axis, n in zip(along, at, strict=True)]
+        counts = [
+            (axis.padded if h.get("counting", True) else axis.inside)[n].sum()
+            for axis, n in zip(along, at, strict=True)
+        ]
+        inside = [torch.tensor(p[(p >= 0) & (p < axis.entries)]) for p, axis in zip(places, along, strict=True)]
+        entries = x
+        for number, of_axis in enumerate(inside):
+            entries = entries.index_select(2 + number, of_axis)
+        found.append(value(entries.flatten(2), int(np.prod(counts))))
+    return torch.stack(found, -1).unflatten(-1, [axis.windows for axis in along])
 
 
 def lp_pooled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    if set(h["dilation"]) != {1} or h["ceil"]:
+        return by_windows(x, h, lambda entries, _: (entries.abs() ** h["order"]).sum(-1) ** (1 / h["order"]))
     powers = around(x.abs() ** h["order"], h["padding"], 0.0)
-    area = h["pool_size"][0] * h["pool_size"][1]
-    return (functional.avg_pool2d(powers, h["pool_size"], h["stride"]) * area) ** (1 / h["order"])
+    return (of_axes("avg_pool", x)(powers, h["pool_size"], h["stride"]) * np.prod(h["pool_size"])) ** (1 / h["order"])
 
 
 def resampled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
