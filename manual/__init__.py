@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from manual.multiply import Gate
     from manual.network import LayeredNeuralNetwork
     from manual.optimizers import SGD, Adam
-    from manual.pad import Crop, ReflectionPadding, ZeroPadding
-    from manual.pixel_shuffle import PixelShuffle
+    from manual.pad import CircularPadding, Crop, ReflectionPadding, ReplicationPadding, ZeroPadding
+    from manual.pixel_shuffle import PixelShuffle, PixelUnshuffle
     from manual.prelu import PReLU
     from manual.program import Stage
     from manual.relu import ReLUActivation
@@ -102,10 +102,13 @@ HOMES = {
     "LayeredNeuralNetwork": "manual.network",
     "Adam": "manual.optimizers",
     "SGD": "manual.optimizers",
+    "CircularPadding": "manual.pad",
     "Crop": "manual.pad",
     "ReflectionPadding": "manual.pad",
+    "ReplicationPadding": "manual.pad",
     "ZeroPadding": "manual.pad",
     "PixelShuffle": "manual.pixel_shuffle",
+    "PixelUnshuffle": "manual.pixel_shuffle",
     "PReLU": "manual.prelu",
     "Stage": "manual.program",
     "ReLUActivation": "manual.relu",
@@ -140,6 +143,7 @@ __all__ = [
     "BatchNorm",
     "BatchNorm2d",
     "BinaryCrossEntropy",
+    "CircularPadding",
     "Concat",
     "ConvolutionalLayer",
     "Crop",
@@ -171,9 +175,11 @@ __all__ = [
     "MeanSquaredError",
     "PReLU",
     "PixelShuffle",
+    "PixelUnshuffle",
     "RMSNorm",
     "ReLUActivation",
     "ReflectionPadding",
+    "ReplicationPadding",
     "Residual",
     "SelfAttention",
     "SiLU",

@@ -43,13 +43,14 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "projection": Elsewhere("MatMul, Add", "linear", "lax.dot_general"),
     "flatten": Elsewhere("Flatten", "flatten", "lax.collapse", exact=True),
     "max_pooling": Elsewhere(
-        "MaxPool", "max_pool2d", "lax.reduce_window", "the first maximum in row-major order takes all", True,
+        "MaxPool, GlobalMaxPool", "max_pool1d, 2d, 3d", "lax.reduce_window",
+        "the first maximum in row-major order takes all", True,
         "definition, sheets",
     ),
-    "average_pooling": Elsewhere("AveragePool", "avg_pool2d", "lax.reduce_window"),
-    "lp_pooling": Elsewhere("LpPool", "lp_pool2d", "lax.reduce_window", "a window of zeros gives 0"),
+    "average_pooling": Elsewhere("AveragePool", "avg_pool1d, 2d, 3d", "lax.reduce_window"),
+    "lp_pooling": Elsewhere("LpPool", "lp_pool1d, 2d, 3d", "lax.reduce_window", "a window of zeros gives 0"),
     "resampling": Elsewhere(
-        "GlobalAveragePool, Resize", "adaptive_avg_pool2d, interpolate (nearest-exact, bilinear)", "image.resize"
+        "GlobalAveragePool, Resize", "adaptive_avg_pool2d, interpolate (nearest, nearest-exact, bilinear)", "image.resize"
     ),
     "standardization": Elsewhere("MeanVarianceNormalization", "layer_norm", "nn.standardize"),
     "batch_norm": Elsewhere("BatchNormalization", "batch_norm", "none"),
@@ -84,7 +85,7 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "concatenation": Elsewhere("Concat", "cat", "lax.concatenate", exact=True),
     "dropout": Elsewhere("Dropout", "dropout", "none", "the mask is a function of the seed", True),
     "pad": Elsewhere("Pad", "pad", "lax.pad, numpy.pad", exact=True),
-    "pixel_shuffle": Elsewhere("DepthToSpace (CRD)", "pixel_shuffle", "none", exact=True),
+    "pixel_shuffle": Elsewhere("DepthToSpace, SpaceToDepth", "pixel_shuffle, pixel_unshuffle", "none", exact=True),
     "attention": Elsewhere("Attention", "scaled_dot_product_attention", "nn.dot_product_attention"),
 }  # fmt: skip
 

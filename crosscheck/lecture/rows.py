@@ -96,6 +96,14 @@ def pooling(kind: str, point: Choices) -> type[Layer]:
     return getattr(manual, kind + {3: "1d", 4: "", 5: "3d"}[len(point["shape"])])
 
 
+PADDINGS: dict[str, Callable[[Any], Layer]] = {
+    "zeros": manual.ZeroPadding,
+    "constant": lambda sides: manual.ZeroPadding(sides, 1.5),
+    "reflect": manual.ReflectionPadding,
+    "edge": manual.ReplicationPadding,
+    "wrap": manual.CircularPadding,
+}
+
 POOLED: tuple[Shape, ...] = ((1, 1, 3, 3), (2, 2, 5, 4), (1, 3, 4, 7), (2, 3, 7), (1, 2, 3, 4, 5))
 WINDOWS: dict[str, tuple[Any, ...]] = {
     "window": (1, 2, 3, (3, 2)),
@@ -141,22 +149,31 @@ ROWS: tuple[LayerRow, ...] = (
     ),
     LayerRow(
         "pad",
-        lambda rng, p: (manual.ReflectionPadding if p["reflect"] else manual.ZeroPadding)(p["sides"]),
+        lambda rng, p: PADDINGS[p["mode"]](p["sides"]),
         PLANES,
         {
             "zeros, 1": {},
-            "reflection, per side": {"reflect": True, "sides": ((1, 2), (0, 2))},
+            "reflection, per side": {"mode": "reflect", "sides": ((1, 2), (0, 2))},
             "cropped at the right": {"sides": ((0, 1), (1, -1))},
+            "a constant, per side": {"mode": "constant", "sides": ((1, 2), (0, 2))},
+            "the border again": {"mode": "edge", "sides": ((1, 2), (0, 2))},
+            "the other side again": {"mode": "wrap", "sides": ((1, 2), (0, 2))},
         },
-        {"sides": (1, ((1, 2), (0, 2)), ((0, 1), (1, -1))), "reflect": (False, True)},
-        lambda p: not p["reflect"] or p["sides"] == 1 or min(p["shape"][2:]) > 2,
+        {"sides": (1, ((1, 2), (0, 2)), ((0, 1), (1, -1))), "mode": ("zeros", "constant", "reflect", "edge", "wrap")},
+        lambda p: p["mode"] != "reflect" or p["sides"] == 1 or min(p["shape"][2:]) > 2,
     ),
     LayerRow(
         "pixel_shuffle",
-        lambda rng, p: manual.PixelShuffle(p["scale"]),
-        ((1, 4, 1, 1), (2, 4, 3, 2), (1, 8, 2, 3)),
-        {"scale 2": {}},
-        {"scale": (2, 1)},
+        lambda rng, p: (manual.PixelUnshuffle if p["inverse"] else manual.PixelShuffle)(p["scale"], p["depth_first"]),
+        ((1, 4, 1, 1), (2, 4, 3, 2), (1, 8, 2, 3), (2, 2, 4, 6)),
+        {
+            "scale 2": {},
+            "scale 2, blocks first": {"depth_first": True, "shape": (1, 8, 2, 3)},
+            "the inverse": {"inverse": True, "shape": (2, 2, 4, 6)},
+            "the inverse, blocks first": {"inverse": True, "depth_first": True, "shape": (2, 2, 4, 6)},
+        },
+        {"scale": (2, 1), "depth_first": (False, True), "inverse": (False, True)},
+        lambda p: not any(n % p["scale"] for n in (p["shape"][2:] if p["inverse"] else (channels(p) // p["scale"],))),
     ),
     # ------------------------------------------------------------------ attention
     LayerRow(
@@ -170,11 +187,15 @@ ROWS: tuple[LayerRow, ...] = (
     LayerRow(
         "attention",
         lambda rng, p: manual.SelfAttention(
-            p["shape"][2], p["heads"], causal=p["causal"], places=p["shape"][1], rng=rng
+            p["shape"][2], p["heads"], causal=p["causal"], places=p["shape"][1], scale=p["scale"], rng=rng
         ),
         ((1, 2, 2), (2, 3, 4), (1, 4, 6)),
-        {"one head": {}, "2 heads, causal": {"heads": 2, "causal": True}},
-        {"heads": (1, 2), "causal": (False, True)},
+        {
+            "one head": {},
+            "2 heads, causal": {"heads": 2, "causal": True},
+            "scale 0.1": {"heads": 2, "scale": 0.1},
+        },
+        {"heads": (1, 2), "causal": (False, True), "scale": (None, 0.1)},
         values=("normal",),
     ),
     # ------------------------------------------------------------------ normalization
@@ -307,7 +328,9 @@ ROWS: tuple[LayerRow, ...] = (
         lambda rng, p: (
             manual.AdaptiveAveragePooling(p["size"])
             if p["rule"] == "average"
-            else manual.Upsampling(p["size"], p["rule"])
+            else manual.Upsampling(
+                p["size"], p["rule"], placing=p["placing"], rounding=p["rounding"], antialias=p["antialias"]
+            )
         ),
         POOLED,
         {
@@ -315,8 +338,28 @@ ROWS: tuple[LayerRow, ...] = (
             "global average": {"size": (1, 1)},
             "nearest, to 8×9": {"size": (8, 9), "rule": "nearest"},
             "bilinear, to 8×9": {"size": (8, 9), "rule": "bilinear"},
+            "bilinear by corners, to 8×9": {"size": (8, 9), "rule": "bilinear", "placing": "corners"},
+            "bilinear by given lines, to 3×2": {
+                "size": (3, 2),
+                "rule": "bilinear",
+                "placing": ((0.3, 1.1), (-0.4, 2.5)),
+            },
+            "bilinear antialiased, to 3×2": {"size": (3, 2), "rule": "bilinear", "antialias": True},
+            "nearest by origins, down": {
+                "size": (8, 9),
+                "rule": "nearest",
+                "placing": "origins",
+                "rounding": "down",
+            },
         },
-        {"size": ((1, 1), (3, 2), (8, 9)), "rule": ("average", "nearest", "bilinear")},
+        {
+            "size": ((1, 1), (3, 2), (8, 9)),
+            "rule": ("average", "nearest", "bilinear"),
+            "placing": ("centres", "corners", "origins", ((0.3, 1.1), (-0.4, 2.5))),
+            "rounding": ("half up", "half down", "up", "down"),
+            "antialias": (False, True),
+        },
+        lambda p: len(p["shape"]) == 4,
     ),
     # ------------------------------------------------------------------ activations
     LayerRow(

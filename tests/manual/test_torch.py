@@ -132,7 +132,36 @@ def lp_pooled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any
 def resampled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     if h["rule"] == "average":
         return functional.adaptive_avg_pool2d(x, h["size"])
-    return functional.interpolate(x, h["size"], mode={"nearest": "nearest-exact"}.get(h["rule"], h["rule"]))
+    way = (h["rule"], h["placing"])
+    if way == ("nearest", "centres") and h["rounding"] == "half up":
+        return functional.interpolate(x, h["size"], mode="nearest-exact")
+    if way == ("nearest", "origins") and h["rounding"] == "down":
+        return functional.interpolate(x, h["size"], mode="nearest")
+    if way in (("bilinear", "centres"), ("bilinear", "corners")) and not h["antialias"]:
+        return functional.interpolate(x, h["size"], mode="bilinear", align_corners=h["placing"] == "corners")
+    # What PyTorch does not have: the shares of the entries one by one.
+    for axis, count in zip((2, 3), h["size"], strict=True):
+        lines = [by_shares(x, axis, h, line, count) for line in range(count)]
+        x = torch.stack(lines, axis)
+    return x
+
+
+def by_shares(x: Any, axis: int, h: dict[str, Any], line: int, count: int) -> Any:
+    """One line of an image of another size."""
+    n = x.shape[axis]
+    step = (n - 1) / max(count - 1, 1) if h["placing"] == "corners" else n / count
+    first = (step - 1) / 2 if h["placing"] == "centres" else 0.0
+    if isinstance(h["placing"], tuple):
+        first, step = h["placing"][axis - 2]
+    place = first + step * line
+    if h["rule"] == "nearest":
+        place = round(place * 2**40) / 2**40  # ties are ties
+        rounded = {"half up": np.floor(place + 0.5), "half down": np.ceil(place - 0.5)}
+        rounded |= {"up": np.ceil(place), "down": np.floor(place)}
+        return x.select(axis, int(np.clip(rounded[h["rounding"]], 0, n - 1)))
+    reach = max(step, 1) if h["antialias"] else 1.0
+    shares = {m: max(0.0, 1 - abs(m - place) / reach) for m in range(int(place - reach) - 1, int(place + reach) + 2)}
+    return sum(s / sum(shares.values()) * x.select(axis, min(max(m, 0), n - 1)) for m, s in shares.items() if s)
 
 
 def gated(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
@@ -151,11 +180,21 @@ def dropped(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
 
 def padded(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     (top, bottom), (left, right) = h["sides"]
-    if h["reflect"]:
+    mode = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}.get(h["mode"])
+    if mode:
         around = (max(left, 0), max(right, 0), max(top, 0), max(bottom, 0))
-        x = functional.pad(x, around, mode="reflect")
+        x = functional.pad(x, around, mode=mode)
         left, right, top, bottom = (min(n, 0) for n in (left, right, top, bottom))
-    return functional.pad(x, (left, right, top, bottom))
+    return functional.pad(x, (left, right, top, bottom), value=h["value"])
+
+
+def shuffled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    s = h["scale"]
+    if h["inverse"]:
+        y = functional.pixel_unshuffle(x, s)
+        return y.unflatten(1, (-1, s * s)).transpose(1, 2).flatten(1, 2) if h["depth_first"] else y
+    x = x.unflatten(1, (s * s, -1)).transpose(1, 2).flatten(1, 2) if h["depth_first"] else x
+    return functional.pixel_shuffle(x, s)
 
 
 def attended(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
@@ -166,7 +205,7 @@ def attended(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
         return functional.linear(a, p[f"{name}_weights"].T, p[f"{name}_biases"])
 
     q, k, v = (projection(n, x).unflatten(2, (heads, -1)).transpose(1, 2) for n in ("queries", "keys", "values"))
-    y = functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
+    y = functional.scaled_dot_product_attention(q, k, v, mask, scale=layer.scale).transpose(1, 2).flatten(2)  # type: ignore[attr-defined]
     return projection("output", y)
 
 
@@ -174,7 +213,7 @@ ORACLES: dict[str, Oracle] = {
     "multiply": gated,
     "dropout": dropped,
     "pad": padded,
-    "pixel_shuffle": lambda layer, x, p, h: functional.pixel_shuffle(x, h["scale"]),
+    "pixel_shuffle": shuffled,
     "projection": attended,
     "attention": attended,
     "max_pooling": max_pooled,
