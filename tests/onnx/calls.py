@@ -33,6 +33,8 @@ class Call:
         state: what the operation carries, by name.
         read: the layer's output as the node gives it.
         further: by the place of another output, (layer, after its forward, and x) -> that output, as ours.
+        also: by the place of another output, what it is here.
+        stated: how far ONNX's output is off because it is stated to so many decimals.
         note: what is to be said of it in the table.
     """
 
@@ -42,6 +44,8 @@ class Call:
     state: Mapping[str, Array] = field(default_factory=dict)
     read: Callable[[Array], Array] = lambda y: y
     further: Mapping[int, Callable[[Layer, Array], Array]] = field(default_factory=dict)
+    also: Mapping[int, Call] = field(default_factory=dict)
+    stated: float = 0.0
     note: str = ""
 
     def layer(self) -> Layer:
@@ -82,6 +86,11 @@ def adapts(*operators: str) -> Callable[[Adapter], Adapter]:
         return adapter
 
     return register
+
+
+def constant(array: Array) -> Any:
+    """Numbers that the layer is told, as plain ones: an array inside it would be nudged for a parameter."""
+    return [constant(part) for part in array] if array.ndim else array.item()
 
 
 def floating(array: Any) -> Array:

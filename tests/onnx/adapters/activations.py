@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from manual import Stage
 from tests.onnx.calls import Call, NotHere, adapts, call, floating
 from tests.onnx.nodes import Node
 
@@ -29,9 +32,15 @@ def elementwise(node: Node) -> Call:
 
 @adapts("Selu")
 def selu(node: Node) -> Call:
-    if node.attributes:
-        raise NotHere("alpha and gamma other than those by which SELU keeps mean 0 and variance 1, its definition")
-    return call("selu", floating(node.inputs[0]))
+    """With other constants than SELU's own it is an ELU, scaled."""
+    x = floating(node.inputs[0])
+    if not node.attributes:
+        return call("selu", x)
+    stages = (
+        Stage("elu", hyperparameters={"depth": node.attributes["alpha"]}),
+        Stage("multiply", ("gamma",)),
+    )
+    return Call(stages, x, {"gamma": np.full((1,) * x.ndim, node.attributes["gamma"], x.dtype)})
 
 
 @adapts("Swish")
@@ -48,8 +57,13 @@ def gelu(node: Node) -> Call:
 
 @adapts("PRelu")
 def prelu(node: Node) -> Call:
+    """The axis along which the slopes differ is that of the channels; where all do, every entry is a channel."""
     x, slope = map(floating, node.inputs)
-    return call("prelu", x, slope)
+    if slope.shape == x.shape:
+        return call("prelu", x.reshape(1, -1), slope.reshape(-1), read=lambda y: y.reshape(x.shape))
+    if slope.ndim > 1 or slope.shape[0] != x.shape[-1]:
+        raise NotHere("slopes along several axes: a share per channel, or one for all")
+    return call("prelu", x.reshape(-1, x.shape[-1]), slope, read=lambda y: y.reshape(x.shape))
 
 
 @adapts("Softmax", "LogSoftmax")
