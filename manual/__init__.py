@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from manual.batch_norm import BatchNorm, BatchNorm2d
     from manual.binary_cross_entropy import BinaryCrossEntropy
     from manual.concatenation import Concat
-    from manual.convolution import ConvolutionalLayer
+    from manual.convolution import ConvolutionalLayer, ConvolutionalLayer1d, ConvolutionalLayer3d
     from manual.data import create_image_data, load_digits, train_test_split
     from manual.dropout import Dropout
     from manual.elu import ELU
@@ -70,6 +70,8 @@ HOMES = {
     "BinaryCrossEntropy": "manual.binary_cross_entropy",
     "Concat": "manual.concatenation",
     "ConvolutionalLayer": "manual.convolution",
+    "ConvolutionalLayer1d": "manual.convolution",
+    "ConvolutionalLayer3d": "manual.convolution",
     "create_image_data": "manual.data",
     "load_digits": "manual.data",
     "train_test_split": "manual.data",
@@ -146,6 +148,8 @@ __all__ = [
     "CircularPadding",
     "Concat",
     "ConvolutionalLayer",
+    "ConvolutionalLayer1d",
+    "ConvolutionalLayer3d",
     "Crop",
     "Dropout",
     "FlattenLayer",

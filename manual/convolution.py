@@ -24,8 +24,11 @@ For one fixed offset (i, j) the pairs (h, w) and (m, n) belong together one to o
 offset, add Σ_c G[b,c,h,w] · W[c,k,i,j] at the positions (s·h+d·i, t·w+e·j). Padding was not part of the input: its
 gradient is cropped.
 
-These sums, written out as einsums over a view of all windows, are `manual/kernels/definition.py`. They can be computed
-in other ways, much faster; `manual.kernels` chooses one by size, and every one is checked against the definition.
+Nothing here asks how many axes there are: for sequences read h, i, s, d and m alone, for volumes add a third of each.
+
+These sums, written out as einsums over a view of all windows, are `manual/kernels/definition.py` along two axes and
+`manual/kernels/axes_definition.py` along any number. They can be computed in other ways, much faster; `manual.kernels`
+chooses one by size, and every one is checked against the definition.
 
 Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; b sample; c output channel; k input channel; h, w output
 position; i, j position in the window; s, t stride; d, e dilation; m, n input position; a dot marks a nudge.
@@ -34,24 +37,26 @@ Source: the lecture, "Convolutional Layer Forward Pass" and "Backward Pass"; V. 
 convolution arithmetic for deep learning*, arXiv 1603.07285.
 """
 
-from typing import Any, NamedTuple
+from math import prod
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from manual import checks, kernels
+from manual.kernels import axes, extents
 from manual.layer import Layer, Stage
 from manual.weights import Activation, as_activation, he_normal, stages_of
 
 Array = np.ndarray
-Size = int | tuple[int, int]
-Padding = int | kernels.PaddingArgument
+Size = int | tuple[int, ...]
+Padding = int | extents.Padding
 
 
 class Saved(NamedTuple):
     """What the backward pass needs: x for (3), the filters for (5), and how the forward was computed."""
 
-    kernel: kernels.Saved
+    kernel: kernels.Saved | axes.Saved
 
 
 def forward(
@@ -59,21 +64,22 @@ def forward(
     filters: Array,
     biases: Array,
     *,
-    stride: tuple[int, int] = (1, 1),
-    padding: kernels.PaddingArgument = (0, 0),
-    dilation: tuple[int, int] = (1, 1),
+    stride: tuple[int, ...] | None = None,
+    padding: extents.Padding | None = None,
+    dilation: tuple[int, ...] | None = None,
     groups: int = 1,
     engine: str = "auto",
 ) -> tuple[Array, Saved]:
-    """The convolution (1).
+    """The convolution (1), along as many axes as there are behind the channels.
 
     Args:
-        x: (B, C_in, H, W); float32, float64 or complex128, as filters and biases.
-        filters: (C_out, C_in / groups, K_h, K_w).
+        x: (B, C_in, H, W), or (B, C_in, W), or (B, C_in, D, H, W), ...; float32, float64 or complex128, as filters and
+            biases.
+        filters: (C_out, C_in / groups, K_h, K_w), or as many axes as x has.
         biases: (C_out,).
-        stride, dilation: (rows, columns), at least 1.
+        stride, dilation: (rows, columns), or an integer for every axis, at least 1; None: 1.
         padding: rows and columns of zeros: (rows, columns) on both sides, ((top, bottom), (left, right)), or "same":
-            as many as make H_out = ⌈H / stride⌉, an odd one at the end.
+            as many as make H_out = ⌈H / stride⌉, an odd one at the end; None: none.
         groups: divides both channel counts; groups = C_in is a depthwise convolution.
         engine: how it is computed: "auto", "fast", "exact", or an engine's name; see `manual.kernels`.
 
@@ -85,7 +91,7 @@ def forward(
         ValueError: a rank, a channel count or a size that does not fit; an engine that cannot do this.
         TypeError: hyper-parameters that are not integers.
     """
-    y, kernel = kernels.forward(
+    y, kernel = axes.forward(
         x, filters, biases, stride=stride, padding=padding, dilation=dilation, groups=groups, engine=engine
     )  # (1)
     return y, Saved(kernel)
@@ -97,12 +103,12 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     Raises:
         ValueError: grad_output has another shape than y.
     """
-    grad_x, grad_filters, grad_biases = kernels.backward(grad_output, saved.kernel)  # (5), (3), (4)
+    grad_x, grad_filters, grad_biases = axes.backward(grad_output, saved.kernel)  # (5), (3), (4)
     return grad_x, grad_filters, grad_biases
 
 
 class ConvolutionalLayer(Layer):
-    """The lecture's convolutional layer, with an activation after it if one is given.
+    """The lecture's convolutional layer, for images, with an activation after it if one is given.
 
     Args:
         input_channels, output_channels: C_in and C_out.
@@ -124,6 +130,7 @@ class ConvolutionalLayer(Layer):
     """
 
     parameter_names = ("filters", "biases")
+    axes: ClassVar[int] = 2  # of the input, behind its channels
     filters: Array
     biases: Array
 
@@ -145,10 +152,10 @@ class ConvolutionalLayer(Layer):
         super().__init__(dtype=dtype)
         self.input_channels = checks.integer(input_channels, "input_channels", 1)
         self.output_channels = checks.integer(output_channels, "output_channels", 1)
-        self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
-        self.stride = checks.pair(stride, "stride", 1)
-        self.dilation = checks.pair(dilation, "dilation", 1)
-        self.padding = layer_padding(padding)
+        self.kernel_size = sizes(kernel_size, "kernel_size", self.axes)
+        self.stride = sizes(stride, "stride", self.axes)
+        self.dilation = sizes(dilation, "dilation", self.axes)
+        self.padding = layer_padding(padding) if self.axes == 2 else extents.layer_padding(padding, self.axes)
         self.groups = checks.integer(groups, "groups", 1)
         for name, channels in (("input_channels", self.input_channels), ("output_channels", self.output_channels)):
             if channels % self.groups:
@@ -157,7 +164,7 @@ class ConvolutionalLayer(Layer):
         self.activation = as_activation(activation, self.dtype)
         inputs = self.input_channels // self.groups
         shape = (self.output_channels, inputs, *self.kernel_size)
-        self.filters = he_normal(rng, shape, fan_in=inputs * self.kernel_size[0] * self.kernel_size[1])
+        self.filters = he_normal(rng, shape, fan_in=inputs * prod(self.kernel_size))
         self.biases = np.zeros(self.output_channels)
 
     def stages(self) -> tuple[Stage, ...]:
@@ -169,6 +176,23 @@ class ConvolutionalLayer(Layer):
         }
         convolution = Stage("convolution", ("filters", "biases"), hyper, {"engine": self.engine})
         return (convolution, *stages_of(self.activation))
+
+
+class ConvolutionalLayer1d(ConvolutionalLayer):
+    """The same for sequences (B, C_in, W): every size is an int or a tuple of one."""
+
+    axes = 1
+
+
+class ConvolutionalLayer3d(ConvolutionalLayer):
+    """The same for volumes (B, C_in, D, H, W): every size is an int or a tuple of three."""
+
+    axes = 3
+
+
+def sizes(value: Any, name: str, axes: int) -> tuple[int, ...]:
+    """A size of the constructor along every axis, at least 1."""
+    return checks.pair(value, name, 1) if axes == 2 else extents.spread(value, name, 1, axes)
 
 
 def layer_padding(padding: Any) -> kernels.PaddingArgument:

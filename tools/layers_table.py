@@ -36,8 +36,8 @@ class Elsewhere(NamedTuple):
 
 ELSEWHERE: dict[str, Elsewhere] = {
     "convolution": Elsewhere(
-        "Conv", "conv2d", "lax.conv_general_dilated", exact=True,
-        engines="definition, gemm, pointwise, small, winograd, transform",
+        "Conv", "conv1d, conv2d, conv3d", "lax.conv_general_dilated", exact=True,
+        engines="definition, gemm, pointwise, small, winograd, transform (along one axis or three by planes)",
     ),
     "linear": Elsewhere("Gemm", "linear", "lax.dot_general", exact=True),
     "projection": Elsewhere("MatMul, Add", "linear", "lax.dot_general"),
@@ -50,7 +50,8 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "average_pooling": Elsewhere("AveragePool", "avg_pool1d, 2d, 3d", "lax.reduce_window"),
     "lp_pooling": Elsewhere("LpPool", "lp_pool1d, 2d, 3d", "lax.reduce_window", "a window of zeros gives 0"),
     "resampling": Elsewhere(
-        "GlobalAveragePool, Resize", "adaptive_avg_pool2d, interpolate (nearest, nearest-exact, bilinear)", "image.resize"
+        "GlobalAveragePool, Resize", "adaptive_avg_pool2d, interpolate (nearest, nearest-exact, bilinear)",
+        "image.resize",
     ),
     "standardization": Elsewhere("MeanVarianceNormalization", "layer_norm", "nn.standardize"),
     "batch_norm": Elsewhere("BatchNormalization", "batch_norm", "none"),

@@ -14,6 +14,7 @@ from crosscheck.doors.layers import Ways, adapter, any_layer, from_layer, identi
 from crosscheck.judge import judge
 from crosscheck.operation import OUTPUT, Array, Arrays, Notice, Operation, wide
 from manual import Layer, kernels
+from manual.kernels import axes
 from manual.program import INPUT, Step, run_forward, wired
 from manual.steps import bound
 
@@ -91,14 +92,14 @@ class Rerun:
             return None
         y, passed, _ = run_forward([first, *rest], values[INPUT])
         kernel = passed[0][1].kernel
-        if kernels.ENGINES[kernel.engine].exact:
+        if axes.is_exact(kernel):
             return None
         g = grad_output.astype(y.dtype)
         for step, kept in reversed(passed[1:]):  # a chain, since each reads one value
             (g,), _ = step.backward(g, kept)
-        gradients = kernels.gradient_bounds(g, kernel, kernels.probable)
+        gradients = axes.gradient_bounds(g, kernel, kernels.probable)
         named = dict(zip((INPUT, *first.parameters), gradients, strict=True))
-        return {**named, OUTPUT: kernels.output_bound(kernel, kernels.probable)}
+        return {**named, OUTPUT: axes.output_bound(kernel, kernels.probable)}
 
 
 def same(a: Array, b: Array) -> bool:

@@ -106,13 +106,13 @@ def feature_maps(network: LayeredNeuralNetwork, images: Array, *, titles: Sequen
 
 
 def convolution_outputs(network: LayeredNeuralNetwork, images: Array) -> list[tuple[str, Array]]:
-    """The output of every layer of the network with filters, its activation included."""
+    """The output of every layer of the network with filters of images, its activation included."""
     found: dict[str, Array] = {}
 
     def kept(step: Step) -> Step:
         def forward(*inputs: Array) -> Any:
             y, saved, state = step.forward(*inputs)
-            if step.operation == "convolution" or step.place in found:
+            if (step.operation == "convolution" and y.ndim == 4) or step.place in found:
                 found[step.place] = y  # what comes last: of a layer with an activation, that
             return y, saved, state
 

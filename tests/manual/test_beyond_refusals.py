@@ -12,6 +12,8 @@ from manual import (
     BatchNorm2d,
     Concat,
     ConvolutionalLayer,
+    ConvolutionalLayer1d,
+    ConvolutionalLayer3d,
     Dropout,
     Gate,
     GroupNorm,
@@ -36,6 +38,39 @@ from tests.refusals import refused
 ones = np.ones
 
 ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = {
+    "an image for a sequence": (
+        lambda: ConvolutionalLayer1d(2, 3, 2).forward(ones((1, 2, 4, 4))),
+        ValueError,
+        ("filters has shape (3, 2, 2)", "4 axes"),
+    ),
+    "a vector for a sequence": (
+        lambda: ConvolutionalLayer1d(2, 3, 2).forward(ones((1, 2))),
+        ValueError,
+        ("x has shape (1, 2)", "3 axes (B, C_in, W)"),
+    ),
+    "a dilated kernel larger than the padded volume": (
+        lambda: LayeredNeuralNetwork(
+            [GELU(), ConvolutionalLayer3d(1, 1, 2, padding=(1, 0, 0), dilation=(1, 1, 4))]
+        ).forward(ones((1, 1, 1, 2, 4))),
+        ValueError,
+        ("layer 1 (ConvolutionalLayer3d)", "kernel (2, 2, 2)", "dilated to (2, 2, 5)", "(3, 2, 4)"),
+    ),
+    "groups that do not divide the channels of a volume": (
+        lambda: ConvolutionalLayer3d(4, 3, 1, groups=2),
+        ValueError,
+        ("groups is 2", "output_channels, 3"),
+    ),
+    "a stride for two axes of three": (
+        lambda: ConvolutionalLayer3d(1, 1, 2, (1, 2)),
+        ValueError,
+        ("stride is (1, 2)", "3 integers"),
+    ),
+    "no stride along an axis": (lambda: ConvolutionalLayer1d(1, 1, 2, 0), ValueError, ("stride is 0", "at least 1")),
+    "padding with two sides of three": (
+        lambda: ConvolutionalLayer3d(1, 1, 2, padding=(1, (0, 1, 2), 0)),
+        ValueError,
+        ("padding[1] is (0, 1, 2)", "(before, after)"),
+    ),
     "groups that do not divide": (lambda: GroupNorm(2, 3), ValueError, ("groups is 2", "channels, 3")),
     "one sample in training": (
         lambda: LayeredNeuralNetwork([GELU(), BatchNorm2d(2)]).forward(ones((1, 2, 1, 1))),

@@ -209,7 +209,18 @@ def attended(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     return projection("output", y)
 
 
+def convolved(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    kernel, padding = p["filters"].shape[2:], h["padding"]
+    if padding == "same":  # PyTorch has it at stride 1 alone
+        padding = manual.kernels.extents.same_sides(tuple(x.shape[2:]), tuple(kernel), h["stride"], h["dilation"])
+    sides = [(side, side) if isinstance(side, int) else side for side in padding]
+    x = functional.pad(x, [n for side in reversed(sides) for n in side])
+    called = getattr(functional, f"conv{len(kernel)}d")
+    return called(x, p["filters"], p["biases"], h["stride"], 0, h["dilation"], h["groups"])
+
+
 ORACLES: dict[str, Oracle] = {
+    "convolution": convolved,
     "multiply": gated,
     "dropout": dropped,
     "pad": padded,

@@ -10,7 +10,7 @@ import numpy as np
 from crosscheck.doors.layers import from_layer
 from crosscheck.lecture.losses import from_loss
 from crosscheck.lecture.nonzero import nonzero
-from crosscheck.lecture.planted.changes import Array, Backward, Wrong, cotangent, ones, result
+from crosscheck.lecture.planted.changes import Array, Backward, Wrong, argument, cotangent, ones, result
 from crosscheck.lecture.planted.healthy import Healthy, Rng
 from crosscheck.lecture.planted.passes import elementwise, logistic, softmax
 from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow, LossRow
@@ -113,6 +113,7 @@ def unscaled_directions(found: Array, g: Array, v: Arrays) -> Array:
 
 # operation -> (which mistake, its kind, how)
 OWN: dict[str, tuple[str, str, Wrong]] = {
+    "convolution": ("x with filters not flipped", "flipped", argument("filters", lambda w: w[..., ::-1], "x")),
     "add": ("the input's own path forgotten", "missing-terms", changed("x", lambda a, g, v: a - g)),
     "concatenation": ("the second branch lost", "missing-terms", cotangent(lambda g, v: np.concatenate(
         [g[:, :3], np.zeros_like(g[:, 3:])], axis=1))),
@@ -176,11 +177,12 @@ def planted_beyond() -> Iterator[Planted]:
         first = next(iter(row.cases))
         healthy = of_row(row, first)
         said, kind, wrong = OWN[row.operation]
-        yield f"{row.operation}: {said}", kind, healthy, wrong
-        yield f"{row.operation}: x negated", "sign", healthy, result("x", np.negative)
+        title = f"{row.operation} {first}" if row.operation == "convolution" else row.operation  # along other axes
+        yield f"{title}: {said}", kind, healthy, wrong
+        yield f"{title}: x negated", "sign", healthy, result("x", np.negative)
         # A sum of softmax's shares, and of standardized numbers, is a constant: the gradient for ones is 0.
         if row.operation not in ("softmax", "standardization"):
-            yield f"{row.operation}: G taken as ones", "ignores-upstream", healthy, cotangent(ones)
+            yield f"{title}: G taken as ones", "ignores-upstream", healthy, cotangent(ones)
     rows = {row.operation: row for row in ROWS}
     for (operation, name), (said, kind, wrong) in FURTHER.items():
         yield f"{operation}, {name}: {said}", kind, of_row(rows[operation], name), wrong
