@@ -6,8 +6,10 @@ the node reads, which has no rounding, and leaves all arithmetic to the layer.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -70,7 +72,10 @@ class Nodes(Layer):
 def call(operation: str, *arrays: Array, hyper: Mapping[str, Any] | None = None, **rest: Any) -> Call:
     """One operation at arrays."""
     x, *others = arrays
-    parameters = {f"array_{place}": array for place, array in enumerate(others, 1)}
+    signature = inspect.signature(import_module(f"manual.{operation}").forward).parameters.values()
+    named = [p.name for p in signature if p.kind is p.POSITIONAL_OR_KEYWORD] or ["x"]
+    names = [*named[1:], *(f"array {place}" for place in range(len(named), len(arrays)))]
+    parameters = dict(zip(names, others, strict=True))
     return Call((Stage(operation, tuple(parameters), hyper or {}),), x, parameters, **rest)
 
 

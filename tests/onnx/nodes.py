@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
 
-MISSING = "the node tests come with the package onnx, which is not installed: make onnx, or the extra [onnx]"
+MISSING = "ONNX's node tests need the package onnx: pip install 'crosscheck[onnx]' (make onnx does)"
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,29 @@ class Node:
         return self.outputs[place] if place < len(self.outputs) else None
 
 
+def installed() -> str:
+    """The version of the package.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    try:
+        return import_module("onnx").__version__
+    except ImportError as error:
+        raise ModuleNotFoundError(MISSING) from error
+
+
 @cache
 def nodes() -> tuple[Node, ...]:
     """All node tests, the same numbers on every call: the package draws some from NumPy's global generator."""
-    import onnx.helper
-    from onnx.backend.test.case.node import collect_testcases
-
+    installed()
+    attribute_of = import_module("onnx.helper").get_attribute_value
+    collect = import_module("onnx.backend.test.case.node").collect_testcases
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
         with np.errstate(all="ignore"):
-            cases = collect_testcases(None)
+            cases = collect(None)
     finally:
         np.random.set_state(state)  # noqa: NPY002
     found = []
@@ -62,7 +75,7 @@ def nodes() -> tuple[Node, ...]:
         if "_expanded" in case.name or case.model is None or case.data_sets is None:
             continue
         (node,), ((inputs, outputs),) = case.model.graph.node, case.data_sets
-        values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        values = {a.name: attribute_of(a) for a in node.attribute}
         attributes = {name: v.decode() if isinstance(v, bytes) else v for name, v in values.items()}
         name = case.name.removeprefix("test_")
         found.append(

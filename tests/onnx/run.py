@@ -20,7 +20,8 @@ from crosscheck.judge import judge
 from crosscheck.operation import OUTPUT, Operation
 from crosscheck.witnesses.autodiff import autodiff
 from manual import Layer
-from tests.onnx.calls import ADAPTERS, Call, NotHere
+from tests.onnx.adapters import ADAPTERS
+from tests.onnx.calls import Call, NotHere
 from tests.onnx.nodes import Node
 
 Array = np.ndarray
@@ -52,7 +53,7 @@ class Outcome:
 def outcome(node: Node, seed: int = 0) -> Outcome:
     """A node test, forward and all gradients."""
     if node.operator not in ADAPTERS:
-        return Outcome(node, NOT_HERE, "not a layer of issue 13")
+        return Outcome(node, NOT_HERE, "no layer here")
     try:
         call = ADAPTERS[node.operator](node)
     except NotHere as reason:
@@ -63,8 +64,7 @@ def outcome(node: Node, seed: int = 0) -> Outcome:
         raise AssertionError(f"{node.name}: nothing to differentiate")
     wrong, share = compared(node, call, layer, operation, seed)
     result = judge(operation, seed=seed, differences=False, exact=False, diagnose=False, progress=False)
-    names = ", ".join("x" if name == "x" else name for name in operation.wrt)
-    said = f"{result.verdict} ({names})"
+    said = f"{result.verdict} ({', '.join(operation.wrt)})"
     if wrong or result.verdict != "agree":
         return Outcome(node, FAILED, wrong or f"gradients: {result.verdict}", said, call.note, share)
     return Outcome(node, PASSED, "", said, call.note, share)
