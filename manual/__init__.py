@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from manual.data import create_image_data, load_digits, train_test_split
     from manual.dropout import Dropout
     from manual.elu import ELU
+    from manual.embedding import Embedding
     from manual.flatten import FlattenLayer
     from manual.gelu import GELU
     from manual.group_norm import GroupNorm, InstanceNorm
@@ -57,6 +58,11 @@ if TYPE_CHECKING:
     from manual.standardization import Standardization
     from manual.tanh import TanhActivation
     from manual.training import TrainingDiverged, evaluate, fit
+    from manual.transposed_convolution import (
+        TransposedConvolutionalLayer,
+        TransposedConvolutionalLayer1d,
+        TransposedConvolutionalLayer3d,
+    )
     from manual.weight_norm import WeightNorm
 
 HOMES = {
@@ -77,6 +83,7 @@ HOMES = {
     "train_test_split": "manual.data",
     "Dropout": "manual.dropout",
     "ELU": "manual.elu",
+    "Embedding": "manual.embedding",
     "FlattenLayer": "manual.flatten",
     "GELU": "manual.gelu",
     "GroupNorm": "manual.group_norm",
@@ -129,6 +136,9 @@ HOMES = {
     "TrainingDiverged": "manual.training",
     "evaluate": "manual.training",
     "fit": "manual.training",
+    "TransposedConvolutionalLayer": "manual.transposed_convolution",
+    "TransposedConvolutionalLayer1d": "manual.transposed_convolution",
+    "TransposedConvolutionalLayer3d": "manual.transposed_convolution",
     "WeightNorm": "manual.weight_norm",
 }
 
@@ -152,6 +162,7 @@ __all__ = [
     "ConvolutionalLayer3d",
     "Crop",
     "Dropout",
+    "Embedding",
     "FlattenLayer",
     "FullyConnectedLayer",
     "Gate",
@@ -195,6 +206,9 @@ __all__ = [
     "Standardization",
     "TanhActivation",
     "TrainingDiverged",
+    "TransposedConvolutionalLayer",
+    "TransposedConvolutionalLayer1d",
+    "TransposedConvolutionalLayer3d",
     "Upsampling",
     "WeightNorm",
     "ZeroPadding",

@@ -3,6 +3,8 @@
     convolution   2 · C_out · H_out · W_out · C_in · K_h · K_w                  (1)
     linear        2 · D · O                                                    (2)
 
+and of a transposed convolution as many as of the convolution from its output back to its input.
+
 Letters: C channels; H, W rows and columns; K size of the window; h, w along rows and columns; D inputs; O outputs.
 
 Per image: a multiplication and an addition for every product in the layer's sum. What grows with the number of outputs
@@ -63,6 +65,9 @@ def counted(step: Step, shapes: dict[str, tuple[int, ...]], counts: dict[str, li
         if step.operation == "convolution":
             filters = next(iter(step.parameters.values()))
             flops = 2 * prod(y.shape) * prod(filters.shape[1:])  # (1)
+        elif step.operation == "transposed_convolution":
+            filters = next(iter(step.parameters.values()))
+            flops = 2 * prod(inputs[0].shape) * prod(filters.shape[1:])  # (1), with its input for the output
         elif step.operation == "linear":
             flops = 2 * inputs[0].shape[1] * y.shape[1]  # (2)
         before = counts.setdefault(name, [0])

@@ -11,6 +11,7 @@ import manual
 from crosscheck.lecture.layer_row import Choices, LayerRow, Rng, Shape
 from manual import ConvolutionalLayer
 
+SPREAD: tuple[Shape, ...] = ((1, 2, 1), (2, 2, 3, 4), (2, 2, 5), (2, 2, 2, 3, 2), (1, 4, 2, 3))
 VOLUMES: tuple[Shape, ...] = ((1, 2, 1), (2, 2, 7), (2, 2, 3, 4, 5), (1, 4, 2, 3, 4))
 
 
@@ -26,6 +27,32 @@ def convolution(rng: Rng, p: Choices) -> ConvolutionalLayer:
     sizes = {name: along(p[name], len(size)) for name in ("stride", "padding", "dilation")}
     kernel, groups = along(p["kernel"], len(size)), p["groups"]
     return kind(channels, p["filters"] * groups, kernel, **sizes, groups=groups, rng=rng)
+
+
+def transposed(rng: Rng, p: Choices) -> manual.TransposedConvolutionalLayer:
+    """The same, transposed."""
+    _, channels, *size = p["shape"]
+    kind = {
+        1: manual.TransposedConvolutionalLayer1d,
+        2: manual.TransposedConvolutionalLayer,
+        3: manual.TransposedConvolutionalLayer3d,
+    }[len(size)]
+    sizes = {name: along(p[name], len(size)) for name in ("stride", "padding", "dilation", "output_padding")}
+    kernel, groups = along(p["kernel"], len(size)), p["groups"]
+    return kind(channels, p["filters"] * groups, kernel, **sizes, groups=groups, rng=rng)
+
+
+def something_is_left(p: Choices) -> bool:
+    """Whether the groups divide, the output padding is allowed, and padding leaves something."""
+    _, channels, *size = p["shape"]
+    if channels % p["groups"]:
+        return False
+    names = ("stride", "kernel", "dilation", "padding", "output_padding")
+    for n, s, k, d, crop, more in zip(size, *(along(p[name], len(size)) for name in names), strict=True):
+        before, after = crop if isinstance(crop, tuple) else (crop, crop)
+        if more >= max(s, d) or (n - 1) * s + d * (k - 1) + 1 <= before + max(after - more, 0):
+            return False
+    return True
 
 
 def fits(p: Choices) -> bool:
@@ -78,5 +105,51 @@ CONVOLUTIONS: tuple[LayerRow, ...] = (
             "groups": (1, 2),
         },
         fits,
+    ),
+    LayerRow(
+        "transposed_convolution",
+        transposed,
+        SPREAD,
+        {
+            "3×2, stride 2, padding 1, output padding 1": {
+                "kernel": (1, 3, 2),
+                "stride": (2, 2, 2),
+                "padding": (0, 1, 0),
+                "output_padding": (0, 1, 1),
+            },
+            "2 groups, 2×3, dilation 2, cropped per side": {
+                "shape": (1, 4, 2, 3),
+                "filters": 2,
+                "kernel": (2, 2, 3),
+                "padding": ((0, 0), (0, 1), (2, 0)),
+                "dilation": (1, 2, 2),
+                "groups": 2,
+            },
+            "stride beyond the kernel": {"kernel": (1, 2, 1), "stride": (1, 3, 2)},
+            "1-D, 4, stride 3, dilation 2": {
+                "shape": (2, 2, 5),
+                "kernel": (1, 1, 4),
+                "stride": (1, 1, 3),
+                "dilation": (1, 1, 2),
+            },
+            "3-D, 2×1×3, stride (2, 1, 2)": {
+                "shape": (2, 2, 2, 3, 2),
+                "filters": 2,
+                "kernel": (2, 1, 3),
+                "stride": (2, 1, 2),
+                "padding": (0, 0, 1),
+                "output_padding": (1, 0, 1),
+            },
+        },
+        {
+            "filters": (3, 1, 2),
+            "kernel": ((1, 1, 1), (2, 3, 2), (1, 2, 3), (2, 1, 4)),
+            "stride": ((1, 1, 1), (2, 2, 2), (2, 1, 3)),
+            "padding": ((0, 0, 0), (0, 1, 1), ((0, 1), (1, 0), (2, 1))),
+            "output_padding": ((0, 0, 0), (1, 0, 1)),
+            "dilation": ((1, 1, 1), (1, 2, 2)),
+            "groups": (1, 2),
+        },
+        something_is_left,
     ),
 )

@@ -27,6 +27,7 @@ class LayerRow:
         choices: of each dimension beside the shape, the simplest first.
         valid: which points exist.
         values: the kinds of numbers that the input is drawn from; None: all.
+        indices: point -> how many an input of indices counts to; None: the input is no such thing.
     """
 
     operation: str
@@ -36,6 +37,7 @@ class LayerRow:
     choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     valid: Callable[[Choices], bool] = lambda point: True
     values: tuple[str, ...] | None = None
+    indices: Callable[[Choices], int] | None = None
 
     def point(self, name: str) -> Choices:
         """A named point."""
@@ -45,3 +47,11 @@ class LayerRow:
     def layer(self, name: str, rng: Rng) -> Layer:
         """The layer at a named point, in float64."""
         return self.make(rng, self.point(name))
+
+    def input(self, point: Choices, rng: Rng) -> np.ndarray:
+        """An input at a point: normal numbers, or indices, of which the first comes again."""
+        if self.indices is None:
+            return rng.normal(size=point["shape"])
+        found = rng.integers(0, self.indices(point), point["shape"])
+        found.flat[-1] = found.flat[0]
+        return found

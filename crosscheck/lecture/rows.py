@@ -144,6 +144,16 @@ ROWS: tuple[LayerRow, ...] = (
     ),
     # ------------------------------------------------------------------ attention
     LayerRow(
+        "embedding",
+        lambda rng, p: manual.Embedding(p["count"], p["features"], p["padding"], rng=rng),
+        ((1,), (2, 5), (2, 2, 3)),
+        {"4 rows of 3, some again": {}, "a padding index": {"padding": 1}},
+        {"count": (4, 1, 7), "features": (3, 1), "padding": (None, 1)},
+        lambda p: p["padding"] is None or p["count"] > 1,
+        values=("normal",),
+        indices=lambda p: p["count"],
+    ),
+    LayerRow(
         "projection",
         lambda rng, p: manual.SelfAttention(p["shape"][2], rng=rng),
         ((1, 2, 2), (2, 3, 4)),

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.doors.layers import from_layer
+from crosscheck.lecture.layer_row import LayerRow
 from crosscheck.lecture.losses import from_loss
 from crosscheck.lecture.nonzero import nonzero
-from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow, LossRow
+from crosscheck.lecture.rows import LOSSES, ROWS, LossRow
 from crosscheck.operation import Operation
 from crosscheck.spaces.space import Array, Choices, Rng, Space
 from manual import (
@@ -227,10 +228,17 @@ NETWORK = Space(
 def space_of(row: LayerRow) -> Space:
     """The space that a row of the layers beyond the lecture's describes."""
     lecture = {space.name for space in LECTURE}
+
+    def make(p: Choices, rng: Rng) -> Operation:
+        layer = row.make(rng, p).astype(p["dtype"])
+        if row.indices is None:
+            return layer_operation(layer, p["shape"], p["values"], rng)
+        return from_layer(nonzero(layer, rng), row.input(p, rng))
+
     return Space(
         f"{row.operation} beyond" if row.operation in lecture else row.operation,
         {"shape": row.shapes, **row.choices, "dtype": DTYPES, "values": row.values or VALUES},
-        lambda p, rng: layer_operation(row.make(rng, p).astype(p["dtype"]), p["shape"], p["values"], rng),
+        make,
         row.valid,
     )
 

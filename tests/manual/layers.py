@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from crosscheck.lecture import rows
+from crosscheck.lecture.layer_row import LayerRow
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,
@@ -57,7 +58,7 @@ LAYERS: dict[str, tuple[Callable[[Any], Layer], tuple[int, ...]]] = {
 }
 
 
-def beyond(row: rows.LayerRow, name: str) -> tuple[Callable[[Any], Layer], tuple[int, ...]]:
+def beyond(row: LayerRow, name: str) -> tuple[Callable[[Any], Layer], tuple[int, ...]]:
     """A named point of a row as the table above has it, evaluated: what is predicted is then what comes forward."""
 
     def make(dtype: Any) -> Layer:
@@ -68,7 +69,9 @@ def beyond(row: rows.LayerRow, name: str) -> tuple[Callable[[Any], Layer], tuple
     return make, row.point(name)["shape"]
 
 
-LAYERS |= {f"{row.operation} {name}": beyond(row, name) for row in rows.ROWS for name in list(row.cases)[:1]}
+# Of layers that read numbers; a layer that reads indices has laws of its own (test_embedding.py).
+NUMBERS = [row for row in rows.ROWS if row.indices is None]
+LAYERS |= {f"{row.operation} {name}": beyond(row, name) for row in NUMBERS for name in list(row.cases)[:1]}
 
 
 class Called(NamedTuple):
@@ -77,6 +80,7 @@ class Called(NamedTuple):
     operation: str
     shapes: tuple[tuple[int, ...], ...]  # of what it reads and of its parameters
     keywords: dict[str, Any]  # hyper-parameters and state
+    indices: dict[int, Array] = {}  # noqa: RUF012  by position: arrays of integers, which are taken as they are
 
 
 def calls(layer: Layer, x: Array) -> list[Called]:
@@ -89,7 +93,8 @@ def calls(layer: Layer, x: Array) -> list[Called]:
             arrays = [*inputs, *step.parameters.values()]
             held = {name.rpartition(".")[2]: np.array(state[name]) for name in stage.state}
             shapes = tuple(a.shape for a in arrays)
-            found.append(Called(stage.operation, shapes, {**stage.hyperparameters, **held}))
+            indices = {n: a for n, a in enumerate(arrays) if a.dtype.kind in "iu"}
+            found.append(Called(stage.operation, shapes, {**stage.hyperparameters, **held}, indices))
             return step.forward(*inputs)
 
         return step._replace(forward=forward)
@@ -104,7 +109,7 @@ def called_by_rows() -> dict[str, Called]:
     for row in rows.ROWS:
         for name in row.cases:
             rng = np.random.default_rng(0)
-            for call in calls(row.layer(name, rng), rng.normal(size=row.point(name)["shape"])):
+            for call in calls(row.layer(name, rng), row.input(row.point(name), rng)):
                 if call.operation == row.operation:
                     found[f"{row.operation} {name}"] = call
     for loss in rows.LOSSES:

@@ -1,7 +1,7 @@
 """What the layers beyond the lecture's refuse, and that a network says where."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -28,6 +28,8 @@ from manual import (
     SelfAttention,
     SoftmaxCrossEntropy,
     Stage,
+    TransposedConvolutionalLayer,
+    TransposedConvolutionalLayer1d,
     Upsampling,
     WeightNorm,
 )
@@ -38,6 +40,36 @@ from tests.refusals import refused
 ones = np.ones
 
 ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = {
+    "output padding as large as stride and dilation": (
+        lambda: TransposedConvolutionalLayer(1, 1, 3, (2, 3), dilation=2, output_padding=(2, 2)),
+        ValueError,
+        ("output_padding[0] is 2", "below the stride, 2", "dilation, 2"),
+    ),
+    "groups that do not divide the output": (
+        lambda: TransposedConvolutionalLayer1d(4, 3, 2, groups=2),
+        ValueError,
+        ("groups is 2", "output_channels, 3"),
+    ),
+    "nothing left": (
+        lambda: LayeredNeuralNetwork([TransposedConvolutionalLayer1d(1, 1, 3, padding=2)]).forward(ones((1, 1, 2))),
+        ValueError,
+        ("layer 0 (TransposedConvolutionalLayer1d)", "padding[0] is (2, 2)", "nothing", "output of 4"),
+    ),
+    "transposed by the word": (
+        lambda: TransposedConvolutionalLayer(1, 1, 3, padding=cast("Any", "same")),
+        ValueError,
+        ("padding is 'same'", "integers"),
+    ),
+    "channels for another transposed convolution": (
+        lambda: TransposedConvolutionalLayer(2, 1, 3).forward(ones((1, 3, 2, 2))),
+        ValueError,
+        ("x has 3 channels", "take 2"),
+    ),
+    "another way to transpose": (
+        lambda: TransposedConvolutionalLayer(2, 1, 3, engine="gemm"),
+        ValueError,
+        ("'gemm'", "auto, definition"),
+    ),
     "an image for a sequence": (
         lambda: ConvolutionalLayer1d(2, 3, 2).forward(ones((1, 2, 4, 4))),
         ValueError,
@@ -67,7 +99,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = 
     ),
     "no stride along an axis": (lambda: ConvolutionalLayer1d(1, 1, 2, 0), ValueError, ("stride is 0", "at least 1")),
     "padding with two sides of three": (
-        lambda: ConvolutionalLayer3d(1, 1, 2, padding=(1, (0, 1, 2), 0)),
+        lambda: ConvolutionalLayer3d(1, 1, 2, padding=cast("Any", (1, (0, 1, 2), 0))),
         ValueError,
         ("padding[1] is (0, 1, 2)", "(before, after)"),
     ),

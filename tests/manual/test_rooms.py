@@ -11,7 +11,7 @@ import pytest
 import manual
 
 FOLDER = Path(manual.__file__).parent
-ENGINES_NEEDED = {"convolution"}
+ENGINES_NEEDED = {"convolution", "transposed_convolution"}
 
 
 def name_of(path: Path) -> str:
@@ -77,7 +77,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_only_the_convolution_loads_an_engine(layer: str) -> None:
+def test_only_convolutions_load_an_engine(layer: str) -> None:
     engines = {name for name in loaded_by(f"import manual.{layer}") if name.startswith("manual.kernels")}
     assert bool(engines) == (layer in ENGINES_NEEDED), engines
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import manual
+from crosscheck.lecture.layer_row import LayerRow
 from crosscheck.lecture.nonzero import nonzero
-from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow, LossRow
+from crosscheck.lecture.rows import LOSSES, ROWS, LossRow
 from crosscheck.lecture.spaces import drawn, space_of, space_of_loss
 from manual import Layer
 
@@ -219,7 +220,24 @@ def convolved(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any
     return called(x, p["filters"], p["biases"], h["stride"], 0, h["dilation"], h["groups"])
 
 
+def spread(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    called = getattr(functional, f"conv_transpose{x.ndim - 2}d")
+    stride, dilation, more = h["stride"], h["dilation"], h["output_padding"]
+    # PyTorch crops both sides alike: what is cropped more at one is cut off behind it.
+    y = called(x, p["filters"], p["biases"], stride, 0, more, h["groups"], dilation)
+    within = (slice(before, n - after) for (before, after), n in zip(h["padding"], y.shape[2:], strict=True))
+    return y[(slice(None), slice(None), *within)]
+
+
+def looked_up(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    y = functional.embedding(x, p["table"], h["padding_index"])
+    # PyTorch gives the padding's row, which it holds at 0 by never moving it.
+    return y if h["padding_index"] is None else y * (x != h["padding_index"])[..., None]
+
+
 ORACLES: dict[str, Oracle] = {
+    "embedding": looked_up,
+    "transposed_convolution": spread,
     "convolution": convolved,
     "multiply": gated,
     "dropout": dropped,
@@ -268,9 +286,9 @@ def test_pytorch_agrees(row: LayerRow) -> None:
     for _ in range(CONFIGURATIONS):
         point = space.draw(rng)
         layer = nonzero(row.make(rng, point), rng)
-        x = drawn(point["values"], point["shape"], rng)
+        x = drawn(point["values"], point["shape"], rng) if row.indices is None else row.input(point, rng)
         tensors = {k: torch.tensor(a, requires_grad=True) for k, a in layer.named_parameters().items()}
-        at = torch.tensor(x, requires_grad=True)
+        at = torch.tensor(x, requires_grad=row.indices is None)
         layer.shape = layer.predict(x).shape
         theirs = oracle(layer, at, tensors, one_stage(layer))
         y = layer.forward(x)
@@ -282,7 +300,7 @@ def test_pytorch_agrees(row: LayerRow) -> None:
         for name, array in getattr(layer, "expected", {}).items():
             close(f"{point}: {name}", layer.named_state()[name], array, size)
         grad_size = max(size, float(np.max(np.abs(grad_x), initial=0.0)) * size)
-        close(f"{point}: x", grad_x, at.grad, grad_size)
+        close(f"{point}: x", grad_x, np.zeros(x.shape) if at.grad is None else at.grad, grad_size)
         for name, gradient in layer.named_gradients().items():
             close(f"{point}: {name}", gradient, tensors[name].grad, grad_size * x.size)
 

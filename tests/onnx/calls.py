@@ -51,9 +51,10 @@ class Call:
     note: str = ""
 
     def layer(self) -> Layer:
-        """The layer that runs the stages, in x's dtype."""
+        """The layer that runs the stages, in the dtype of the arrays."""
+        dtype = next(a.dtype for a in (self.x, *self.parameters.values()) if a.dtype.kind == "f")
         names = {"parameter_names": tuple(self.parameters), "state_names": tuple(self.state)}
-        made = type("Node", (Nodes,), names)(dtype=self.x.dtype)
+        made = type("Node", (Nodes,), names)(dtype=dtype)
         made.program_of = self.stages
         for name, array in {**self.parameters, **self.state}.items():
             setattr(made, name, array)
@@ -67,6 +68,10 @@ class Nodes(Layer):
 
     def stages(self) -> tuple[Stage, ...]:
         return self.program_of
+
+    def _edge(self, value: Array, name: str) -> Array:
+        """Indices are not converted."""
+        return value if value.dtype.kind in "iu" else super()._edge(value, name)
 
 
 def call(operation: str, *arrays: Array, hyper: Mapping[str, Any] | None = None, **rest: Any) -> Call:

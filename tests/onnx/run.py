@@ -80,16 +80,21 @@ def compared(node: Node, call: Call, layer: Layer, operation: Operation, seed: i
         shares.append(off(other, np.asarray(node.outputs[place]), made.astype(np.float64), its_own, seed))
     for place, found in call.further.items():
         theirs = np.asarray(node.outputs[place])
-        shares.append(beyond(np.asarray(found(wide, call.x.astype(np.float64))), theirs, np.zeros(theirs.shape)))
+        shares.append(beyond(np.asarray(found(wide, doubled(call.x))), theirs, np.zeros(theirs.shape)))
     share = max(shares)
     return ("" if share <= 1 else f"an output is {share:.3g} times as far off as allowed"), share
 
 
 def off(call: Call, expected: Array, wide: Layer, operation: Operation, seed: int) -> float:
     """How far an output is off, as a share of what is allowed."""
-    y = wide.forward(call.x.astype(np.float64))
+    y = wide.forward(doubled(call.x))
     allowed = allowance(operation, np.asarray(y), expected.dtype, seed) + call.stated
     return beyond(np.asarray(call.read(y)), expected, np.asarray(call.read(allowed)))
+
+
+def doubled(array: Array) -> Array:
+    """Numbers in float64, indices as they are."""
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def beyond(ours: Array, theirs: Array, allowed: Array) -> float:

@@ -39,8 +39,10 @@ def positions(
             for k, key in zip(given, keys, strict=True)
             if k in look.wrt or (k in run.pool and k not in look.inputs)
         }
-    inputs = list(look.wrt)
+    inputs, indices = list(look.wrt), [k for k in look.inputs if k not in look.wrt]
     unleft = [k for k in names if k not in left]
+    if not unleft and [np.shape(run.flat[key]) for key in keys] == [look.inputs[k].shape for k in indices]:
+        return {}  # what stands for the gradient of an index
     choices = [
         [*inputs, *names],
         [*inputs, *unleft],

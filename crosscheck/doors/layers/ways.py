@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.layers.places import private
 from crosscheck.operation import Array, Arrays, checked_inputs
 
 FORWARD = ("forward", "__call__", "forward_pass", "forward_prop", "forward_propagation", "feed_forward", "fprop")
@@ -211,10 +212,28 @@ def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...
             raise TypeError(f"{k} is {'None' if a is None else f'a {type(a).__name__}'}; {rule}")
     if len(named) == 1 and not any(np.asarray(a).dtype.kind == "f" for a in named.values()):
         (k,) = named
+        if np.asarray(named[k]).dtype.kind in "iu" and looks_up(layer, np.asarray(named[k]), ways):
+            return {k: np.array(named[k])}, (), isinstance(x, dict)
         raise TypeError(f"{k} has dtype {np.asarray(named[k]).dtype}; it must be float32 or float64")
     inputs, _ = checked_inputs(named, tuple(k for k, a in named.items() if np.asarray(a).dtype.kind == "f") or None)
     wrt = tuple(k for k, a in inputs.items() if a.dtype.kind == "f")
     return inputs, wrt, isinstance(x, dict)
+
+
+def looks_up(layer: Any, x: Array, ways: Ways) -> bool:
+    """Whether forward takes these integers, and no floats in their place: then they are indices, not numbers."""
+
+    def takes(value: Array) -> bool:
+        other = private(layer)
+        try:
+            getattr(other, method_name(other, "forward", ways.forward, FORWARD))(
+                value, *ways.forward_args, **ways.forward_kwargs
+            )
+        except (IndexError, TypeError, ValueError):
+            return False
+        return True
+
+    return takes(np.array(x)) and not takes(x.astype(np.float64))
 
 
 def checked_ways(ways: Ways) -> Ways:

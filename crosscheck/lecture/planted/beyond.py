@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.layers import from_layer
+from crosscheck.lecture.layer_row import LayerRow
 from crosscheck.lecture.losses import from_loss
 from crosscheck.lecture.nonzero import nonzero
 from crosscheck.lecture.planted.changes import Array, Backward, Wrong, argument, cotangent, ones, result
 from crosscheck.lecture.planted.healthy import Healthy, Rng
 from crosscheck.lecture.planted.passes import elementwise, logistic, softmax
-from crosscheck.lecture.rows import LOSSES, ROWS, LayerRow, LossRow
+from crosscheck.lecture.rows import LOSSES, ROWS, LossRow
 from crosscheck.operation import Arrays, Operation
 
 Planted = tuple[str, str, Healthy, Wrong]  # name, kind, what it is planted in, the mistake
@@ -24,7 +25,7 @@ def of_row(row: LayerRow, name: str) -> Healthy:
 
     def healthy(rng: Rng) -> Operation:
         made = nonzero(row.layer(name, rng), rng)
-        return from_layer(made, rng.normal(size=row.point(name)["shape"]))
+        return from_layer(made, row.input(row.point(name), rng))
 
     return healthy
 
@@ -108,12 +109,22 @@ def unscaled_directions(found: Array, g: Array, v: Arrays) -> Array:
     return v["lengths"] / np.sqrt((v["directions"] ** 2).sum(0)) * grad_weights
 
 
+def overwritten(g: Array, v: Arrays) -> Array:
+    """Of a row that is looked up again, only the last place counts."""
+    table = np.zeros_like(v["table"])
+    table[v["x"]] = g
+    return table
+
+
 # ---------------------------------------------------------------------- the table
 
 
 # operation -> (which mistake, its kind, how)
 OWN: dict[str, tuple[str, str, Wrong]] = {
     "convolution": ("x with filters not flipped", "flipped", argument("filters", lambda w: w[..., ::-1], "x")),
+    "transposed_convolution": ("x with filters flipped", "flipped", argument(
+        "filters", lambda w: w[:, :, ::-1, ::-1], "x")),
+    "embedding": ("repeated rows overwritten", "overwritten", made(overwritten, "table")),
     "add": ("the input's own path forgotten", "missing-terms", changed("x", lambda a, g, v: a - g)),
     "concatenation": ("the second branch lost", "missing-terms", cotangent(lambda g, v: np.concatenate(
         [g[:, :3], np.zeros_like(g[:, 3:])], axis=1))),
@@ -179,7 +190,8 @@ def planted_beyond() -> Iterator[Planted]:
         said, kind, wrong = OWN[row.operation]
         title = f"{row.operation} {first}" if row.operation == "convolution" else row.operation  # along other axes
         yield f"{title}: {said}", kind, healthy, wrong
-        yield f"{title}: x negated", "sign", healthy, result("x", np.negative)
+        moved = "x" if row.indices is None else "table"
+        yield f"{title}: {moved} negated", "sign", healthy, result(moved, np.negative)
         # A sum of softmax's shares, and of standardized numbers, is a constant: the gradient for ones is 0.
         if row.operation not in ("softmax", "standardization"):
             yield f"{title}: G taken as ones", "ignores-upstream", healthy, cotangent(ones)

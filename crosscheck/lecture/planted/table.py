@@ -26,6 +26,7 @@ from crosscheck.lecture.planted.changes import (
     single_entry,
     to_single,
 )
+from crosscheck.lecture.planted.convolutions import planted_convolutions
 from crosscheck.lecture.planted.healthy import (
     Healthy,
     batch_dense,
@@ -257,6 +258,6 @@ def all_mutants() -> list[Mutant]:
     )
     add("network: the flow negated at the pool", "sign", network, in_network(lambda g, l, v: -g, 1))
     add("network: gradients accumulate", "accumulates", network, accumulates)
-    for name, kind, healthy, wrong in planted_beyond():
+    for name, kind, healthy, wrong in (*planted_beyond(), *planted_convolutions()):
         add(name, kind, healthy, wrong)
     return rows

@@ -138,3 +138,19 @@ def shuffled(node: Node) -> Call:
         "inverse": inverse,
     }
     return call("pixel_shuffle", floating(node.inputs[0]), hyper=hyper)
+
+
+@adapts("Gather")
+def looked_up(node: Node) -> Call:
+    """The axis that is looked up along first, and the others as the features of its rows."""
+    data, indices = floating(node.inputs[0]), np.asarray(node.inputs[1])
+    axis = node.attributes.get("axis", 0)
+    count, rest = data.shape[axis], data.shape[:axis] + data.shape[axis + 1 :]
+    table = np.moveaxis(data, axis, 0).reshape(count, -1)
+    behind = tuple(range(indices.ndim))
+
+    def read(y: Array) -> Array:
+        whole = y.reshape(*indices.shape, *rest)
+        return np.moveaxis(whole, behind, tuple(axis + place for place in behind))
+
+    return call("embedding", np.where(indices < 0, indices + count, indices), table, read=read)
