@@ -9,23 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from crosscheck.traces.programs import keep_compilations
 from tests.onnx.adapters import ADAPTERS
 from tests.onnx.nodes import installed, nodes
 from tests.onnx.page import PAGE, page
-from tests.onnx.run import FAILED, NOT_HERE, Outcome, outcome
-
-
-def of_operator(operator: str) -> list[Outcome]:
-    """All tests of an operator."""
-    keep_compilations()
-    warnings.simplefilter("ignore", RuntimeWarning)
-    return [outcome(node) for node in nodes() if node.operator == operator]
+from tests.onnx.run import FAILED, NOT_HERE, of_name, outcome
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,10 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = [n for n in nodes() if options.only in n.operator or options.only in n.name]
         found = [outcome(node) for node in chosen]
     else:
-        largest_first = sorted(ADAPTERS, key=lambda operator: -sum(n.operator == operator for n in nodes()))
         with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-            found = [one for outcomes in pool.map(of_operator, largest_first) for one in outcomes]
-        found += [outcome(node) for node in nodes() if node.operator not in ADAPTERS]
+            found = list(pool.map(of_name, [node.name for node in nodes()], chunksize=8))
         PAGE.write_text(page(found, version), encoding="utf-8")
     for one in found:
         if one.node.operator in ADAPTERS and (options.only or one.outcome == FAILED):

@@ -40,7 +40,7 @@ def page(found: Sequence[Outcome], version: str) -> str:
     lines = [
         HEAD,
         f"With onnx {version}: of {sum(totals.values())} tests of operators that are layers here **{totals[PASSED]} "
-        f"passed, {totals[FAILED]} failed**, and {totals[NOT_HERE]} are not applicable, for the reason that stands below.",
+        f"passed, {totals[FAILED]} failed**; {totals[NOT_HERE]} are not applicable, for the reasons that stand below.",
         "",
         "| operator | tests | passed | not applicable | failed |",
         "|---|---|---|---|---|",

@@ -7,6 +7,7 @@ follows from random roundings of the twin. Nothing is guessed, and what is only 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +19,12 @@ from crosscheck.draws import cotangent
 from crosscheck.floats import UNIT
 from crosscheck.judge import judge
 from crosscheck.operation import OUTPUT, Operation
+from crosscheck.traces.programs import keep_compilations
 from crosscheck.witnesses.autodiff import autodiff
 from manual import Layer
 from tests.onnx.adapters import ADAPTERS
 from tests.onnx.calls import Call, NotHere
-from tests.onnx.nodes import Node
+from tests.onnx.nodes import Node, nodes
 
 Array = np.ndarray
 
@@ -68,6 +70,14 @@ def outcome(node: Node, seed: int = 0) -> Outcome:
     if wrong or result.verdict != "agree":
         return Outcome(node, FAILED, wrong or f"gradients: {result.verdict}", said, call.note, share)
     return Outcome(node, PASSED, "", said, call.note, share)
+
+
+def of_name(name: str) -> Outcome:
+    """The node test of this name, in a process of its own."""
+    keep_compilations()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return outcome(next(node for node in nodes() if node.name == name))
 
 
 def compared(node: Node, call: Call, layer: Layer, operation: Operation, seed: int) -> tuple[str, float]:
