@@ -52,18 +52,8 @@ def forward(
             ]
             x = jnp.stack(parts, axis)
             continue
-        if placing == "centres":
-            places = [((2 * h + 1) * n - count) / (2 * count) for h in range(count)]
-        elif placing == "origins":
-            places = [h * n / count for h in range(count)]
-        elif placing == "corners":
-            places = [h * (n - 1) / max(count - 1, 1) for h in range(count)]
-        else:
-            first, step = placing[axis - 2]
-            places = [first + step * h for h in range(count)]
-        apart = places[1] - places[0] if count > 1 else n / count
-        if isinstance(placing, tuple):
-            apart = placing[axis - 2][1]
+        given = placing if isinstance(placing, str) else placing[axis - 2]
+        places, apart = lattice(given, n, count)
         if rule == "nearest":
             chosen = [min(max(ROUNDED[rounding](place), 0), n - 1) for place in places]
             x = jnp.take(x, jnp.asarray(chosen), axis)
@@ -78,6 +68,18 @@ def forward(
         share = jnp.expand_dims(share, [other for other in range(x.ndim) if other != axis])
         x = low + share * (high - low)
     return x
+
+
+def lattice(placing: str | tuple[float, float], n: int, count: int) -> tuple[list[float], float]:
+    """Where the outputs lie among n entries, and how far apart."""
+    if placing == "centres":
+        return [((2 * h + 1) * n - count) / (2 * count) for h in range(count)], n / count
+    if placing == "origins":
+        return [h * n / count for h in range(count)], n / count
+    if placing == "corners":
+        return [h * (n - 1) / max(count - 1, 1) for h in range(count)], (n - 1) / max(count - 1, 1)
+    first, step = (float(number) for number in placing)
+    return [first + step * h for h in range(count)], step
 
 
 def blurred(x: jax.Array, axis: int, place: float, reach: float) -> jax.Array:

@@ -57,7 +57,7 @@ def windows_fit(point: Choices) -> bool:
     return True
 
 
-def pooling(kind: str, point: Choices) -> type[Layer]:
+def pooling(kind: str, point: Choices) -> Callable[..., Layer]:
     """The pooling layer for sequences, images or volumes."""
     return getattr(manual, kind + {3: "1d", 4: "", 5: "3d"}[len(point["shape"])])
 
