@@ -9,6 +9,7 @@ Letters: h window; i offset; s stride; d dilation; p padding at the beginning; n
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +56,8 @@ class Axis(NamedTuple):
     @property
     def beyond(self) -> int:
         """How many places after the last entry are read, padding included."""
-        return max(0, int(self.places.max(initial=-1)) + 1 - self.entries)
+        last = self.stride * (self.windows - 1) - self.before + self.dilation * (self.window - 1)
+        return max(0, last + 1 - self.entries)
 
 
 def sides(padding: Any, along: int = 2) -> Sides:
@@ -121,7 +123,15 @@ def axes(size: Sizes, window: Sizes, stride: Sizes, padding: Any, dilation: Size
     Raises:
         ValueError: a window that does not fit the padded input, or that covers none of its entries.
     """
-    around, plain = sides(padding, len(size)), set(dilation) <= {1} and not ceil
+    return known_axes(size, window, stride, sides(padding, len(size)), dilation, ceil)
+
+
+@lru_cache(maxsize=256)
+def known_axes(
+    size: Sizes, window: Sizes, stride: Sizes, around: Sides, dilation: Sizes, ceil: bool
+) -> tuple[Axis, ...]:
+    """The same, once for every configuration."""
+    plain = set(dilation) <= {1} and not ceil
     if plain and not any(map(any, around)) and any(k > n for k, n in zip(window, size, strict=True)):
         raise ValueError(f"pool_size is {window}; it must fit the input's {words(len(size))}, {size}")
     along = zip(NAMES.get(len(size), range(len(size))), size, window, stride, around, dilation, strict=True)
