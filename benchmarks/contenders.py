@@ -21,6 +21,7 @@ import pytest
 from benchmarks.turns import Contender, Timed
 from benchmarks.workloads import Workload
 from manual import convolution, kernels
+from manual.kernels import axes
 from reference import convolution as reference_convolution
 
 torch: Any = import_module("torch") if find_spec("torch") else None  # the extra `peers`
@@ -169,8 +170,8 @@ def bounds(direction: str, g: Array, saved: convolution.Saved) -> tuple[Array, .
     kernel = saved.kernel
     if kernels.ENGINES[kernel.engine].exact:
         return None
-    output = () if direction == "backward" else (kernels.output_bound(kernel),)
-    return output if direction == "forward" else (*output, *kernels.gradient_bounds(g, kernel))
+    output = () if direction == "backward" else (axes.output_bound(kernel),)
+    return output if direction == "forward" else (*output, *axes.gradient_bounds(g, kernel))
 
 
 def check_sums_are_exact(workload: Workload, dtype: str) -> None:

@@ -3,11 +3,14 @@
     Y[…,d] = T[X[…],d]                                                         (1)
 
 X holds whole numbers, the places … are those of a sequence, of a batch of them, or any others. Where X is the padding
-index, if there is one, Y is 0 whatever T holds: a place that stands for nothing. Elsewhere, nudge T: Ẏ[…,d] is
-Ṫ[X[…],d]. A row that is looked up at several places moves the output at each, so what arrives there adds up. With
-G = ∂L/∂Y from the next layer
+index, if there is one, Y is 0 whatever T holds: a place that stands for nothing. Elsewhere, nudge T by Ṫ:
 
-    ∂L/∂T[v,d] = Σ_{…: X[…]=v} G[…,d]                                          (2)
+    Ẏ[…,d] = Ṫ[X[…],d]                                                         (2)
+
+A row that is looked up at several places moves the output at each, so what arrives there adds up. With G = ∂L/∂Y from
+the next layer
+
+    ∂L/∂T[v,d] = Σ_{…: X[…]=v} G[…,d]                                          (3)
 
 A row that is looked up nowhere gets 0, and so does that of the padding index, which no output reads. (PyTorch's output
 there is the row, and its gradient 0 all the same: the same thing as long as the row is 0, as it is at the start.) X
@@ -27,6 +30,8 @@ from manual import checks
 from manual.layer import Layer, Stage
 
 Array = np.ndarray
+
+ROUNDS = 16  # of a number that comes more often, what is left is one long sum
 
 
 class Saved(NamedTuple):
@@ -64,20 +69,26 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂x, which is 0, and ∂L/∂table from G = grad_output (..., D). Raises ValueError for another shape."""
     rows, places, (count, features), padding_index = saved
     checks.same_shape(grad_output, (*places, features), "grad_output", "the output")
-    grad_table = added(rows, grad_output.reshape(-1, features), count)  # (2)
+    grad_table = added(rows, grad_output.reshape(-1, features), count)  # (3)
     if padding_index is not None:
         grad_table[padding_index] = 0
     return np.zeros(places, grad_output.dtype), grad_table
 
 
 def added(rows: Array, g: Array, count: int) -> Array:
-    """The sum of those rows of g that carry the same number: sorted by it, each number's lie side by side."""
-    grad_table = np.zeros((count, g.shape[1]), g.dtype)
-    if len(rows):
-        order = np.argsort(rows, kind="stable")
-        found, first = np.unique(rows[order], return_index=True)
-        grad_table[found] = np.add.reduceat(g[order], first, axis=0)
-    return grad_table
+    """The sum of those rows of g that carry the same number.
+
+    A round adds the next row of every number that has one left, all at once, since no two of them are the same.
+    """
+    total = np.zeros((count, g.shape[1]), g.dtype)
+    order = np.argsort(rows, kind="stable")
+    numbers, first, often = np.unique(rows[order], return_index=True, return_counts=True)
+    for turn in range(min(ROUNDS, int(often.max(initial=0)))):
+        left = often > turn
+        total[numbers[left]] += g[order[first[left] + turn]]
+    for n in np.flatnonzero(often > ROUNDS):
+        total[numbers[n]] += g[order[first[n] + ROUNDS : first[n] + often[n]]].sum(axis=0)
+    return total
 
 
 def checked_indices(x: Any, count: int) -> Array:

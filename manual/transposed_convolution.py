@@ -10,13 +10,12 @@ before padding crops it; output padding is cropped less at the end, or, where th
 output that nothing but the bias reaches. With groups, channels k and c fall into equal parts, and (1) holds in each by
 itself. Along more axes or fewer, nothing changes.
 
-Nudge X, W and the bias by Ẋ, Ẇ, ḃ. In (1) every X meets every W once, at one place (m, n) = (s·h+d·i, t·w+e·j), so the
-loss moves by
+Nudge X, W and the bias by Ẋ, Ẇ, ḃ. To first order the output moves by
 
-    L̇ = Σ_{b,k,h,w} Σ_{c,i,j} G[b,c,s·h+d·i,t·w+e·j] · ( Ẋ[b,k,h,w] · W[k,c,i,j] + X[b,k,h,w] · Ẇ[k,c,i,j] )
-        + Σ_{b,c,m,n} G[b,c,m,n] · ḃ[c]                                        (2)
+    Ẏ[b,c,m,n] = Σ_k Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} ( Ẋ[b,k,h,w]·W[k,c,i,j] + X[b,k,h,w]·Ẇ[k,c,i,j] ) + ḃ[c]  (2)
 
-where G = ∂L/∂Y arrives from the next layer, zero where Y was cropped. What multiplies a nudge is the gradient there:
+and the loss by Σ_{b,c,m,n} G[b,c,m,n] · Ẏ[b,c,m,n], where G = ∂L/∂Y arrives from the next layer, 0 where Y was cropped.
+Every X meets every W once, at the place (m, n) = (s·h+d·i, t·w+e·j). What multiplies a nudge is the gradient there:
 
     ∂L/∂X[b,k,h,w] = Σ_{c,i,j} G[b,c,s·h+d·i,t·w+e·j] · W[k,c,i,j]             (3)
     ∂L/∂W[k,c,i,j] = Σ_{b,h,w} X[b,k,h,w] · G[b,c,s·h+d·i,t·w+e·j]             (4)

@@ -41,7 +41,7 @@ ELSEWHERE: dict[str, Elsewhere] = {
     ),
     "transposed_convolution": Elsewhere(
         "ConvTranspose", "conv_transpose1d, conv_transpose2d, conv_transpose3d",
-        "lax.conv_transpose (transpose_kernel=True)", exact=True, engines="definition, residues and columns",
+        "lax.conv_transpose (transpose_kernel=True)", exact=True, engines="definition, folding and columns",
     ),
     "linear": Elsewhere("Gemm", "linear", "lax.dot_general", exact=True),
     "projection": Elsewhere("MatMul, Add", "linear", "lax.dot_general"),
@@ -91,7 +91,7 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "dropout": Elsewhere("Dropout", "dropout", "none", "the mask is a function of the seed", True),
     "pad": Elsewhere("Pad", "pad", "lax.pad, numpy.pad", exact=True),
     "pixel_shuffle": Elsewhere("DepthToSpace, SpaceToDepth", "pixel_shuffle, pixel_unshuffle", "none", exact=True),
-    "embedding": Elsewhere("Gather", "embedding", "numpy.take", "the padding index gives zeros"),
+    "embedding": Elsewhere("Gather", "embedding", "numpy.take", "the padding index gives zeros", True),
     "attention": Elsewhere("Attention", "scaled_dot_product_attention", "nn.dot_product_attention"),
 }  # fmt: skip
 

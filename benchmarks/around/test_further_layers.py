@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.contenders import DTYPES, TORCH, Array, Field, torch
+from benchmarks.contenders import DTYPES, TORCH, Field, torch
 from benchmarks.layer_passes import Work, contest
 
 IMAGE = (8, 64, 56, 56)
@@ -83,7 +83,7 @@ def attend(q: Any, k: Any, v: Any) -> Any:
 
 def batch_norm() -> Work:
     """In training."""
-    statistics: dict[str, Array] = {"running_mean": np.zeros(64), "running_variance": np.ones(64)}
+    statistics: dict[str, Any] = {"running_mean": np.zeros(64), "running_variance": np.ones(64)}
 
     def theirs(x: Any, scales: Any, biases: Any) -> Any:
         return F.batch_norm(x, None, None, scales, biases, training=True)

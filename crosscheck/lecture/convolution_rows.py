@@ -125,11 +125,10 @@ CONVOLUTIONS: tuple[LayerRow, ...] = (
                 "dilation": (1, 2, 2),
                 "groups": 2,
             },
-            "stride beyond the kernel": {"kernel": (1, 2, 1), "stride": (1, 3, 2)},
-            "1-D, 4, stride 3, dilation 2": {
+            "1-D, 2, stride 5, dilation 2: gaps": {
                 "shape": (2, 2, 5),
-                "kernel": (1, 1, 4),
-                "stride": (1, 1, 3),
+                "kernel": (1, 1, 2),
+                "stride": (1, 1, 5),
                 "dilation": (1, 1, 2),
             },
             "3-D, 2×1×3, stride (2, 1, 2)": {

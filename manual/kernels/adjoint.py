@@ -4,33 +4,28 @@ Along one axis (the others likewise), (4) of `axes_definition.py` is
 
     X̄[k,m] = Σ_c Σ_{h,i: s·h+d·i=m} G[c,h] · W[c,k,i]                          (1)
 
-Write m = s·u + α with 0 ≤ α < s. The taps that reach m are those with d·i = s·q + α, from h = u - q; they are evenly
-spaced, i = l, l+g, l+2g, ..., with q = o, o+v, o+2v, ... (`residues.py`), N of them. So every residue α is by itself a
-convolution of G, at stride 1, with the taps of that residue turned around:
+a matrix product, and its rows folded to where they go (`folding.py`):
 
-    X̄[k,s·u+α] = Σ_{c,n} G[c,u-o-v·(N-1)+v·n] · W[c,k,l+g·(N-1-n)]             (2)
+    D[(k,i),h] = Σ_c W[c,(k,i)] · G[c,h],   X̄[k,m] = Σ_{h,i: s·h+d·i=m} D[(k,i),h]                            (2)
 
-which any engine computes, and no product is one with a zero between strides. Where a residue has no tap X̄ is 0.
+What goes back through (1), from A = ∂L/∂X̄, is the convolution of A and its filters' gradient with G arriving. Both read
+A unfolded into columns, cols[(k,i),h] = A[k,s·h+d·i]:
 
-What goes back through (1), from Ȳ = ∂L/∂X̄, is the convolution of Ȳ and its filters' gradient with G arriving. Both read
-Ȳ unfolded into columns:
-
-    ∂L/∂G[c,h]     = Σ_{(k,i)} W[c,(k,i)] · cols[(k,i),h],   cols[(k,i),h] = Ȳ[k,s·h+d·i]                     (3)
+    ∂L/∂G[c,h]     = Σ_{(k,i)} W[c,(k,i)] · cols[(k,i),h]                      (3)
     ∂L/∂W[c,(k,i)] = Σ_h G[c,h] · cols[(k,i),h]                                (4)
+
+Along more axes than two the first are sorted into channels, as in `axes.py`.
 
 Exact and rounding: as the definition, sums of the same products in another order.
 
-Letters: X input of the convolution, X̄ the loss's gradient there; Y output, Ȳ what arrives for X̄; W filters; G = ∂L/∂Y;
-L loss; c output channel; k input channel; h output position; i position in the window; s stride; d dilation; m input
-position; α its residue modulo the stride; u its quotient; q shift of a tap; l, o the first tap of a residue and its
-shift; g, v how far the taps of a residue lie apart, and their shifts; n, N number of a tap, and how many; a bar is the
-gradient of the loss there.
+Letters: X input of the convolution; Y output of it; G = ∂L/∂Y; A = ∂L/∂X̄; W filters; D = G unfolded by W; L loss; c
+output channel; k input channel; h output position; i position in the window; s stride; d dilation; m input position; a
+bar is the gradient of the loss there.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
@@ -38,11 +33,11 @@ import numpy as np
 
 from manual import checks
 from manual.kernels import axes, axes_definition
-from manual.kernels.choice import fast, requested, use
+from manual.kernels.choice import fast, requested
 from manual.kernels.extents import Extents, Sides, Sizes, every, padding_sides, ranks
+from manual.kernels.folding import folding
 from manual.kernels.gemm import Blocking, Total, matrices, parts_for, sum_of
 from manual.kernels.geometry import Geometry
-from manual.kernels.residues import Taps, taps_by_residue
 from manual.kernels.unfolding import Unfolding
 from manual.machine import threads
 from manual.machine.plans import Plan, cache
@@ -146,85 +141,57 @@ def forward(x: Array, filters: Array, biases: Array, adjoint: Adjoint, engine: s
         engine: "definition", or anything else for (2).
     """
     column = biases.reshape(-1, *(1,) * len(adjoint.beyond))
-    if (requested.get() or engine) == "definition":
-        inner = axes_definition.input_vjp(x, filters, adjoint.extents) + column
+    dtype = x.dtype if x.dtype == filters.dtype == biases.dtype else None
+    if (requested.get() or engine) == "definition" or not fast(dtype):
+        inner = axes_definition.input_vjp(x, filters, adjoint.extents)
     else:
-        with use("exact"):  # what an engine that mixes entries may be off by is known of whole convolutions alone
-            inner = by_residues(x, filters, biases, adjoint.extents)
+        inner = by_folding(x, filters, adjoint.extents)
     if not any(adjoint.beyond):
-        return inner
+        return np.add(inner, column, out=inner)
     y = np.empty(adjoint.output_shape, inner.dtype)
     y[...] = column
-    y[adjoint.reached] = inner
+    y[adjoint.reached] += inner
     return y
 
 
-# ---------------------------------------------------------------------- forward, residue by residue
+# ---------------------------------------------------------------------- forward, by folding
 
 
-class Part(NamedTuple):
-    """One residue along one axis: what it reads, with how much padding, and where it goes."""
+class Folded(Plan):
+    """(2), along two axes."""
 
-    taps: Taps
-    read: slice
-    sides: tuple[int, int]
-    to: slice
+    def __init__(self, geometry: Geometry, dtype: Any, parts: int) -> None:
+        super().__init__(dtype)
+        self.geometry = geometry
+        # Blocks of one image follow each other in one thread: folding carries sums from one to the next.
+        rows_of_columns = geometry.groups * geometry.taps
+        cut = Blocking(geometry, rows_of_columns, self.dtype.itemsize, min(parts, max(geometry.batch, 1)))
+        self.tasks, self.blocks = cut.tasks, cut.blocks
+        self.foldings = [folding(self, geometry, cut.images, cut.rows) for _ in self.tasks]
 
+    def run(self, x: Array, filters: Array) -> Array:
+        geometry = self.geometry
+        weights = filters.reshape(geometry.groups, geometry.outputs, geometry.taps).swapaxes(1, 2)
+        y = (np.empty if self.foldings[0].covers else np.zeros)(geometry.input_shape, self.dtype)
+        threads.run(partial(self.part, x, weights, y), len(self.tasks))
+        return y
 
-def part(taps: Taps, stride: int, before: int, size: int, positions: int) -> Part | None:
-    """The residue of these taps; None where it has no entry, or reads nothing."""
-    first = -((taps.residue - before) // stride)
-    count = -((taps.residue - before - size) // stride) - first
-    low = first - taps.shift - taps.by * (taps.number - 1)
-    high = first + count - taps.shift
-    begin, end = max(low, 0), min(high, positions)
-    if count < 1 or begin >= end:
-        return None
-    start = stride * first + taps.residue - before
-    to = slice(start, start + stride * (count - 1) + 1, stride)
-    return Part(taps, slice(begin, end), (begin - low, high - end), to)
-
-
-def by_residues(x: Array, filters: Array, biases: Array, extents: Extents) -> Array:
-    """(2), a convolution for each combination of residues."""
-    by_axis = []
-    for kernel, s, d, (before, _), n, positions in zip(
-        extents.kernel, extents.stride, extents.dilation, extents.sides, extents.size, extents.positions, strict=True
-    ):
-        found = [part(taps, s, before, n, positions) for taps in taps_by_residue(kernel, s, d)]
-        by_axis.append([one for one in found if one is not None])
-    if max(extents.stride) == 1 and all(by_axis):
-        return of_part([parts[0] for parts in by_axis], x, filters, biases, extents)
-    y = np.empty(extents.input_shape, np.result_type(x, filters, biases))
-    if prod(map(len, by_axis)) < prod(min(s, n) for s, n in zip(extents.stride, extents.size, strict=True)):
-        y[...] = biases.reshape(-1, *(1,) * len(extents.size))  # some residues have no taps
-    for parts in product(*by_axis):
-        to = (slice(None), slice(None), *(one.to for one in parts))
-        y[to] = of_part(list(parts), x, filters, biases, extents)
-    return y
+    def part(self, x: Array, weights: Array, y: Array, part: int) -> None:
+        for task in self.tasks[part]:
+            images, out = np.ascontiguousarray(x[task.images]), y[task.images]
+            for number in range(self.blocks):
+                self.foldings[part].fold(number, images, weights, out)  # (2)
 
 
-def of_part(parts: list[Part], x: Array, filters: Array, biases: Array, extents: Extents) -> Array:
-    """One residue of (2)."""
-    taps = tuple(
-        slice(
-            one.taps.first + one.taps.step * (one.taps.number - 1),
-            one.taps.first - 1 if one.taps.first else None,
-            -one.taps.step,
-        )
-        for one in parts
-    )
-    turned = axes_definition.grouped(filters, 0, extents.groups)[(..., *taps)].swapaxes(1, 2)
-    y, _ = axes.forward(
-        x[(slice(None), slice(None), *(one.read for one in parts))],
-        np.ascontiguousarray(turned).reshape(-1, extents.outputs, *turned.shape[3:]),
-        biases,
-        stride=(1,) * len(parts),
-        padding=tuple(one.sides for one in parts),
-        dilation=tuple(one.taps.by for one in parts),
-        groups=extents.groups,
-    )  # (2)
-    return y
+def by_folding(x: Array, filters: Array, extents: Extents) -> Array:
+    """(1) as (2)."""
+    geometry = planes_of(extents)
+    parts = parts_for(geometry)
+    key = ("adjoint", "forward", geometry, x.dtype, parts)
+    plan = cache.take(key, lambda: Folded(geometry, x.dtype, parts))
+    planes = plan.run(axes.into_planes(x, extents), axes.as_planes(filters))
+    cache.give(key, plan)
+    return axes.gathered(planes, extents)
 
 
 # ---------------------------------------------------------------------- backward, by columns
@@ -245,7 +212,7 @@ class Columns(Plan):
     def run(self, arriving: Array, x: Array, filters: Array) -> tuple[Array, Array]:
         geometry = self.geometry
         grad_x = np.empty(geometry.output_shape, self.dtype)
-        weights = np.ascontiguousarray(filters).reshape(geometry.groups, geometry.outputs, geometry.taps)
+        weights = filters.reshape(geometry.groups, geometry.outputs, geometry.taps)
         threads.run(partial(self.part, arriving, x, weights, grad_x), len(self.tasks))
         total = sum_of(self.totals).swapaxes(1, 2)
         return grad_x, np.array(total.reshape(geometry.filters_shape), order="C")

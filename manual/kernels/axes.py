@@ -49,6 +49,11 @@ class Saved(NamedTuple):
     extents: Extents
     planes: kernels.Saved | None  # of X₂; None by the definition
 
+    @property
+    def engine(self) -> str:
+        """Its name."""
+        return "definition" if self.planes is None else self.planes.engine
+
 
 def forward(
     x: Array,
@@ -205,8 +210,7 @@ def along_axes(y: Array, extents: Extents) -> Array:
 
 def is_exact(saved: Saved | kernels.Saved) -> bool:
     """Whether the products of (1) were summed in some order, and no others."""
-    planes = saved if isinstance(saved, kernels.Saved) else saved.planes
-    return planes is None or kernels.ENGINES[planes.engine].exact
+    return kernels.ENGINES[saved.engine].exact
 
 
 def output_bound(saved: Saved | kernels.Saved, growth: Growth = worst) -> Array:

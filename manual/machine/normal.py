@@ -15,6 +15,8 @@ Source: M. Shepherd and J. Laframboise, *Chebyshev approximation of (1 + 2x)exp(
 
 import numpy as np
 
+from manual.machine.elementwise import in_blocks
+
 Array = np.ndarray
 
 CENTRE = 3.75  # q
@@ -30,17 +32,29 @@ COEFFICIENTS = (
 LEADING = {4: np.float32(2.0**12), 8: np.float64(2.0**27)}  # h is x rounded to a multiple of its scale over that
 
 
+SHORT = 14  # coefficients for float32: the rest comes to less than 2⁻²⁹ of p
+
+
 def erfc(x: Array) -> Array:
     """1 - erf(x), elementwise; float32, float64 or complex128, of which the real part chooses the branch."""
+    return in_blocks(erfc_of_block, x)
+
+
+def erfc_of_block(x: Array) -> Array:
+    """The same, of as many numbers as stay in a cache."""
     negative = np.real(x) < 0
-    size = np.where(negative, -x, x)
+    sign = 1 - 2 * negative.view(np.int8)
+    size = x * sign
     v = (size - x.dtype.type(CENTRE)) / (size + x.dtype.type(CENTRE))
-    last, before = np.zeros_like(v), np.zeros_like(v)
-    for coefficient in COEFFICIENTS[:0:-1]:
-        last, before = x.dtype.type(coefficient) + 2 * v * last - before, last
+    twice, last, before, next_one = 2 * v, np.zeros_like(v), np.zeros_like(v), np.empty_like(v)
+    for coefficient in COEFFICIENTS[SHORT - 1 if x.dtype == np.float32 else None : 0 : -1]:
+        np.multiply(twice, last, out=next_one)
+        next_one -= before
+        next_one += x.dtype.type(coefficient)
+        last, before, next_one = next_one, last, before
     sums = x.dtype.type(COEFFICIENTS[0]) + v * last - before
     tail = falling(size) * (sums / (1 + 2 * size))  # (1)
-    return np.where(negative, 2 - tail, tail)
+    return tail * sign + 2 * negative.view(np.int8)
 
 
 def falling(x: Array) -> Array:
@@ -58,4 +72,5 @@ def distribution(x: Array) -> Array:
 
 def density(x: Array) -> Array:
     """φ(x) = Φ'(x) = exp(-x²/2) / √(2π)."""
-    return falling(x * x.dtype.type(np.sqrt(0.5))) * x.dtype.type(1 / np.sqrt(2 * np.pi))
+    scaled = x.dtype.type(np.sqrt(0.5)), x.dtype.type(1 / np.sqrt(2 * np.pi))
+    return in_blocks(lambda x: falling(x * scaled[0]) * scaled[1], x)

@@ -47,9 +47,7 @@ def planted_convolutions() -> Iterator[Planted]:
     yield "convolution 3-D: first axis flipped", "flipped", space, result("filters", lambda a: a[:, :, ::-1])
     yield "convolution 1-D: groups mixed", "permuted", uneven, argument("filters", groups_mixed, "x")
     yield "convolution 1-D: last place left out", "border", line, cotangent(last_left_out, "filters")
-    spread, apart, _, along, _ = (
-        of_row(ROW["transposed_convolution"], name) for name in NAMES["transposed_convolution"]
-    )
+    spread, apart, along, _ = (of_row(ROW["transposed_convolution"], name) for name in NAMES["transposed_convolution"])
     operation = "transposed_convolution"
     yield f"{operation}: output padding at the wrong side", "shifted", spread, cotangent(padding_at_the_beginning, "x")
     yield f"{operation}: stride forgotten", "shifted", spread, made(stride_forgotten)

@@ -97,9 +97,9 @@ def test_it_is_the_adjoint_of_the_convolution(rng: Rng) -> None:
         assert np.sum(forward * x) == np.sum(within * back)
 
 
-def test_a_mistake_in_one_residue_shows(rng: Rng, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_is_not_folded_back_shows(rng: Rng, monkeypatch: pytest.MonkeyPatch) -> None:
     found = describe((2, 2, 3, 4), (2, 3, 3, 2), (3,), (2, 3), None, (1, 0), None, 1)
     data = integers(rng, found)
-    right, part = run("definition", data, found), adjoint.part
-    monkeypatch.setattr(adjoint, "part", lambda taps, *rest: part(taps._replace(first=0), *rest))
+    right, back = run("definition", data, found), adjoint.axes.gathered
+    monkeypatch.setattr(adjoint.axes, "gathered", lambda planes, extents: back(planes[::-1].copy(), extents))
     assert not np.array_equal(run("auto", data, found)[0], right[0])
