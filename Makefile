@@ -12,7 +12,7 @@ PINS    := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help crosscheck test lint format lecture mutants beyond laws programs judge-alone checkers versions bench peers bench-smoke \
 	bench-judge clean
-.PHONY: bench-roundings bench-limits proofs survey-planted
+.PHONY: bench-roundings bench-limits proofs survey-planted onnx
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -25,6 +25,7 @@ help:
 	@echo "make programs     5,000 random programs through the judge, right and with a mistake (COUNT=, SEED=, JOBS=)"
 	@echo "make beyond       mistakes beyond convolutions, planted and named (ONLY=, JOBS=)"
 	@echo "make survey-planted  conditions planted in layers of all kinds, and what a survey says of them (ONLY=)"
+	@echo "make onnx         ONNX's node tests through the layers, with all gradients; writes docs/onnx.md"
 	@echo "make laws         prove the roundings: every row of the table and whole programs against 50 digits"
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
 	@echo "make judge-alone  the judge's own tests, where there is nothing but a wheel of the judge"
@@ -139,6 +140,11 @@ versions: $(BIN)/.test
 survey-planted: $(BIN)/.test
 	$(BIN)/python -m tests.survey.planted $(if $(ONLY),--only "$(ONLY)")
 	$(BIN)/python -m tests.survey.planted --later $(if $(ONLY),--only "$(ONLY)")
+
+# The node tests that the package onnx generates, forward and all gradients; writes docs/onnx.md.
+onnx: $(BIN)/.test
+	$(INSTALL) --editable '.[onnx]'
+	$(BIN)/python -m tests.onnx $(if $(JOBS),--jobs $(JOBS))
 
 # The laws of random roundings: what may differ is wide enough, and not too wide.
 laws: $(BIN)/.test

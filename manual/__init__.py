@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from manual.add import Residual
     from manual.attention import SelfAttention
-    from manual.average_pooling import AveragePoolingLayer
+    from manual.average_pooling import AveragePoolingLayer, AveragePoolingLayer1d, AveragePoolingLayer3d
     from manual.batch_norm import BatchNorm, BatchNorm2d
     from manual.binary_cross_entropy import BinaryCrossEntropy
     from manual.concatenation import Concat
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from manual.linear import FullyConnectedLayer, LinearLayer
     from manual.linear_activation import LinearActivation
     from manual.log_softmax import LogSoftmax
-    from manual.lp_pooling import LpPoolingLayer
-    from manual.max_pooling import MaxPoolingLayer
+    from manual.lp_pooling import LpPoolingLayer, LpPoolingLayer1d, LpPoolingLayer3d
+    from manual.max_pooling import GlobalMaxPooling, MaxPoolingLayer, MaxPoolingLayer1d, MaxPoolingLayer3d
     from manual.maxout import Maxout
     from manual.mean_absolute_error import MeanAbsoluteError
     from manual.mean_squared_error import MeanSquaredError
     from manual.multiply import Gate
     from manual.network import LayeredNeuralNetwork
     from manual.optimizers import SGD, Adam
-    from manual.pad import Crop, ReflectionPadding, ZeroPadding
-    from manual.pixel_shuffle import PixelShuffle
+    from manual.pad import CircularPadding, Crop, ReflectionPadding, ReplicationPadding, ZeroPadding
+    from manual.pixel_shuffle import PixelShuffle, PixelUnshuffle
     from manual.prelu import PReLU
     from manual.program import Stage
     from manual.relu import ReLUActivation
@@ -70,6 +70,8 @@ HOMES = {
     "Residual": "manual.add",
     "SelfAttention": "manual.attention",
     "AveragePoolingLayer": "manual.average_pooling",
+    "AveragePoolingLayer1d": "manual.average_pooling",
+    "AveragePoolingLayer3d": "manual.average_pooling",
     "BatchNorm": "manual.batch_norm",
     "BatchNorm2d": "manual.batch_norm",
     "BinaryCrossEntropy": "manual.binary_cross_entropy",
@@ -98,7 +100,12 @@ HOMES = {
     "LinearActivation": "manual.linear_activation",
     "LogSoftmax": "manual.log_softmax",
     "LpPoolingLayer": "manual.lp_pooling",
+    "LpPoolingLayer1d": "manual.lp_pooling",
+    "LpPoolingLayer3d": "manual.lp_pooling",
+    "GlobalMaxPooling": "manual.max_pooling",
     "MaxPoolingLayer": "manual.max_pooling",
+    "MaxPoolingLayer1d": "manual.max_pooling",
+    "MaxPoolingLayer3d": "manual.max_pooling",
     "Maxout": "manual.maxout",
     "MeanAbsoluteError": "manual.mean_absolute_error",
     "MeanSquaredError": "manual.mean_squared_error",
@@ -106,10 +113,13 @@ HOMES = {
     "LayeredNeuralNetwork": "manual.network",
     "Adam": "manual.optimizers",
     "SGD": "manual.optimizers",
+    "CircularPadding": "manual.pad",
     "Crop": "manual.pad",
     "ReflectionPadding": "manual.pad",
+    "ReplicationPadding": "manual.pad",
     "ZeroPadding": "manual.pad",
     "PixelShuffle": "manual.pixel_shuffle",
+    "PixelUnshuffle": "manual.pixel_shuffle",
     "PReLU": "manual.prelu",
     "Stage": "manual.program",
     "ReLUActivation": "manual.relu",
@@ -142,9 +152,12 @@ __all__ = [
     "Adam",
     "AdaptiveAveragePooling",
     "AveragePoolingLayer",
+    "AveragePoolingLayer1d",
+    "AveragePoolingLayer3d",
     "BatchNorm",
     "BatchNorm2d",
     "BinaryCrossEntropy",
+    "CircularPadding",
     "Concat",
     "ConvolutionalLayer",
     "ConvolutionalLayer1d",
@@ -156,6 +169,7 @@ __all__ = [
     "FullyConnectedLayer",
     "Gate",
     "GlobalAveragePooling",
+    "GlobalMaxPooling",
     "GroupNorm",
     "HardSwish",
     "Huber",
@@ -168,15 +182,21 @@ __all__ = [
     "LinearLayer",
     "LogSoftmax",
     "LpPoolingLayer",
+    "LpPoolingLayer1d",
+    "LpPoolingLayer3d",
     "MaxPoolingLayer",
+    "MaxPoolingLayer1d",
+    "MaxPoolingLayer3d",
     "Maxout",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "PReLU",
     "PixelShuffle",
+    "PixelUnshuffle",
     "RMSNorm",
     "ReLUActivation",
     "ReflectionPadding",
+    "ReplicationPadding",
     "Residual",
     "SelfAttention",
     "SiLU",

@@ -4,9 +4,9 @@
     P[b,t,s] = exp(S[b,t,s]) / Σ_r exp(S[b,t,r])                               (2)
     S[b,t,s] = a·Σ_d Q[b,t,d]·K[b,s,d],  a = 1/√D                              (3)
 
-for each head by itself; with several heads the features of Q, K and V fall into as many equal parts. Where the mask
-forbids a pair (t, s), S is -∞ and P is 0. Nudge V, Q and K. S is a product of two, P moves as softmax does
-(`softmax`, (2)), and Y is a product again:
+for each head by itself; with several heads the features of Q, K and V fall into as many equal parts, and another a may
+be given. Where the mask forbids a pair (t, s), S is -∞ and P is 0; a mask of numbers is added to S. Nudge V, Q and K.
+S is a product of two, P moves as softmax does (`softmax`, (2)), and Y is a product again:
 
     Ṡ[b,t,s] = a·Σ_d ( Q̇[b,t,d]·K[b,s,d] + Q[b,t,d]·K̇[b,s,d] )                 (4)
     Ṗ[b,t,s] = P[b,t,s]·( Ṡ[b,t,s] - Σ_r P[b,t,r]·Ṡ[b,t,r] )                   (5)
@@ -50,10 +50,17 @@ class Saved(NamedTuple):
     keys: Array
     values: Array
     shares: Array  # P (B, heads, T, S)
+    scale: np.generic  # a
 
 
 def forward(
-    queries: Array, keys: Array, values: Array, *, heads: int = 1, mask: ArrayLike | None = None
+    queries: Array,
+    keys: Array,
+    values: Array,
+    *,
+    heads: int = 1,
+    mask: ArrayLike | None = None,
+    scale: float | None = None,
 ) -> tuple[Array, Saved]:
     """The weighted means (1).
 
@@ -62,7 +69,9 @@ def forward(
         keys: (B, S, E).
         values: (B, S, F).
         heads: divides E and F.
-        mask: boolean (T, S) or (B, T, S): which pairs are allowed; None: all.
+        mask: (T, S), (B, T, S) or (B, heads, T, S): which pairs are allowed, or numbers that are added to the scores,
+            -∞ where a pair is not; None: all. It is not differentiated.
+        scale: a; None: 1/√D.
 
     Raises:
         ValueError: shapes that do not fit, heads that do not divide, or a place that may ask nobody.
@@ -77,18 +86,14 @@ def forward(
             "(B, T, E), (B, S, E), (B, S, F)"
         )
     q, k, v = (split(array, heads) for array in (queries, keys, values))
-    scores = scale(q) * (q @ k.swapaxes(2, 3))  # (3)
+    factor = np.real(q).dtype.type(q.shape[3] ** -0.5 if scale is None else checks.number(scale, "scale"))
+    scores = factor * (q @ k.swapaxes(2, 3))  # (3)
     if mask is not None:
-        scores = np.where(allowed(mask, scores.shape), scores, -np.inf)
+        scores = masked(scores, np.asarray(mask))
     largest = np.real(scores).max(axis=3, keepdims=True, initial=-np.inf)
     exponentials = np.exp(scores - largest)
     shares = exponentials / exponentials.sum(axis=3, keepdims=True)  # (2)
-    return joined(shares @ v), Saved(q, k, v, shares)  # (1)
-
-
-def scale(queries: Array) -> np.generic:
-    """a of (3)."""
-    return queries.dtype.type(queries.shape[3] ** -0.5)
+    return joined(shares @ v), Saved(q, k, v, shares, factor)  # (1)
 
 
 def split(array: Array, heads: int) -> Array:
@@ -103,42 +108,46 @@ def joined(array: Array) -> Array:
     return array.swapaxes(1, 2).reshape(samples, places, heads * features)
 
 
-def allowed(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """A mask as it meets the scores (B, heads, T, S)."""
-    found = np.asarray(mask)
-    if found.dtype != bool or found.shape not in (shape[2:], (shape[0], *shape[2:])):
+def masked(scores: Array, mask: Array) -> Array:
+    """The scores (B, heads, T, S) of allowed pairs, with the numbers of a mask added, and -∞."""
+    shapes = (scores.shape[2:], (scores.shape[0], *scores.shape[2:]), scores.shape)
+    if mask.dtype.kind not in "bf" or mask.shape not in shapes or np.isnan(mask).any():
         raise ValueError(
-            f"mask has shape {found.shape} and dtype {found.dtype}; it must be booleans of shape {shape[2:]} or "
-            f"{(shape[0], *shape[2:])}"
+            f"mask has shape {mask.shape} and dtype {mask.dtype}; it must be booleans, or numbers to add, of shape "
+            f"{', '.join(map(str, shapes[:2]))} or {shapes[2]}"
         )
-    if not found.any(axis=-1).all():
+    mask = mask[:, None] if mask.ndim == 3 else mask
+    open_to = mask if mask.dtype == bool else mask > -np.inf
+    if not open_to.any(axis=-1).all():
         raise ValueError("mask forbids a place to ask anybody; its mean would be over nothing")
-    return found if found.ndim == 2 else found[:, None]
+    if mask.dtype == bool:
+        return np.where(mask, scores, -np.inf)
+    return np.where(open_to, scores + np.where(open_to, mask, 0).astype(np.real(scores).dtype), -np.inf)
 
 
 def tangent(nudge_queries: Array, nudge_keys: Array, nudge_values: Array, saved: Saved) -> Array:
     """Ẏ from Q̇, K̇, V̇, the shapes of queries, keys and values. Raises ValueError for another shape."""
-    q, k, v, shares = saved
+    q, k, v, shares, factor = saved
     heads, given = q.shape[1], (nudge_queries, nudge_keys, nudge_values)
     for name, nudge, moved in zip(("queries", "keys", "values"), given, (q, k, v), strict=True):
         checks.nudges(**{name: (nudge, joined(moved).shape)})
     nudge_q, nudge_k, nudge_v = (split(nudge, heads) for nudge in given)
-    nudge_scores = scale(q) * (nudge_q @ k.swapaxes(2, 3) + q @ nudge_k.swapaxes(2, 3))  # (4)
+    nudge_scores = factor * (nudge_q @ k.swapaxes(2, 3) + q @ nudge_k.swapaxes(2, 3))  # (4)
     nudge_shares = shares * (nudge_scores - (shares * nudge_scores).sum(axis=3, keepdims=True))  # (5)
     return joined(nudge_shares @ v + shares @ nudge_v)  # (6)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂queries, ∂L/∂keys, ∂L/∂values from G = grad_output (B, T, F). Raises ValueError for another shape."""
-    q, k, v, shares = saved
+    q, k, v, shares, factor = saved
     samples, heads, places, _ = q.shape
     checks.same_shape(grad_output, (samples, places, heads * v.shape[3]), "grad_output", "the output")
     g = split(grad_output, heads)
     grad_values = shares.swapaxes(2, 3) @ g  # (7)
     grad_shares = g @ v.swapaxes(2, 3)  # (8)
     grad_scores = shares * (grad_shares - (grad_shares * shares).sum(axis=3, keepdims=True))  # (9)
-    grad_queries = scale(q) * (grad_scores @ k)  # (10)
-    grad_keys = scale(q) * (grad_scores.swapaxes(2, 3) @ q)  # (11)
+    grad_queries = factor * (grad_scores @ k)  # (10)
+    grad_keys = factor * (grad_scores.swapaxes(2, 3) @ q)  # (11)
     return joined(grad_queries), joined(grad_keys), joined(grad_values)
 
 
@@ -153,6 +162,7 @@ class SelfAttention(Layer):
         heads: divides E.
         causal: whether a place may ask only places up to its own; the sequence then has `places` places.
         places: T, needed where causal.
+        scale: a; None: 1/√D.
         dtype: float64 or float32.
         rng: a Generator or a seed; the weights are drawn from it, normal with variance 2 / E; the biases start at 0.
 
@@ -172,6 +182,7 @@ class SelfAttention(Layer):
         *,
         causal: bool = False,
         places: int | None = None,
+        scale: float | None = None,
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator | int | None = None,
     ) -> None:
@@ -179,7 +190,7 @@ class SelfAttention(Layer):
         size, self.heads = checks.integer(features, "features", 1), checks.integer(heads, "heads", 1)
         if size % self.heads:
             raise ValueError(f"heads is {self.heads}; it does not divide features, {size}")
-        self.mask = None
+        self.mask, self.scale = None, None if scale is None else checks.number(scale, "scale")
         if causal:
             self.mask = np.tri(checks.integer(places, "places", 1), dtype=bool)
         rng = np.random.default_rng(rng)
@@ -192,6 +203,6 @@ class SelfAttention(Layer):
             return Stage("projection", (f"{name}_weights", f"{name}_biases"), reads=(reads,), writes=name)
 
         asked = PROJECTIONS[:3]
-        hyper = {"heads": self.heads, "mask": self.mask}
+        hyper = {"heads": self.heads, "mask": self.mask, "scale": self.scale}
         attended = Stage("attention", hyperparameters=hyper, reads=asked, writes="attended")
         return (*(projected(name, INPUT) for name in asked), attended, projected("output", "attended"))

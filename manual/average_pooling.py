@@ -14,7 +14,8 @@ overlap it is covered by several:
     ∂L/∂X[b,c,m,n] = Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} G[b,c,h,w] / D[h,w]   (3)
 
 For one offset (i, j) the windows and the entries belong together one to one, so (3) is read as: for every offset, add
-G/D at the places that it reads. Padding was not part of the input: its gradient is cropped.
+G/D at the places that it reads. Padding was not part of the input: its gradient is cropped. Nothing here asks how many
+axes there are: for sequences read w, j, t, e and n alone, for volumes add a third of each.
 
 Letters: X input; Y output; D divisors; G = ∂L/∂Y; L loss; b sample; c channel; h, w output position; i, j position in
 the window; p, q rows and columns of the window; s, t stride; d, e dilation; m, n input position; a dot marks a nudge.
@@ -22,23 +23,24 @@ the window; p, q rows and columns of the window; s, t stride; d, e dilation; m, 
 Source: Y. LeCun et al., *Gradient-based learning applied to document recognition*, Proc. IEEE 86 (1998), layer S2.
 """
 
-from typing import NamedTuple
+from functools import reduce
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.windows import Axis, Pair, Sides, axes, sides
+from manual.windows import Axis, Sides, Sizes, sides, spread, windows_of
 
 Array = np.ndarray
-Size = int | Pair
+Size = int | Sizes
 
 
 class Saved(NamedTuple):
     """What the backward pass needs."""
 
-    along: tuple[Axis, Axis]
+    along: tuple[Axis, ...]
     divisors: Array  # D (H_out, W_out)
     shape: tuple[int, ...]  # of x
 
@@ -46,35 +48,34 @@ class Saved(NamedTuple):
 def forward(
     x: Array,
     *,
-    pool_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair | Sides = (0, 0),
-    dilation: Pair = (1, 1),
+    pool_size: Sizes | None,
+    stride: Sizes | None = None,
+    padding: Size | Sides = 0,
+    dilation: Sizes | None = None,
     ceil: bool = False,
     counting: bool = True,
 ) -> tuple[Array, Saved]:
     """The mean of every window (1).
 
     Args:
-        x: (B, C, H, W); float32, float64 or complex128.
-        pool_size, stride, dilation: (rows, columns); without a stride the windows lie side by side.
-        padding: rows and columns of zeros, (rows, columns) on both sides or ((top, bottom), (left, right)).
+        x: (B, C, H, W), or any other number of axes behind the channels; float32, float64 or complex128.
+        pool_size, stride, dilation: (rows, columns), an integer for every axis; without a pool size one window is the
+            whole, without a stride the windows lie side by side.
+        padding: rows and columns of zeros, (rows, columns) on both sides or ((top, bottom), (left, right)); an integer
+            for all axes.
         ceil: whether a last window may hang over the end.
         counting: whether padding counts in the mean.
 
     Raises:
         ValueError: a rank or a size that does not fit.
     """
-    stride = pool_size if stride is None else stride
-    checks.rank(x, "x", "B C H W")
-    checks.hyperparameter_pairs(pool_size=(pool_size, 1), stride=(stride, 1), dilation=(dilation, 1))
-    along = axes((x.shape[2], x.shape[3]), pool_size, stride, padding, dilation, ceil)
+    along = windows_of(x, pool_size, stride, padding, dilation, ceil)
     counts = [(axis.padded if counting else axis.inside).sum(axis=1) for axis in along]
-    divisors = np.outer(*counts).astype(np.real(x).dtype)
+    divisors = reduce(np.multiply.outer, counts).astype(np.real(x).dtype)
     return summed(x, along) / divisors, Saved(along, divisors, x.shape)  # (1)
 
 
-def summed(x: Array, along: tuple[Axis, Axis]) -> Array:
+def summed(x: Array, along: tuple[Axis, ...]) -> Array:
     """The sum of every window, with zeros for padding."""
     sums, wide = np.zeros((*x.shape[:2], *(axis.windows for axis in along)), x.dtype), padded(x, along)
     for at in offsets(along):
@@ -82,7 +83,7 @@ def summed(x: Array, along: tuple[Axis, Axis]) -> Array:
     return sums
 
 
-def padded(x: Array, along: tuple[Axis, Axis], value: float = 0.0) -> Array:
+def padded(x: Array, along: tuple[Axis, ...], value: float = 0.0) -> Array:
     """x with as much around it as the windows read."""
     around = [(axis.before, axis.beyond) for axis in along]
     if not any(map(any, around)):
@@ -90,13 +91,10 @@ def padded(x: Array, along: tuple[Axis, Axis], value: float = 0.0) -> Array:
     return np.pad(x, [(0, 0), (0, 0), *around], constant_values=value)
 
 
-def offsets(along: tuple[Axis, Axis]) -> list[tuple[slice, ...]]:
+def offsets(along: tuple[Axis, ...]) -> list[tuple[slice, ...]]:
     """For every offset in row-major order, the places of the padded input that the windows read there."""
-    rows, columns = along
-    return [
-        (slice(None), slice(None), strided(rows, i), strided(columns, j))
-        for i, j in np.ndindex(rows.window, columns.window)
-    ]
+    every = np.ndindex(*(axis.window for axis in along))
+    return [(slice(None), slice(None), *map(strided, along, offset)) for offset in every]
 
 
 def strided(axis: Axis, offset: int) -> slice:
@@ -104,12 +102,10 @@ def strided(axis: Axis, offset: int) -> slice:
     return slice(first, first + axis.stride * (axis.windows - 1) + 1, axis.stride)
 
 
-def cropped(wide: Array, along: tuple[Axis, Axis]) -> Array:
+def cropped(wide: Array, along: tuple[Axis, ...]) -> Array:
     """The input's own part of a gradient of the padded input."""
-    rows, columns = along
-    return wide[
-        :, :, rows.before : rows.before + rows.entries, columns.before : columns.before + columns.entries
-    ].copy()
+    own = (slice(axis.before, axis.before + axis.entries) for axis in along)
+    return wide[(slice(None), slice(None), *own)].copy()
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
@@ -146,6 +142,8 @@ class AveragePoolingLayer(Layer):
         ValueError: a size out of range.
     """
 
+    axes: ClassVar[int] = 2  # of the input, behind its channels
+
     def __init__(
         self,
         pool_size: Size,
@@ -158,11 +156,23 @@ class AveragePoolingLayer(Layer):
         dtype: DTypeLike = np.float64,
     ) -> None:
         super().__init__(dtype=dtype)
-        self.pool_size = checks.pair(pool_size, "pool_size", 1)
-        self.stride = self.pool_size if stride is None else checks.pair(stride, "stride", 1)
-        self.padding, self.dilation = sides(padding), checks.pair(dilation, "dilation", 1)
+        self.pool_size = spread(pool_size, "pool_size", self.axes)
+        self.stride = self.pool_size if stride is None else spread(stride, "stride", self.axes)
+        self.padding, self.dilation = sides(padding, self.axes), spread(dilation, "dilation", self.axes)
         self.ceil, self.counting = bool(ceil), bool(counting)
 
     def stages(self) -> tuple[Stage, ...]:
         names = ("pool_size", "stride", "padding", "dilation", "ceil", "counting")
         return (Stage("average_pooling", hyperparameters={name: getattr(self, name) for name in names}),)
+
+
+class AveragePoolingLayer1d(AveragePoolingLayer):
+    """The same for sequences (B, C, W): every size is an int or a tuple of one."""
+
+    axes = 1
+
+
+class AveragePoolingLayer3d(AveragePoolingLayer):
+    """The same for volumes (B, C, D, H, W): every size is an int or a tuple of three."""
+
+    axes = 3

@@ -114,13 +114,6 @@ def nudges(**given: tuple[ArrayLike, tuple[int, ...]]) -> None:
         same_shape(nudge, shape, f"nudge_{name}", name)
 
 
-def output_size(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int], name: str) -> tuple[int, int]:
-    """How many windows fit, along rows and columns; a window that does not fit once is an error."""
-    if window[0] > size[0] or window[1] > size[1]:
-        raise ValueError(f"{name} is {window}; it must fit the input's rows and columns, {size}")
-    return (size[0] - window[0]) // stride[0] + 1, (size[1] - window[1]) // stride[1] + 1
-
-
 def hyperparameter_pairs(**pairs: tuple[Any, int]) -> None:
     """Function-level hyper-parameters must already be pairs of integers: name = (value, least)."""
     for name, (value, least) in pairs.items():

@@ -1,25 +1,26 @@
 """L^p pooling: every window gives the p-norm of its entries, between their sum and their maximum.
 
-    Y[b,c,h,w] = ( Σ_{i,j} |X[b,c,s·h+i,t·w+j]|^a )^(1/a)                      (1)
+    Y[b,c,h,w] = ( Σ_{i,j} |X[b,c,s·h+d·i,t·w+e·j]|^a )^(1/a)                  (1)
 
 a is the order. Nudge X. With r = |X|/Y, an entry's share of its window,
 
-    Ẏ[b,c,h,w] = Σ_{i,j} r^(a-1)·sign(X[b,c,s·h+i,t·w+j])·Ẋ[b,c,s·h+i,t·w+j]   (2)
+    Ẏ[b,c,h,w] = Σ_{i,j} r^(a-1)·sign(X[b,c,s·h+d·i,t·w+e·j])·Ẋ[b,c,s·h+d·i,t·w+e·j]   (2)
 
 With G = ∂L/∂Y from the next layer, an entry collects from all the windows that cover it:
 
-    ∂L/∂X[b,c,m,n] = sign(X[b,c,m,n])·Σ_{h,i: s·h+i=m} Σ_{w,j: t·w+j=n} G[b,c,h,w]·(|X[b,c,m,n]|/Y[b,c,h,w])^(a-1)   (3)
+    ∂L/∂X[b,c,m,n] = sign(X)·Σ_{h,i: s·h+d·i=m} Σ_{w,j: t·w+e·j=n} G[b,c,h,w]·(|X[b,c,m,n]|/Y[b,c,h,w])^(a-1)     (3)
 
-Where a whole window is 0, Y has a corner; the convention is 0.
+Where a whole window is 0, Y has a corner; the convention is 0. Nothing here asks how many axes there are: for sequences
+read w, j, t, e and n alone, for volumes add a third of each.
 
 Letters: X input; Y output; a order; r share; G = ∂L/∂Y; L loss; b sample; c channel; h, w output position; i, j
-position in the window; s, t stride; m, n input position; a dot marks a nudge.
+position in the window; s, t stride; d, e dilation; m, n input position; a dot marks a nudge.
 
 Source: P. Sermanet, S. Chintala, Y. LeCun, *Convolutional neural networks applied to house numbers digit
 classification*, arXiv 1204.3968.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -27,10 +28,10 @@ from numpy.typing import DTypeLike
 from manual import checks
 from manual.average_pooling import cropped, offsets, padded
 from manual.layer import Layer, Stage
-from manual.windows import Axis, Pair, Sides, axes, sides
+from manual.windows import Axis, Sides, Sizes, sides, spread, windows_of
 
 Array = np.ndarray
-Size = int | Pair
+Size = int | Sizes
 
 
 class Saved(NamedTuple):
@@ -39,32 +40,34 @@ class Saved(NamedTuple):
     x: Array
     y: Array  # a copy of the output: the caller may write to his
     order: float  # a
-    along: tuple[Axis, Axis]
+    along: tuple[Axis, ...]
 
 
 def forward(
     x: Array,
     *,
-    pool_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair | Sides = (0, 0),
+    pool_size: Sizes | None,
+    stride: Sizes | None = None,
+    padding: Size | Sides = 0,
+    dilation: Sizes | None = None,
+    ceil: bool = False,
     order: float = 2.0,
 ) -> tuple[Array, Saved]:
     """The norm of every window (1).
 
     Args:
-        x: (B, C, H, W); float32, float64 or complex128, of which |·| is that along the real line.
-        pool_size, stride: (rows, columns); without a stride the windows lie side by side.
+        x: (B, C, H, W), or any other number of axes behind the channels; float32, float64 or complex128, of which |·|
+            is that along the real line.
+        pool_size, stride, dilation: (rows, columns), an integer for every axis; without a pool size one window is the
+            whole, without a stride the windows lie side by side.
         padding: rows and columns of zeros.
+        ceil: whether a last window may hang over the end.
         order: a, at least 1.
 
     Raises:
         ValueError: a rank or a size that does not fit, or an order below 1.
     """
-    stride = pool_size if stride is None else stride
-    checks.rank(x, "x", "B C H W")
-    checks.hyperparameter_pairs(pool_size=(pool_size, 1), stride=(stride, 1))
-    along, order = axes((x.shape[2], x.shape[3]), pool_size, stride, padding, (1, 1), False), at_least_one(order)
+    along, order = windows_of(x, pool_size, stride, padding, dilation, ceil), at_least_one(order)
     powers = padded((x * np.sign(np.real(x))) ** x.dtype.type(order), along)
     sums = sum(powers[at] for at in offsets(along))
     empty = np.real(sums) == 0
@@ -108,12 +111,16 @@ class LpPoolingLayer(Layer):
         order: of the norm, at least 1.
         stride: an int or a pair; None: the pool size.
         padding: an int, a pair, or ((top, bottom), (left, right)).
+        dilation: an int or a pair.
+        ceil: whether a last window may hang over the end.
         dtype: float64 or float32.
 
     Raises:
         TypeError: a size that is not an integer, or another dtype.
         ValueError: a size out of range, or an order below 1.
     """
+
+    axes: ClassVar[int] = 2  # of the input, behind its channels
 
     def __init__(
         self,
@@ -122,13 +129,28 @@ class LpPoolingLayer(Layer):
         stride: Size | None = None,
         padding: Size | Sides = 0,
         *,
+        dilation: Size = 1,
+        ceil: bool = False,
         dtype: DTypeLike = np.float64,
     ) -> None:
         super().__init__(dtype=dtype)
-        self.pool_size = checks.pair(pool_size, "pool_size", 1)
-        self.stride = self.pool_size if stride is None else checks.pair(stride, "stride", 1)
-        self.order, self.padding = at_least_one(order), sides(padding)
+        self.pool_size = spread(pool_size, "pool_size", self.axes)
+        self.stride = self.pool_size if stride is None else spread(stride, "stride", self.axes)
+        self.order, self.padding = at_least_one(order), sides(padding, self.axes)
+        self.dilation, self.ceil = spread(dilation, "dilation", self.axes), bool(ceil)
 
     def stages(self) -> tuple[Stage, ...]:
-        names = ("pool_size", "stride", "padding", "order")
+        names = ("pool_size", "stride", "padding", "dilation", "ceil", "order")
         return (Stage("lp_pooling", hyperparameters={name: getattr(self, name) for name in names}),)
+
+
+class LpPoolingLayer1d(LpPoolingLayer):
+    """The same for sequences (B, C, W): every size is an int or a tuple of one."""
+
+    axes = 1
+
+
+class LpPoolingLayer3d(LpPoolingLayer):
+    """The same for volumes (B, C, D, H, W): every size is an int or a tuple of three."""
+
+    axes = 3

@@ -14,7 +14,8 @@ all the windows that it wins:
     ∂L/∂X[b,c,m,n] = Σ_{h,w: s·h+d·i*=m, t·w+e·j*=n} G[b,c,h,w]                              (3)
 
 Where windows overlap an entry may win several: the sum matters (the lecture's formula, without a sum, is the case of
-windows that do not overlap).
+windows that do not overlap). Nothing here asks how many axes there are: for sequences read w, j, t, e and n alone, for
+volumes add a third of each; first then means first in row-major order of three offsets.
 
 `values`, `moved` and `gradient` are (1), (2) and (3) as they stand, over a view of all windows. In (1) and (3) float32
 and float64 without dilation take the fast path, `machine/pooling.py`, which a test holds to them: every entry is the
@@ -27,7 +28,8 @@ marks a nudge.
 Source: the lecture, "Max Pooling Layer Gradients".
 """
 
-from typing import Any, NamedTuple
+from math import prod
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -37,50 +39,51 @@ from manual import checks
 from manual.average_pooling import cropped, padded
 from manual.layer import Layer, Stage
 from manual.machine import pooling
-from manual.windows import Axis, Sides, axes, sides
+from manual.windows import Axis, Sides, Sizes, sides, spread, windows_of
 
 Array = np.ndarray
-Pair = tuple[int, int]
-Size = int | Pair
+Size = int | Sizes
 
 
 # ---------------------------------------------------------------------- the definition
 
 
-def winners(x: Array, pool_size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> tuple[Array, Array]:
+def winners(x: Array, pool_size: Sizes, stride: Sizes, dilation: Sizes | None = None) -> tuple[Array, Array]:
     """Every window's entries in row-major order, (B, C, H_out, W_out, p·q), and the place among them of (i*, j*)."""
     entries = entries_of(x, pool_size, stride, dilation)
     return entries, np.argmax(np.real(entries), axis=-1)  # the first of equal ones, and NaN before any number
 
 
-def entries_of(x: Array, pool_size: Pair, stride: Pair, dilation: Pair) -> Array:
+def entries_of(x: Array, pool_size: Sizes, stride: Sizes, dilation: Sizes | None) -> Array:
     """X[b,c,s·h+d·i,t·w+e·j] as [b, c, h, w, place]."""
-    (p, q), (s, t), (d, e) = pool_size, stride, dilation
-    reach = d * (p - 1) + 1, e * (q - 1) + 1
-    windows = sliding_window_view(x, reach, axis=(2, 3))[:, :, ::s, ::t, ::d, ::e]
-    return windows.reshape(*windows.shape[:4], p * q)
+    apart = dilation or (1,) * len(pool_size)
+    reach = tuple(far * (n - 1) + 1 for far, n in zip(apart, pool_size, strict=True))
+    every = sliding_window_view(x, reach, axis=tuple(range(2, x.ndim)))
+    read = every[(slice(None), slice(None), *(slice(None, None, n) for n in (*stride, *apart)))]
+    return read.reshape(*read.shape[: x.ndim], prod(pool_size))
 
 
-def values(x: Array, pool_size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Array:
+def values(x: Array, pool_size: Sizes, stride: Sizes, dilation: Sizes | None = None) -> Array:
     """Y of (1), by definition."""
     entries, winner = winners(x, pool_size, stride, dilation)
     return np.take_along_axis(entries, winner[..., None], axis=-1)[..., 0]  # (1)
 
 
-def moved(nudge: Array, x: Array, pool_size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Array:
+def moved(nudge: Array, x: Array, pool_size: Sizes, stride: Sizes, dilation: Sizes | None = None) -> Array:
     """Ẏ of (2), by definition."""
     _, winner = winners(x, pool_size, stride, dilation)
     nudges = entries_of(nudge, pool_size, stride, dilation)
     return np.take_along_axis(nudges, winner[..., None], axis=-1)[..., 0]  # (2)
 
 
-def gradient(g: Array, x: Array, pool_size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Array:
+def gradient(g: Array, x: Array, pool_size: Sizes, stride: Sizes, dilation: Sizes | None = None) -> Array:
     """∂L/∂X of (3), by definition."""
     grad_x, (_, winner) = np.zeros(x.shape, np.result_type(g, x)), winners(x, pool_size, stride, dilation)
-    (_, _, rows, columns), (s, t), (d, e) = g.shape, stride, dilation
-    for place, (i, j) in enumerate(np.ndindex(pool_size)):
-        won = np.where(winner == place, g, 0)
-        grad_x[:, :, d * i : d * i + s * rows : s, e * j : e * j + t * columns : t] += won  # (3)
+    apart = dilation or (1,) * len(pool_size)
+    for place, offset in enumerate(np.ndindex(*pool_size)):
+        along = zip(apart, offset, stride, g.shape[2:], strict=True)
+        read = (slice(far * i, far * i + step * count, step) for far, i, step, count in along)
+        grad_x[(slice(None), slice(None), *read)] += np.where(winner == place, g, 0)  # (3)
     return grad_x
 
 
@@ -92,27 +95,28 @@ class Saved(NamedTuple):
 
     x: Array  # (B, C, H, W), with its padding
     y: Array  # (B, C, H_out, W_out), a copy of the output: the caller may write to his
-    pool_size: tuple[int, int]
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    along: tuple[Axis, Axis]
+    pool_size: Sizes
+    stride: Sizes
+    dilation: Sizes
+    along: tuple[Axis, ...]
 
 
 def forward(
     x: Array,
     *,
-    pool_size: tuple[int, int],
-    stride: tuple[int, int] | None = None,
-    padding: Pair | Sides = (0, 0),
-    dilation: tuple[int, int] = (1, 1),
+    pool_size: Sizes | None,
+    stride: Sizes | None = None,
+    padding: Size | Sides = 0,
+    dilation: Sizes | None = None,
     ceil: bool = False,
 ) -> tuple[Array, Saved]:
     """The largest entry of every window (1), of complex numbers the one with the largest real part; a real part that is
     NaN wins. Where the largest are zeros of both signs, y may have either.
 
     Args:
-        x: (B, C, H, W); float32, float64 or complex128.
-        pool_size, stride, dilation: (rows, columns); without a stride the windows lie side by side.
+        x: (B, C, H, W), or any other number of axes behind the channels; float32, float64 or complex128.
+        pool_size, stride, dilation: (rows, columns), an integer for every axis; without a pool size one window is the
+            whole, without a stride the windows lie side by side.
         padding: rows and columns around x that never win, (rows, columns) or ((top, bottom), (left, right)).
         ceil: whether a last window may hang over the end.
 
@@ -123,24 +127,14 @@ def forward(
     Raises:
         ValueError: a rank or a size that does not fit.
     """
-    stride = pool_size if stride is None else stride
-    checks.rank(x, "x", "B C H W")
-    checks.hyperparameter_pairs(pool_size=(pool_size, 1), stride=(stride, 1), dilation=(dilation, 1))
-    pool_size, stride = (pool_size[0], pool_size[1]), (stride[0], stride[1])
-    dilation = dilation[0], dilation[1]
-    size = x.shape[2], x.shape[3]
-    if sides(padding) == NOWHERE and dilation == (1, 1) and not ceil:
-        checks.output_size(size, pool_size, stride, "pool_size")
-    along = axes(size, pool_size, stride, padding, dilation, ceil)
+    along = windows_of(x, pool_size, stride, padding, dilation, ceil)
+    window, step = tuple(axis.window for axis in along), tuple(axis.stride for axis in along)
+    apart, counts = tuple(axis.dilation for axis in along), tuple(axis.windows for axis in along)
     x = padded(x, along, -np.inf)
-    used = x[:, :, : needed(along[0]), : needed(along[1])]
-    fast = x.dtype in checks.PRECISIONS and dilation == (1, 1)
-    counts = along[0].windows, along[1].windows
-    y = pooling.forward(used, counts, pool_size, stride) if fast else values(used, pool_size, stride, dilation)
-    return y, Saved(used, y.copy(), pool_size, stride, dilation, along)
-
-
-NOWHERE = ((0, 0), (0, 0))
+    used = x[(slice(None), slice(None), *(slice(needed(axis)) for axis in along))]
+    fast = x.dtype in checks.PRECISIONS and set(apart) == {1}
+    y = pooling.forward(used, counts, window, step) if fast else values(used, window, step, apart)
+    return y, Saved(used, y.copy(), window, step, apart, along)
 
 
 def needed(axis: Axis) -> int:
@@ -152,7 +146,8 @@ def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     x, _, pool_size, stride, dilation, along = saved
     checks.nudges(x=(nudge_x, (*x.shape[:2], *(axis.entries for axis in along))))
-    used = padded(nudge_x, along)[:, :, : x.shape[2], : x.shape[3]]  # the padding never wins, whatever its nudge
+    read = tuple(slice(size) for size in x.shape)
+    used = padded(nudge_x, along)[read]  # the padding never wins, whatever its nudge
     return moved(used, x, pool_size, stride, dilation)
 
 
@@ -164,7 +159,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """
     g, (x, y, pool_size, stride, dilation, along) = grad_output, saved
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    if dilation != (1, 1) or np.result_type(x, g) not in checks.PRECISIONS:
+    if set(dilation) != {1} or np.result_type(x, g) not in checks.PRECISIONS:
         grad_x = gradient(g, x, pool_size, stride, dilation)
     else:
         x, y, g = (a.astype(np.result_type(x, g), copy=False) for a in (x, y, g))
@@ -189,6 +184,8 @@ class MaxPoolingLayer(Layer):
         ValueError: a size out of range.
     """
 
+    axes: ClassVar[int] = 2  # of the input, behind its channels
+
     def __init__(
         self,
         pool_size: Size,
@@ -200,12 +197,32 @@ class MaxPoolingLayer(Layer):
         dtype: DTypeLike = np.float64,
     ) -> None:
         super().__init__(dtype=dtype)
-        self.pool_size = checks.pair(pool_size, "pool_size", 1)
-        self.stride = self.pool_size if stride is None else checks.pair(stride, "stride", 1)
-        self.padding, self.dilation, self.ceil = sides(padding), checks.pair(dilation, "dilation", 1), bool(ceil)
+        self.pool_size = spread(pool_size, "pool_size", self.axes)
+        self.stride = self.pool_size if stride is None else spread(stride, "stride", self.axes)
+        self.padding, self.dilation = sides(padding, self.axes), spread(dilation, "dilation", self.axes)
+        self.ceil = bool(ceil)
 
     def stages(self) -> tuple[Stage, ...]:
         hyper: dict[str, Any] = {"pool_size": self.pool_size, "stride": self.stride}
-        if (self.padding, self.dilation, self.ceil) != (NOWHERE, (1, 1), False):
+        if any(map(any, self.padding)) or set(self.dilation) != {1} or self.ceil:
             hyper |= {"padding": self.padding, "dilation": self.dilation, "ceil": self.ceil}
         return (Stage("max_pooling", (), hyper),)
+
+
+class MaxPoolingLayer1d(MaxPoolingLayer):
+    """The same for sequences (B, C, W): every size is an int or a tuple of one."""
+
+    axes = 1
+
+
+class MaxPoolingLayer3d(MaxPoolingLayer):
+    """The same for volumes (B, C, D, H, W): every size is an int or a tuple of three."""
+
+    axes = 3
+
+
+class GlobalMaxPooling(Layer):
+    """The largest entry of every channel of every sample, (B, C, 1, 1), or of any number of axes."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("max_pooling", (), {"pool_size": None}),)

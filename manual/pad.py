@@ -1,9 +1,10 @@
-"""Padding: rows and columns around images, zeros or the image mirrored; negative padding crops.
+"""Padding: rows and columns around images, a constant or the image continued; negative padding crops.
 
-    Y[b,c,h,w] = X[b,c,r(h),q(w)], or 0 where there is none                    (1)
+    Y[b,c,h,w] = X[b,c,r(h),q(w)], or V where there is none                    (1)
 
-r(h) is the row that row h of the output copies: h - p for p rows at the top, and mirrored at the first and the last row
-where it reaches beyond them and the padding reflects. Every number is a copy, which moves with what it copies:
+r(h) is the row that row h of the output copies: h - p for p rows at the top. Where that is beyond the first or the last
+row, there is none, or the image is continued: mirrored at that row, with that row again (edge), or from the other side
+(wrap). Every number is a copy, which moves with what it copies:
 
     Ẏ[b,c,h,w] = Ẋ[b,c,r(h),q(w)], or 0 where there is none                    (2)
 
@@ -11,8 +12,8 @@ With G = ∂L/∂Y from the next layer, an entry collects from all its copies, o
 
     ∂L/∂X[b,c,m,n] = Σ_{h: r(h)=m} Σ_{w: q(w)=n} G[b,c,h,w]                    (3)
 
-Letters: X input; Y output; b sample; c channel; h, w output position; m, n input position; r, q row and column that is
-copied; p rows at the top; G = ∂L/∂Y; L loss; a dot marks a nudge.
+Letters: X input; Y output; V a constant; b sample; c channel; h, w output position; m, n input position; r, q row and
+column that is copied; p rows at the top; G = ∂L/∂Y; L loss; a dot marks a nudge.
 
 Source: V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, arXiv 1603.07285.
 """
@@ -37,27 +38,29 @@ class Saved(NamedTuple):
     shape: tuple[int, ...]  # of x
 
 
-def forward(x: Array, *, sides: Sides, reflect: bool = False) -> tuple[Array, Saved]:
+def forward(x: Array, *, sides: Sides, mode: str = "constant", value: float = 0.0) -> tuple[Array, Saved]:
     """Images with padding around them (1).
 
     Args:
         x: (B, C, H, W); float32, float64 or complex128.
         sides: ((top, bottom), (left, right)); negative: cropped by as many.
-        reflect: whether the padding mirrors the image, without repeating its border.
+        mode: "constant"; "reflect", the image mirrored without repeating its border; "edge", its border again; "wrap",
+            the image again.
+        value: the constant.
 
     Raises:
-        ValueError: a rank that does not fit, nothing left, or more to mirror than the image has.
+        ValueError: a rank that does not fit, another mode, nothing left, or more to mirror than the image has.
     """
     checks.rank(x, "x", "B C H W")
     (n_rows, n_columns), (vertical, horizontal) = x.shape[2:], four(sides)
-    rows, columns = copied("rows", n_rows, vertical, reflect), copied("columns", n_columns, horizontal, reflect)
-    return copies(x, rows, columns), Saved(rows, columns, x.shape)  # (1)
+    rows, columns = copied("rows", n_rows, vertical, mode), copied("columns", n_columns, horizontal, mode)
+    return copies(x, rows, columns, checks.number(value, "value")), Saved(rows, columns, x.shape)  # (1)
 
 
-def copies(x: Array, rows: Array, columns: Array) -> Array:
-    """x at these rows and columns, 0 where one is -1."""
+def copies(x: Array, rows: Array, columns: Array, value: float = 0.0) -> Array:
+    """x at these rows and columns, a constant where one is -1."""
     y = x[:, :, rows][:, :, :, columns]
-    y[:, :, rows < 0], y[:, :, :, columns < 0] = 0, 0
+    y[:, :, rows < 0], y[:, :, :, columns < 0] = value, value
     return y
 
 
@@ -71,16 +74,25 @@ def four(sides: Any) -> Sides:
     return (top, bottom), (left, right)
 
 
-def copied(name: str, entries: int, side: tuple[int, int], reflect: bool) -> Array:
+MODES = ("constant", "reflect", "edge", "wrap")
+
+
+def copied(name: str, entries: int, side: tuple[int, int], mode: str) -> Array:
     """The places of the input that the output copies along one axis, -1 where there is none."""
     before, after = side
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
     if entries + before + after < 1:
         raise ValueError(f"sides {side} of the {name} leave nothing of {entries}")
-    if reflect and max(before, after) >= entries:
+    if mode == "reflect" and max(before, after) >= entries:
         raise ValueError(f"sides {side} of the {name} mirror more than there is: at most {entries - 1} of {entries}")
     places = np.arange(-before, entries + after)
-    if not reflect:
+    if mode == "constant":
         return np.where((places >= 0) & (places < entries), places, -1)
+    if mode == "edge":
+        return np.clip(places, 0, entries - 1)
+    if mode == "wrap":
+        return places % entries
     places = np.abs(places)
     return np.where(places < entries, places, 2 * (entries - 1) - places)
 
@@ -107,20 +119,24 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
 
 
 class ZeroPadding(Layer):
-    """Zeros around images.
+    """Zeros around images, or another constant.
 
     Args:
         sides: an int, a (rows, columns) pair, or ((top, bottom), (left, right)).
+        value: the constant.
         dtype: float64 or float32.
 
     Raises:
         TypeError, ValueError: sides that are no integers; for an int or a pair, below 0.
     """
 
-    reflect = False
+    mode = "constant"
 
-    def __init__(self, sides: int | tuple[int, int] | Sides, *, dtype: DTypeLike = np.float64) -> None:
+    def __init__(
+        self, sides: int | tuple[int, int] | Sides, value: float = 0.0, *, dtype: DTypeLike = np.float64
+    ) -> None:
         super().__init__(dtype=dtype)
+        self.value = checks.number(value, "value")
         if isinstance(sides, (tuple, list)) and sides and isinstance(sides[0], (tuple, list)):
             self.sides = four(sides)
         else:
@@ -128,13 +144,29 @@ class ZeroPadding(Layer):
             self.sides = (rows, rows), (columns, columns)
 
     def stages(self) -> tuple[Stage, ...]:
-        return (Stage("pad", hyperparameters={"sides": self.sides, "reflect": self.reflect}),)
+        hyper = {"sides": self.sides, "mode": self.mode, "value": self.value}
+        return (Stage("pad", hyperparameters=hyper),)
 
 
 class ReflectionPadding(ZeroPadding):
-    """Images mirrored at their border. Arguments and errors are those of `ZeroPadding`."""
+    """Images mirrored at their border. Arguments and errors are those of `ZeroPadding`; there is no constant."""
 
-    reflect = True
+    mode = "reflect"
+
+    def __init__(self, sides: int | tuple[int, int] | Sides, *, dtype: DTypeLike = np.float64) -> None:
+        super().__init__(sides, dtype=dtype)
+
+
+class ReplicationPadding(ReflectionPadding):
+    """Images whose border is continued."""
+
+    mode = "edge"
+
+
+class CircularPadding(ReflectionPadding):
+    """Images continued by their other side."""
+
+    mode = "wrap"
 
 
 class Crop(ZeroPadding):

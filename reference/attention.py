@@ -16,12 +16,19 @@ __all__ = ["forward"]
 
 @double_precision()
 def forward(
-    queries: ArrayLike, keys: ArrayLike, values: ArrayLike, *, heads: int = 1, mask: ArrayLike | None = None
+    queries: ArrayLike,
+    keys: ArrayLike,
+    values: ArrayLike,
+    *,
+    heads: int = 1,
+    mask: ArrayLike | None = None,
+    scale: float | None = None,
 ) -> jax.Array:
     """Take for every query the mean of the values, weighted by how well their keys fit.
 
     queries: (B, T, E).  keys: (B, S, E).  values: (B, S, F).  Of one dtype, float32 or float64; the
-    result is (B, T, F).  mask: boolean (T, S) or (B, T, S), which pairs are allowed.
+    result is (B, T, F).  mask: (T, S), (B, T, S) or (B, heads, T, S), booleans, which pairs are allowed, or
+    numbers, which are added to the scores.  scale: what these are multiplied by; 1/√D unless given.
     """
     parts = []
     for array in (queries, keys, values):
@@ -29,10 +36,12 @@ def forward(
         parts.append(array.reshape(*array.shape[:2], heads, array.shape[2] // heads))
     q, k, v = parts
     highest = jax.lax.Precision.HIGHEST
-    scores = jnp.einsum("bthd,bshd->bhts", q, k, precision=highest) / jnp.sqrt(jnp.asarray(q.shape[3], q.dtype))
+    scores = jnp.einsum("bthd,bshd->bhts", q, k, precision=highest)
+    scores = scores * scale if scale is not None else scores / jnp.sqrt(jnp.asarray(q.shape[3], q.dtype))
     if mask is not None:
         pairs = jnp.asarray(mask)
-        pairs = pairs if pairs.ndim == 2 else pairs[:, None]
-        scores = jnp.where(pairs, scores, jnp.full_like(scores, -jnp.inf))
+        pairs = pairs[:, None] if pairs.ndim == 3 else pairs
+        added = jnp.where(pairs, 0.0, -jnp.inf) if pairs.dtype == bool else pairs
+        scores = scores + added.astype(scores.dtype)
     means = jnp.einsum("bhts,bshv->bthv", jax.nn.softmax(scores, axis=-1), v, precision=highest)
     return means.reshape(*means.shape[:2], -1)

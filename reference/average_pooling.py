@@ -21,24 +21,27 @@ __all__ = ["forward"]
 def forward(
     x: ArrayLike,
     *,
-    pool_size: tuple[int, int],
-    stride: tuple[int, int] | None = None,
-    padding: tuple = (0, 0),
-    dilation: tuple[int, int] = (1, 1),
+    pool_size: tuple[int, ...] | None,
+    stride: tuple[int, ...] | None = None,
+    padding: tuple | int = 0,
+    dilation: tuple[int, ...] | None = None,
     ceil: bool = False,
     counting: bool = True,
 ) -> jax.Array:
     """Take the mean of each window.
 
-    x: (B, C, H, W), float32 or float64; the result is (B, C, H_out, W_out) of that dtype. Sizes are
-    (rows, columns); `padding` may be ((top, bottom), (left, right)). `ceil` lets a last window hang
+    x: (B, C, H, W), float32 or float64; the result is (B, C, H_out, W_out) of that dtype. In place of H
+    and W there may be any other number of axes. Sizes are (rows, columns); without a pool size the window
+    is the whole; `padding` may be ((top, bottom), (left, right)). `ceil` lets a last window hang
     over the end, `counting` lets padding count in the mean.
     """
     x = jnp.asarray(x)
-    steps = pool_size if stride is None else stride
-    around = [(p, p) if isinstance(p, int) else tuple(p) for p in padding]
+    pool_size = x.shape[2:] if pool_size is None else pool_size
+    steps, apart = stride or pool_size, dilation or (1,) * len(pool_size)
+    sides = padding if isinstance(padding, (tuple, list)) else (padding,) * len(pool_size)
+    around = [(p, p) if isinstance(p, int) else tuple(p) for p in sides]
     beyond = []
-    for n, k, s, d, (low, high) in zip(x.shape[2:], pool_size, steps, dilation, around, strict=True):
+    for n, k, s, d, (low, high) in zip(x.shape[2:], pool_size, steps, apart, around, strict=True):
         rest = n + low + high - (d * (k - 1) + 1)
         windows = -(-rest // s) + 1 if ceil else rest // s + 1
         windows -= ceil and (windows - 1) * s >= n + low
@@ -52,7 +55,7 @@ def forward(
             window_dimensions=(1, 1, *pool_size),
             window_strides=(1, 1, *steps),
             padding=[(0, 0), (0, 0), *edges],
-            window_dilation=(1, 1, *dilation),
+            window_dilation=(1, 1, *apart),
         )
 
     whole = [(low, high + more) for (low, high), more in zip(around, beyond, strict=True)]

@@ -47,13 +47,15 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "projection": Elsewhere("MatMul, Add", "linear", "lax.dot_general"),
     "flatten": Elsewhere("Flatten", "flatten", "lax.collapse", exact=True),
     "max_pooling": Elsewhere(
-        "MaxPool", "max_pool2d", "lax.reduce_window", "the first maximum in row-major order takes all", True,
+        "MaxPool, GlobalMaxPool", "max_pool1d, 2d, 3d", "lax.reduce_window",
+        "the first maximum in row-major order takes all", True,
         "definition, sheets",
     ),
-    "average_pooling": Elsewhere("AveragePool", "avg_pool2d", "lax.reduce_window"),
-    "lp_pooling": Elsewhere("LpPool", "lp_pool2d", "lax.reduce_window", "a window of zeros gives 0"),
+    "average_pooling": Elsewhere("AveragePool", "avg_pool1d, 2d, 3d", "lax.reduce_window"),
+    "lp_pooling": Elsewhere("LpPool", "lp_pool1d, 2d, 3d", "lax.reduce_window", "a window of zeros gives 0"),
     "resampling": Elsewhere(
-        "GlobalAveragePool, Resize", "adaptive_avg_pool2d, interpolate (nearest-exact, bilinear)", "image.resize"
+        "GlobalAveragePool, Resize", "adaptive_avg_pool2d, interpolate (nearest, nearest-exact, bilinear)",
+        "image.resize",
     ),
     "standardization": Elsewhere("MeanVarianceNormalization", "layer_norm", "nn.standardize"),
     "batch_norm": Elsewhere("BatchNormalization", "batch_norm", "none"),
@@ -88,8 +90,8 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "concatenation": Elsewhere("Concat", "cat", "lax.concatenate", exact=True),
     "dropout": Elsewhere("Dropout", "dropout", "none", "the mask is a function of the seed", True),
     "pad": Elsewhere("Pad", "pad", "lax.pad, numpy.pad", exact=True),
-    "pixel_shuffle": Elsewhere("DepthToSpace (CRD)", "pixel_shuffle", "none", exact=True),
-    "embedding": Elsewhere("Gather", "embedding", "numpy.take", "the padding index gives zeros"),
+    "pixel_shuffle": Elsewhere("DepthToSpace, SpaceToDepth", "pixel_shuffle, pixel_unshuffle", "none", exact=True),
+    "embedding": Elsewhere("Gather", "embedding", "numpy.take", "the padding index gives zeros", True),
     "attention": Elsewhere("Attention", "scaled_dot_product_attention", "nn.dot_product_attention"),
 }  # fmt: skip
 
@@ -154,8 +156,8 @@ def page() -> str:
         "",
         "Witnesses beside the hand-derived gradient: A autodiff of the twin, D finite differences, C the complex step",
         "(in the laws of the operations), E an exact run at points where float64 does not round, for the first case",
-        "of the table. PyTorch is asked about the layers beyond the lecture's, 200 random configurations each, forward",
-        "and all gradients (`make proofs`, where it is installed).",
+        "of the table. PyTorch is asked about every layer, 200 random configurations each, forward and all gradients",
+        "(`make proofs`, where it is installed); ONNX's own node tests run through them, too ([onnx.md](onnx.md)).",
         "",
         "This page is written by `python tools/layers_table.py`; a test holds it to the code.",
         "",

@@ -43,9 +43,12 @@ def channels(point: Choices) -> int:
 
 def windows_fit(point: Choices) -> bool:
     """Whether every window fits, and covers an entry."""
-    pair = [w if isinstance(w, tuple) else (w, w) for w in (point["window"], point["padding"], point["dilation"])]
-    window, padding, dilation = pair
-    for n, k, p, d in zip(point["shape"][2:], window, padding, dilation, strict=True):
+    size = point["shape"][2:]
+    given = [point["window"], point["padding"], point["dilation"], point["stride"]]
+    if any(isinstance(w, tuple) and len(w) != len(size) for w in given):
+        return False
+    window, padding, dilation, _ = (w if isinstance(w, tuple) else (w,) * len(size) for w in given)
+    for n, k, p, d in zip(size, window, padding, dilation, strict=True):
         before, after = p if isinstance(p, tuple) else (p, p)
         if d * (k - 1) + 1 > n + before + after or max(before, after) > k // 2 or (d > 1 and (before or after)):
             return False
@@ -54,7 +57,20 @@ def windows_fit(point: Choices) -> bool:
     return True
 
 
-POOLED: tuple[Shape, ...] = ((1, 1, 3, 3), (2, 2, 5, 4), (1, 3, 4, 7))
+def pooling(kind: str, point: Choices) -> Callable[..., Layer]:
+    """The pooling layer for sequences, images or volumes."""
+    return getattr(manual, kind + {3: "1d", 4: "", 5: "3d"}[len(point["shape"])])
+
+
+PADDINGS: dict[str, Callable[[Any], Layer]] = {
+    "zeros": manual.ZeroPadding,
+    "constant": lambda sides: manual.ZeroPadding(sides, 1.5),
+    "reflect": manual.ReflectionPadding,
+    "edge": manual.ReplicationPadding,
+    "wrap": manual.CircularPadding,
+}
+
+POOLED: tuple[Shape, ...] = ((1, 1, 3, 3), (2, 2, 5, 4), (1, 3, 4, 7), (2, 3, 7), (1, 2, 3, 4, 5))
 WINDOWS: dict[str, tuple[Any, ...]] = {
     "window": (1, 2, 3, (3, 2)),
     "stride": (2, 1, (2, 3)),
@@ -100,22 +116,31 @@ ROWS: tuple[LayerRow, ...] = (
     ),
     LayerRow(
         "pad",
-        lambda rng, p: (manual.ReflectionPadding if p["reflect"] else manual.ZeroPadding)(p["sides"]),
+        lambda rng, p: PADDINGS[p["mode"]](p["sides"]),
         PLANES,
         {
             "zeros, 1": {},
-            "reflection, per side": {"reflect": True, "sides": ((1, 2), (0, 2))},
+            "reflection, per side": {"mode": "reflect", "sides": ((1, 2), (0, 2))},
             "cropped at the right": {"sides": ((0, 1), (1, -1))},
+            "a constant, per side": {"mode": "constant", "sides": ((1, 2), (0, 2))},
+            "the border again": {"mode": "edge", "sides": ((1, 2), (0, 2))},
+            "the other side again": {"mode": "wrap", "sides": ((1, 2), (0, 2))},
         },
-        {"sides": (1, ((1, 2), (0, 2)), ((0, 1), (1, -1))), "reflect": (False, True)},
-        lambda p: not p["reflect"] or p["sides"] == 1 or min(p["shape"][2:]) > 2,
+        {"sides": (1, ((1, 2), (0, 2)), ((0, 1), (1, -1))), "mode": ("zeros", "constant", "reflect", "edge", "wrap")},
+        lambda p: p["mode"] != "reflect" or p["sides"] == 1 or min(p["shape"][2:]) > 2,
     ),
     LayerRow(
         "pixel_shuffle",
-        lambda rng, p: manual.PixelShuffle(p["scale"]),
-        ((1, 4, 1, 1), (2, 4, 3, 2), (1, 8, 2, 3)),
-        {"scale 2": {}},
-        {"scale": (2, 1)},
+        lambda rng, p: (manual.PixelUnshuffle if p["inverse"] else manual.PixelShuffle)(p["scale"], p["depth_first"]),
+        ((1, 4, 1, 1), (2, 4, 3, 2), (1, 8, 2, 3), (2, 2, 4, 6)),
+        {
+            "scale 2": {},
+            "scale 2, blocks first": {"depth_first": True, "shape": (1, 8, 2, 3)},
+            "the inverse": {"inverse": True, "shape": (2, 2, 4, 6)},
+            "the inverse, blocks first": {"inverse": True, "depth_first": True, "shape": (2, 2, 4, 6)},
+        },
+        {"scale": (2, 1), "depth_first": (False, True), "inverse": (False, True)},
+        lambda p: not any(n % p["scale"] for n in (p["shape"][2:] if p["inverse"] else (channels(p) // p["scale"],))),
     ),
     # ------------------------------------------------------------------ attention
     LayerRow(
@@ -139,11 +164,15 @@ ROWS: tuple[LayerRow, ...] = (
     LayerRow(
         "attention",
         lambda rng, p: manual.SelfAttention(
-            p["shape"][2], p["heads"], causal=p["causal"], places=p["shape"][1], rng=rng
+            p["shape"][2], p["heads"], causal=p["causal"], places=p["shape"][1], scale=p["scale"], rng=rng
         ),
         ((1, 2, 2), (2, 3, 4), (1, 4, 6)),
-        {"one head": {}, "2 heads, causal": {"heads": 2, "causal": True}},
-        {"heads": (1, 2), "causal": (False, True)},
+        {
+            "one head": {},
+            "2 heads, causal": {"heads": 2, "causal": True},
+            "scale 0.1": {"heads": 2, "scale": 0.1},
+        },
+        {"heads": (1, 2), "causal": (False, True), "scale": (None, 0.1)},
         values=("normal",),
     ),
     # ------------------------------------------------------------------ normalization
@@ -202,8 +231,12 @@ ROWS: tuple[LayerRow, ...] = (
     # ------------------------------------------------------------------ pooling and resampling
     LayerRow(
         "max_pooling",
-        lambda rng, p: manual.MaxPoolingLayer(
-            p["window"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"]
+        lambda rng, p: (
+            pooling("MaxPoolingLayer", p)(
+                p["window"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"]
+            )
+            if p["window"]
+            else manual.GlobalMaxPooling()
         ),
         POOLED,
         {
@@ -211,13 +244,22 @@ ROWS: tuple[LayerRow, ...] = (
             "2×2, dilation 2, stride 1": {"window": 2, "dilation": 2, "stride": 1},
             "2×2, stride 2, ceil": {"window": 2, "ceil": True},
             "3×2, padding per side, ceil": {"window": (3, 2), "padding": ((1, 0), (0, 1)), "ceil": True},
+            "sequences, 3, padding 1, ceil": {"shape": (2, 3, 7), "window": 3, "padding": 1, "ceil": True},
+            "volumes, 2×3×2": {"shape": (1, 2, 3, 4, 5), "window": (2, 3, 2), "stride": 1},
+            "volumes, 2×2×2, dilation (1, 2, 3)": {
+                "shape": (1, 2, 3, 4, 5),
+                "window": 2,
+                "stride": 1,
+                "dilation": (1, 2, 3),
+            },
+            "the whole of every image": {"window": 0},
         },
         WINDOWS,
         windows_fit,
     ),
     LayerRow(
         "average_pooling",
-        lambda rng, p: manual.AveragePoolingLayer(
+        lambda rng, p: pooling("AveragePoolingLayer", p)(
             p["window"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"], counting=p["counting"]
         ),
         POOLED,
@@ -227,17 +269,35 @@ ROWS: tuple[LayerRow, ...] = (
             "3×3, padding 1, ceil, not counting": {"window": 3, "padding": 1, "ceil": True, "counting": False},
             "2×2, dilation 2, stride 1": {"window": 2, "dilation": 2, "stride": 1},
             "2×2, ceil": {"window": 2, "ceil": True},
+            "sequences, 3, padding 1": {"shape": (2, 3, 7), "window": 3, "padding": 1, "counting": False},
+            "volumes, 2×3×2, ceil": {"shape": (1, 2, 3, 4, 5), "window": (2, 3, 2), "ceil": True},
         },
         {**WINDOWS, "counting": (True, False)},
         windows_fit,
     ),
     LayerRow(
         "lp_pooling",
-        lambda rng, p: manual.LpPoolingLayer(p["window"], p["order"], p["stride"], p["padding"]),
+        lambda rng, p: pooling("LpPoolingLayer", p)(
+            p["window"], p["order"], p["stride"], p["padding"], dilation=p["dilation"], ceil=p["ceil"]
+        ),
         POOLED,
-        {"2×2, order 2": {"window": 2}, "3×3, stride 2, order 3, padding 1": {"window": 3, "order": 3.0, "padding": 1}},
-        {"window": (1, 2, 3), "order": (2.0, 3.0, 1.0), "stride": (2, 1), "padding": (0, 1)},
-        lambda p: windows_fit({**p, "dilation": 1, "ceil": False}),
+        {
+            "2×2, order 2": {"window": 2},
+            "3×3, stride 2, order 3, padding 1": {"window": 3, "order": 3.0, "padding": 1},
+            "2×2, dilation 2, order 2": {"window": 2, "dilation": 2, "stride": 1},
+            "2×2, ceil, order 3": {"window": 2, "ceil": True, "order": 3.0},
+            "sequences, 3, order 3": {"shape": (2, 3, 7), "window": 3, "order": 3.0},
+            "volumes, 2×3×2, order 2": {"shape": (1, 2, 3, 4, 5), "window": (2, 3, 2), "stride": 1},
+        },
+        {
+            "window": (1, 2, 3),
+            "order": (2.0, 3.0, 1.0),
+            "stride": (2, 1),
+            "padding": (0, 1),
+            "dilation": (1, 2),
+            "ceil": (False, True),
+        },
+        windows_fit,
         values=("normal",),
     ),
     LayerRow(
@@ -245,7 +305,9 @@ ROWS: tuple[LayerRow, ...] = (
         lambda rng, p: (
             manual.AdaptiveAveragePooling(p["size"])
             if p["rule"] == "average"
-            else manual.Upsampling(p["size"], p["rule"])
+            else manual.Upsampling(
+                p["size"], p["rule"], placing=p["placing"], rounding=p["rounding"], antialias=p["antialias"]
+            )
         ),
         POOLED,
         {
@@ -253,8 +315,28 @@ ROWS: tuple[LayerRow, ...] = (
             "global average": {"size": (1, 1)},
             "nearest, to 8×9": {"size": (8, 9), "rule": "nearest"},
             "bilinear, to 8×9": {"size": (8, 9), "rule": "bilinear"},
+            "bilinear by corners, to 8×9": {"size": (8, 9), "rule": "bilinear", "placing": "corners"},
+            "bilinear by given lines, to 3×2": {
+                "size": (3, 2),
+                "rule": "bilinear",
+                "placing": ((0.3, 1.1), (-0.4, 2.5)),
+            },
+            "bilinear antialiased, to 3×2": {"size": (3, 2), "rule": "bilinear", "antialias": True},
+            "nearest by origins, down": {
+                "size": (8, 9),
+                "rule": "nearest",
+                "placing": "origins",
+                "rounding": "down",
+            },
         },
-        {"size": ((1, 1), (3, 2), (8, 9)), "rule": ("average", "nearest", "bilinear")},
+        {
+            "size": ((1, 1), (3, 2), (8, 9)),
+            "rule": ("average", "nearest", "bilinear"),
+            "placing": ("centres", "corners", "origins", ((0.3, 1.1), (-0.4, 2.5))),
+            "rounding": ("half up", "half down", "up", "down"),
+            "antialias": (False, True),
+        },
+        lambda p: len(p["shape"]) == 4,
     ),
     # ------------------------------------------------------------------ activations
     LayerRow(

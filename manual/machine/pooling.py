@@ -26,7 +26,7 @@ from manual.machine.plans import Plan, cache
 from manual.machine.sheets import Sheets
 
 Array = np.ndarray
-Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 
 AT_ONCE = 2**21  # bytes of X that a thread has in hand: enough for long calls, few enough for a cache
 PARALLEL = 2**20  # bytes of X from which several threads pay
@@ -35,7 +35,7 @@ PARALLEL = 2**20  # bytes of X from which several threads pay
 class Forward(Plan):
     """(1) for up to `planes` images at a time; the arguments are those of `Sheets`."""
 
-    def __init__(self, planes: int, size: Pair, pool_size: Pair, stride: Pair, dtype: Any) -> None:
+    def __init__(self, planes: int, size: Sizes, pool_size: Sizes, stride: Sizes, dtype: Any) -> None:
         super().__init__(dtype)
         self.sheets = Sheets(self, planes, size, pool_size, stride)
         self.best = self.empty(planes, *self.sheets.places)
@@ -48,15 +48,15 @@ class Forward(Plan):
         np.copyto(best, winner)
         for entry in entries:
             np.maximum(entry, best, out=best)  # (1)
-        y[...] = self.best[: len(x), : y.shape[1], : y.shape[2]]
+        y[...] = self.best[tuple(map(slice, y.shape))]
 
 
 class Backward(Plan):
     """(2) and (3) for up to `planes` images at a time; the arguments are those of `Sheets`."""
 
-    def __init__(self, planes: int, size: Pair, pool_size: Pair, stride: Pair, dtype: Any) -> None:
+    def __init__(self, planes: int, size: Sizes, pool_size: Sizes, stride: Sizes, dtype: Any) -> None:
         super().__init__(dtype)
-        self.overlap = pool_size[0] > stride[0] or pool_size[1] > stride[1]
+        self.overlap = any(k > step for k, step in zip(pool_size, stride, strict=True))
         self.sheets, self.sums = (Sheets(self, planes, size, pool_size, stride) for _ in range(2))
         shape = (planes, *self.sheets.places)
         self.y, self.g, self.share = self.zeros(*shape), self.zeros(*shape), self.empty(*shape)
@@ -92,22 +92,22 @@ class Backward(Plan):
         self.sums.unload(grad_x)
 
 
-def forward(x: Array, size: Pair, pool_size: Pair, stride: Pair) -> Array:
-    """The largest entry of every window of x (B, C, H, W); `size` is (H_out, W_out)."""
+def forward(x: Array, size: Sizes, pool_size: Sizes, stride: Sizes) -> Array:
+    """The largest entry of every window of x (B, C, H, W), or of any number of axes; `size` is (H_out, W_out)."""
     y = np.empty((*x.shape[:2], *size), x.dtype)
     each_part(Forward, pool_size, stride, x, y)
     return y
 
 
-def backward(g: Array, x: Array, y: Array, pool_size: Pair, stride: Pair) -> Array:
+def backward(g: Array, x: Array, y: Array, pool_size: Sizes, stride: Sizes) -> Array:
     """The gradient of x from g = ∂L/∂y, all of one dtype."""
-    covered = stride[0] <= pool_size[0] and stride[1] <= pool_size[1]  # otherwise some entries are in no window
+    covered = all(step <= k for k, step in zip(pool_size, stride, strict=True))  # else some entries are in no window
     grad_x = (np.empty if covered else np.zeros)(x.shape, x.dtype)
     each_part(Backward, pool_size, stride, x, y, g, grad_x)
     return grad_x
 
 
-def each_part(plan: type[Forward | Backward], pool_size: Pair, stride: Pair, x: Array, *others: Array) -> None:
+def each_part(plan: type[Forward | Backward], pool_size: Sizes, stride: Sizes, x: Array, *others: Array) -> None:
     """plan.run on some images at a time, one channel of one sample each; several threads share them out."""
     images = [a.reshape(-1, *a.shape[2:]) for a in (x, *others)]  # (B·C, H, W)
     number, size = len(images[0]), x.shape[2:]

@@ -6,7 +6,8 @@ Sort rows and columns of X by their residue modulo the stride (s, t), a sheet fo
 
 Entry (i, j) of window (h, w) is X[s·h+i, t·w+j] = sheet[i mod s, j mod t][h + i÷s, w + j÷t]. For one tap (i, j) and all
 windows at once that is the sheet read from place (i÷s)·(columns of a sheet) + j÷t on: contiguous, so that one NumPy
-call on it runs at the speed of memory, where a strided view takes several times as long.
+call on it runs at the speed of memory, where a strided view takes several times as long. Sequences and volumes have one
+and three such indices in the place of two.
 
 Such a run has a place for every (h, w) of a sheet. Where no window is, it goes past the end of a row or an image; what
 is computed there is not used, and a gradient there must be 0.
@@ -15,11 +16,15 @@ Letters: X input; h, w output position; i, j position in the window; p, q rows a
 u, v position in a sheet; α, β residues modulo the stride.
 """
 
+from collections.abc import Iterator
+from math import prod
+
 import numpy as np
 
 from manual.machine.plans import Plan
 
 Array = np.ndarray
+Sizes = tuple[int, ...]
 
 
 class Sheets:
@@ -28,40 +33,45 @@ class Sheets:
     Args:
         plan: whose scratch they are, and whose dtype they have.
         planes: images (one channel of one sample each) that are held at once.
-        size: (H, W).
+        size: (H, W), or the sizes of as many axes as there are.
         window: (p, q), rows and columns of a window.
         stride: (s, t).
     """
 
-    def __init__(
-        self, plan: Plan, planes: int, size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int]
-    ) -> None:
-        (p, q), (s, t) = window, stride
+    def __init__(self, plan: Plan, planes: int, size: Sizes, window: Sizes, stride: Sizes) -> None:
         self.stride = stride
-        self.places = (-(-size[0] // s), -(-size[1] // t))  # rows and columns of a sheet
-        self.sheets = plan.zeros(min(p, s), min(q, t), planes, *self.places)
-        self.taps = [(i % s, j % t, i // s * self.places[1] + j // t) for i in range(p) for j in range(q)]
-        self.last = max(shift for _, _, shift in self.taps)
+        self.places = tuple(-(-n // step) for n, step in zip(size, stride, strict=True))  # rows and columns of a sheet
+        self.residues = tuple(map(min, window, stride))
+        self.sheets = plan.zeros(*self.residues, planes, *self.places)
+        one = [prod(self.places[axis + 1 :]) for axis in range(len(size))]  # how far the next place of an axis is
+        self.taps = [
+            (
+                tuple(i % step for i, step in zip(tap, stride, strict=True)),
+                sum(i // step * far for i, step, far in zip(tap, stride, one, strict=True)),
+            )
+            for tap in np.ndindex(*window)
+        ]
+        self.last = max(shift for _, shift in self.taps)
+
+    def parts(self, x: Array) -> Iterator[tuple[Array, Array]]:
+        """Every sheet's part of x (n ≤ planes, H, W), and the place in the sheet where it belongs."""
+        for residue in np.ndindex(*self.residues):
+            part = x[(slice(None), *map(slice, residue, [None] * len(residue), self.stride))]
+            yield part, self.sheets[residue][(slice(len(x)), *map(slice, part.shape[1:]))]
 
     def load(self, x: Array) -> None:
         """(1) of x (n ≤ planes, H, W)."""
-        s, t = self.stride
-        for alpha, row in enumerate(self.sheets):
-            for beta, sheet in enumerate(row):
-                part = x[:, alpha::s, beta::t]
-                sheet[: len(x), : part.shape[1], : part.shape[2]] = part  # (1)
+        for part, place in self.parts(x):
+            place[...] = part  # (1)
 
     def unload(self, x: Array) -> None:
         """The reverse of (1); residues that no tap has are left alone."""
-        s, t = self.stride
-        for alpha, row in enumerate(self.sheets):
-            for beta, sheet in enumerate(row):
-                part = x[:, alpha::s, beta::t]
-                part[...] = sheet[: len(x), : part.shape[1], : part.shape[2]]
+        for part, place in self.parts(x):
+            part[...] = place
 
     def length(self, n: int) -> int:
         """Of a run over n images."""
-        return n * self.places[0] * self.places[1] - self.last
+        return n * prod(self.places) - self.last
 
     def run_of(self, a: Array, room: Array) -> Array:
         """One number per window, a (n, H_out, W_out), as a run like those of `runs`.
@@ -69,13 +79,13 @@ class Sheets:
         Args:
             room: (planes, *places), used if there are places without a window; what is there stays.
         """
-        n, rows, columns = a.shape
-        if (rows, columns) != self.places:
-            room[:n, :rows, :columns] = a
+        n, *windows = a.shape
+        if tuple(windows) != self.places:
+            room[tuple(map(slice, a.shape))] = a
             a = room
         return a.reshape(-1)[: self.length(n)]
 
     def runs(self, n: int) -> list[Array]:
         """For every tap (i, j), in row-major order, the flat run of X[s·h+i, t·w+j] over n images; views."""
         length = self.length(n)
-        return [self.sheets[alpha, beta].reshape(-1)[shift : shift + length] for alpha, beta, shift in self.taps]
+        return [self.sheets[residue].reshape(-1)[shift : shift + length] for residue, shift in self.taps]

@@ -74,48 +74,95 @@ def maxout(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
 
 
 def around(x: Any, padding: Any, value: float) -> Any:
-    (top, bottom), (left, right) = padding
-    return functional.pad(x, (left, right, top, bottom), value=value)
+    return functional.pad(x, [n for side in reversed(padding) for n in side], value=value)
+
+
+def of_axes(name: str, x: Any) -> Any:
+    """PyTorch's function for as many axes as there are."""
+    return getattr(functional, f"{name}{x.ndim - 2}d")
 
 
 def max_pooled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
-    padding, dilation, ceil = h.get("padding", ((0, 0), (0, 0))), h.get("dilation", 1), h.get("ceil", False)
+    axes = x.ndim - 2
+    if h["pool_size"] is None:
+        return of_axes("adaptive_max_pool", x)(x, 1)
+    padding, dilation, ceil = h.get("padding", ((0, 0),) * axes), h.get("dilation", 1), h.get("ceil", False)
     even = tuple(a for a, b in padding if a == b)
-    if len(even) < 2:  # PyTorch pads both sides alike, and would begin a last window in padding that it does not know
-        x, even = around(x, padding, -np.inf), (0, 0)
-    y = functional.max_pool2d(x, h["pool_size"], h["stride"], even, dilation, ceil)
-    return y[:, :, : layer.shape[2], : layer.shape[3]]  # type: ignore[attr-defined]
+    if (
+        len(even) < axes
+    ):  # PyTorch pads both sides alike, and would begin a last window in padding that it does not know
+        x, even = around(x, padding, -np.inf), (0,) * axes
+    y = of_axes("max_pool", x)(x, h["pool_size"], h["stride"], even, dilation, ceil)
+    return y[tuple(map(slice, layer.shape))]  # type: ignore[attr-defined]
 
 
 def averaged(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     even = tuple(a for a, b in h["padding"] if a == b)
-    if len(even) == 2 and h["dilation"] == (1, 1):
+    if len(even) == x.ndim - 2 and set(h["dilation"]) == {1}:
         options = {"ceil_mode": h["ceil"], "count_include_pad": h["counting"]}
-        return functional.avg_pool2d(x, h["pool_size"], h["stride"], even, **options)
-    # What PyTorch does not have: the windows one by one.
-    rows, columns = manual.windows.axes(
-        tuple(x.shape[2:]), h["pool_size"], h["stride"], h["padding"], h["dilation"], h["ceil"]
-    )
-    lines = []
-    for at, held in zip(rows.places, rows.padded if h["counting"] else rows.inside, strict=True):
-        line = []
-        for place, kept in zip(columns.places, columns.padded if h["counting"] else columns.inside, strict=True):
-            inside = [(m, n) for m in at for n in place if 0 <= m < x.shape[2] and 0 <= n < x.shape[3]]
-            line.append(sum(x[:, :, m, n] for m, n in inside) / (held.sum() * kept.sum()))
-        lines.append(torch.stack(line, -1))
-    return torch.stack(lines, -2)
+        return of_axes("avg_pool", x)(x, h["pool_size"], h["stride"], even, **options)
+    return by_windows(x, h, lambda entries, counted: entries.sum(-1) / counted)
+
+
+def by_windows(x: Any, h: dict[str, Any], value: Callable[[Any, int], Any]) -> Any:
+    """What PyTorch does not have: of every window one by one, from its entries and how many places count."""
+    sizes = (h["pool_size"], h["stride"], h["padding"], h["dilation"], h["ceil"])
+    along = manual.windows.axes(tuple(x.shape[2:]), *sizes)
+    found = []
+    for at in np.ndindex(*(axis.windows for axis in along)):
+        places = [axis.places[n] for axis, n in zip(along, at, strict=True)]
+        counts = [
+            (axis.padded if h.get("counting", True) else axis.inside)[n].sum()
+            for axis, n in zip(along, at, strict=True)
+        ]
+        inside = [torch.tensor(p[(p >= 0) & (p < axis.entries)]) for p, axis in zip(places, along, strict=True)]
+        entries = x
+        for number, of_axis in enumerate(inside):
+            entries = entries.index_select(2 + number, of_axis)
+        found.append(value(entries.flatten(2), int(np.prod(counts))))
+    return torch.stack(found, -1).unflatten(-1, [axis.windows for axis in along])
 
 
 def lp_pooled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    if set(h["dilation"]) != {1} or h["ceil"]:
+        return by_windows(x, h, lambda entries, _: (entries.abs() ** h["order"]).sum(-1) ** (1 / h["order"]))
     powers = around(x.abs() ** h["order"], h["padding"], 0.0)
-    area = h["pool_size"][0] * h["pool_size"][1]
-    return (functional.avg_pool2d(powers, h["pool_size"], h["stride"]) * area) ** (1 / h["order"])
+    return (of_axes("avg_pool", x)(powers, h["pool_size"], h["stride"]) * np.prod(h["pool_size"])) ** (1 / h["order"])
 
 
 def resampled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     if h["rule"] == "average":
         return functional.adaptive_avg_pool2d(x, h["size"])
-    return functional.interpolate(x, h["size"], mode={"nearest": "nearest-exact"}.get(h["rule"], h["rule"]))
+    way = (h["rule"], h["placing"])
+    if way == ("nearest", "centres") and h["rounding"] == "half up":
+        return functional.interpolate(x, h["size"], mode="nearest-exact")
+    if way == ("nearest", "origins") and h["rounding"] == "down":
+        return functional.interpolate(x, h["size"], mode="nearest")
+    if way in (("bilinear", "centres"), ("bilinear", "corners")) and not h["antialias"]:
+        return functional.interpolate(x, h["size"], mode="bilinear", align_corners=h["placing"] == "corners")
+    # What PyTorch does not have: the shares of the entries one by one.
+    for axis, count in zip((2, 3), h["size"], strict=True):
+        lines = [by_shares(x, axis, h, line, count) for line in range(count)]
+        x = torch.stack(lines, axis)
+    return x
+
+
+def by_shares(x: Any, axis: int, h: dict[str, Any], line: int, count: int) -> Any:
+    """One line of an image of another size."""
+    n = x.shape[axis]
+    step = (n - 1) / max(count - 1, 1) if h["placing"] == "corners" else n / count
+    first = (step - 1) / 2 if h["placing"] == "centres" else 0.0
+    if isinstance(h["placing"], tuple):
+        first, step = h["placing"][axis - 2]
+    place = first + step * line
+    if h["rule"] == "nearest":
+        place = round(place * 2**40) / 2**40  # ties are ties
+        rounded = {"half up": np.floor(place + 0.5), "half down": np.ceil(place - 0.5)}
+        rounded |= {"up": np.ceil(place), "down": np.floor(place)}
+        return x.select(axis, int(np.clip(rounded[h["rounding"]], 0, n - 1)))
+    reach = max(step, 1) if h["antialias"] else 1.0
+    shares = {m: max(0.0, 1 - abs(m - place) / reach) for m in range(int(place - reach) - 1, int(place + reach) + 2)}
+    return sum(s / sum(shares.values()) * x.select(axis, min(max(m, 0), n - 1)) for m, s in shares.items() if s)
 
 
 def gated(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
@@ -134,11 +181,21 @@ def dropped(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
 
 def padded(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     (top, bottom), (left, right) = h["sides"]
-    if h["reflect"]:
+    mode = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}.get(h["mode"])
+    if mode:
         around = (max(left, 0), max(right, 0), max(top, 0), max(bottom, 0))
-        x = functional.pad(x, around, mode="reflect")
+        x = functional.pad(x, around, mode=mode)
         left, right, top, bottom = (min(n, 0) for n in (left, right, top, bottom))
-    return functional.pad(x, (left, right, top, bottom))
+    return functional.pad(x, (left, right, top, bottom), value=h["value"])
+
+
+def shuffled(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
+    s = h["scale"]
+    if h["inverse"]:
+        y = functional.pixel_unshuffle(x, s)
+        return y.unflatten(1, (-1, s * s)).transpose(1, 2).flatten(1, 2) if h["depth_first"] else y
+    x = x.unflatten(1, (s * s, -1)).transpose(1, 2).flatten(1, 2) if h["depth_first"] else x
+    return functional.pixel_shuffle(x, s)
 
 
 def attended(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
@@ -149,7 +206,7 @@ def attended(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
         return functional.linear(a, p[f"{name}_weights"].T, p[f"{name}_biases"])
 
     q, k, v = (projection(n, x).unflatten(2, (heads, -1)).transpose(1, 2) for n in ("queries", "keys", "values"))
-    y = functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
+    y = functional.scaled_dot_product_attention(q, k, v, mask, scale=layer.scale).transpose(1, 2).flatten(2)  # type: ignore[attr-defined]
     return projection("output", y)
 
 
@@ -185,7 +242,7 @@ ORACLES: dict[str, Oracle] = {
     "multiply": gated,
     "dropout": dropped,
     "pad": padded,
-    "pixel_shuffle": lambda layer, x, p, h: functional.pixel_shuffle(x, h["scale"]),
+    "pixel_shuffle": shuffled,
     "projection": attended,
     "attention": attended,
     "max_pooling": max_pooled,

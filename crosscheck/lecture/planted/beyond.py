@@ -156,6 +156,22 @@ OWN: dict[str, tuple[str, str, Wrong]] = {
     "maxout": ("spread over the pieces", "spread", made(lambda g, v: np.repeat(g, 2, axis=1) / 2)),
 }  # fmt: skip
 
+# operation, the named point -> (which mistake, its kind, how): in what a layer does beside its first case
+FURTHER: dict[tuple[str, str], tuple[str, str, Wrong]] = {
+    ("max_pooling", "volumes, 2×3×2"): ("one plane off", "shifted", result("x", lambda a: np.roll(a, 1, 2))),
+    ("average_pooling", "volumes, 2×3×2, ceil"): ("one plane off", "shifted", result("x", lambda a: np.roll(a, 1, 2))),
+    ("lp_pooling", "2×2, dilation 2, order 2"): ("one column off", "shifted", result("x", lambda a: np.roll(a, 1, 3))),
+    ("lp_pooling", "sequences, 3, order 3"): ("summed, not weighted", "scaled", result("x", lambda a: 3 * a)),
+    ("resampling", "bilinear by corners, to 8×9"): ("one row off", "shifted", result("x", lambda a: np.roll(a, 1, 2))),
+    ("pad", "the border again"): ("one row off", "shifted", result("x", lambda a: np.roll(a, 1, 2))),
+    ("pixel_shuffle", "the inverse"): ("one column off", "shifted", result("x", lambda a: np.roll(a, 1, 3))),
+    ("attention", "scale 0.1"): (
+        "the scale forgotten for the keys",
+        "scaled",
+        result("keys_weights", lambda a: 10 * a),
+    ),
+}
+
 OWN_LOSS: dict[str, tuple[str, str, Wrong]] = {
     "mean_absolute_error": ("mean forgotten", "scaled", result("prediction", lambda a: a * 12)),
     "huber": ("not cut off", "missing-mask", made(
@@ -179,6 +195,9 @@ def planted_beyond() -> Iterator[Planted]:
         # A sum of softmax's shares, and of standardized numbers, is a constant: the gradient for ones is 0.
         if row.operation not in ("softmax", "standardization"):
             yield f"{title}: G taken as ones", "ignores-upstream", healthy, cotangent(ones)
+    rows = {row.operation: row for row in ROWS}
+    for (operation, name), (said, kind, wrong) in FURTHER.items():
+        yield f"{operation}, {name}: {said}", kind, of_row(rows[operation], name), wrong
     for row in LOSSES:
         healthy = of_loss(row, next(iter(row.cases)))
         said, kind, wrong = OWN_LOSS[row.operation]
