@@ -13,7 +13,7 @@ from benchmarks.networks import NETWORKS
 from benchmarks.workloads import Workload
 from reference.precision import double_precision
 
-SIDE, CHANNELS = 24, 20  # at most, where nothing is timed
+SIDE, CHANNELS = 20, 12  # at most, where nothing is timed
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +41,10 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_of_each_kind(kind: str) -> None:
-    for dtype in contenders.DTYPES[: 1 + (KINDS[kind].kernel > 1)]:
-        calls, engine = contest(Cell(small(KINDS[kind]), dtype, "both"), ["auto", "jax"])
-        assert list(calls) == ["auto", "jax"]
-        assert engine
+    dtype = contenders.DTYPES[list(KINDS).index(kind) % 2]
+    calls, engine = contest(Cell(small(KINDS[kind]), dtype, "both"), ["auto", "jax"])
+    assert list(calls) == ["auto", "jax"]
+    assert engine
 
 
 def test_a_wrong_gradient_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ FORM = 1  # of the file; another one is not read
 SIDE, SHORT = 384, 8  # of the matrices that are multiplied: all sides long, and one of them short
 COPIED = 2**18  # numbers in a copy
 REPEATS = 5
+RESTED = 0.002  # seconds
 
 
 class Rates(NamedTuple):
@@ -90,8 +92,21 @@ def best(work: Callable[[], object]) -> float:
     return min(found)
 
 
+def handing_over() -> float:
+    """To a thread that has rested, as it does between the calls of a program that does other things, too."""
+    found = []
+    for _ in range(4 * REPEATS):
+        time.sleep(RESTED)
+        start = time.perf_counter()
+        threads.run(lambda part: None, 2)
+        found.append(time.perf_counter() - start)
+    return median(found)
+
+
 def measure(dtype: np.dtype) -> Rates:
-    """A product with long sides, and what one short side of each kind adds to it; copies in long and short runs."""
+    """A product with long sides, and what one short side of each kind adds to it; copies in long and short runs; a call
+    with the views that it is given.
+    """
     rng = np.random.default_rng(0)
 
     def product(rows: int, columns: int, inner: int) -> float:
@@ -113,9 +128,9 @@ def measure(dtype: np.dtype) -> Rates:
     weights = np.ones(2, dtype)
     views = np.stack([source, target])
     added = best(lambda: np.einsum("j,jn->n", weights, views, out=target, order="F")) / (2 * bytes_copied)
-    one, result = np.ones(1, dtype), np.ones(1, dtype)
-    calls = best(lambda: [np.add(one, one, out=result) for _ in range(100)]) / 100
-    handed = best(lambda: threads.run(lambda part: None, 2, guarded=False)) if threads.num_threads() > 1 else 0.0
+    small, result = np.ones((2, 2), dtype), np.empty((2, 2), dtype)
+    calls = best(lambda: [np.matmul(small[:1], small, out=result[:1]) for _ in range(100)]) / 100
+    handed = handing_over() if threads.num_threads() > 1 else 0.0
     return Rates(flops, rows, columns, inner, moved, runs, added, calls, handed)
 
 

@@ -25,7 +25,7 @@ LAYERS = {
     "dense": (32, 48, 24, 24, 24, 1, 0),
 }
 # How many images, where a group of them is larger than four.
-BATCHES = {"resnet14": (16, 33), "strided": (32, 65), "strided point": (32, 65), "depthwise": (32, 65)}
+BATCHES = {"resnet14": (16, 33), "strided": (32, 65), "strided point": (32, 65)}
 
 
 def scratch(layer, engine, batch):
