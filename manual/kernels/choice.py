@@ -9,9 +9,9 @@ The rules, in order:
 
 `engine="auto"` may take the exact engines, and those that transform (`winograd2x2`, `winograd4x2`, `transform`) where
 their error, as a root mean square, is at most four times the definition's on the same data: from `FEWEST_CHANNELS` on
-both sides, `winograd4x2` up to `MOST_CHANNELS`. They round what the exact ones do not, so they are to be faster by a
-tenth. "fast" may take any, "exact" the exact ones, whose results on integers and dyadic rationals are exact.
-`engine=name` is that engine, or a ValueError that says why it cannot.
+both sides (Winograd pays from `WINOGRAD_CHANNELS` on), `winograd4x2` up to `MOST_CHANNELS`. They round what the exact
+ones do not, so they are to be faster by a tenth. "fast" may take any, "exact" the exact ones, whose results on integers
+and dyadic rationals are exact. `engine=name` is that engine, or a ValueError that says why it cannot.
 
 Errors over the definition's, root mean square and largest, at worst over 16, 64 and 256 channels on both sides (`python
 -m benchmarks.convolution_errors`). The definition adds up its input gradient tap by tap, in shorter sums than any other
@@ -62,6 +62,7 @@ POLICIES = ("auto", "fast", "exact")
 
 PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
 FEWEST_CHANNELS, MOST_CHANNELS = 16, 256  # where the error of winograd4x2 is below four times the definition's
+WINOGRAD_CHANNELS = 48  # below, gathering tiles takes half as long again as is estimated: short runs of channels
 TRANSFORMS = ("winograd2x2", "winograd4x2", "winograd4x4", "transform")
 ONLY_FAST = ("winograd4x4",)
 COPYING = ("gemm", "small")
@@ -141,6 +142,8 @@ def may(name: str, geometry: Geometry, policy: str) -> bool:
         return False
     if name == "transform":
         return max(geometry.kernel) > 3
+    if fewest < WINOGRAD_CHANNELS:
+        return False
     return policy == "fast" or (name not in ONLY_FAST and (most <= MOST_CHANNELS or name == "winograd2x2"))
 
 

@@ -57,7 +57,7 @@ def test_an_engine_that_rounds_more_has_to_be_faster_by_a_tenth(monkeypatch: pyt
         assert kernels.choose(geometry, np.dtype(np.float32)).name == chosen
 
 
-@pytest.mark.parametrize("channels", [15, 300])
+@pytest.mark.parametrize("channels", [15, 47, 300])
 def test_transforms_only_where_their_error_is_known_to_be_small(channels: int) -> None:
     geometry = kernels.describe(
         (4, channels, 56, 56), (channels, channels, 3, 3), (channels,), (1, 1), (1, 1), (1, 1), 1
