@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import platformdirs
-import threadpoolctl
 
 from manual.kernels.work import Work
 from manual.machine import threads
@@ -143,14 +142,11 @@ def allowed() -> bool:
 
 def machine() -> dict[str, Any]:
     """What the rates depend on."""
-    _ = np.ones((2, 2)) @ np.ones((2, 2))  # which loads BLAS
-    libraries = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
-    about = ("internal_api", "version", "architecture")
     return {
         "form": FORM,
         "processor": processor(),
         "numpy": np.__version__,
-        "blas": [{name: library.get(name) for name in about} for library in libraries],
+        "blas": threads.blas(),
         "threads": threads.num_threads(),
     }
 
