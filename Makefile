@@ -12,7 +12,7 @@ PINS    := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help crosscheck test lint format lecture mutants beyond laws programs judge-alone checkers versions bench peers bench-smoke \
 	bench-judge clean
-.PHONY: bench-roundings bench-limits proofs survey-planted onnx
+.PHONY: bench-roundings bench-limits bench-networks proofs survey-planted onnx
 
 help:
 	@echo "make crosscheck   cross-check the case table and the lecture's network (the main job)"
@@ -34,6 +34,7 @@ help:
 	@echo "make bench-limits measure how long and how large a thing may be judged"
 	@echo "make bench-roundings measure what random roundings cost in time and memory"
 	@echo "make bench        time everything beside its peers (pytest-benchmark); writes docs/performance.md"
+	@echo "make bench-networks  time the convolutions of seven networks, a piece at a time, and print the table (CELLS=)"
 	@echo "make peers        install PyTorch and autograd, to be timed and compared with"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
 	@echo "make clean        remove the environment and the caches"
@@ -77,6 +78,14 @@ bench: $(BIN)/.test
 	$(TIMED) $(BIN)/python -m pytest $(BENCH) --benchmark-only --benchmark-min-rounds=$(ROUNDS) --benchmark-max-time=0.3 \
 	  --benchmark-cprofile=tottime --benchmark-cprofile-loops=20 --benchmark-json=build/benchmarks.json
 	$(BIN)/python -m benchmarks.document build/benchmarks.json
+
+# Every convolution of seven networks, in pieces: cells that build/networks.jsonl has are not measured again. CELLS= selects,
+# as in CELLS="--network unet --batch 4 --dtype float32"; SECONDS= is the length of a piece. Then the table of all of them.
+CELLS   ?=
+SECONDS ?= 200
+bench-networks: $(BIN)/.test
+	$(TIMED) $(BIN)/python -m benchmarks.network_cells measure --seconds $(SECONDS) $(CELLS)
+	$(BIN)/python -m benchmarks.network_cells table
 
 peers: $(BIN)/.test
 	$(INSTALL) --editable '.[peers]'

@@ -67,14 +67,17 @@ class Arrays:
             return rng.integers(-LARGEST, LARGEST, shape, endpoint=True).astype(dtype)
 
         self.x = draw(workload.batch, workload.input_channels, workload.height, workload.width)
-        self.filters = draw(workload.output_channels, workload.input_channels, workload.kernel, workload.kernel)
+        inputs = workload.input_channels // workload.groups
+        self.filters = draw(workload.output_channels, inputs, workload.kernel, workload.kernel)
         self.biases = draw(workload.output_channels)
         self.g = draw(workload.batch, workload.output_channels, *workload.output_size)
         self.three = (self.x, self.filters, self.biases)
         self.stride, self.padding = (workload.stride, workload.stride), (workload.padding, workload.padding)
+        self.groups = workload.groups
 
     def forward(self, engine: str) -> tuple[Array, convolution.Saved]:
-        return convolution.forward(*self.three, stride=self.stride, padding=self.padding, engine=engine)
+        hyperparameters = {"stride": self.stride, "padding": self.padding, "groups": self.groups}
+        return convolution.forward(*self.three, **hyperparameters, engine=engine)
 
 
 def contest(workload: Workload, direction: str, dtype: str, names: Sequence[str]) -> Field:
@@ -128,7 +131,8 @@ def our_pass(direction: str, arrays: Arrays, engine: str) -> Pass:
 
 def jax_pass(direction: str, arrays: Arrays) -> Pass:
     def reference(*three: jax.Array) -> jax.Array:
-        return reference_convolution.forward(*three, stride=arrays.stride, padding=arrays.padding)
+        hyperparameters = {"stride": arrays.stride, "padding": arrays.padding, "groups": arrays.groups}
+        return reference_convolution.forward(*three, **hyperparameters)
 
     if direction == "both":
         return jax_both(reference, arrays.g, arrays.three)
@@ -154,15 +158,18 @@ def jax_both(reference: Callable[..., Any], g: Array, arrays: Sequence[Array]) -
 
 def torch_pass(direction: str, arrays: Arrays) -> Pass:
     x, filters, biases, gradient = (torch.from_numpy(array) for array in (*arrays.three, arrays.g))
-    if direction == "forward":
+    hyperparameters = arrays.stride, arrays.padding, 1, arrays.groups
+    sizes = [len(biases)], arrays.stride, arrays.padding, [1, 1], False, [0, 0], arrays.groups, [True, True, True]
 
-        def forward() -> Results:
-            with torch.no_grad():
-                return (torch.nn.functional.conv2d(x, filters, biases, arrays.stride, arrays.padding),)
+    def forward() -> Results:
+        with torch.no_grad():
+            return (torch.nn.functional.conv2d(x, filters, biases, *hyperparameters),)
 
-        return forward
-    sizes = [len(biases)], arrays.stride, arrays.padding, [1, 1], False, [0, 0], 1, [True, True, True]
-    return lambda: torch.ops.aten.convolution_backward(gradient, x, filters, *sizes)
+    def backward() -> Results:
+        return torch.ops.aten.convolution_backward(gradient, x, filters, *sizes)
+
+    passes = {"forward": forward, "backward": backward, "both": lambda: (*forward(), *backward())}
+    return passes[direction]
 
 
 def bounds(direction: str, g: Array, saved: convolution.Saved) -> tuple[Array, ...] | None:

@@ -68,8 +68,9 @@ Each engine on one 3×3 and one 11×11 workload, forward; ms, and the root mean 
     "choice": """\
 ## The choice
 
-The measurements behind the thresholds of `manual/kernels/choice.py`: the engines that `"auto"` may take, around each
-of them, forward and backward together in ms; **bold** the one that it takes, whose time over the best one's is the last
+Where another engine begins to be the fastest: those that `"auto"` may take, around each such place (all convolutions of
+seven networks: [networks.md](networks.md)), forward and backward together in ms; **bold** the one that it takes, whose
+time over the best one's is the last
 column.""",
     "growth": """\
 ## Growth

@@ -12,6 +12,7 @@ class Workload(NamedTuple):
     kernel: int
     stride: int = 1
     padding: int = 0
+    groups: int = 1
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -24,14 +25,14 @@ class Workload(NamedTuple):
     def multiplications(self) -> int:
         """Of the forward pass, each with its addition; the backward pass has twice as many."""
         rows, columns = self.output_size
-        window = self.input_channels * self.kernel**2
+        window = self.input_channels // self.groups * self.kernel**2
         return self.batch * self.output_channels * rows * columns * window
 
     @property
     def longest_sum(self) -> int:
         """How many products the longest sum has, among the output's and the three gradients'."""
         rows, columns = self.output_size
-        channels = max(self.input_channels, self.output_channels)
+        channels = max(self.input_channels, self.output_channels) // self.groups
         return max(channels * self.kernel**2, self.batch * rows * columns)
 
     def grown(self, along: str, factor: int) -> "Workload":

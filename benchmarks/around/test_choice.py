@@ -1,4 +1,4 @@
-"""The measurements behind the thresholds of `manual/kernels/choice.py`: every engine around each of them.
+"""Every engine around the places where another one begins to be the fastest.
 
 Forward and backward together; the engines whose error is at most four times the definition's, which "auto" may take.
 """

@@ -4,9 +4,12 @@
     tangent(nudge_x, nudge_filters, nudge_biases, saved) -> nudge_y
     backward(grad_output, saved) -> (grad_x, grad_filters, grad_biases)
 
-`definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`,
-`small`: the same products in another order). `choice` says which one runs; `bounds` says how far
-each can be from the exact result.
+`definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`, `small`, `dense`,
+`channels`, `depthwise`: the same products in another order). `choice` says which one runs, by what each has to do
+(`work`) and what this machine takes for it (`rates`); `bounds` says how far each can be from the exact result.
+
+    explain(x_shape, filters_shape, ...) -> every engine's estimate, as text
+    calibrate()                          -> this machine's rates, measured and kept
 """
 
 from functools import lru_cache
@@ -15,10 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual import checks
+from manual.kernels import rates
 from manual.kernels.bounds import Growth, probable, worst
-from manual.kernels.choice import ENGINES, POLICIES, choose, known, requested, use
+from manual.kernels.choice import ENGINES, POLICIES, choose, explain, known, requested, use
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, PaddingArgument, Pair, describe, padding_sides, same_padding
+from manual.kernels.rates import Rates
 from manual.machine import threads
 from manual.machine.plans import cache
 from manual.machine.threads import num_threads, set_num_threads
@@ -32,8 +37,10 @@ __all__ = [
     "Saved",
     "backward",
     "cache",
+    "calibrate",
     "choose",
     "describe",
+    "explain",
     "forward",
     "gradient_bounds",
     "known",
@@ -147,6 +154,21 @@ def gradient_bounds(grad_output: Array, saved: Saved, growth: Growth = worst) ->
     """The same for the three gradients that `backward` returns."""
     engine = ENGINES[saved.engine]
     return engine.gradient_bounds(grad_output, saved.x, saved.filters, saved.geometry, growth)
+
+
+def calibrate() -> dict[str, Rates]:
+    """Measure what this machine takes for the kinds of work that engines are chosen by, in about a second, keep it in
+    the user's cache folder for later processes, and choose by it from now on.
+
+    Nothing is measured unless somebody calls this; without it the rates of a server core hold. A file from another
+    processor, NumPy, BLAS or number of threads is not read, nor is any where MANUAL_CALIBRATION is "off".
+
+    Returns:
+        Seconds per unit of each kind of work, by dtype; `explain` says how much of each an engine has to do.
+    """
+    measured = rates.calibrate()
+    resolve.cache_clear()
+    return measured
 
 
 @lru_cache(CONFIGURATIONS)

@@ -3,20 +3,15 @@
 The rules, in order:
 
 1. arrays that are not all float32 or all float64: `definition`;
-2. a 1×1 window without stride and padding: `pointwise`;
-3. at most `SMALL` multiplications: `small`;
-4. 3×3 windows on at least `WINOGRAD_CHANNELS` channels and `WINOGRAD_LEAST` multiplications: `winograd4x2`, beyond
-   `MOST_CHANNELS` `winograd2x2`, and `winograd4x4` if "fast" is asked for;
-5. on at least `SPECTRAL_CHANNELS` channels, windows so large that the spectra take `FEWER` times fewer multiplications:
-   `transform`;
-6. anything else: `gemm`.
+2. of the engines that may, the one whose forward and backward together are estimated to take the least time: `work.py`
+   counts what each has to do, `rates.py` knows how long that takes on this machine or on one like it, and `explain`
+   shows both for a configuration.
 
-Every engine was timed around each of the thresholds: docs/performance.md, "The choice" (`make bench`).
-
-A rule whose engine refuses the configuration is passed over. `engine="auto"` keeps to engines whose error, as a root
-mean square, is at most four times the definition's on the same data. "fast" may take any. "exact" passes over 4 and 5:
-the rest are exact on integers and dyadic rationals. `engine=name` is that engine, or a ValueError that says why it
-cannot.
+`engine="auto"` may take the exact engines, and those that transform (`winograd2x2`, `winograd4x2`, `transform`) where
+their error, as a root mean square, is at most four times the definition's on the same data: from `FEWEST_CHANNELS` on
+both sides (Winograd pays from `WINOGRAD_CHANNELS` on), `winograd4x2` up to `MOST_CHANNELS`. They round what the exact
+ones do not, so they are to be faster by a tenth. "fast" may take any, "exact" the exact ones, whose results on integers
+and dyadic rationals are exact. `engine=name` is that engine, or a ValueError that says why it cannot.
 
 Errors over the definition's, root mean square and largest, at worst over 16, 64 and 256 channels on both sides (`python
 -m benchmarks.convolution_errors`). The definition adds up its input gradient tap by tap, in shorter sums than any other
@@ -29,19 +24,23 @@ engine.
     winograd4x4      4.5  6.2   6.1  7.1   2.7  2.6    3.3  4.6   7.4   12   4.3  4.2
     transform        0.6  0.5   1.2  1.0   0.6  0.5    1.3  1.5   2.1  1.6   2.9  1.5
 
-`pointwise` and `small` sum as `gemm` does. At 1024 channels `winograd4x2` reaches 5, `winograd2x2` 3.
+`pointwise`, `small`, `dense` and `channels` sum as `gemm` does. At 1024 channels `winograd4x2` reaches 5, `winograd2x2`
+3.
 """
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
-from manual.kernels import definition, gemm, pointwise, small, transform, winograd
+from manual.kernels import channels, definition, dense, depthwise, gemm, pointwise, small, transform, winograd
 from manual.kernels.engine import Engine
-from manual.kernels.geometry import Geometry
-from manual.kernels.transform_tiles import multiplications, tiling
+from manual.kernels.geometry import Geometry, PaddingArgument, Pair, describe
+from manual.kernels.rates import rates_of, seconds
+from manual.kernels.work import WORK
+from manual.machine import threads
 
 ENGINES: dict[str, Engine] = {
     engine.name: engine
@@ -50,6 +49,9 @@ ENGINES: dict[str, Engine] = {
         gemm.ENGINE,
         pointwise.ENGINE,
         small.ENGINE,
+        dense.ENGINE,
+        depthwise.ENGINE,
+        channels.ENGINE,
         winograd.WINOGRAD2X2,
         winograd.WINOGRAD4X2,
         winograd.WINOGRAD4X4,
@@ -59,11 +61,13 @@ ENGINES: dict[str, Engine] = {
 POLICIES = ("auto", "fast", "exact")
 
 PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
-SMALL = 10_000_000  # multiplications
-WINOGRAD_CHANNELS, SPECTRAL_CHANNELS = 48, 12  # the least, on both sides, for the transforms to pay
-WINOGRAD_LEAST = 100_000_000  # multiplications
-MOST_CHANNELS = 256  # up to which the error of winograd4x2 stays below four times the definition's
-FEWER = 2
+FEWEST_CHANNELS, MOST_CHANNELS = 16, 256  # where the error of winograd4x2 is below four times the definition's
+WINOGRAD_CHANNELS = 48  # below, gathering tiles takes half as long again as is estimated: short runs of channels
+TRANSFORMS = ("winograd2x2", "winograd4x2", "winograd4x4", "transform")
+ONLY_FAST = ("winograd4x4",)
+COPYING = ("gemm", "small")
+LEAST_GAIN = 0.9  # of an exact engine's time, that one which rounds more may take
+LEAST_TRANSFORMED = 4_000_000  # multiplications, below which no transform pays and none is estimated
 
 requested: ContextVar[str | None] = ContextVar("requested", default=None)
 
@@ -113,26 +117,74 @@ def choose(geometry: Geometry, dtype: np.dtype | None, engine: str = "auto") -> 
         return named
     if not fast(dtype):
         return definition.ENGINE  # 1
-    if pointwise.refusal(geometry) is None:
-        return pointwise.ENGINE  # 2
-    if geometry.multiplications <= SMALL and small.refusal(geometry) is None:
-        return small.ENGINE  # 3
-    many = min(geometry.inputs, geometry.outputs) >= WINOGRAD_CHANNELS and geometry.multiplications >= WINOGRAD_LEAST
-    if engine != "exact" and many:
-        few = max(geometry.inputs, geometry.outputs) <= MOST_CHANNELS
-        precise = winograd.WINOGRAD4X2 if few else winograd.WINOGRAD2X2
-        for chosen in (winograd.WINOGRAD4X4, precise) if engine == "fast" else (precise,):
-            if chosen.refusal(geometry) is None:
-                return chosen  # 4
-    if engine != "exact" and transform.refusal(geometry) is None and pays(geometry):
-        return transform.ENGINE  # 5
-    return gemm.ENGINE  # 6
+    found = estimates(geometry, dtype, engine)
+    return ENGINES[min(found, key=lambda name: found[name] * (1 if ENGINES[name].exact else 1 / LEAST_GAIN))]  # 2
 
 
-def pays(geometry: Geometry) -> bool:
-    """Whether the transforms take `FEWER` times fewer multiplications, on channels enough."""
-    enough = min(geometry.inputs, geometry.outputs) >= SPECTRAL_CHANNELS
-    return enough and FEWER * multiplications(geometry, tiling(geometry)) <= geometry.multiplications
+def estimates(geometry: Geometry, dtype: np.dtype | None, policy: str) -> dict[str, float]:
+    """Seconds of forward and backward together, by each engine that may do this configuration."""
+    rates, itemsize = rates_of(str(dtype), threads.num_threads()), np.dtype(dtype).itemsize
+    return {
+        name: seconds(WORK[name](geometry, itemsize), rates)
+        for name, engine in ENGINES.items()
+        if name in WORK and may(name, geometry, policy) and engine.refusal(geometry) is None
+    }
+
+
+def may(name: str, geometry: Geometry, policy: str) -> bool:
+    """Whether the policy allows this engine, and it is not out of the question."""
+    if name in COPYING:  # the products of `pointwise`, after a copy
+        return pointwise.refusal(geometry) is not None or geometry.multiplications < small.PARALLEL
+    if name not in TRANSFORMS:
+        return True
+    fewest, most = sorted((geometry.inputs, geometry.outputs))
+    if policy == "exact" or fewest < FEWEST_CHANNELS or geometry.multiplications < LEAST_TRANSFORMED:
+        return False
+    if name == "transform":
+        return max(geometry.kernel) > 3
+    if fewest < WINOGRAD_CHANNELS:
+        return False
+    return policy == "fast" or (name not in ONLY_FAST and (most <= MOST_CHANNELS or name == "winograd2x2"))
+
+
+def explain(
+    x_shape: tuple[int, ...],
+    filters_shape: tuple[int, ...],
+    *,
+    stride: Pair = (1, 1),
+    padding: PaddingArgument = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    dtype: Any = np.float32,
+    engine: str = "auto",
+) -> str:
+    """How an engine is chosen for a configuration: each one's estimate and what it is made of, or why it is none.
+
+    Args:
+        x_shape, filters_shape: (B, C_in, H, W) and (C_out, C_in/groups, K_h, K_w); the rest as in `forward`.
+
+    Returns:
+        A line for each engine, the fastest first, with its milliseconds by kind of work, forward and backward together.
+    """
+    geometry = describe(x_shape, filters_shape, filters_shape[:1], stride, padding, dilation, groups)
+    dtype = np.dtype(dtype)
+    chosen = choose(geometry, dtype, engine).name
+    found = estimates(geometry, dtype, engine if engine in POLICIES else "fast") if fast(dtype) else {}
+    rates = rates_of(str(dtype), threads.num_threads()) if found else None
+    lines = [f"{chosen}, of {len(found)} that may; milliseconds of forward and backward:"]
+    for name in sorted(found, key=lambda name: found[name]):
+        kinds = WORK[name](geometry, dtype.itemsize)
+        parts = [
+            f"{kind} {amount * rate * 1e3:.2g}"
+            for kind, amount, rate in zip(kinds._fields, kinds, rates or (), strict=True)
+            if amount * rate >= found[name] / 100
+        ]
+        lines.append(f"{name:12} {found[name] * 1e3:9.3g}  = {' + '.join(parts)}")
+    for name, other in ENGINES.items():
+        if name in WORK and name not in found:
+            refusal = other.refusal(geometry) or f"not by the policy {engine!r}, or out of the question at this size"
+            lines.append(f"{name:12} {'-':>9}    {refusal}")
+    return "\n".join(lines)
 
 
 def fast(dtype: np.dtype | None) -> bool:

@@ -50,7 +50,7 @@ Array = np.ndarray
 
 BLOCK = 2**20  # bytes of columns in a block
 LEAST_POSITIONS = 256  # a product with fewer columns than this does not reach its speed
-PARALLEL = 4_000_000  # multiplications; below, handing work to a thread costs more than it saves
+PARALLEL = 12_000_000  # multiplications; below, handing work to a thread costs more than it saves
 
 
 def refusal(geometry: Geometry) -> str | None:

@@ -78,6 +78,14 @@ def number_from_environment() -> int:
 # ---------------------------------------------------------------------- BLAS at one thread
 
 
+def blas() -> list[dict[str, Any]]:
+    """The BLAS libraries of this process: what each is, in which version, with which kernels."""
+    _ = np.ones((2, 2)) @ np.ones((2, 2))  # which loads it
+    about = ("internal_api", "version", "architecture")
+    libraries = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+    return [{name: library.get(name) for name in about} for library in libraries]
+
+
 class BlasGuard:
     """BLAS held to one thread while anyone is inside.
 

@@ -19,17 +19,19 @@ OF_RANGE = {np.float64: 1.0, np.float32: 0.119}  # float32's range is that much 
 def errors_and_bounds(name: str, dtype: Any, sizes: tuple[int, int, int], seed: int) -> list[tuple[Array, Array]]:
     """(|computed - exact|, bound) of y and the three gradients, where what was computed is finite."""
     rng = np.random.default_rng(seed)
-    k = 1 if name == "pointwise" else 3
+    of_filters = {"pointwise": (4, 3, 1, 1), "dense": (4, 3, 9, 8), "depthwise": (3, 1, 3, 3)}.get(name, (4, 3, 3, 3))
+    outputs, inputs, rows, columns = of_filters
+    shapes = ((2, 3, 9, 8), of_filters, (2, outputs, 10 - rows, 9 - columns))
     x, filters, g = (
         (rng.standard_normal(shape) * 10.0 ** (OF_RANGE[dtype] * size)).astype(dtype)
-        for shape, size in zip(((2, 3, 9, 8), (4, 3, k, k), (2, 4, 10 - k, 9 - k)), sizes, strict=True)
+        for shape, size in zip(shapes, sizes, strict=True)
     )
-    biases, engine = np.zeros(4, dtype), ENGINES[name]
+    biases, engine, groups = np.zeros(outputs, dtype), ENGINES[name], 3 // inputs
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        y, saved = kernels.forward(x, filters, biases, engine=name)
+        y, saved = kernels.forward(x, filters, biases, groups=groups, engine=name)
         computed = [y, *kernels.backward(g, saved)]
         wide = [array.astype(np.longdouble) for array in (x, filters, biases, g)]
-        exact_y, exact_saved = kernels.forward(*wide[:3], engine="definition")
+        exact_y, exact_saved = kernels.forward(*wide[:3], groups=groups, engine="definition")
         exact = [exact_y, *kernels.backward(wide[3], exact_saved)]
         limits = [
             engine.output_bound(x, filters, biases, saved.geometry, bounds.worst),

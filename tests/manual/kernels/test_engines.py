@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 from manual import kernels
-from manual.kernels import ENGINES, bounds, gemm, small, transform, transform_tiles, unfolding, winograd
+from manual.kernels import (
+    ENGINES,
+    bounds,
+    channels,
+    dense,
+    depthwise,
+    gemm,
+    small,
+    transform,
+    transform_tiles,
+    unfolding,
+    winograd,
+)
 from manual.kernels.geometry import Geometry
 from tests.oracles import convolution_by_loops
 
@@ -33,16 +45,22 @@ def draw(rng: np.random.Generator, name: str) -> Geometry:
         x_shape = (int(rng.integers(0, 5)), groups * inputs, *size)
         filters_shape = (groups * outputs, inputs, *kernel)
         try:
-            bent = bend(name, filters_shape, stride, padding, dilation, groups)
-            geometry = kernels.describe(ints(x_shape), ints(bent[0]), (groups * outputs,), *bent[1:])
+            bent = bend(name, x_shape, filters_shape, stride, padding, dilation, groups)
+            geometry = kernels.describe(ints(x_shape), ints(bent[0]), ints(bent[0][:1]), *bent[1:])
         except ValueError:  # the kernel does not fit
             continue
         if ENGINES[name].refusal(geometry) is None:
             return geometry
 
 
-def bend(name: str, filters: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def bend(name: str, x: Any, filters: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     """filters, stride, padding, dilation and groups, such that the engine takes them."""
+    if name == "dense":
+        filters, padding, dilation, groups = (filters[0], *x[1:]), np.zeros((2, 2), int), (1, 1), 1
+    if name == "depthwise":
+        filters, groups = (x[1], 1, *filters[2:]), x[1]
+    if name == "channels":
+        filters, groups = (filters[0], x[1], *filters[2:]), 1
     if name == "pointwise":
         filters, stride, padding = (*filters[:2], 1, 1), (1, 1), np.zeros((2, 2), int)
     if name.startswith("winograd"):
@@ -95,6 +113,13 @@ def configurations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(small, "PARALLEL", 0)
         monkeypatch.setattr(winograd, "BLOCK", 8000)
         monkeypatch.setattr(winograd, "PARALLEL", 0)
+        monkeypatch.setattr(dense, "PARALLEL", 0)
+        monkeypatch.setattr(depthwise, "BLOCK", 1500)
+        monkeypatch.setattr(depthwise, "PARALLEL", 0)
+        monkeypatch.setattr(channels, "PARALLEL", 0)
+        monkeypatch.setattr(channels, "BLOCK", 2000)
+        monkeypatch.setattr(channels, "COLUMNS", 6000)
+        monkeypatch.setattr(channels, "GIVEN", 6000)
         monkeypatch.setattr(transform, "PARALLEL", 0)
         monkeypatch.setattr(transform, "BLOCK", 4000)
         monkeypatch.setattr(transform_tiles, "LONGEST", 8)
@@ -116,6 +141,7 @@ def forget() -> None:
     kernels.cache.clear()
     transform_tiles.tiling.cache_clear()
     small.layout_of.cache_clear()
+    depthwise.layout_of.cache_clear()
 
 
 # ---------------------------------------------------------------------- the definition against loops
@@ -255,11 +281,10 @@ MOST = {name: 4 for name in OTHERS} | {"winograd4x4": 8}
 def test_an_engines_errors_are_not_many_times_the_definitions(name: str, dtype: Any) -> None:
     """The bounds are hundreds of times the errors; an engine that lost two digits would stay within them."""
     rng = np.random.default_rng(8)
-    kernel = (1, 1) if name == "pointwise" else (3, 3)
-    edge = 0 if name == "pointwise" else 1
-    geometry = kernels.describe(
-        (2, 16, 14, 14), (16, 16, *kernel), (16,), (1, 1), ((edge, edge), (edge, edge)), (1, 1), 1
-    )
+    kernel = {"pointwise": (1, 1), "dense": (14, 14)}.get(name, (3, 3))
+    edge, groups = int(kernel == (3, 3)), 16 if name == "depthwise" else 1
+    around = ((edge, edge), (edge, edge))
+    geometry = kernels.describe((2, 16, 14, 14), (16, 16 // groups, *kernel), (16,), (1, 1), around, (1, 1), groups)
     data = arrays(rng, geometry, dtype, integers=False)
     exact = run("definition", [array.astype(np.longdouble) for array in data], geometry)
     for mine, plain, truth in zip(run(name, data, geometry), run("definition", data, geometry), exact, strict=True):

@@ -79,10 +79,11 @@ def test_scratch_stays_small_whatever_the_batch() -> None:
         if engine == "definition":
             continue
         for batch in (4, 64):
-            x, filters, biases = arrays((batch, 8, 24, 24), (8, 8, 1, 1) if engine == "pointwise" else (8, 8, 3, 3))
+            windows = {"pointwise": (8, 8, 1, 1), "dense": (8, 8, 24, 24), "depthwise": (8, 1, 3, 3)}
+            x, filters, biases = arrays((batch, 8, 24, 24), windows.get(engine, (8, 8, 3, 3)))
             kernels.cache.clear()
             tracemalloc.start()
-            y, saved = kernels.forward(x, filters, biases, engine=engine)
+            y, saved = kernels.forward(x, filters, biases, groups=8 // filters.shape[1], engine=engine)
             gradients = kernels.backward(y, saved)
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()

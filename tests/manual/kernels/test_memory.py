@@ -18,16 +18,24 @@ LAYERS = {
     "large": (32, 32, 64, 64, 11, 1, 5),
     "large image": (16, 24, 256, 256, 11, 1, 5),
     "many channels": (256, 256, 80, 80, 3, 1, 1),
+    "strided": (512, 512, 14, 14, 3, 2, 1),
+    "strided point": (512, 1024, 28, 28, 1, 2, 0),
+    "depthwise": (96, 96, 112, 112, 3, 2, 1, 96),
+    "large depthwise": (8, 8, 500, 500, 5, 1, 2, 8),
+    "dense": (32, 48, 24, 24, 24, 1, 0),
 }
+# How many images, where a group of them is larger than four.
+BATCHES = {"resnet14": (16, 33), "strided": (32, 65), "strided point": (32, 65)}
 
 
 def scratch(layer, engine, batch):
     """((forward, backward) in bytes of a first call, the engine)."""
-    inputs, outputs, height, width, kernel, stride, padding = layer
+    inputs, outputs, height, width, kernel, stride, padding, *groups = layer
     rng = np.random.default_rng(0)
-    x, filters = rng.normal(size=(batch, inputs, height, width)), rng.normal(size=(outputs, inputs, kernel, kernel))
+    x = rng.normal(size=(batch, inputs, height, width))
+    filters = rng.normal(size=(outputs, inputs // (groups or [1])[0], kernel, kernel))
     around = (padding, padding)
-    hyper = {"stride": (stride, stride), "padding": (around, around), "engine": engine}
+    hyper = {"stride": (stride, stride), "padding": (around, around), "engine": engine, "groups": (groups or [1])[0]}
     kernels.cache.clear()
     peak, (y, saved) = peak_of(lambda: kernels.forward(x, filters, np.zeros(outputs), **hyper))
     kept = 0 if saved.kept is None else saved.kept.nbytes
@@ -55,7 +63,7 @@ CASES = [(layer, engine) for layer, engine in CASES if engine != "exact" or not 
 @pytest.mark.proof
 @pytest.mark.parametrize(("layer", "engine"), CASES)
 def test_scratch_is_bounded_and_does_not_grow_with_the_batch(layer, engine):
-    few, many = (16, 33) if layer == "resnet14" else (4, 9)
+    few, many = BATCHES.get(layer, (4, 9))
     (forward, backward), ran = scratch(LAYERS[layer], engine, few)
     assert 0 < max(forward, backward) <= LIMIT, ran
     for small, large in zip((forward, backward), scratch(LAYERS[layer], engine, many)[0], strict=True):

@@ -1,0 +1,238 @@
+"""How much each engine has to do for a configuration: what its time is estimated from.
+
+Counted are what takes the time of any of them, forward and backward together:
+
+- products of matrices: their flops, and the flops over each of the three sides, since a product with a short side runs
+  slower. A product of m×k with k×n takes flops/peak · (1 + m₀/m + n₀/n + k₀/k), m₀, n₀ and k₀ being the sides at which
+  it runs at half of its speed;
+- numbers moved, and the runs of memory they are moved in: a copy takes so long per number, and so long per run;
+- multiply-adds of whole runs (`depthwise`);
+- calls of NumPy, and hand-overs to the other threads.
+
+`rates.py` says how long each takes. Each function counts by the sizes of its engine's file, of which it follows the
+stages; the letters are those of `definition`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from manual.kernels import channels, dense, depthwise, gemm, small
+from manual.kernels.geometry import Geometry, Pair
+from manual.kernels.transform_tiles import multiplications, tiling
+from manual.machine import threads
+
+CACHED = 2**19  # bytes of columns that are still in a core's cache when they are multiplied
+LINE = 64  # bytes of memory that are moved together, where a copy exchanges two axes
+OF_A_CALL = 0.2  # of a call of NumPy's time is spent on each product, if one call does many
+
+
+CONVOY = 3  # times as long does a call take while other threads make calls, too: they wait for the interpreter
+SCALING = 0.5  # of copies over the threads; of what stays in a core it is 1
+
+
+class Work(NamedTuple):
+    """Totals over a forward and a backward pass, of which each of the threads takes its share."""
+
+    flops: float = 0  # of products of matrices
+    rows: float = 0  # their flops, each over the rows of its left factor,
+    columns: float = 0  # over the columns of its right factor,
+    inner: float = 0  # and over the length of its sums
+    moved: float = 0  # bytes
+    runs: float = 0  # that these are in
+    added: float = 0  # numbers multiplied and added run by run, in bytes
+    calls: float = 0  # of NumPy
+    handed: float = 0  # hand-overs to other threads
+
+
+def total(*parts: Work) -> Work:
+    return Work(*map(sum, zip(*parts, strict=True)))
+
+
+def products(count: float, rows: float, columns: float, inner: float) -> Work:
+    """So many products of (rows, inner) with (inner, columns)."""
+    flops = 2 * count * rows * columns * inner
+    return Work(flops, flops / max(rows, 1), flops / max(columns, 1), flops / max(inner, 1), calls=OF_A_CALL * count)
+
+
+def moves(numbers: float, run: float, itemsize: int) -> Work:
+    """A copy in runs of so many numbers."""
+    return Work(moved=numbers * itemsize, runs=numbers / max(run, 1))
+
+
+def per_thread(work: Work, parts: int) -> Work:
+    """Shared out among so many threads: they share the memory, too, and one of them at a time begins a call."""
+    if parts == 1:
+        return work._replace(handed=0)
+    shared = Work(*(amount / parts for amount in work))
+    moved, runs = work.moved / parts**SCALING, work.runs / parts**SCALING
+    return shared._replace(moved=moved, runs=runs, calls=work.calls / parts * CONVOY, handed=work.handed)
+
+
+def unfolded(geometry: Geometry, itemsize: int, rows: float) -> Work:
+    """Columns of so many rows, for the whole batch; in long runs where the output is as wide as the image."""
+    height, width = geometry.positions
+    flat = geometry.stride == (1, 1) and width == geometry.size[1]
+    return moves(geometry.batch * rows * height * width, height * width if flat else width, itemsize)
+
+
+def of_gemm(geometry: Geometry, itemsize: int) -> Work:
+    """Blocks of an image, or a few images, at a time: each of them a few calls, forward and backward."""
+    places = geometry.positions[0] * geometry.positions[1]
+    blocks = geometry.batch * places * geometry.groups * (3 * geometry.taps) * itemsize // gemm.BLOCK
+    calls = Work(calls=20 + 10 * blocks)
+    return total(by_blocks(geometry, itemsize, gemm.parts_for(geometry), gemm.BLOCK), calls)
+
+
+def of_small(geometry: Geometry, itemsize: int) -> Work:
+    """Whole images at a time, whose columns may leave the cache before they are multiplied."""
+    parts = 1 if geometry.multiplications < small.PARALLEL else threads.num_threads()
+    work = by_blocks(geometry, itemsize, parts, 2**62)
+    columns = small.image_columns(geometry)
+    if columns * itemsize > CACHED:
+        again = moves(3 * geometry.batch * columns, columns, itemsize)
+        work = total(work, per_thread(again, parts))
+    return work
+
+
+def by_blocks(geometry: Geometry, itemsize: int, parts: int, block: int) -> Work:
+    b, p, k, c, taps = geometry.batch, geometry.groups, geometry.inputs, geometry.outputs, geometry.taps
+    height, width = geometry.positions
+    places = height * width
+    window = geometry.kernel[0] * geometry.kernel[1]
+
+    def cut(rows: float) -> tuple[float, float]:
+        """Products in the batch, and the columns of each."""
+        most = max(block // int(p * rows * itemsize), gemm.LEAST_POSITIONS)
+        blocks = -(-places // most)
+        return b * p * blocks, places / blocks
+
+    count, columns = cut(taps)
+    image = moves(b * p * k * geometry.size[0] * geometry.size[1], geometry.size[1], itemsize)
+    work = [unfolded(geometry, itemsize, p * taps), products(count, c, columns, taps + 1), Work(calls=4, handed=1)]
+    work += [image, moves(p * c * taps, taps, itemsize)]  # taken in, and the weights beside their bias
+    if gemm.by_correlation(geometry):
+        x_places = geometry.size[0] * geometry.size[1]
+        count, columns = cut(c * window)
+        work += [
+            unfolded(geometry, itemsize, p * c * window),
+            moves(b * p * c * places, width, itemsize),
+            products(count, k, x_places / places * columns, c * window),
+            products(count, c * window, k, x_places / places * columns),
+            moves(6 * count * c * window * k, c * window * k, itemsize),
+        ]
+    else:
+        count, columns = cut(2 * taps)
+        work += [
+            total(*[unfolded(geometry, itemsize, p * taps)] * 3, image, image),
+            products(count, taps, c, columns),
+            products(count, taps, columns, c),
+            moves(6 * count * taps * c, taps * c, itemsize),
+        ]
+    return per_thread(total(*work, Work(calls=12, handed=1)), parts)
+
+
+def of_pointwise(geometry: Geometry, itemsize: int) -> Work:
+    b, p, k, c = geometry.batch, geometry.groups, geometry.inputs, geometry.outputs
+    places = geometry.size[0] * geometry.size[1]
+    work = total(
+        products(b * p, c, places, k),
+        moves(2 * b * p * c * places, places, itemsize),
+        products(b * p, k, c, places),
+        moves(6 * b * p * k * c, k * c, itemsize),
+        products(b * p, k, places, c),
+        moves(b * p * c * places, places, itemsize),  # the biases' gradient
+        Work(calls=8 + 4 * b, handed=2),
+    )
+    return per_thread(work, gemm.parts_for(geometry))
+
+
+def of_dense(geometry: Geometry, itemsize: int) -> Work:
+    b, c, taps = geometry.batch, geometry.outputs, geometry.taps
+    work = total(
+        *(products(1, b, c, taps), products(1, c, taps, b), products(1, b, taps, c)),
+        moves(4 * c * taps, taps, itemsize),
+        Work(calls=6, handed=2),
+    )
+    return per_thread(work, dense.parts_for(geometry))
+
+
+def of_channels(geometry: Geometry, itemsize: int) -> Work:
+    b, k, c, taps = geometry.batch, geometry.inputs, geometry.outputs, geometry.taps
+    height, width = geometry.positions
+    n = max(b, 1) * height * width
+    groups = -(-max(taps, c) * n * itemsize // channels.COLUMNS)
+    blocks = -(-taps * n * itemsize // channels.BLOCK)
+    work = total(
+        moves(2 * taps * n, width, itemsize),
+        products(groups, c, n / groups, taps),
+        moves(3 * c * n, width, itemsize),
+        *(products(blocks, taps / blocks, c, n), products(blocks, taps / blocks, n, c)),
+        moves(4 * taps * n, width, itemsize),
+        moves(3 * taps * c, LINE // itemsize, itemsize),
+        moves(2 * b * k * geometry.size[0] * geometry.size[1], geometry.size[1], itemsize),
+        Work(calls=12 + 8 * blocks + blocks * geometry.kernel[0] * geometry.kernel[1], handed=4 * groups),
+    )
+    return per_thread(work, channels.parts_for(geometry))
+
+
+def of_depthwise(geometry: Geometry, itemsize: int) -> Work:
+    rows, columns = depthwise.places(geometry)
+    layout = depthwise.layout_of(geometry, itemsize, threads.num_threads())
+    planes = geometry.batch * geometry.groups
+    blocks = sum(map(len, layout.parts)) * len(layout.groups(geometry.batch))
+    work = total(
+        Work(added=4 * planes * rows * columns * geometry.taps * itemsize),
+        moves(4 * planes * rows * columns * geometry.stride[0] * geometry.stride[1], geometry.positions[1], itemsize),
+        Work(calls=30 * blocks, handed=2),
+    )
+    return per_thread(work, len(layout.parts))
+
+
+def of_winograd(step: Pair) -> Callable[[Geometry, int], Work]:
+    def work(geometry: Geometry, itemsize: int) -> Work:
+        (m, p), (rows, columns) = step, geometry.positions
+        k, c, points = geometry.inputs, geometry.outputs, (m + 2) * (p + 2)
+        tiles = max(geometry.batch, 1) * -(-rows // m) * -(-columns // p)
+        blocks = -(-tiles * points * max(k, c) * itemsize // 2**20)
+        return per_thread(
+            total(
+                *(products(3 * blocks, points, tiles * k / blocks, points), products(3, points, k * c, 9)),
+                *(products(2 * blocks, m * p, tiles * c / blocks, points),),
+                *(products(points, tiles, c, k), products(points, tiles, k, c), products(points, c, k, tiles)),
+                moves(5 * tiles * k * (points + m * p) + 6 * tiles * c * m * p, min(k, c), itemsize),
+                moves(6 * points * k * c, k * c, itemsize),
+                Work(calls=40 * blocks, handed=6),
+            ),
+            1 if geometry.multiplications < 2_000_000 else threads.num_threads(),
+        )
+
+    return work
+
+
+def of_transform(geometry: Geometry, itemsize: int) -> Work:
+    tiles = tiling(geometry)
+    k, c = geometry.inputs, geometry.outputs
+    number = geometry.batch * tiles.tiles
+    flops = 6 * multiplications(geometry, tiles)
+    spread = 3 * number * (k + c) * tiles.side[0] * tiles.side[1]
+    work = total(
+        Work(flops, flops / tiles.side[0], flops / max(number, 1), flops / min(k, c)),
+        moves(4 * spread, tiles.side[1], itemsize),
+        moves(12 * tiles.frequencies * k * c, LINE // itemsize, itemsize),
+        Work(calls=120 * geometry.batch, handed=6),
+    )
+    return per_thread(work, 1 if geometry.multiplications < 2_000_000 else threads.num_threads())
+
+
+WORK: dict[str, Callable[[Geometry, int], Work]] = {
+    "gemm": of_gemm,
+    "pointwise": of_pointwise,
+    "small": of_small,
+    "dense": of_dense,
+    "depthwise": of_depthwise,
+    "channels": of_channels,
+    "winograd2x2": of_winograd((2, 2)),
+    "winograd4x2": of_winograd((4, 2)),
+    "winograd4x4": of_winograd((4, 4)),
+    "transform": of_transform,
+}
