@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 3))
 
 
-class Queue:
+class Keeping:
     """Several forwards may be followed by as many backwards: the inputs wait in a list."""
 
     factor = 1.0
@@ -36,10 +36,15 @@ class Queue:
             answers.append(g @ self.params["W"].T)
         return answers[0]
 
-    def flush_gradients(self) -> None:
+    def begin_anew(self) -> None:
         self.inputs = []
         for k in self.grads:
             self.grads[k][...] = 0
+
+
+class Queue(Keeping):
+    def flush_gradients(self) -> None:
+        self.begin_anew()
 
 
 class MadeAtTheFirstCall(Queue):
@@ -57,23 +62,17 @@ class Wrong(Queue):
     factor = 1.01
 
 
-class Endless(Queue):
-    """It cannot be told to begin anew."""
-
-    flush_gradients = None
+class Endless(Keeping):
+    """It has no method of a usual name to be told to begin anew by."""
 
 
-class Named(Queue):
-    flush_gradients = None
-
+class Named(Keeping):
     def next_batch(self) -> None:
-        Queue.flush_gradients(self)
+        self.begin_anew()
 
 
-class Ruinous(Queue):
+class Ruinous(Keeping):
     """Its `reset` starts training again: with it forward is another, so it is not called."""
-
-    flush_gradients = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +85,7 @@ class Ruinous(Queue):
         return super().backward(grad * self.scale)
 
     def reset(self) -> None:
-        Queue.flush_gradients(self)
+        self.begin_anew()
         self.scale = 1.0
 
 
