@@ -148,7 +148,11 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "forward returns no floats": ({"forward": lambda x, w: (3, "y")}, TypeError, "forward.*tuple.*array of floats"),
     "forward returns nothing": ({"forward": lambda x, w: None}, TypeError, "forward.*None.*one array"),
     "a gradient is missing": ({"backward": lambda grad_output, x, w: {"x": x}}, ValueError, "no gradient for w"),
-    "gradients without names": ({"backward": lambda grad_output, x, w: (x, w)}, TypeError, "tuple.*dictionary.*x, w"),
+    "gradients without names": (
+        {"backward": lambda grad_output, x, w: (x, w, x)},
+        TypeError,
+        "tuple.*dictionary.*x, w",
+    ),
     "an input is not finite": (
         {"inputs": {"x": np.array([[1.0, np.nan]]), "w": np.ones((2, 3))}},
         ValueError,

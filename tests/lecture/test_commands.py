@@ -14,7 +14,7 @@ def test_json_holds_every_case_and_verdict(tmp_path):
     assert shown.exit_code == AGREED, shown.output
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["passed"] is True
-    assert [case["layer"] for case in content["cases"]] == ["relu", "relu"]
+    assert [case["layer"] for case in content["cases"]] == ["relu"] * 3  # twice backward, and its tangent
     assert {case["verdict"] for case in content["cases"]} == {"agree"}
     assert list(tmp_path.iterdir()) == [path]  # nothing half-written beside it
 
@@ -34,5 +34,5 @@ def test_a_wrong_gradient_exits_1_and_is_shown(monkeypatch, tmp_path):
     shown = CliRunner().invoke(main, ["run", "--layer", "relu", "--json", str(path)])
     assert shown.exit_code == DISAGREED, shown.output
     assert "WRONG" in shown.output
-    assert "2 failed" in shown.output
+    assert "3 failed" in shown.output
     assert json.loads(path.read_text(encoding="utf-8"))["passed"] is False
