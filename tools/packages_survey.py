@@ -2,7 +2,7 @@
 
     python -m tools.packages_survey [--only WORD] [--write docs/packages.md]
 
-Needs whichever of these are there (rows of others are left out): numpy-ml synapgrad numpy-nn
+Needs whichever of these are there (rows of others are left out): numpy-ml synapgrad numpy-nn numpynet
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -246,10 +246,41 @@ def of_numpy_nn() -> Iterator[Row]:
         yield Row("numpy-nn", name, activation(name), whys.get(name, ""))
 
 
+# ---------------------------------------------------------------------- numpynet
+
+
+def of_numpynet() -> Iterator[Row]:
+    """Layers for one sample, which update their weights in `backpropagate` by the network's learning rate."""
+
+    def layer(file: str, name: str, *args: Any, shape: tuple[int, ...], **more: Any) -> Callable[[], Any]:
+        def ask() -> Any:
+            if "numba" not in sys.modules and find_spec("numba") is None:  # by which one backward is compiled
+                sys.modules["numba"] = ModuleType("numba")
+                sys.modules["numba"].njit = lambda function: function  # type: ignore[attr-defined]
+            np.random.seed(0)  # noqa: NPY002
+            made = getattr(module("numpynet", f"layers.{file}"), name)(*args, **more)
+            made.connect(SimpleNamespace(learning_rate=0.1), SimpleNamespace(output_shape=shape), None)
+            return crosscheck.check_layer(made, normal(*shape), forward="propagate")
+
+        return ask
+
+    at_its_result = "an activation's derivative is taken at its result, and asks for the operand"
+    yield Row("numpynet", "DenseLayer", layer("dense", "DenseLayer", 4, shape=(3,)))
+    yield Row("numpynet", "BiasLayer", layer("bias", "BiasLayer", shape=(3,)))
+    yield Row("numpynet", "SoftmaxLayer", layer("softmax", "SoftmaxLayer", shape=(5,)))
+    yield Row("numpynet", "Conv2DLayer", layer("conv", "Conv2DLayer", 2, 3, shape=(6, 7, 3)))
+    yield Row("numpynet", "Conv2DLayer, stride 2", layer("conv", "Conv2DLayer", 2, 3, stride=(2, 2), shape=(7, 7, 3)))
+    yield Row("numpynet", "Pool2DLayer", layer("pool", "Pool2DLayer", 2, shape=(6, 8, 3)))
+    for name, why in (("relu", ""), ("sigmoid", at_its_result), ("tanh", at_its_result)):
+        asked = layer("activation", "ActivationLayer", name, shape=(5,))
+        yield Row("numpynet", f"ActivationLayer, {name}", asked, why)
+
+
 def rows() -> Iterator[Row]:
     yield from of_numpy_ml()
     yield from of_synapgrad()
     yield from of_numpy_nn()
+    yield from of_numpynet()
 
 
 class Line(NamedTuple):
