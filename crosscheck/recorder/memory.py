@@ -79,8 +79,13 @@ def take(content: Array, positions: Array) -> Array:
 def add(content: Array, positions: Array, value: Array) -> Array:
     """The content with values added at these positions, one after another."""
     new = np.array(content, order="C")
-    np.add.at(new.reshape(-1), positions, value)
+    add_at(new.reshape(-1), positions, value)
     return new
+
+
+def add_at(flat: Array, positions: Array, value: Array) -> None:
+    """`numpy.add.at`, which of NumPy 2.4 reads beyond a value that is spread over positions of several axes."""
+    np.add.at(flat, positions.reshape(-1), np.broadcast_to(value, positions.shape).reshape(-1))
 
 
 def put_all(content: Array, positions: tuple[Array, ...], given: tuple[Any, ...]) -> Array:
@@ -95,5 +100,5 @@ def add_all(content: Array, positions: tuple[Array, ...], given: tuple[Any, ...]
     """Additions one after another."""
     new = np.array(content, order="C")
     for i, value in zip(positions, given, strict=True):
-        np.add.at(new.reshape(-1), i, value)
+        add_at(new.reshape(-1), i, value)
     return new

@@ -123,3 +123,11 @@ def test_the_last_of_several_writes_is_seen_and_all_additions_are() -> None:
     np.testing.assert_array_equal(put(a, np.array([0, 0, 2]), np.array([1.0, 2.0, 3.0])), [2, 0, 3])
     np.testing.assert_array_equal(add(a, np.array([0, 0, 2]), np.array([1.0, 2.0, 3.0])), [3, 0, 3])
     assert not a.any()
+
+
+def test_a_value_is_spread_over_positions_of_several_axes() -> None:
+    """Of which `numpy.add.at` of NumPy 2.4 adds what lies beyond the value in memory."""
+    positions, beyond = np.arange(40).reshape(4, 5, 2), np.full(80, 1e200)
+    for expected, values in (([1.0, 2.0], beyond[:2]), ([3.0], beyond[:1])):
+        values[:] = expected
+        np.testing.assert_array_equal(add(np.zeros(40), positions, values), np.tile(expected, 40 // len(expected)))
