@@ -59,7 +59,7 @@ class Case(NamedTuple):
     """One gradient, as the rules see it.
 
     `heard` are the estimates that count, `outcome` is what the exact points say of the gradient, `off` where it is
-    wrong there.
+    wrong there; t is the quantile of the whole check.
     """
 
     gradient: GradientEvidence
@@ -67,6 +67,7 @@ class Case(NamedTuple):
     pairs: Pairs
     outcome: str | None
     off: Array
+    t: float
 
 
 class Entries(NamedTuple):
@@ -180,10 +181,18 @@ def in_float32(case: Case, entries: Entries) -> Entries:
 
 def in_float64(case: Case, entries: Entries) -> Entries:
     lost = case.gradient.lost
-    if lost is None or (HAND, AUTODIFF) not in case.pairs:
+    if lost is None or (HAND, AUTODIFF) not in case.pairs or is_nothing(case.heard[HAND], case.t):
         return entries
     bad = entries.right & poor(lost, case.heard[AUTODIFF].value, UNIT[DOUBLE]) & ~case.pairs[HAND, AUTODIFF].excused
     return entries._replace(right=entries.right & ~bad, wrong=entries.wrong | bad)
+
+
+def is_nothing(formula: Estimate, t: float) -> bool:
+    """Whether no entry can be told from zero by a formula's own answer: of what cancels by the mathematics (a bias that
+    a softmax does not see) no arithmetic has a digit to keep."""
+    sigma = 0.0 if formula.sigma is None else formula.sigma
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(formula.value) <= t * sigma + formula.bound).all())
 
 
 def poor(lost: Array, value: Array, unit: float) -> Array:
@@ -251,14 +260,14 @@ def decide_gradient(name: str, gradient: GradientEvidence, exact: ExactRun, t: f
     """Apply the rules to one gradient."""
     nothing = np.zeros(gradient.shape, bool)
     if not gradient.right_shape:
-        entries = applied(Case(gradient, {}, Pairs(), None, nothing))
+        entries = applied(Case(gradient, {}, Pairs(), None, nothing, t))
         return GradientVerdict("disagree", Pairs(), entries.wrong, entries.open, None, (), None, HAND, None)
     heard, dropped = trust_complex_step(gradient.estimates, t)
     pairs = compare_all(heard, t)
     outcome = None if not exact.applies else exact.outcomes.get(name, "equal but for ties")
     different = outcome == "different"
     off = exact.hand_gradients[name] != exact.gradients[name] if different else nothing
-    entries = applied(Case(gradient, heard, pairs, outcome, off))
+    entries = applied(Case(gradient, heard, pairs, outcome, off, t))
     wrong, undecided = bool(entries.wrong.any()), bool(entries.open.any() or gradient.vacuous)
     odd = odd_one_out(pairs) if wrong else None
     truth = next(witness for witness in (AUTODIFF, COMPLEX_STEP, DIFFERENCE, HAND) if witness in heard)

@@ -487,3 +487,13 @@ def test_an_output_that_is_not_finite_is_told() -> None:
     found = decide(Evidence(np.array([1.0, np.nan]), np.ones(2), {"x": gradient}))
     assert [f.kind for f in found.findings] == ["not-finite"]
     assert found.verdict == "agree"
+
+
+def test_of_what_cancels_no_digits_are_kept_and_none_are_missed() -> None:
+    """A gradient that is nothing but rounding, in the formula's own precision, too."""
+    noise = np.full_like(TRUE, 1e-16)
+    nothing = Estimate(HAND, noise * 1e-3, np.zeros(TRUE.shape), noise)
+    zero = Estimate(AUTODIFF, noise, np.zeros(TRUE.shape), 10 * noise)
+    assert verdict(nothing, zero, lost=noise, t=7.0).verdict != "disagree"
+    known = Estimate(HAND, TRUE, np.zeros(TRUE.shape), noise)
+    assert verdict(known, says(AUTODIFF, TRUE), lost=np.abs(TRUE), t=7.0).verdict == "disagree"
