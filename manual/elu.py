@@ -25,6 +25,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import in_blocks, one_of
 
 Array = np.ndarray
 
@@ -39,29 +40,35 @@ class Saved(NamedTuple):
 def forward(x: Array, *, depth: float = 1.0) -> tuple[Array, Saved]:
     """The ELU (1), the branch chosen by the real part. x: any shape; float32, float64 or complex128."""
     depth = checks.number(depth, "depth")
-    return np.where(np.real(x) > 0, x, x.dtype.type(depth) * np.expm1(not_positive(x))), Saved(x, depth)  # (1)
+    return in_blocks(lambda x: values(x, depth), x), Saved(x, depth)
+
+
+def values(x: Array, depth: float) -> Array:
+    """Y: of the two parts of x one is 0, and so is what it gives."""
+    high = np.maximum(x, 0) if x.dtype.kind == "f" else np.where(np.real(x) > 0, x, 0)
+    return high + x.dtype.type(depth) * np.expm1(not_positive(x))  # (1)
 
 
 def not_positive(x: Array) -> Array:
     """x where it is not positive, else 0, of which exp does not overflow."""
-    return np.where(np.real(x) > 0, 0, x)
+    return np.minimum(x, 0) if x.dtype.kind == "f" else np.where(np.real(x) > 0, 0, x)
 
 
 def slope(x: Array, depth: float) -> Array:
     """1 or a·exp(X)."""
-    return np.where(np.real(x) > 0, 1, x.dtype.type(depth) * np.exp(not_positive(x)))
+    return np.exp(not_positive(x)) * one_of(np.real(x) > 0, 1, depth, np.real(x).dtype)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.x.shape))
-    return nudge_x * slope(*saved)  # (2)
+    return in_blocks(lambda x, nudge: nudge * slope(x, saved.depth), saved.x, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
-    return (grad_output * slope(*saved),)  # (3)
+    return (in_blocks(lambda x, g: g * slope(x, saved.depth), saved.x, grad_output),)  # (3)
 
 
 class ELU(Layer):

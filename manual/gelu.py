@@ -33,6 +33,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import in_blocks
 from manual.machine.normal import density, distribution
 from manual.sigmoid import logistic
 
@@ -50,7 +51,9 @@ class Saved(NamedTuple):
 
 def forward(x: Array, *, by_tanh: bool = False) -> tuple[Array, Saved]:
     """x times its probability (1), exact or by tanh (3). x: any shape; float32, float64 or complex128."""
-    return x * (logistic(2 * inner(x)) if by_tanh else distribution(x)), Saved(x, by_tanh)  # (1)
+    return in_blocks(lambda x: x * (logistic(2 * inner(x)) if by_tanh else distribution(x)), x), Saved(
+        x, by_tanh
+    )  # (1)
 
 
 def inner(x: Array) -> Array:
@@ -69,13 +72,13 @@ def slope(x: Array, by_tanh: bool) -> Array:
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.x.shape))
-    return slope(*saved) * nudge_x  # (5)
+    return in_blocks(lambda x, nudge: slope(x, saved.by_tanh) * nudge, saved.x, nudge_x)  # (5)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
-    return (grad_output * slope(*saved),)  # (6)
+    return (in_blocks(lambda x, g: g * slope(x, saved.by_tanh), saved.x, grad_output),)  # (6)
 
 
 class GELU(Layer):

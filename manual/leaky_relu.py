@@ -24,6 +24,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import in_blocks, one_of
 
 Array = np.ndarray
 
@@ -38,21 +39,26 @@ class Saved(NamedTuple):
 def forward(x: Array, *, share: float = 0.01) -> tuple[Array, Saved]:
     """x where its real part is positive, else share · x (1). x: any shape; float32, float64 or complex128."""
     share = checks.number(share, "share")
-    return np.where(np.real(x) > 0, x, x * np.real(x).dtype.type(share)), Saved(x, share)  # (1)
+    return in_blocks(lambda x: shared(x, x, share), x), Saved(x, share)  # (1)
+
+
+def shared(x: Array, a: Array, share: float) -> Array:
+    """a where x is positive, else its share."""
+    return a * one_of(np.real(x) > 0, 1, share, np.real(a).dtype)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     x, share = saved
     checks.nudges(x=(nudge_x, x.shape))
-    return np.where(np.real(x) > 0, nudge_x, nudge_x * nudge_x.dtype.type(share))  # (2)
+    return in_blocks(lambda x, nudge: shared(x, nudge, share), x, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (x, share) = grad_output, saved
     checks.same_shape(g, x.shape, "grad_output", "the output")
-    return (np.where(np.real(x) > 0, g, g * g.dtype.type(share)),)  # (3)
+    return (in_blocks(lambda x, g: shared(x, g, share), x, g),)  # (3)
 
 
 class LeakyReLU(Layer):
