@@ -1,4 +1,4 @@
-"""Layers that keep every input since the last update, that take a list of arrays, or indices alone."""
+"""Layers that keep every input since the last update, and layers that take a list of arrays."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Named(Keeping):
 
 
 class Ruinous(Keeping):
-    """Its `reset` starts training again: with it forward is another, so it is not called."""
+    """Its `reset_gradients` starts training again: with it forward is another, so it is not called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,9 +84,28 @@ class Ruinous(Keeping):
     def backward(self, grad: Any) -> Any:
         return super().backward(grad * self.scale)
 
-    def reset(self) -> None:
+    def reset_gradients(self) -> None:
         self.begin_anew()
         self.scale = 1.0
+
+
+class Stale:
+    """It keeps its first input, until it is told otherwise by a method that no training calls."""
+
+    def __init__(self) -> None:
+        self.W = np.random.default_rng(1).normal(size=(3, 5))
+        self.x: Any = None
+
+    def forward(self, x: Any) -> Any:
+        self.x = x if self.x is None else self.x
+        return x @ self.W
+
+    def backward(self, grad: Any) -> Any:
+        self.dW = self.x.T @ grad
+        return grad @ self.W.T
+
+    def reset(self) -> None:
+        self.x = None
 
 
 def remarks(result: Any, kind: str) -> list[str]:
@@ -107,7 +126,7 @@ def test_what_is_wrong_in_it_is_still_seen() -> None:
     assert "1.01" in str(result)
 
 
-@pytest.mark.parametrize("layer", [Endless, Ruinous])
+@pytest.mark.parametrize("layer", [Endless, Ruinous, Stale])
 def test_one_that_cannot_begin_anew_is_wrong_at_the_second_call(layer: Any) -> None:
     result = crosscheck.check_layer(layer(), X)
     assert result.verdict == "disagree"
@@ -143,35 +162,6 @@ def test_a_list_is_one_argument() -> None:
     assert crosscheck.check_layer(Product(), factors)
     result = crosscheck.check_layer(First(), factors)
     assert {k: g.verdict for k, g in result.gradients.items()} == {"x0": "agree", "x1": "disagree", "x2": "disagree"}
-
-
-class Lookup:
-    def __init__(self) -> None:
-        self.W = np.random.default_rng(1).normal(size=(7, 4))
-
-    def forward(self, index: Any) -> Any:
-        self.index = index
-        return self.W[index]
-
-    def backward(self, grad: Any) -> None:
-        self.dW = np.zeros_like(self.W)
-        np.add.at(self.dW, self.index, grad)
-
-
-class Overwriting(Lookup):
-    """A repeated index keeps the last gradient only."""
-
-    def backward(self, grad: Any) -> None:
-        self.dW = np.zeros_like(self.W)
-        self.dW[self.index] = grad
-
-
-def test_indices_alone_have_no_gradient_but_the_table_has() -> None:
-    index = np.array([[0, 3, 3], [6, 0, 3]])
-    result = crosscheck.check_layer(Lookup(), index)
-    assert result, result
-    assert list(result.gradients) == ["W"]
-    assert crosscheck.check_layer(Overwriting(), index).verdict == "disagree"
 
 
 class Shared(Queue):

@@ -2,7 +2,9 @@
 
 Some keep every input since the last update, so that several forwards may be followed by a backward each; a training
 step ends with a call that empties the list (and sets gradients to zero). Without it the second backward answers for the
-first forward. The method is found by its name, and used only where that changes what backward says, and nothing else.
+first forward. A method that is named after gradients is called in every step of a training, and is used where that
+changes what backward says, and nothing else. One of any other name (`reset`, `clear_cache`) is nobody's habit to call
+between two steps: without it a cache that stays what it was is a wrong gradient, and only the caller may name it.
 """
 
 from __future__ import annotations
@@ -19,10 +21,8 @@ from crosscheck.doors.layers.places import private
 from crosscheck.doors.layers.route import Route, copies
 from crosscheck.operation import Array, Arrays
 
-WORDS = ("flush", "zero", "clear", "reset", "empty", "discard")
-OBJECTS = ("", "_cache", "_caches", "_saved", "_history", "_buffers", "_state", "_memory")
-OBJECTS += ("_grad", "_grads", "_gradient", "_gradients")
-USUAL = tuple(word + thing for word in WORDS for thing in OBJECTS)
+WORDS = ("flush", "zero", "clear", "reset")
+USUAL = tuple(f"{word}_{thing}" for word in WORDS for thing in ("grad", "grads", "gradient", "gradients"))
 
 
 def beginning_anew(look: Looking, route: Route, cotangent: Array, values: Arrays) -> Route:
