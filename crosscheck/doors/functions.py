@@ -29,7 +29,8 @@ def from_functions(
     """Two plain functions: `forward(**inputs) -> y`, `backward(grad_output, **inputs) -> {name: gradient}`.
 
     Of one differentiated input, backward may return the gradient alone; of several a tuple, in the order of its own
-    arguments: of all inputs, None for those that have no gradient, or of the differentiated ones.
+    arguments (a named tuple by its names): of all inputs, None for those that have no gradient, or of the
+    differentiated ones.
     """
     structure = structure_of(forward, inputs, convention)
     formats = formats_of(inputs)
@@ -99,7 +100,12 @@ def structured(
     def answered(returned: Any) -> Any:
         if len(differentiated) == 1 and returned is not None and branch(returned) is None:
             return {differentiated[0]: returned}
-        if isinstance(returned, (tuple, list)):
+        fields = getattr(returned, "_fields", ())
+        if fields and set(fields) <= set(given):
+            return {k: getattr(returned, k) for k in fields}
+        if len(given) == 1 and branch(structure.inputs[given[0]]) is not None and not isinstance(returned, Mapping):
+            return {given[0]: returned}  # nested as its input is
+        if isinstance(returned, (tuple, list)) and not fields:
             for names in (order, [k for k in order if k in differentiated]):
                 if len(names) == len(returned):
                     return dict(zip(names, returned, strict=True))

@@ -281,7 +281,8 @@ class Structure:
             elif name in self.arrays and gradient is not None:
                 found[name] = gradient
             elif name in self.arrays:
-                self.without.add(name)
+                if self.arrays[name].dtype.kind == "f":  # of an integer it is what there is to return
+                    self.without.add(name)
                 found[name] = np.zeros_like(values[name])
             return
         if gradient is None:

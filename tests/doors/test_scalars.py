@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -59,6 +59,11 @@ def test_a_bare_gradient_of_one_input() -> None:
         crosscheck.check(lambda x, y: x * y, lambda g, x, y: g * y, {"x": x, "y": x})
 
 
+class Named(NamedTuple):
+    y: Any
+    x: Any
+
+
 def test_a_tuple_of_gradients_is_in_the_order_of_the_arguments_of_backward() -> None:
     inputs = {"x": normal(4), "y": normal(4)}
     swapped = {"y": inputs["y"], "x": inputs["x"]}
@@ -81,5 +86,23 @@ def test_a_tuple_of_gradients_is_in_the_order_of_the_arguments_of_backward() -> 
     assert crosscheck.check(labelled, lambda g, x, y, label: backward(g, x, y), {**inputs, "label": np.ones(4, int)})
     assert crosscheck.check(forward, lambda g, x, y: [g * y**2], inputs, wrt=("x",))
     assert not crosscheck.check(forward, lambda g, x, y: backward(g, x, y)[::-1], inputs)
+    assert crosscheck.check(forward, lambda g, x, y: Named(x=g * y**2, y=g * 2 * x * y), inputs)
+    assert not crosscheck.check(forward, lambda g, x, y: Named(y=g * y**2, x=g * 2 * x * y), inputs)
+    quiet = crosscheck.check(labelled, with_a_label, {**inputs, "label": np.ones(4, int)})
+    assert "judged as zero" not in quiet.full()
     with pytest.raises(TypeError, match="or a tuple of them in that order"):
         crosscheck.check(forward, lambda g, x, y: (g, g, g), inputs)
+
+
+def test_the_gradient_of_one_nested_input_may_be_returned_alone() -> None:
+    ws = [normal(3, 3), normal(3, 3)]
+
+    def forward(ws: Any) -> Any:
+        return ws[0] @ ws[1] @ np.ones(3)
+
+    def backward(g: Any, ws: Any) -> Any:
+        return [np.outer(g, ws[1] @ np.ones(3)), ws[0].T @ np.outer(g, np.ones(3))]
+
+    assert crosscheck.check(forward, backward, {"ws": ws})
+    assert not crosscheck.check(forward, lambda g, ws: backward(g, ws)[::-1], {"ws": ws})
+    assert crosscheck.check(lambda ws: 2 * ws[0], lambda g, ws: [2 * g], {"ws": ws[:1]})
