@@ -1,11 +1,15 @@
-"""Custom rules and Functions that nobody here wrote, checked: prints the table of docs/frameworks.md.
+"""Custom rules, Functions and layers that nobody here wrote, checked: prints the tables of docs/frameworks.md, and of
+docs/packages.md.
 
-    python -m tools.frameworks_survey [torch] [jax] [--only WORD] [--write docs/frameworks.md]
+    python -m tools.frameworks_survey torch jax [--only WORD] [--write docs/frameworks.md]
+    python -m tools.frameworks_survey numpy [--only WORD] [--write docs/packages.md]
 
 Needs crosscheck[torch] and whichever of these packages are there (the rows of others say "not installed"):
 
     entmax sparsemax spikingjelly snntorch norse sinabs brevitas gpytorch linear-operator timm torchdiffeq kornia
     kornia_rs xitorch memcnn optax jaxopt ott-jax numpyro e3nn-jax lineax equinox brax jax-md distrax
+
+    numpy-ml synapgrad numpy-nn numpynet
 """
 
 from __future__ import annotations
@@ -18,10 +22,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tools import frameworks_jax, frameworks_torch
+from tools import frameworks_jax, frameworks_numpy, frameworks_torch
 from tools.frameworks_torch import Row
 
-KINDS = {"torch": frameworks_torch, "jax": frameworks_jax}
+KINDS = {"torch": frameworks_torch, "jax": frameworks_jax, "numpy": frameworks_numpy}
 
 
 class Line(NamedTuple):
@@ -31,6 +35,7 @@ class Line(NamedTuple):
     name: str
     verdict: str
     explanation: str
+    recorded: bool = False  # whether its own forward was the reference
 
     def __str__(self) -> str:
         return f"| {self.package} | `{self.name}` | {self.verdict} | {self.explanation} |"
@@ -46,7 +51,8 @@ def line(row: Row) -> Line:
     except Exception as error:  # a survey goes on: what is raised stands in the table
         return Line(package, row.name, "raised", f"{type(error).__name__}: {error}".splitlines()[0][:160])
     said = [] if result else [row.why] if row.why else reasons(result)
-    return Line(package, row.name, result.verdict, "; ".join(said).replace("|", "\\|"))
+    recorded = result.evidence.source.startswith("recorded")
+    return Line(package, row.name, result.verdict, "; ".join(said).replace("|", "\\|"), recorded)
 
 
 def reasons(result: Any) -> list[str]:
@@ -60,13 +66,15 @@ def reasons(result: Any) -> list[str]:
 def table(lines: list[Line]) -> str:
     counts = {v: sum(one.verdict == v for one in lines) for v in ("agree", "disagree", "undecided", "raised")}
     said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
+    recorded = sum(one.recorded for one in lines)
+    said += f"; {recorded} forwards recorded" if recorded else ""
     head = "| package | function | verdict | why |\n|---|---|---|---|"
     return "\n".join([f"{len(lines)} functions: {said}.", "", head, *map(str, lines)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="whose rules")
+    parser.add_argument("kinds", nargs="*", default=["torch", "jax"], choices=[*KINDS], help="whose rules")
     parser.add_argument("--only", default="", help="rows whose package or name has this in it")
     parser.add_argument("--write", help="a page whose tables are replaced")
     asked = parser.parse_args()

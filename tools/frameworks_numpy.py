@@ -1,40 +1,22 @@
-"""Layers of NumPy packages that nobody here wrote, checked as they are: prints the table of docs/packages.md.
-
-    python -m tools.packages_survey [--only WORD] [--write docs/packages.md]
-
-Needs whichever of these are there (rows of others are left out): numpy-ml synapgrad numpy-nn numpynet
-"""
+"""Hand-written layers of NumPy packages: where each lives, at which point it is checked, and what is known of it."""
 
 from __future__ import annotations
 
-import argparse
 import collections
 import collections.abc
 import sys
-import time
-import warnings
 from collections.abc import Callable, Iterator
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import crosscheck
-from tools.frameworks_survey import reasons, replace_table
+from tools.frameworks_torch import Row
 
 Array = np.ndarray
-
-
-class Row(NamedTuple):
-    """One layer or function to be checked; `why` explains a disagreement, found by reading the code."""
-
-    package: str
-    name: str
-    ask: Callable[[], Any]
-    why: str = ""
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
@@ -281,63 +263,3 @@ def rows() -> Iterator[Row]:
     yield from of_synapgrad()
     yield from of_numpy_nn()
     yield from of_numpynet()
-
-
-class Line(NamedTuple):
-    """One row of the table."""
-
-    package: str
-    name: str
-    verdict: str
-    recorded: bool
-    explanation: str
-
-    def __str__(self) -> str:
-        recorded = "recorded" if self.recorded else "not recorded"
-        return f"| {self.package} | {self.name} | {recorded} | {self.verdict} | {self.explanation} |"
-
-
-def line(row: Row) -> Line | None:
-    try:
-        package = f"{row.package} {metadata.version(row.package)}"
-    except metadata.PackageNotFoundError:
-        return None
-    try:
-        result = row.ask()
-    except Exception as error:  # a survey goes on: what is raised stands in the table
-        return Line(package, row.name, "raised", False, f"{type(error).__name__}: {error}".splitlines()[0][:160])
-    said = [] if result else [row.why] if row.why else reasons(result)
-    recorded = result.evidence.source.startswith("recorded")
-    return Line(package, row.name, result.verdict, recorded, "; ".join(said).replace("|", "\\|"))
-
-
-def table(lines: list[Line]) -> str:
-    counts = {v: sum(one.verdict == v for one in lines) for v in ("agree", "disagree", "undecided", "raised")}
-    said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
-    recorded = sum(one.recorded for one in lines)
-    head = "| package | layer | forward | verdict | why |\n|---|---|---|---|---|"
-    return "\n".join([f"{len(lines)} layers, {recorded} forwards recorded: {said}.", "", head, *map(str, lines)])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="rows whose package or name has this in it")
-    parser.add_argument("--write", help="a page whose table is replaced")
-    asked = parser.parse_args()
-    warnings.simplefilter("ignore")
-    found: list[Line] = []
-    for row in rows():
-        if asked.only in row.package or asked.only in row.name:
-            start = time.perf_counter()
-            one = line(row)
-            if one is not None:
-                found.append(one)
-                print(f"{time.perf_counter() - start:6.1f} s  {one}", file=sys.stderr, flush=True)
-    if asked.write:
-        replace_table(Path(asked.write), "packages", table(found))
-    else:
-        print(table(found))
-
-
-if __name__ == "__main__":
-    main()
