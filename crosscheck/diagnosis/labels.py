@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from crosscheck.diagnosis.sites import sites_of
@@ -35,10 +36,12 @@ class LookUp(NamedTuple):
 
     Args:
         active: by label, the steps that a gradient passes.
+        numbers: by label, the places of those steps, numbered from 1.
         made: for each place, the step that wrote it, and its number.
     """
 
     active: dict[str, list[int]]
+    numbers: dict[str, dict[Hashable, int]]
     made: dict[int, tuple[int, Step]]
 
 
@@ -48,9 +51,16 @@ def looked_up(tape: Tape) -> LookUp:
         for k, step in enumerate(tape.steps):
             if step.active:
                 active[plain_label(step)].append(k)
-        found = LookUp(active, {w: (k, step) for k, step in enumerate(tape.steps) for w in step.writes})
+        numbers = {base: numbered(tape, steps) for base, steps in active.items()}
+        found = LookUp(active, numbers, {w: (k, step) for k, step in enumerate(tape.steps) for w in step.writes})
         tape.programs["labels"] = lambda: found
     return tape.programs["labels"]()
+
+
+def numbered(tape: Tape, steps: Iterable[int]) -> dict[Hashable, int]:
+    """The places of these steps in the reference's code, in their order; a loop's turns share one."""
+    sites = sites_of(tape)
+    return {key: n for n, key in enumerate(dict.fromkeys(sites[k].key for k in steps), 1)}
 
 
 def label(tape: Tape, k: int) -> str:
@@ -59,16 +69,17 @@ def label(tape: Tape, k: int) -> str:
     base, turn = plain_label(step), ""
     if sites[k].turns > 1:
         turn = f" in turn {sites[k].turn + 1} of {sites[k].turns}"
-    # A step that no gradient passes is counted only where it is the one that is asked about.
-    same = sorted({*looked_up(tape).active.get(base, ()), k})
-    numbered = list(dict.fromkeys(sites[j].key for j in same))
-    if len(numbered) < 2:
+    look = looked_up(tape)
+    numbers = look.numbers.get(base, {})
+    if not step.active:  # counted only where it is the one that is asked about
+        numbers = numbered(tape, sorted([*look.active.get(base, ()), k]))
+    if len(numbers) < 2:
         return base + turn
     places = {place: name for name, place in tape.inputs.items()}
     names = [places[r] for r in step.reads if r in places]
     if len(step.active) > 1 and names:
         return f"{base} with {names[-1]}{turn}"
-    return f"{base} (number {numbered.index(sites[k].key) + 1} of {len(numbered)}){turn}"
+    return f"{base} (number {numbers[sites[k].key]} of {len(numbers)}){turn}"
 
 
 def value_name(tape: Tape, place: int) -> str:
