@@ -40,8 +40,16 @@ from crosscheck.witnesses.contradiction import seen_noise, standing
 from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.further import Looked, look, stirred
 from crosscheck.witnesses.hand import Asked, Said, as_designed, assumed, hand_estimates
-from crosscheck.witnesses.kinks import ILLEGITIMATE, LEGITIMATE, Ruling, is_convention
-from crosscheck.witnesses.moving import moving_witnesses
+from crosscheck.witnesses.jumps import jumps
+from crosscheck.witnesses.kinks import (
+    CANNOT_TELL,
+    ILLEGITIMATE,
+    LEGITIMATE,
+    Ruling,
+    is_convention,
+    is_one_of_the_references,
+)
+from crosscheck.witnesses.moving import is_linear, moving_witnesses
 
 Estimates = dict[str, dict[str, Estimate]]  # by gradient and witness
 
@@ -634,7 +642,8 @@ def output_noise(setting: Setting, auto: Autodiff) -> Array:
 
 
 def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
-    """Where all that is open or wrong in a gradient lies on kinks: whether it is a legitimate convention, or none."""
+    """Where all that is open or wrong in a gradient lies on kinks: whether it is a legitimate convention, none, or
+    nobody can tell."""
     decided = decide(evidence).gradients
     settled = {}
     for name, gradient in evidence.gradients.items():
@@ -643,14 +652,31 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         difference = gradient.estimates.get(DIFFERENCE)
         if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
             continue
-        if (open_entries & ~difference.notes["kink"]).any():
+        unseen = open_entries & ~difference.notes["kink"]
+        if unseen.any() and not on_kinks(setting, name, gradient.estimates, unseen):
             continue
         ruling = ruled(setting, name, gradient, open_entries)
         if ruling.answer == LEGITIMATE:
             settled[name] = replace(gradient, conventions=int(open_entries.sum()))
         elif ruling.answer == ILLEGITIMATE:
             settled[name] = replace(gradient, illegitimate=refuted(ruling))
+        elif verdict.mismatched.any():
+            settled[name] = replace(gradient, unruled=int(open_entries.sum()))
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
+
+
+def on_kinks(setting: Setting, name: str, estimates: Mapping[str, Estimate], where: Array) -> bool:
+    """Whether these entries lie on kinks that differences of one entry do not show: they are hidden by rounding, or
+    show only where several entries move together."""
+    auto, formula, v = setting.auto, setting.formula, setting.cotangent
+    if auto is not None and not auto.roundings.decides:
+        return False
+    if auto is not None and not isinstance(formula.reference, Foreign):
+        apart = [np.abs(estimates[HAND].value - estimates[w].value) for w in (AUTODIFF, DIFFERENCE)]
+        gap = np.fmax(*apart)
+        if jumps(partial(setting.truth, v=v), formula.inputs, name, gap)[where].all():
+            return True
+    return not is_linear(formula, name, v, noise_by_design(setting, name), estimates[DIFFERENCE])
 
 
 def refuted(ruling: Ruling) -> str:
@@ -668,5 +694,10 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array)
         noise = np.maximum(noise, setting.t * auto.output.sigma)
     more = noise_by_design(setting, name)
     noise = noise if more is None else np.fmax(noise, more)
-    value = gradient.estimates[HAND].value
-    return is_convention(setting.formula, name, setting.cotangent, value, noise, where)
+    value, formula, v = gradient.estimates[HAND].value, setting.formula, setting.cotangent
+    ruling = is_convention(formula, name, v, value, noise, where)
+    if ruling.answer != CANNOT_TELL or auto is None or isinstance(formula.reference, Foreign):
+        return ruling
+    truth = partial(setting.truth, v=v)
+    one = is_one_of_the_references(truth, formula.inputs, name, value, where)
+    return Ruling(LEGITIMATE) if one else ruling

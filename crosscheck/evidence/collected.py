@@ -52,6 +52,7 @@ class GradientEvidence:
         conventions: how many entries lie on kinks where what the hand-derived code says is one of several legitimate
             conventions; 0 where it is not, and where nobody asked.
         illegitimate: why what it says on kinks is no convention; "" where it may be one, and where nobody asked.
+        unruled: how many entries lie on kinks where rounding hides whether what it says is a convention.
         vacuous: why agreeing shows nothing of it; "" where it shows something.
         elsewhere: a further point at which it is wrong; None where there is none.
         how: how the rounding of the hand-derived code was had: assumed, longdouble, measured.
@@ -63,6 +64,7 @@ class GradientEvidence:
     estimates: Mapping[str, Estimate]
     conventions: int = 0
     illegitimate: str = ""
+    unruled: int = 0
     vacuous: str = ""
     elsewhere: Elsewhere | None = None
     how: str = ""

@@ -30,6 +30,7 @@ from crosscheck.evidence.pair import Pair, Pairs, compare, projected
 from crosscheck.evidence.power import power_of
 from crosscheck.evidence.remarks import remarks
 from crosscheck.evidence.verdict import Decision, GradientVerdict
+from crosscheck.evidence.wording import counted
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
 
 Array = np.ndarray
@@ -152,8 +153,9 @@ def shared_mistake(case: Case, entries: Entries) -> Entries:
     against &= entries.right & case.heard[DIFFERENCE].notes.get("confirmed", False)
     if not against.any():
         return entries
+    where = f"at {counted(int(against.sum()), 'entry', 'entries')}"
     sentence = (
-        f"at {int(against.sum())} entries hand-derived and autodiff agree, and the differences of the forward "
+        f"{where} hand-derived and autodiff agree, and the differences of the forward "
         "contradict both: a mistake that they share"
     )
     return Entries(entries.right & ~against, entries.wrong | against, (*entries.said, sentence))
@@ -233,7 +235,15 @@ def by_no_convention(case: Case, entries: Entries) -> Entries:
 def by_convention(case: Case, entries: Entries) -> Entries:
     if not case.gradient.conventions:
         return entries
-    return entries._replace(right=np.ones_like(entries.right), wrong=np.zeros_like(entries.wrong))
+    return Entries(np.ones_like(entries.right), np.zeros_like(entries.wrong))
+
+
+def by_nobody(case: Case, entries: Entries) -> Entries:
+    if not case.gradient.unruled:
+        return entries
+    where = f"at {counted(case.gradient.unruled, 'entry', 'entries')} on kinks"
+    sentence = f"{where} rounding hides whether it is one of the derivatives that a convention may take there"
+    return Entries(entries.right, np.zeros_like(entries.wrong), (*entries.said, sentence))
 
 
 RULES = (
@@ -250,6 +260,7 @@ RULES = (
     Rule("an agreement at points where nothing can be seen settles nothing", shows_nothing),
     Rule("open entries that all lie on kinks are wrong, if they are no convention", by_no_convention),
     Rule("open or wrong entries that all lie on kinks are right, if they are a legitimate convention", by_convention),
+    Rule("wrong entries that all lie on kinks are open, where nobody can tell whether they are one", by_nobody),
 )
 
 

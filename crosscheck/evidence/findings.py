@@ -15,6 +15,7 @@ from crosscheck.evidence.exact_run import ExactRun
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import Pair
 from crosscheck.evidence.verdict import GradientVerdict
+from crosscheck.evidence.wording import counted
 from crosscheck.floats import SINGLE, UNIT
 
 
@@ -143,12 +144,10 @@ def loses(name: str, lost: Array, value: Array, digits: int) -> Finding:
 
 
 def of_conventions(evidence: Evidence) -> Iterator[Finding]:
-    has_reference = evidence.reference is not None
     for name, g in evidence.gradients.items():
         if g.conventions:
-            who = "differs from the reference" if has_reference else "takes one of several derivatives"
-            sentence = f"at {g.conventions} entries on a kink the gradient of {name} {who} by a legitimate convention"
-            yield Finding("convention", sentence, False)
+            where = f"at {counted(g.conventions, 'entry', 'entries')} on a kink"
+            yield Finding("convention", f"{where} the gradient of {name} is a legitimate convention, of several", False)
 
 
 def of_odd_ones(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, DIRECTIONS, HAND, Estimate
 from crosscheck.evidence.pair import Pairs
+from crosscheck.evidence.wording import counted
 
 
 def remarks(estimates: Mapping[str, Estimate], pairs: Pairs) -> list[str]:
@@ -49,5 +50,6 @@ def remarks(estimates: Mapping[str, Estimate], pairs: Pairs) -> list[str]:
     if (AUTODIFF, DIFFERENCE) in pairs and (HAND, AUTODIFF) in pairs:
         both = pairs[AUTODIFF, DIFFERENCE].disagree & pairs[HAND, AUTODIFF].agree
         if both.any():
-            said.append(f"at {int(both.sum())} entries the finite difference differs from two witnesses that agree")
+            where = f"at {counted(int(both.sum()), 'entry', 'entries')}"
+            said.append(f"{where} the finite difference differs from two witnesses that agree")
     return said

@@ -141,7 +141,9 @@ def right_lines(result: Result, right: list[GradientResult]) -> Iterator[Paragra
     widest = max((len(str(g.shape)) for g in right), default=0)
     for title, gradient in zip(titles, right, strict=True):
         pair, off = gradient.judged_by, ""
-        if pair is not None and pair.worst_index is not None:
+        if result.evidence.gradients[gradient.name].conventions:
+            off = ", by a convention on kinks"
+        elif pair is not None and pair.worst_index is not None:
             off = f": off by {number(pair.error_at_worst)} of {number(pair.bound)} allowed"
         row = f"{title:<{longest}}  {gradient.shape!s:<{widest}}  right{off}"
         yield Paragraph(row.replace(" ", TOGETHER) if len(row) <= NARROWEST - 2 else row)

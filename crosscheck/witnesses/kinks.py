@@ -21,6 +21,11 @@ One power of u for both, as the two errors ask: curvature costs ε, rounding u/s
 step reaches another piece nor the points another kink more often than with any other division. A step that straddles a
 kink gives a slope between those of its sides, which widens nothing.
 
+Of a maximum, x ± εd meets every piece there is. Of what takes a number from the middle (a median) a tied entry is that
+one only where as many of the others lie below it as above: so before a direction refutes, points are drawn at which
+the entries of d stand still and the others move up with one probability, drawn for each point, `ORDERED` of them or as
+many as it takes until g is within (1). A piece that one in 25 of them meets is missed with probability 0.96^512 < 1e-9.
+
 The answer is a `Ruling`: illegitimate where a direction refutes g by more than e, and that direction says so;
 legitimate where none does and every entry was asked about along a direction whose e is small enough to mean
 something; else it cannot tell. (Only Clarke's set counts: relu(x) - relu(-x) is smooth, and a gradient of 0 at 0, which
@@ -31,12 +36,13 @@ that are asked about alone is one of them with probability m/n.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from crosscheck.operation import Operation
+from crosscheck.floats import DOUBLE, UNIT
+from crosscheck.operation import Arrays, Operation
 from crosscheck.witnesses.differences import USEFUL
 from crosscheck.witnesses.noise import like, measured_noise, unit_of
 
@@ -49,8 +55,12 @@ EIGHTH = 2.0 ** (-53 / 8)  # u^⅛
 SHAKES = 2  # nearby points of each kind: anywhere, toward d, away from d
 SINGLES = 40
 BLOCKS = 20
-# Forwards for one direction, and for a ruling at the most, the noise aside.
+# Forwards for one direction, and for one more point of it.
 EACH = 2 * 2 * 3 * SHAKES + 4
+MORE = 4
+# More points before a direction refutes, and for a ruling at the most: a direction seldom needs more than a few.
+ORDERED = 512
+ORDERED_IN_ALL = 2048
 
 
 @dataclass(frozen=True)
@@ -90,65 +100,156 @@ def is_convention(
     `noise`: the error of each output, the shape of v; None: measured. `where`: the entries in question, the shape of
     the input; None: all of them. `deadline`, a reading of `time.perf_counter`: what is not done by then is not told.
     """
-    near = Nearby(operation, name, v, noise)
-    where = np.ones(near.x.shape, bool) if where is None else where
+    near = NearForward(operation, name, v, noise)
+    return asked(near, gradient, np.ones(near.x.shape, bool) if where is None else where, deadline)
+
+
+def is_one_of_the_references(
+    truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gradient: Array, where: Array
+) -> bool:
+    """The same by the reference's own gradients at nearby points, which no rounding of the output hides.
+
+    They are sums over the outputs: what lies within (1) by them does so output by output; what does not may still.
+    """
+    return asked(NearReference(truth, inputs, name), gradient, where, None).answer == LEGITIMATE
+
+
+def asked(near: Nearby, gradient: Array, where: Array, deadline: float | None) -> Ruling:
+    """(1), direction after direction."""
     told = np.zeros(near.x.shape, bool)
-    count = 0
+    count, left = 0, ORDERED_IN_ALL
     for d in directions(where, np.random.default_rng(4)):
         if not d.any():
             continue
         if deadline is not None and time.perf_counter() > deadline:
             break
         count += 1
-        low, high, slack, size = near.slopes(d)
-        inner = float(np.sum(gradient * d))
-        if not np.isfinite(slack) or not np.isfinite(low) or not np.isfinite(high):
+        seen = near.slopes(d)
+        if not seen.finite:
             continue
+        inner = float(np.sum(gradient * d))
         rounding = near.unit * float(np.sum(np.abs(gradient * d))) * np.count_nonzero(d)
-        if not low - slack - rounding <= inner <= high + slack + rounding:
-            return Ruling(ILLEGITIMATE, d, inner, low, high, count)
-        if slack <= USEFUL * max(size, abs(inner)):
+        more = min(ORDERED, left)
+        for _ in range(more):
+            if seen.allows(inner, rounding):
+                break
+            near.ordered(d, seen)
+            left -= 1
+        if not seen.finite:
+            continue
+        if not seen.allows(inner, rounding):
+            if more < ORDERED:
+                continue
+            return Ruling(ILLEGITIMATE, d, inner, seen.low, seen.high, count)
+        if seen.slack <= USEFUL * max(seen.size, abs(inner)):
             told |= d != 0
     return Ruling(LEGITIMATE if told[where].all() else CANNOT_TELL, directions=count)
 
 
-class Nearby:
-    """The slopes of an operation's outputs at points near one input's value."""
+class Slopes:
+    """What was seen along one direction: by output, the least and the largest v_o f_o'(x_j; d), and their drift."""
 
-    def __init__(self, operation: Operation, name: str, v: Array, noise: Array | None) -> None:
-        self.operation, self.name = operation, name
-        self.v = np.asarray(v, np.float64).ravel()
-        given = operation.inputs[name]
-        self.x = like(given, given, np.float64)
-        with np.errstate(all="ignore"):
-            y = operation.output({name: self.x})
-        self.unit = unit_of(self.x, y)
-        self.y = np.asarray(y, np.float64).ravel()
-        if noise is None:
-            noise = measured_noise(lambda z: operation.output({name: z}), self.x, self.y, self.unit)
-        self.noise = np.asarray(noise, np.float64).ravel()
-        size = float(np.sqrt(np.mean(self.x**2))) if self.x.size and self.x.any() else 1.0
+    def __init__(self, noise: float, outputs: tuple[int, ...]) -> None:
+        self.noise = noise
+        self.lowest, self.highest = np.full(outputs, np.inf), np.full(outputs, -np.inf)
+        self.drift = np.zeros(outputs)
+
+    def see(self, outer: Array, inner: Array) -> None:
+        """One more point: its slopes at ε and at ε/2."""
+        self.drift = np.maximum(self.drift, np.abs(outer - inner))
+        self.lowest, self.highest = np.minimum(self.lowest, inner), np.maximum(self.highest, inner)
+
+    @property
+    def low(self) -> float:
+        return float(self.lowest.sum())
+
+    @property
+    def high(self) -> float:
+        return float(self.highest.sum())
+
+    @property
+    def slack(self) -> float:
+        """e, by (2)."""
+        return self.noise + float(self.drift.sum())
+
+    @property
+    def size(self) -> float:
+        """Σ_o of the largest |v_o f_o'|, for the scale."""
+        return float(np.maximum(np.abs(self.lowest), np.abs(self.highest)).sum())
+
+    @property
+    def finite(self) -> bool:
+        with np.errstate(invalid="ignore"):
+            return bool(np.isfinite([self.low, self.high, self.slack]).all())
+
+    def allows(self, inner: float, rounding: float) -> bool:
+        """(1)."""
+        return self.low - self.slack - rounding <= inner <= self.high + self.slack + rounding
+
+
+class Nearby:
+    """Slopes at points near x, output by output; who gives them is left to `one_sided` and `slope`.
+
+    Args:
+        x: float64.
+        v: the cotangent, flat.
+        noise: the error of each output, flat.
+        unit: the unit roundoff of what is moved.
+    """
+
+    def __init__(self, x: Array, v: Array, noise: Array, unit: float) -> None:
+        self.x, self.v, self.noise, self.unit = x, v, noise, unit
+        size = float(np.sqrt(np.mean(x**2))) if x.size and x.any() else 1.0
         self.reach = 2.0 ** np.floor(np.log2(size)) * QUARTER
         self.step = self.reach * QUARTER
         self.rng = np.random.default_rng(5)
 
-    def slopes(self, d: Array) -> tuple[float, float, float, float]:
-        """Σ_o min_j, Σ_o max_j of v_o f_o'(x_j; d), e by (2), and Σ_o of the largest |v_o f_o'|, for the scale."""
-        low, high = np.full(self.v.shape, np.inf), np.full(self.v.shape, -np.inf)
-        drift = np.zeros(self.v.shape)
+    def one_sided(self, t: float, d: Array) -> Array:
+        """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
+        raise NotImplementedError
+
+    def slope(self, shift: Array, d: Array) -> Array:
+        """v_o f_o' along d at x + ε shift."""
+        raise NotImplementedError
+
+    def slopes(self, d: Array) -> Slopes:
         with np.errstate(all="ignore"):
-            pairs = [(self.one_sided(t, d), self.one_sided(t / 2, d)) for t in (1.0, -1.0)]
+            seen = Slopes(float(np.sum(np.abs(self.v) * self.noise)) / self.step, self.v.shape)
+            for t in (1.0, -1.0):
+                seen.see(self.one_sided(t, d), self.one_sided(t / 2, d))
             for lead in (0.0, 1.0, -1.0):
                 for _ in range(SHAKES):
                     # Beside ±d a shake of u^⅛: small to d, so that d leads; large to the step, so that it parts ties.
                     shake = self.rng.uniform(-1.0, 1.0, self.x.shape) * (1.0 if lead == 0 else EIGHTH)
                     shift = shake + lead * d
-                    pairs.append((self.slope(shift, d), self.slope(shift / 2, d)))
-            for outer, inner in pairs:
-                drift = np.maximum(drift, np.abs(outer - inner))
-                low, high = np.minimum(low, inner), np.maximum(high, inner)
-            slack = float(np.sum(np.abs(self.v) * self.noise)) / self.step + float(drift.sum())
-        return float(low.sum()), float(high.sum()), slack, float(np.maximum(np.abs(low), np.abs(high)).sum())
+                    seen.see(self.slope(shift, d), self.slope(shift / 2, d))
+        return seen
+
+    def ordered(self, d: Array, seen: Slopes) -> None:
+        """One more point, at which the entries of d stand still; where they are several, perhaps some of them."""
+        still = d != 0
+        if np.count_nonzero(still) > 1:
+            still = still & (self.rng.random(self.x.shape) < self.rng.random())
+        up = self.rng.random(self.x.shape) < self.rng.random()
+        shift = np.where(still, 0.0, np.where(up, 1.0, -1.0) * self.rng.uniform(0.5, 1.0, self.x.shape))
+        with np.errstate(all="ignore"):
+            seen.see(self.slope(shift, d), self.slope(shift / 2, d))
+
+
+class NearForward(Nearby):
+    """By differences of the forward."""
+
+    def __init__(self, operation: Operation, name: str, v: Array, noise: Array | None) -> None:
+        self.operation, self.name = operation, name
+        given = operation.inputs[name]
+        x = like(given, given, np.float64)
+        with np.errstate(all="ignore"):
+            y = operation.output({name: x})
+        unit = unit_of(x, y)
+        self.y = np.asarray(y, np.float64).ravel()
+        if noise is None:
+            noise = measured_noise(lambda z: operation.output({name: z}), x, self.y, unit)
+        super().__init__(x, np.asarray(v, np.float64).ravel(), np.asarray(noise, np.float64).ravel(), unit)
 
     def one_sided(self, t: float, d: Array) -> Array:
         """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
@@ -163,6 +264,21 @@ class Nearby:
 
     def moved(self, z: Array) -> Array:
         return np.asarray(self.operation.output({self.name: like(self.x, z)}), np.float64).ravel()
+
+
+class NearReference(Nearby):
+    """By the reference's gradients: ⟨g(x_j), d⟩, all outputs together."""
+
+    def __init__(self, truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str) -> None:
+        self.truth, self.inputs, self.name = truth, inputs, name
+        super().__init__(np.asarray(inputs[name], np.float64), np.ones(1), np.zeros(1), UNIT[DOUBLE])
+
+    def one_sided(self, t: float, d: Array) -> Array:
+        return self.slope(t * d, d)
+
+    def slope(self, shift: Array, d: Array) -> Array:
+        there = self.truth({**self.inputs, self.name: self.x + self.reach * shift})[self.name]
+        return np.array([float(np.sum(there * d))])
 
 
 def along(step: Array, d: Array) -> float:
@@ -197,4 +313,4 @@ def directions(where: Array, rng: np.random.Generator) -> Iterator[Array]:
 def evaluations_planned(where: Array) -> int:
     """How many forwards a ruling takes at the most, the noise aside."""
     slabs = sum(min(n, 4) for n in where.shape)
-    return 1 + EACH * (1 + slabs + 2 * BLOCKS + min(SINGLES, int(where.sum())))
+    return 1 + EACH * (1 + slabs + 2 * BLOCKS + min(SINGLES, int(where.sum()))) + MORE * ORDERED_IN_ALL

@@ -46,6 +46,8 @@ NUMBERS_BESIDE = 2**33
 CALL = 1000
 DIRECTION_COUNT = 20
 FEWEST_DIRECTIONS = 2
+# Directions that ask whether single entries tell the whole: along random signs ties part in one way each.
+JOINT = 3
 # A third opinion, asked where it costs at most this many evaluations, 1 + MOVED_RUNS times.
 COMPLEX_GROUPS = 256
 
@@ -97,7 +99,10 @@ def plan_for(operation: Operation, name: str, outputs: int) -> Plan | None:
     if not worth_planning(operation, name, outputs):
         return None
     x = operation.inputs[name]
-    plan = find_plan(lambda z: operation.moved({name: z}), x, np.random.default_rng(0))
+    try:
+        plan = find_plan(lambda z: operation.moved({name: z}), x, np.random.default_rng(0))
+    except Exception:  # the code may refuse numbers that are not its own: positions in an image, probabilities
+        return None
     return plan if plan.evaluations < x.size else None
 
 
@@ -182,6 +187,23 @@ def reproduces(operation: Operation, name: str, v: Array, noise: Array | None, e
         return True
     allowed = along.bound[0] + float(np.sum(estimate.bound * np.abs(direction)))
     return abs(along.value[0] - float(np.sum(estimate.value * direction))) <= allowed
+
+
+def is_linear(operation: Operation, name: str, v: Array, noise: Array | None, estimate: Estimate) -> bool:
+    """Whether the differences of single entries add up to the derivative along directions that move all of them.
+
+    Where they do not, the point is a kink that no single entry shows: the median of three equal numbers does not follow
+    any one of them, and follows all three. Entries on kinks of their own stand still.
+    """
+    x, told = operation.inputs[name], estimate.speaks() & ~estimate.notes["kink"]
+    for seed in range(JOINT):
+        direction = np.where(told, random_direction(x, np.random.default_rng([6, seed])), 0.0)
+        along = along_direction(lambda z: operation.moved({name: z}), x, direction, v, noise)
+        summed = float(np.sum(np.where(told, estimate.value, 0.0) * direction))
+        allowed = along.bound[0] + float(np.sum(np.where(told, estimate.bound, 0.0) * np.abs(direction)))
+        if along.kink[0] or abs(along.value[0] - summed) > allowed:
+            return False
+    return True
 
 
 def random_direction(x: Array, rng: np.random.Generator) -> Array:

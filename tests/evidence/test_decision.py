@@ -65,7 +65,8 @@ def along(values: Array, directions: list[Array]) -> Estimate:
 
 def check(*estimates: Estimate, **more: Any) -> Decision:
     """The decision on one gradient, x, of which these estimates were made."""
-    own = {k: more.pop(k) for k in ("conventions", "illegitimate", "vacuous", "elsewhere", "how", "lost") if k in more}
+    names = ("conventions", "illegitimate", "unruled", "vacuous", "elsewhere", "how", "lost")
+    own = {k: more.pop(k) for k in names if k in more}
     gradient = GradientEvidence((3,), more.pop("returned", (3,)), {e.witness: e for e in estimates}, **own)
     return decide(Evidence(np.ones(2), np.ones(2), {"x": gradient}, **more))
 
@@ -242,7 +243,7 @@ def test_two_that_share_a_mistake_are_wrong_where_the_differences_are_sure() -> 
     found = verdict(*shared, says(DIFFERENCE, TRUE, confirmed=True))
     assert found.verdict == "disagree"
     assert found.mismatched.tolist() == LAST.tolist()
-    assert any("1 entries" in remark and "share" in remark for remark in found.remarks)
+    assert any("at 1 entry" in remark and "share" in remark for remark in found.remarks)
     # One difference that is off is not enough, nor is one against the complex step.
     assert verdict(*shared, says(DIFFERENCE, TRUE)).verdict == "agree"
     step = says(COMPLEX_STEP, OFF, bound=1.0), says(DIFFERENCE, TRUE, confirmed=True)
@@ -308,6 +309,13 @@ def test_what_is_no_convention_is_wrong_where_nobody_else_decided() -> None:
     assert "it is no derivative" in found.remarks
 
 
+def test_what_rounding_hides_on_kinks_is_open() -> None:
+    found = verdict(says(HAND, OFF), says(AUTODIFF, TRUE), says(DIFFERENCE, TRUE, kink=LAST), unruled=1)
+    assert found.verdict == "undecided"
+    assert found.undecided.tolist() == LAST.tolist()
+    assert any("at 1 entry on kinks" in remark for remark in found.remarks)
+
+
 def test_an_agreement_that_shows_nothing_is_none() -> None:
     right = says(HAND, TRUE), says(AUTODIFF, TRUE)
     found = verdict(*right, vacuous="nothing was checked")
@@ -335,6 +343,7 @@ def one_of_each_rule() -> list[GradientVerdict]:
         verdict(*right, vacuous="nothing was checked"),
         verdict(says(HAND, TRUE), says(DIFFERENCE, TRUE, kink=LAST), illegitimate="it is no derivative"),
         verdict(says(HAND, OFF), says(AUTODIFF, TRUE), conventions=1),
+        verdict(says(HAND, OFF), says(AUTODIFF, TRUE), unruled=1),
     ]
 
 

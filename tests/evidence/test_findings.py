@@ -107,7 +107,7 @@ FOUND: dict[str, tuple[Evidence, str, bool, tuple[str, ...]]] = {
         False,
         ("gradient of x", "right", "6 of 16 digits", "1e-06"),
     ),
-    "a convention": (healthy(gradients=gradient(conventions=4)), "convention", False, ("4 entries", "x", "reference")),
+    "a convention": (healthy(gradients=gradient(conventions=4)), "convention", False, ("4 entries", "x", "several")),
     "a convention without a reference": (
         healthy(gradients=gradient(conventions=4), reference=None),
         "convention",
