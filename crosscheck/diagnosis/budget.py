@@ -23,9 +23,9 @@ ALONE = 40_000
 WORK_OF_A_TURN = 100
 # One call of a user's Python code, in entries: nobody knows what it does; 0.1 ms is the least of a layer in NumPy.
 CALL = 30_000
-# What a search may spend unless the caller says otherwise: some four seconds on that machine. A network of 37 steps
+# What a search may spend unless the caller says otherwise: five to ten seconds on that machine. A network of 37 steps
 # takes 1.6e8 for one gradient that nothing explains, a single layer 1e7.
-WORK = 4e8
+WORK = 4e9
 
 
 class Budget:

@@ -35,18 +35,23 @@ SHORTEST = 2
 
 
 def at_other_sizes(problem: Problem) -> Point | None:
-    """A point at other sizes; None without a reference, or where no other sizes fit."""
+    """A point at other sizes; None without a reference, or where no other sizes fit.
+
+    Code may be made for its sizes (a rotation has three rows): where what is right becomes wrong by other ones, only
+    the numbers of rows are changed.
+    """
     operation = problem.operation
     if problem.tape is None or operation.reference is None:
         return None
-    inputs = resized(operation, problem.given.inputs)
-    if inputs is None:
-        return None
-    for way in ways():
-        drawn = {k: way(a, problem.rng) if k in operation.drawn else a for k, a in inputs.items()}
-        point = point_at(problem, operation.at(drawn))
-        if point is not None:
-            return point
+    for rows_alone in (False, True):
+        inputs = resized(operation, problem.given.inputs, rows_alone=rows_alone)
+        if inputs is None:
+            continue
+        for way in ways():
+            drawn = {k: way(a, problem.rng) if k in operation.drawn else a for k, a in inputs.items()}
+            point = point_at(problem, operation.at(drawn))
+            if point is not None:
+                return point
     return None
 
 
@@ -65,6 +70,8 @@ def point_at(problem: Problem, operation: Operation) -> Point | None:
         return None
     if not all(np.isfinite(a).all() for a in truth.values()):
         return None
+    if not all(same(wrong[k], truth[k]) for k in operation.wrt if k not in problem.names):
+        return None
     # As far off as rounding allows where the gradients were judged.
     relative = {k: CANDIDATE * max(problem.given.relative_bound(k), LEAST) for k in problem.names}
     bound = {k: np.full(truth[k].shape, r * np.abs(truth[k]).max(initial=0.0)) for k, r in relative.items()}
@@ -78,12 +85,12 @@ def point_at(problem: Problem, operation: Operation) -> Point | None:
 # ---------------------------------------------------------------------- sizes
 
 
-def resized(operation: Operation, inputs: Arrays) -> Arrays | None:
-    """Every length changed that can be; None if none can.
+def resized(operation: Operation, inputs: Arrays, *, rows_alone: bool = False) -> Arrays | None:
+    """Every length changed that can be, or every number of rows; None if none can.
 
     What is not differentiated keeps all but the number of its rows: a row may be a target whose entries add up to one.
     """
-    free = {k: range(a.ndim if k in operation.wrt else min(a.ndim, 1)) for k, a in inputs.items()}
+    free = {k: range(a.ndim if k in operation.wrt and not rows_alone else min(a.ndim, 1)) for k, a in inputs.items()}
     found, left = inputs, [(k, axis) for k, a in inputs.items() for axis in free[k] if a.shape[axis] > 1]
     settled: set[AxisOf] = set()
     turn = 0
@@ -163,7 +170,11 @@ def same_function(operation: Operation) -> bool:
         other = plain_output(reference, operation.inputs, operation.wrt, y.shape)
     except Exception:  # sizes that do not fit together
         return False
-    return bool(np.abs(other - y).max() <= SAME_FUNCTION * np.abs(y).max())
+    return same(other, y)
+
+
+def same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and bool(np.abs(a - b).max(initial=0) <= SAME_FUNCTION * np.abs(b).max(initial=0))
 
 
 def leaves_a_remainder(jaxpr: core.Jaxpr) -> bool:

@@ -179,11 +179,11 @@ def told(tape: Tape, place: int) -> str:
 
 
 def order_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
-    """A reshape inside a network undone in another order of the axes."""
-    if problem.tape is None or len(problem.tape.steps) < 2:
-        return
+    """A sorting that is not undone, or done twice; a reshape inside a network undone in another order of the axes."""
     for tape, k, step in live_steps(problem):
-        if step.name != "reshape":
+        if step.name == "sort" and step.active == (0,):
+            yield from sorting_mistakes(tape, k, step)
+        if step.name != "reshape" or len(tape.steps) < 2:
             continue
         x, y = tape.avals[step.reads[0]].shape, tape.avals[step.writes[0]].shape
         if len(x) < 2 or len(x) <= len(y):
@@ -191,6 +191,20 @@ def order_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         for t in orders(x, plain_names(len(x))):
             gives = ((0, t.of(Call(np.reshape, (Arriving(k), x)))),)
             yield at_step(tape, "permuted", f"is that of {label(tape, k)} {t.text}", k, gives=gives)
+
+
+def sorting_mistakes(tape: Tape, k: int, step: Step) -> Iterator[Candidate]:
+    """y = x[order], order = argsort x: the gradient is to be written to `order`."""
+    what, arriving, axis = label(tape, k), Arriving(k), step.eqn.params["dimension"]
+    text = f"leaves what arrives at {what} in the order of the result"
+    yield at_step(tape, "permuted", text, k, gives=((0, arriving),))
+    read = Call(read_in_order, (arriving, value(step.reads[0]), axis))
+    text = f"reads what arrives at {what} in the order of the operand instead of writing it there"
+    yield at_step(tape, "permuted", text, k, gives=((0, read),))
+
+
+def read_in_order(g: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
+    return np.take_along_axis(g, np.argsort(x, axis=axis, kind="stable"), axis)
 
 
 def passed_on(problem: Problem, name: str) -> Iterator[Candidate]:

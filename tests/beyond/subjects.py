@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from tests.beyond import algebra, attention, further, gates, implicit, likelihoods, lookups, norms, recurrent, signals
+from tests.beyond import (
+    algebra,
+    attention,
+    further,
+    gates,
+    implicit,
+    likelihoods,
+    lookups,
+    norms,
+    recurrent,
+    scenes,
+    signals,
+)
 from tests.beyond.planted import Slip, Subject
 
-MODULES = (attention, norms, recurrent, lookups, algebra, signals, implicit, likelihoods, gates)
+MODULES = (attention, norms, recurrent, lookups, algebra, signals, implicit, likelihoods, gates, scenes)
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)
 
 # Planted after the kinds of names were settled.

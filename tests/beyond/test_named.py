@@ -16,6 +16,7 @@ FEW = (
     "running sum: summed forwards",
     "Poisson likelihood: the exponential's derivative left out",
     "circular convolution by FFT: the conjugate left out",
+    "quantile: not put back in order",
 )
 
 
