@@ -27,6 +27,9 @@ FUNCTIONS |= {"integer_pow", "pow", "square", "sqrt", "rsqrt", "cbrt", "erf", "e
 FUNCTIONS |= {"sinh", "cosh", "asinh", "atan"}
 
 
+TINY = float(np.finfo(np.float64).tiny)
+
+
 def elementwise(tape: Tape, step: Step) -> int | None:
     """The operand of an elementwise function of one moving operand; None for other steps."""
     if step.name not in FUNCTIONS | CUSTOM or len(step.active) != 1 or len(step.writes) != 1:
@@ -185,4 +188,5 @@ def other_derivatives(problem: Problem, tape: Tape, k: int, operand: int) -> Ite
 
 
 def alike(a: Array, b: Array) -> bool:
-    return np.allclose(a, b, rtol=TOLD_ALIKE, atol=np.finfo(np.float64).tiny)
+    # As `np.allclose`, at a fifth of its time: a long loop asks a hundred thousand times.
+    return bool((np.abs(a - b) <= TOLD_ALIKE * np.abs(b) + TINY).all())
