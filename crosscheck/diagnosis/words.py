@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from crosscheck.evidence.wording import listed as listed
-from crosscheck.traces.primitives import TABLE
+from crosscheck.traces.primitives import primitive as words_of
 from crosscheck.traces.tape import Tape
 
 IMAGE = ("batch", "channels", "rows", "columns")
@@ -111,59 +111,15 @@ def along(names: Sequence[str], axes: Iterable[int]) -> str:
 
 # ---------------------------------------------------------------------- steps
 
-STEPS = {
-    "reduce_sum": "the sum",
-    "reduce_max": "the maximum",
-    "reduce_window_max": "the pooling maximum",
-    "reduce_window_min": "the pooling minimum",
-    "reduce_window_sum": "the window sum",
-    "conv_general_dilated": "the convolution",
-    "dot_general": "the matrix product",
-    "mul": "the product",
-    "div": "the quotient",
-    "sub": "the difference",
-    "add": "the sum of two terms",
-    "add_any": "the sum of two terms",
-    "exp": "the exponential",
-    "log": "the logarithm",
-    "sqrt": "the square root",
-    "rsqrt": "the reciprocal square root",
-    "integer_pow": "the power",
-    "square": "the square",
-    "logistic": "the sigmoid",
-    "tanh": "tanh",
-    "max": "the maximum",
-    "min": "the minimum",
-    "select_n": "the selection",
-    "gather": "the indexing",
-    "neg": "the negation",
-    "reshape": "the reshape",
-    "transpose": "the transpose",
-    "slice": "the slice",
-    "concatenate": "the concatenation",
-    "pad": "the padding",
-    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne"), "the comparison"),
-}
-OPERANDS = {
-    "div": ("the numerator", "the denominator"),
-    "sub": ("the first term", "the subtracted term"),
-    "conv_general_dilated": ("the input", "the filters"),
-    "dot_general": ("the left factor", "the right factor"),
-    "mul": ("the first factor", "the second factor"),
-}
-
 
 def step_name(primitive: str, within: str) -> str:
     """A step in words, with the function it stands in where that says more."""
     if primitive.startswith("custom_"):
         return within or "an activation"
-    row = TABLE.get(primitive)
-    name = STEPS.get(primitive) or (row.words if row is not None else primitive)
+    name = words_of(primitive).words
     readable = within.strip("_").replace("_", " ")
     return f"{name} in {readable}" if readable and readable not in (primitive, name) else name
 
 
 def operand_name(primitive: str, operand: int) -> str:
-    if primitive in OPERANDS and operand < 2:
-        return OPERANDS[primitive][operand]
-    return ("the first term", "the second term")[operand] if operand < 2 else f"operand {operand}"
+    return words_of(primitive).operand(operand)

@@ -162,15 +162,30 @@ def primitive(name: str) -> Primitive:
 
 # ---------------------------------------------------------------------- moves and selects
 
-rows(Kind.MOVES, "reshape broadcast_in_dim squeeze expand_dims copy copy_p", rewrites=True)
+row("reshape", Kind.MOVES, "the reshape", rewrites=True, layer=True)
+row("broadcast_in_dim", Kind.MOVES, "the broadcasting", rewrites=True)
+row("squeeze", Kind.MOVES, "the squeezing", rewrites=True)
+row("expand_dims", Kind.MOVES, "the new axis", rewrites=True)
+rows(Kind.MOVES, "copy copy_p", words="the copy", rewrites=True)
 rows(Kind.MOVES, "stop_gradient optimization_barrier device_put pvary name sharding_constraint", rewrites=True)
-rows(Kind.MOVES, "transpose slice rev split unstack tile real imag empty2")
-rows(Kind.MOVES, "concatenate stack pad dynamic_update_slice scatter complex", lattice="joined")
+row("transpose", Kind.MOVES, "the transpose")
+row("slice", Kind.MOVES, "the slice")
+row("rev", Kind.MOVES, "the reversal")
+rows(Kind.MOVES, "split unstack", words="the splitting")
+row("tile", Kind.MOVES, "the tiling")
+row("real", Kind.MOVES, "the real part")
+row("imag", Kind.MOVES, "the imaginary part")
+row("empty2", Kind.MOVES)
+row("concatenate", Kind.MOVES, "the concatenation", lattice="joined")
+row("stack", Kind.MOVES, "the stacking", lattice="joined")
+row("pad", Kind.MOVES, "the padding", lattice="joined")
+row("dynamic_update_slice", Kind.MOVES, "the writing into a slice", lattice="joined")
+row("scatter", Kind.MOVES, "the writing by index", lattice="joined")
+row("complex", Kind.MOVES, "the complex number of two parts", lattice="joined")
 row("neg", Kind.MOVES, "the negation")
 row("conj", Kind.MOVES, "the conjugate")
 row("gather", Kind.MOVES, "the indexing")
 row("dynamic_slice", Kind.MOVES, "the indexing")
-TABLE["reshape"] = TABLE["reshape"]._replace(layer=True)
 
 row("abs", Kind.SELECTS, "the absolute value", elementwise=True)
 row("max", Kind.SELECTS, "the maximum", elementwise=True)
@@ -190,7 +205,10 @@ row("select_and_scatter", Kind.SELECTS, "the scattering to winners")
 
 # ---------------------------------------------------------------------- decisions and integers
 
-rows(Kind.DECIDES, "eq ne lt le gt ge eq_to lt_to le_to argmax argmin is_finite")
+rows(Kind.DECIDES, "eq ne lt le gt ge eq_to lt_to le_to", words="the comparison")
+row("argmax", Kind.DECIDES, "the place of the maximum")
+row("argmin", Kind.DECIDES, "the place of the minimum")
+row("is_finite", Kind.DECIDES, "the question whether it is finite")
 row("sign", Kind.DECIDES, "the sign", lock="step")
 row("floor", Kind.DECIDES, "the rounding down", lock="step")
 row("ceil", Kind.DECIDES, "the rounding up", lock="step")
@@ -334,7 +352,10 @@ row("cumlogsumexp", Kind.SUMS, "the running log-sum-exp", note="√k (1 + |y|), 
 
 # ---------------------------------------------------------------------- linear algebra and Fourier transforms
 
-rows(Kind.ALGEBRA, "eigh eig svd householder_product schur hessenberg tridiagonal")
+row("eigh", Kind.ALGEBRA, "the eigendecomposition of a symmetric matrix")
+row("eig", Kind.ALGEBRA, "the eigendecomposition")
+row("svd", Kind.ALGEBRA, "the singular value decomposition")
+rows(Kind.ALGEBRA, "householder_product schur hessenberg tridiagonal")
 rows(Kind.ALGEBRA, "symmetric_product cholesky_update ormqr geqp3 triangular_sylvester")
 rows(Kind.ALGEBRA, "qr geqrf", words="the QR factorisation", stable="columns")
 row("cholesky", Kind.ALGEBRA, "the Cholesky factorisation", stable="diagonal")

@@ -60,7 +60,7 @@ def test_without_a_reference_the_name_and_the_number_of_axes_decide() -> None:
         ("custom_vjp_call", "", "an activation"),
         ("fft", "", "the Fourier transform"),
         ("le", "", "the comparison"),
-        ("no_such_step", "", "no_such_step"),
+        ("no_such_step", "", "no such step"),
     ],
 )
 def test_a_step_in_words(primitive: str, within: str, text: str) -> None:
