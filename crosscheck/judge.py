@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crosscheck.collect import collect
+from crosscheck.collecting.collect import collect
 from crosscheck.deadline import Deadline, checked_budget
 from crosscheck.diagnosis import diagnose_all
 from crosscheck.diagnosis.shapes import shape_reasons

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import crosscheck
-from crosscheck import collect, progress
+from crosscheck import progress
+from crosscheck.collecting import moved
 from crosscheck.deadline import Deadline
 from crosscheck.progress import ERASED, line_of, on_terminal, shown
 
@@ -76,7 +77,7 @@ def test_no_standard_error_is_no_terminal(stream: Any, monkeypatch: pytest.Monke
 def test_how_often_a_slow_forward_is_called_is_said_beforehand(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(collect, "LONG_CHECK", 0.5)
+    monkeypatch.setattr(moved, "LONG_CHECK", 0.5)
     calls = []
 
     def counted(x: Any) -> Any:

@@ -13,7 +13,6 @@ from crosscheck.diagnosis.problem import congruent, is_symmetric
 from crosscheck.doors.functions import from_functions
 from crosscheck.recorder.operations import with_recording
 from crosscheck.traces.precision import double_precision
-from tests.beyond.scenes import SUBJECTS
 from tests.diagnosis.harness import reasons
 
 Array = np.ndarray
@@ -142,11 +141,3 @@ def test_no_size_of_ours_leaves_a_remainder_of_a_stride() -> None:
     with double_precision():
         assert same_function(operation)
         assert not same_function(operation.at({**inputs, "w": np.ones((4, 3, 4, 2))}))
-
-
-def test_code_that_is_made_for_its_sizes_is_asked_at_other_numbers_of_rows(rng: np.random.Generator) -> None:
-    """A camera has three coordinates: at four the right gradient of `turn` is wrong, and says nothing of p."""
-    camera = next(subject for subject in SUBJECTS if subject.name == "pinhole camera")
-    operation = camera.operation("the rotation for its inverse", 0, 0)
-    found = reasons(operation, rng.normal(size=operation.output().shape))
-    assert found["p"][0].kind == "transposed", found

@@ -182,8 +182,8 @@ def test_nothing_is_compiled_before_the_code_has_worked_once(monkeypatch: pytest
     def never(*_: Any, **__: Any) -> Any:
         pytest.fail("the reference was asked before the code was called")
 
-    monkeypatch.setattr("crosscheck.collect.autodiff", never)
-    monkeypatch.setattr("crosscheck.collect.Points", never)
+    monkeypatch.setattr("crosscheck.collecting.setting.autodiff", never)
+    monkeypatch.setattr("crosscheck.collecting.collect.Points", never)
     for changed in ({"forward": lambda x, w: fails()}, {"backward": lambda g, x, w: fails()}):
         with pytest.raises(Mine):
             check(**changed)

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from crosscheck import collect as module
-from crosscheck.collect import another, arriving, collect
+from crosscheck.collecting import arithmetic, setting
+from crosscheck.collecting import collect as module
+from crosscheck.collecting.collect import another, collect
+from crosscheck.collecting.setting import arriving
 from crosscheck.doors.functions import from_functions
 from crosscheck.evidence.decision import COMPARED, decide
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, COMPLEX_STEP, DIFFERENCE, HAND, HAND_SINGLE
@@ -129,7 +131,7 @@ def test_t_is_of_all_comparisons_of_the_check() -> None:
     evidence = collect(operation(), differences=False, exact=False)
     assert evidence.reference is not None
     assert evidence.t == quantile(evidence.reference.copies, (8 + 12 + 6) * len(COMPARED))
-    assert collect(operation(given=None), exact=False).t == quantile(module.RUNS, (8 + 12 + 6) * len(COMPARED))
+    assert collect(operation(given=None), exact=False).t == quantile(setting.RUNS, (8 + 12 + 6) * len(COMPARED))
 
 
 def test_how_the_rounding_of_the_hand_written_code_was_had() -> None:
@@ -216,14 +218,15 @@ def test_nothing_that_the_caller_passed_is_written_to(dtype: type) -> None:
 def asked_of_autodiff(subject: Operation, monkeypatch: pytest.MonkeyPatch) -> list[np.dtype]:
     """The precisions of whose rounding autodiff is asked in a check."""
     asked = []
-    original = module.autodiff
+    original = setting.autodiff
 
     def spied(reference: Any, inputs: Any, wrt: Any, v: Any, dtype: np.dtype, **more: Any) -> Any:
         asked.append(dtype)
         return original(reference, inputs, wrt, v, dtype, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "autodiff", spied)
+        for reader in (setting, arithmetic):
+            patch.setattr(reader, "autodiff", spied)
         collect(subject, exact=False)
     return asked
 

@@ -1,0 +1,89 @@
+"""Kinks: whether what the hand-derived code says there is a legitimate convention, none, or nobody can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from crosscheck.collecting.setting import Setting, noise_by_design
+from crosscheck.evidence.collected import Evidence, GradientEvidence
+from crosscheck.evidence.decision import decide
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate
+from crosscheck.floats import DOUBLE, UNIT
+from crosscheck.operation import Array
+from crosscheck.witnesses.foreign import Foreign
+from crosscheck.witnesses.jumps import jumps
+from crosscheck.witnesses.kinks import (
+    CANNOT_TELL,
+    ILLEGITIMATE,
+    LEGITIMATE,
+    Ruling,
+    is_convention,
+    is_one_of_the_references,
+)
+from crosscheck.witnesses.moving import is_linear
+
+
+def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
+    """Where all that is open or wrong in a gradient lies on kinks: whether it is a legitimate convention, none, or
+    nobody can tell."""
+    decided = decide(evidence).gradients
+    settled = {}
+    for name, gradient in evidence.gradients.items():
+        verdict = decided[name]
+        open_entries = verdict.mismatched | verdict.undecided
+        difference = gradient.estimates.get(DIFFERENCE)
+        if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
+            continue
+        unseen = open_entries & ~difference.notes["kink"]
+        if unseen.any() and not on_kinks(setting, name, gradient.estimates, unseen):
+            continue
+        ruling = ruled(setting, name, gradient, open_entries)
+        if ruling.answer == LEGITIMATE:
+            settled[name] = replace(gradient, conventions=int(open_entries.sum()))
+        elif ruling.answer == ILLEGITIMATE:
+            settled[name] = replace(gradient, illegitimate=refuted(ruling))
+        elif verdict.mismatched.any():
+            settled[name] = replace(gradient, unruled=int(open_entries.sum()))
+    return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
+
+
+def on_kinks(setting: Setting, name: str, estimates: Mapping[str, Estimate], where: Array) -> bool:
+    """Whether these entries lie on kinks that differences of one entry do not show: they are hidden by rounding, or
+    show only where several entries move together."""
+    auto, formula, v = setting.auto, setting.formula, setting.cotangent
+    if auto is not None and not auto.roundings.decides:
+        return False
+    if auto is not None and not isinstance(formula.reference, Foreign):
+        apart = [np.abs(estimates[HAND].value - estimates[w].value) for w in (AUTODIFF, DIFFERENCE)]
+        gap = np.fmax(*apart)
+        if jumps(partial(setting.truth, v=v), formula.inputs, name, gap)[where].all():
+            return True
+    return not is_linear(formula, name, v, noise_by_design(setting, name), estimates[DIFFERENCE])
+
+
+def refuted(ruling: Ruling) -> str:
+    return (
+        f"it is no derivative of any side of the kinks: moved in one direction, it gives {ruling.along:.4g}, where the "
+        f"slopes beside them lie between {ruling.low:.4g} and {ruling.high:.4g} (as when each of several equal maxima "
+        "gets the whole gradient)"
+    )
+
+
+def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array) -> Ruling:
+    auto, y = setting.auto, np.asarray(setting.output, np.float64)
+    noise = UNIT[DOUBLE] * np.abs(y)
+    if auto is not None and auto.output.sigma is not None:
+        noise = np.maximum(noise, setting.t * auto.output.sigma)
+    more = noise_by_design(setting, name)
+    noise = noise if more is None else np.fmax(noise, more)
+    value, formula, v = gradient.estimates[HAND].value, setting.formula, setting.cotangent
+    ruling = is_convention(formula, name, v, value, noise, where)
+    if ruling.answer != CANNOT_TELL or auto is None or isinstance(formula.reference, Foreign):
+        return ruling
+    truth = partial(setting.truth, v=v)
+    one = is_one_of_the_references(truth, formula.inputs, name, value, where)
+    return Ruling(LEGITIMATE) if one else ruling

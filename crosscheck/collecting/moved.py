@@ -1,0 +1,78 @@
+"""The witnesses that move the inputs, and a second look at those that contradict the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from crosscheck.collecting.setting import Estimates, Setting, noise_by_design, output_noise
+from crosscheck.deadline import Deadline
+from crosscheck.evidence.decision import RESOLUTION
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
+from crosscheck.evidence.pair import compare
+from crosscheck.operation import Arrays
+from crosscheck.witnesses.contradiction import seen_noise, standing
+from crosscheck.witnesses.moving import moving_witnesses
+
+# Seconds of calls that are said beforehand.
+LONG_CHECK = 2.0
+
+
+def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
+    """The witnesses that move the inputs, on every gradient that the hand-derived code gave."""
+
+    def announce(usual: int, most: int) -> None:
+        took = usual * setting.took
+        if took > LONG_CHECK:
+            deadline.announce(
+                f"{setting.operation.name}: {deadline.doing}: about {usual:,} calls of forward, "
+                f"{setting.took:.2g} s each, {took:,.0f} s in all; {most:,} calls at the most"
+            )
+
+    found: Estimates = {}
+    for k in hand:
+        noise = noise_by_design(setting, k)
+        moving = partial(moving_witnesses, setting.formula, k, setting.cotangent, noise, announce=announce)
+        found[k] = {e.witness: e for e in deadline.unless_late(f"differences of the forward in {k}", moving, [])}
+    return found
+
+
+def confirm(setting: Setting, estimates: Estimates) -> None:
+    """A difference that contradicts the others grossly is asked at the finest step too (`contradiction`).
+
+    Where it does not stand, it accuses nobody: with a reference it is not confirmed, without one it is silent.
+    """
+    auto, formula, v = setting.auto, setting.formula, setting.cotangent
+    # Far out a floor is the identity for all that floats can say: there the derivative is right and the difference not.
+    steps = auto is not None and auto.roundings.steps
+    for name, found in estimates.items():
+        difference = found.get(DIFFERENCE)
+        if difference is None or HAND not in found:
+            continue
+        notes = difference.notes
+        against = compare(found[HAND], difference, setting.t).disagree
+        if auto is None:
+            size = np.fmax(np.abs(found[HAND].value), np.abs(difference.value))
+            against &= np.abs(found[HAND].value - difference.value) > RESOLUTION * size
+        else:
+            against &= compare(found[AUTODIFF], difference, setting.t).disagree & notes["confirmed"]
+            against &= compare(found[HAND], found[AUTODIFF], setting.t).agree
+        if not against.any():
+            continue
+        if steps:
+            found[DIFFERENCE] = replace(difference, notes={**notes, "confirmed": notes["confirmed"] & ~against})
+            continue
+        noise = seen_noise(formula, name, v)
+        if auto is not None:  # which has no word for an input whose last place is a whole turn
+            noise = np.fmax(np.reshape(noise, auto.output.value.shape), output_noise(setting, auto))
+        more = noise_by_design(setting, name)
+        noise = noise if more is None else np.fmax(noise, more)
+        differing = np.where(against, difference.value, np.nan)
+        fails = against & ~standing(formula, name, v, found[HAND].value, differing, np.nan_to_num(noise, nan=np.inf))
+        if auto is not None:
+            found[DIFFERENCE] = replace(difference, notes={**notes, "confirmed": notes["confirmed"] & ~fails})
+        elif fails.any():
+            notes = {**notes, "undecided": notes["undecided"] + int(fails.sum())}
+            found[DIFFERENCE] = replace(difference, decided=difference.speaks() & ~fails, notes=notes)
