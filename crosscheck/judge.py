@@ -100,6 +100,7 @@ def judged(given: Operation, deadline: Deadline, seed: int, recorded: bool = Tru
     given, why_not = with_own_program(traced_once(given)), ""
     operation = given
     if operation.reference is None:
+        recorded = recorded and not operation.alone
         operation, why_not = with_recording(operation) if recorded else (operation, "it was not asked for")
 
     def collected(operation: Operation) -> Evidence:
@@ -142,8 +143,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     """Why each wrong gradient is wrong."""
     deadline.doing = "the search for the reason"
     formula = operation.widened() if operation.dtype == SINGLE else operation
-    if isinstance(formula.reference, Foreign):  # the search reads the reference's program, of which there is none
-        formula = replace(formula, reference=None)
+    formula = legible(formula)
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
@@ -158,6 +158,14 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
             reasons |= at_further_point(formula, gradient.elsewhere, seed, deadline)
     reasons |= where_written(formula, evidence, [k for k, g in verdicts.items() if g.verdict == "disagree"], deadline)
     return of_two_functions(evidence, decision, reasons)
+
+
+def legible(formula: Operation) -> Operation:
+    """The operation with a reference whose program can be read, or none."""
+    reference = formula.reference
+    if not isinstance(reference, Foreign):
+        return formula
+    return replace(formula, reference=reference.program(dict(formula.inputs)))
 
 
 def where_written(formula: Operation, evidence: Evidence, names: list[str], deadline: Deadline) -> Reasons:
@@ -216,7 +224,7 @@ def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> 
     verdict = found.decision.gradients.get(name)
     if verdict is None:
         return None
-    formula = found.operation.widened() if found.operation.dtype == SINGLE else found.operation
+    formula = legible(found.operation.widened() if found.operation.dtype == SINGLE else found.operation)
     plain = replace(formula, moving_forward=None)
     evidence = found.evidence
     if not evidence.gradients[name].right_shape:
