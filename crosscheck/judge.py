@@ -215,35 +215,33 @@ def compared(
     return values(hand), values(truth), bound
 
 
-def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> Accused | None:
-    """What a search for the reason starts from, where one gradient is wrong at the point of an operation; None where it
-    is not wrong there as a formula."""
+def judged_here(operation: Operation, seed: int, deadline: Deadline) -> Assessed:
+    """The verdict on every gradient at the point of an operation alone."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = judged(operation, deadline, seed, exact=False, further=False)
-    verdict = found.decision.gradients.get(name)
-    if verdict is None:
-        return None
+        return judged(operation, deadline, seed, exact=False, further=False)
+
+
+def accused(found: Assessed) -> Accused:
+    """What a search for reasons starts from: of the gradients that are wrong, those that are as formulas."""
     formula = legible(found.operation.widened() if found.operation.dtype == SINGLE else found.operation)
+    evidence, verdicts = found.evidence, found.decision.gradients
+    shapes = {k: reasons[0] for k, reasons in wrong_shapes(formula, evidence).diagnoses.items()}
+    names = [k for k, g in verdicts.items() if k not in shapes and wrong_here(g) and g.odd_one_out != AUTODIFF]
     plain = replace(formula, moving_forward=None)
-    evidence = found.evidence
-    if not evidence.gradients[name].right_shape:
-        return Accused(plain, evidence.cotangent, {}, {}, {}, wrong_shapes(formula, evidence).diagnoses[name][0])
-    if not wrong_here(verdict) or verdict.odd_one_out == AUTODIFF:
-        return None
-    return Accused(plain, evidence.cotangent, *compared(evidence, found.decision.gradients, [name]))
+    return Accused(plain, evidence.cotangent, *compared(evidence, verdicts, names), shapes)
 
 
 class Accused(NamedTuple):
-    """One gradient that is wrong at one point: the operation, the cotangent, the hand-derived gradient, the truth, how
-    far apart they may be; and what is to be said at once, of a wrong shape."""
+    """Gradients that are wrong at one point: the operation, the cotangent, by name the hand-derived gradient, the
+    truth, how far apart they may be; and what is to be said at once, of a wrong shape."""
 
     operation: Operation
     cotangent: Array
     hand: dict[str, Array]
     truth: dict[str, Array]
     bound: dict[str, Array]
-    at_once: Diagnosis | None = None
+    at_once: dict[str, Diagnosis]
 
 
 def values(estimates: Mapping[str, Estimate]) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crosscheck.evidence.reason import Diagnosis
+from crosscheck.report.failing import is_a_place
 from crosscheck.report.layout import Paragraph, lines_of
 from crosscheck.surveys.quantities import word
 from crosscheck.surveys.record import ALWAYS, EXACTLY, GIVEN, ONLY, Survey, Surveyed, When
@@ -26,8 +27,9 @@ def wrapped(sentence: str, indent: int = ROW) -> str:
 def page(survey: Survey) -> str:
     """The whole report."""
     lines = [summary(survey)]
+    told: dict[str, str] = {}
     for row in survey.rows:
-        lines += row_lines(row)
+        lines += row_lines(row, told)
     if not survey.rows:
         lines.append(wrapped("nothing was judged"))
     if survey.fixed:
@@ -77,14 +79,17 @@ def title(row: Surveyed) -> str:
     return row.name
 
 
-def row_lines(row: Surveyed) -> Iterator[str]:
+def row_lines(row: Surveyed, told: dict[str, str]) -> Iterator[str]:
+    """One row; `told` are the causes that the page has given already, and is added to."""
     yield wrapped(f"{title(row)}: {verdict_words(row)}", ROW)
     if row.message:
         yield wrapped(row.message, UNDER)
     if row.smallest is not None:
         yield wrapped(f"smallest: {configuration_words(row.smallest)}", UNDER)
     if row.cause is not None:
-        yield wrapped(cause_words(row.cause), UNDER)
+        same = told.setdefault(in_other_words(row), row.name)
+        text = cause_words(row.cause) if same == row.name else f"cause: the same mistake as of {same}"
+        yield wrapped(text, UNDER)
     if row.when is not None and row.when.alike:
         yield wrapped(f"nothing in the space tells that from: {'; '.join(row.when.alike[:MOST_ALIKE])}", UNDER)
 
@@ -120,10 +125,18 @@ def when_words(when: When, wrong: str = "wrong") -> str:
 
 
 def cause_words(cause: Diagnosis) -> str:
-    """The cause, and at how many configurations it was put to the test."""
-    count = cause.evidence.get("configurations", 1)
-    where = "at one configuration" if count == 1 else f"at all {count} configurations that were asked"
-    return f"cause, {where}: {cause.explanation}"
+    """The cause, and at how many configurations it was put to the test; of what is no cause, only the place."""
+    count, asked = cause.evidence.get("configurations", 1), cause.evidence.get("asked", 1)
+    where = f"at {count} of {asked} configurations that were asked" if asked > 1 else "at one configuration"
+    if count == asked > 1:
+        where = f"at all {count} configurations that were asked"
+    return f"{'where' if is_a_place(cause) else 'cause'}, {where}: {cause.explanation}"
+
+
+def in_other_words(row: Surveyed) -> str:
+    """A cause without the name of its gradient."""
+    assert row.cause is not None
+    return cause_words(row.cause).replace(f"the gradient of {row.name} ", "it ")
 
 
 def configuration_words(configuration: Mapping[str, Any]) -> str:

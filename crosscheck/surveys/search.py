@@ -13,7 +13,7 @@ from crosscheck.surveys.atoms import Atom, atoms
 from crosscheck.surveys.conditions import BOTH, Condition, fitting, necessary, sufficient
 from crosscheck.surveys.quantities import Array, Factors
 from crosscheck.surveys.telling import telling
-from crosscheck.surveys.visits import ASIDE, RAISED, RIGHT, WRONG, Sighting, Visitor, completed, drawn_again
+from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RIGHT, WRONG, Sighting, Visitor, completed, drawn_again
 
 # Random configurations beside the cover before conditions are looked for: of a mistake that takes two choices of three
 # each, some three are among them.
@@ -176,7 +176,21 @@ class Search:
             configuration = self.space.settle(point, self.rng)
             if configuration is not None and repr(configuration) not in self.seen:
                 found.append((point, configuration))
+        found = self.showing(name, found)
         return [p for p, _ in found], [c for _, c in found]
+
+    def showing(self, name: str, found: list[tuple[Choices, Choices]]) -> list[tuple[Choices, Choices]]:
+        """Without those at which the gradient is zero, as it seems: asking there would show nothing."""
+        outcomes = completed(self.visits)[name]
+        silent, shown = ([i for i, o in enumerate(outcomes) if (o == EMPTY) is empty] for empty in (True, False))
+        if len(silent) < CONFIRMED:
+            return found
+        statements = self.statements([c for _, c in found])
+        conditions = fitting(statements, np.array(silent, np.int64), np.array(shown, np.int64))
+        if not conditions:
+            return found
+        holds = conditions[0].holds[len(self.visits) :]
+        return [one for one, says in zip(found, holds, strict=True) if not says]
 
     def beside(self, points: list[Choices]) -> Iterator[Choices]:
         for point in points[:4]:
