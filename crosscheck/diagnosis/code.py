@@ -28,6 +28,8 @@ OPERATORS: dict[str, type[ast.AST]] = {
     "pow": ast.Pow,
     "integer_pow": ast.Pow,
 }
+BRACKETS = frozenset(["slice", "gather", "dynamic_slice"])
+FUNCTIONS = {"logistic": "sigmoid", "max": "maximum", "min": "minimum", "select_n": "where", "dot_general": "matmul"}
 NUMBERED = re.compile(r" \(number (\d+) of (\d+)\)")
 
 
@@ -67,9 +69,15 @@ def expression_at(source: Source, name: str) -> str:
 
 
 def is_of(node: ast.expr, name: str) -> bool:
+    """Whether an expression computes a step of that name: by its operator, its brackets, or the function's own name."""
     if isinstance(node, ast.BinOp):
         return name in OPERATORS and isinstance(node.op, OPERATORS[name])
-    return isinstance(node, ast.Call) and name not in OPERATORS
+    if isinstance(node, ast.Subscript):
+        return name in BRACKETS
+    if not isinstance(node, ast.Call):
+        return False
+    function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return function in (name, name.removeprefix("reduce_"), FUNCTIONS.get(name))
 
 
 @lru_cache(maxsize=16)
@@ -78,9 +86,9 @@ def text_of(file: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def expressions(file: str) -> tuple[ast.BinOp | ast.Call, ...]:
+def expressions(file: str) -> tuple[ast.expr, ...]:
     try:
         tree = ast.parse(text_of(file))
     except (SyntaxError, ValueError):  # no file of Python
         return ()
-    return tuple(node for node in ast.walk(tree) if isinstance(node, (ast.BinOp, ast.Call)))
+    return tuple(node for node in ast.walk(tree) if isinstance(node, (ast.BinOp, ast.Call, ast.Subscript)))

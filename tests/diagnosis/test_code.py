@@ -65,6 +65,8 @@ def test_a_gate_that_reads_another_array_is_named_by_its_code(rng: np.random.Gen
         ("h = a * h + b * c", 4, "div", ""),  # none begins there
         ("y = tanh(x @ w)", 4, "tanh", "tanh(x @ w)"),
         ("y = tanh(x @ w)", 9, "dot_general", "x @ w"),
+        ("y = x[1:].mean(0)", 4, "slice", "x[1:]"),
+        ("y = x[1:].mean(0)", 4, "reduce_sum", ""),
         ("y = a + b + c", 4, "add", ""),  # two begin there
         ("y = (", 4, "mul", ""),  # no code
     ],
