@@ -148,7 +148,13 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
     reasons = (
-        Reasons({k: (lost_digits(g, operation.format),) for k, g in verdicts.items() if wrong_in_float32(g)})
+        Reasons(
+            {
+                k: (lost_digits(g, evidence.gradients[k].estimates, operation.format),)
+                for k, g in verdicts.items()
+                if wrong_in_float32(g)
+            }
+        )
         | wrong_shapes(formula, evidence)
         | at_exact_point(formula, evidence, there, seed, deadline)
         | at_this_point(formula, evidence, verdicts, here, seed, deadline)
@@ -244,6 +250,10 @@ class Accused(NamedTuple):
     at_once: dict[str, Diagnosis]
 
 
+# No code that rounds as its operations do is off by so much of the largest entry.
+GROSS = 0.1
+
+
 def values(estimates: Mapping[str, Estimate]) -> dict[str, Array]:
     return {k: e.value for k, e in estimates.items()}
 
@@ -299,10 +309,18 @@ def wrong_in_float32(gradient: GradientVerdict) -> bool:
     return pair is not None and bool((pair.disagree & gradient.mismatched).any())
 
 
-def lost_digits(gradient: GradientVerdict, dtype: np.dtype) -> Diagnosis:
+def lost_digits(gradient: GradientVerdict, estimates: Mapping[str, Estimate], dtype: np.dtype) -> Diagnosis:
     pair = gradient.pairs[HAND_SINGLE, AUTODIFF_SINGLE]
     count = int(pair.disagree.sum())
     lost = "loses more digits than its operations cost"
+    off = float(np.max(pair.difference[pair.disagree]))
+    largest = float(np.max(np.abs(estimates[AUTODIFF_SINGLE].value), initial=0.0))
+    if off > GROSS * largest > 0 and np.isfinite(off):
+        sentence = (
+            f"right at {np.dtype(float)}, and at {dtype} another number, off by up to {100 * off / largest:.2g} % of "
+            "the largest: the code computes something else there, or loses nearly all digits"
+        )
+        return Diagnosis("precision", sentence, {"entries": count, "share": off / largest})
     if not np.isfinite(pair.difference[pair.disagree]).all():
         lost = "is beyond the largest number, or no number"
     sentence = f"the formula is right; computed at {dtype} it {lost}"
