@@ -5,7 +5,7 @@ Nothing has a colour of its own but the bar at the side: text and background are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from crosscheck.report.layout import WIDEST, Paragraph, Role, lines_of
@@ -17,12 +17,18 @@ BLOCK = "margin:0;white-space:pre;font-family:monospace;line-height:1.3;color:in
 
 def html(verdict: str, page: Iterable[Paragraph], full: Iterable[Paragraph]) -> str:
     """The page, and everything behind a triangle."""
-    return (
-        f'<div style="border-left:4px solid {BAR[verdict]};padding-left:0.8em;overflow-x:auto">'
-        f'<pre style="{BLOCK}">{marked(page)}</pre>'
-        f'<details><summary>everything that was found</summary><pre style="{BLOCK}">{marked(full)}</pre></details>'
-        "</div>"
+    return boxed(verdict, marked(page), {"everything that was found": marked(full)})
+
+
+def boxed(verdict: str, page: str, behind: Mapping[str, str]) -> str:
+    """Escaped lines beside a bar, and behind triangles whatever else there is, by what it is. What is wider than the
+    screen scrolls by itself."""
+    more = "".join(
+        f'<details><summary>{escape(what)}</summary><pre style="{BLOCK}">{lines}</pre></details>'
+        for what, lines in behind.items()
     )
+    bar = f"border-left:4px solid {BAR[verdict]};padding-left:0.8em;overflow-x:auto"
+    return f'<div style="{bar}"><pre style="{BLOCK}">{page}</pre>{more}</div>'
 
 
 def marked(blocks: Iterable[Paragraph]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import Result, plain
+from crosscheck.report.html import boxed
 from crosscheck.surveys.visits import RAISED, RIGHT, UNDECIDED, WRONG, Sighting, shown_choice
 
 FORMAT = 1  # of the dictionary
@@ -170,6 +172,12 @@ class Survey:
 
     def __repr__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the page, and behind a triangle the check of the smallest configuration that is wrong."""
+        verdict = {RIGHT: "agree", WRONG: "disagree", RAISED: "disagree"}.get(self.verdict, "undecided")
+        behind = {} if self.check is None else {"the smallest that is wrong": escape(str(self.check))}
+        return boxed(verdict, escape(str(self)), behind)
 
 
 def shown(configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:

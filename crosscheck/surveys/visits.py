@@ -13,7 +13,6 @@ import numpy as np
 
 from crosscheck.deadline import Deadline
 from crosscheck.evidence.result import GradientResult, Result, plain
-from crosscheck.floats import DOUBLE
 from crosscheck.judge import judge
 from crosscheck.operation import Operation, describe
 from crosscheck.spaces.space import Choices, Rng
@@ -129,7 +128,7 @@ class Visitor:
         alone = operation.reference is None
         quick = {"seed": self.seed + draw, "exact": False, "diagnose": False, "progress": False, "here": True}
         # Differences are those of the formula, at float64; what float32 gives is held against the recorded forward.
-        narrow = operation.format != DOUBLE
+        narrow = operation.format != np.float64
         result = judge(operation, differences=alone, recorded=narrow, **quick)
         before = undecided(result)
         if not before or narrow or self.in_vain >= self.PATIENCE:
