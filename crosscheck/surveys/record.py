@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import Result, plain
-from crosscheck.report.html import boxed
 from crosscheck.surveys.visits import RAISED, RIGHT, UNDECIDED, WRONG, Sighting, shown_choice
 
 FORMAT = 1  # of the dictionary
@@ -106,7 +104,7 @@ class Survey:
         fixed: what was not varied, with its value, or why.
         check: the check of the smallest failing configuration, in full; None where nothing is wrong.
         left_out: what a budget ended before it was done.
-        page: makes the report.
+        page, html: make the report, and that for a notebook.
     """
 
     name: str
@@ -118,6 +116,7 @@ class Survey:
     check: Result | None
     left_out: tuple[str, ...]
     page: Callable[[Survey], str] = field(compare=False)
+    html: Callable[[Survey], str] = field(compare=False)
 
     @property
     def gradients(self) -> dict[str, Surveyed]:
@@ -175,9 +174,7 @@ class Survey:
 
     def _repr_html_(self) -> str:
         """For a notebook: the page, and behind a triangle the check of the smallest configuration that is wrong."""
-        verdict = {RIGHT: "agree", WRONG: "disagree", RAISED: "disagree"}.get(self.verdict, "undecided")
-        behind = {} if self.check is None else {"the smallest that is wrong": escape(str(self.check))}
-        return boxed(verdict, escape(str(self)), behind)
+        return self.html(self)
 
 
 def shown(configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:

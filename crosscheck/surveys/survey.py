@@ -18,7 +18,7 @@ from crosscheck.surveys.causes import Accusations
 from crosscheck.surveys.circumstances import CHOICES, NAMES, with_circumstances
 from crosscheck.surveys.conditions import Condition
 from crosscheck.surveys.made import Factory
-from crosscheck.surveys.page import page
+from crosscheck.surveys.page import html, page
 from crosscheck.surveys.quantities import Array, word
 from crosscheck.surveys.record import ALWAYS, EXACTLY, GIVEN, ONLY, Survey, Surveyed, When
 from crosscheck.surveys.search import Search
@@ -101,6 +101,7 @@ def survey(
         found,
         left_out,
         page,
+        html,
     )
 
 
