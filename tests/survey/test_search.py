@@ -14,6 +14,7 @@ from crosscheck.spaces.layouts import free
 from crosscheck.surveys.circumstances import with_circumstances
 from crosscheck.surveys.search import Search
 from crosscheck.surveys.visits import EMPTY, Sighting
+from tests.survey.equivalence import Truths
 from tests.survey.made_up import MadeUp, said, searched
 
 C, D, A, R = spaces.convolution(), spaces.dense(), spaces.attention(), spaces.recurrent()
@@ -121,3 +122,11 @@ def test_configurations_that_show_nothing_are_not_asked_for() -> None:
     search.run()
     assert said(search) == "steps ≥ 3"
     assert len(search.visits) < 120
+
+
+def test_two_wordings_are_one_where_no_configuration_tells_them_apart() -> None:
+    truths = Truths(Space("two", {"stride": (1, 2, 3), "padding": (0, 1)}))
+    assert truths.same("stride ≥ 2 and padding ≥ 1", "stride does not divide padding")
+    assert truths.same("padding ≥ 1", "padding = 1")
+    assert not truths.same("stride ≥ 2", "padding ≥ 1")
+    assert not truths.same("stride ≥ 2", "nobody says so")
