@@ -40,7 +40,7 @@ def summed_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
 def as_it_arrives(problem: Problem, name: str) -> Iterator[Candidate]:
     """The cotangent in the place of a gradient: as it is, where the input is positive, or spread over what was reduced.
 
-    It says nothing of a step, and is believed last.
+    It says nothing of a step, and is believed after all that does.
     """
     shape, v = problem.given.truth[name].shape, problem.given.v
     own = Call(Point.input, (HERE, name))

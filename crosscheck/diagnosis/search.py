@@ -84,13 +84,13 @@ TABLE: tuple[Family, ...] = (
     contributions,
     counts_left_out,
     some_turns,
+    as_it_arrives,
     other_constants,
     paths_times_arrays,
     other_inputs,
     cut_together,
     wrong_operands,
     other_arrays,
-    as_it_arrives,
 )
 
 

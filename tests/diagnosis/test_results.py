@@ -42,6 +42,7 @@ def passed(name: str, forward: Any, backward: Any, shape: tuple[int, ...], rng: 
     return result.gradients["x"].diagnoses[0].explanation
 
 
+@pytest.mark.proof
 def test_what_arrives_in_the_place_of_a_gradient_is_named(rng: np.random.Generator) -> None:
     """Where no step of the forward is what was left out: a rounding, a gate, a bend, the largest of several."""
     assert "as it is" in passed(
