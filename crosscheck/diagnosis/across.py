@@ -31,7 +31,7 @@ class Common(NamedTuple):
     """A mistake, at how many of the problems it gives the gradient, and in which family of the table it stands."""
 
     diagnosis: Diagnosis
-    count: int
+    problems: int
     families: tuple[Family, ...] = ()
 
 

@@ -66,7 +66,7 @@ class Accusations:
             common = across(problems, name, self.families)
             if common is not None:
                 self.families = [*common.families, *self.families]
-                return holding_at(common.diagnosis, common.count, len(found))
+                return holding_at(common.diagnosis, common.problems, len(found))
         each = [diagnosed(wrong, name, self.seed) for wrong, _ in ordered]
         known = [*shapes, *(one for one in each if one is not None)]
         # That a gradient is zero at a small configuration says less than what is said of it at a larger one.

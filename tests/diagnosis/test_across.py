@@ -42,7 +42,7 @@ def test_a_number_is_named_by_what_it_is_everywhere() -> None:
     backward = with_weights(lambda g, x: g / len(x))
     cause = across([problem(backward, 3, 3), problem(backward, 5, 3)], "w")
     assert cause is not None
-    assert cause.count == 2
+    assert cause.problems == 2
     assert (cause.diagnosis.kind, cause.diagnosis.evidence["name"]) == ("scaled", "1 / batch")
 
 
