@@ -100,6 +100,7 @@ def judged(given: Operation, deadline: Deadline, seed: int, recorded: bool = Tru
     given, why_not = with_own_program(traced_once(given)), ""
     operation = given
     if operation.reference is None:
+        recorded = recorded and not operation.alone
         operation, why_not = with_recording(operation) if recorded else (operation, "it was not asked for")
 
     def collected(operation: Operation) -> Evidence:
@@ -142,13 +143,18 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     """Why each wrong gradient is wrong."""
     deadline.doing = "the search for the reason"
     formula = operation.widened() if operation.dtype == SINGLE else operation
-    if isinstance(formula.reference, Foreign):  # the search reads the reference's program, of which there is none
-        formula = replace(formula, reference=None)
+    formula = legible(formula)
     verdicts = decision.gradients
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
     reasons = (
-        Reasons({k: (lost_digits(g, operation.format),) for k, g in verdicts.items() if wrong_in_float32(g)})
+        Reasons(
+            {
+                k: (lost_digits(g, evidence.gradients[k].estimates, operation.format),)
+                for k, g in verdicts.items()
+                if wrong_in_float32(g)
+            }
+        )
         | wrong_shapes(formula, evidence)
         | at_exact_point(formula, evidence, there, seed, deadline)
         | at_this_point(formula, evidence, verdicts, here, seed, deadline)
@@ -158,6 +164,14 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
             reasons |= at_further_point(formula, gradient.elsewhere, seed, deadline)
     reasons |= where_written(formula, evidence, [k for k, g in verdicts.items() if g.verdict == "disagree"], deadline)
     return of_two_functions(evidence, decision, reasons)
+
+
+def legible(formula: Operation) -> Operation:
+    """The operation with a reference whose program can be read, or none."""
+    reference = formula.reference
+    if not isinstance(reference, Foreign):
+        return formula
+    return replace(formula, reference=reference.program(dict(formula.inputs)))
 
 
 def where_written(formula: Operation, evidence: Evidence, names: list[str], deadline: Deadline) -> Reasons:
@@ -207,35 +221,37 @@ def compared(
     return values(hand), values(truth), bound
 
 
-def wrong_at(operation: Operation, name: str, seed: int, deadline: Deadline) -> Accused | None:
-    """What a search for the reason starts from, where one gradient is wrong at the point of an operation; None where it
-    is not wrong there as a formula."""
+def judged_here(operation: Operation, seed: int, deadline: Deadline) -> Assessed:
+    """The verdict on every gradient at the point of an operation alone."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = judged(operation, deadline, seed, exact=False, further=False)
-    verdict = found.decision.gradients.get(name)
-    if verdict is None:
-        return None
-    formula = found.operation.widened() if found.operation.dtype == SINGLE else found.operation
+        return judged(operation, deadline, seed, exact=False, further=False)
+
+
+def accused(found: Assessed) -> Accused:
+    """What a search for reasons starts from: of the gradients that are wrong, those that are as formulas."""
+    formula = legible(found.operation.widened() if found.operation.dtype == SINGLE else found.operation)
+    evidence, verdicts = found.evidence, found.decision.gradients
+    shapes = {k: reasons[0] for k, reasons in wrong_shapes(formula, evidence).diagnoses.items()}
+    names = [k for k, g in verdicts.items() if k not in shapes and wrong_here(g) and g.odd_one_out != AUTODIFF]
     plain = replace(formula, moving_forward=None)
-    evidence = found.evidence
-    if not evidence.gradients[name].right_shape:
-        return Accused(plain, evidence.cotangent, {}, {}, {}, wrong_shapes(formula, evidence).diagnoses[name][0])
-    if not wrong_here(verdict) or verdict.odd_one_out == AUTODIFF:
-        return None
-    return Accused(plain, evidence.cotangent, *compared(evidence, found.decision.gradients, [name]))
+    return Accused(plain, evidence.cotangent, *compared(evidence, verdicts, names), shapes)
 
 
 class Accused(NamedTuple):
-    """One gradient that is wrong at one point: the operation, the cotangent, the hand-derived gradient, the truth, how
-    far apart they may be; and what is to be said at once, of a wrong shape."""
+    """Gradients that are wrong at one point: the operation, the cotangent, by name the hand-derived gradient, the
+    truth, how far apart they may be; and what is to be said at once, of a wrong shape."""
 
     operation: Operation
     cotangent: Array
     hand: dict[str, Array]
     truth: dict[str, Array]
     bound: dict[str, Array]
-    at_once: Diagnosis | None = None
+    at_once: dict[str, Diagnosis]
+
+
+# No code that rounds as its operations do is off by so much of the largest entry.
+GROSS = 0.1
 
 
 def values(estimates: Mapping[str, Estimate]) -> dict[str, Array]:
@@ -293,10 +309,18 @@ def wrong_in_float32(gradient: GradientVerdict) -> bool:
     return pair is not None and bool((pair.disagree & gradient.mismatched).any())
 
 
-def lost_digits(gradient: GradientVerdict, dtype: np.dtype) -> Diagnosis:
+def lost_digits(gradient: GradientVerdict, estimates: Mapping[str, Estimate], dtype: np.dtype) -> Diagnosis:
     pair = gradient.pairs[HAND_SINGLE, AUTODIFF_SINGLE]
     count = int(pair.disagree.sum())
     lost = "loses more digits than its operations cost"
+    off = float(np.max(pair.difference[pair.disagree]))
+    largest = float(np.max(np.abs(estimates[AUTODIFF_SINGLE].value), initial=0.0))
+    if off > GROSS * largest > 0 and np.isfinite(off):
+        sentence = (
+            f"right at {np.dtype(float)}, and at {dtype} another number, off by up to {100 * off / largest:.2g} % of "
+            "the largest: the code computes something else there, or loses nearly all digits"
+        )
+        return Diagnosis("precision", sentence, {"entries": count, "share": off / largest})
     if not np.isfinite(pair.difference[pair.disagree]).all():
         lost = "is beyond the largest number, or no number"
     sentence = f"the formula is right; computed at {dtype} it {lost}"

@@ -75,6 +75,7 @@ class Operation:
         arithmetic: the code in the coarser format in which its inputs were given; None where that is theirs.
         remarks: what the door has to say, of what it found and what it could not judge.
         manner: what the caller says of how it is to be judged.
+        alone: where there is no reference and nothing to record, why, and what to do; "": the forward may be recorded.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Operation:
     arithmetic: Arithmetic | None = field(default=None, repr=False)
     remarks: tuple[Notice, ...] = ()
     manner: Manner = field(default_factory=Manner)
+    alone: str = ""
 
     @property
     def dtype(self) -> np.dtype:

@@ -72,7 +72,7 @@ FLOORS = {
     "interrupts": set(),
     "cli": {"interrupts"},
     "spaces": set(),
-    "pytest": {"__init__", "doors", "evidence", "spaces"},
+    "pytest": {"__init__", "doors", "evidence", "spaces", "surveys"},
     "files": {"cli", "deadline", "doors", "draws", "evidence", "traces"},
     "__main__": {"cli"},
     "__init__": {"doors", "evidence", "jax", "marks", "spaces", "surveys", "torch", "witnesses"},

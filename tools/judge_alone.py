@@ -6,7 +6,8 @@ they do, it is tried that our layers cannot be imported there: where they can, t
 
 Nothing is listed twice. Name and version are pyproject.toml's. A dependency is the judge's if a file of the judge
 imports it. Its tests are those that mirror it: a folder tests/X for every room crosscheck/X, and a file tests/test_x.py
-for every module crosscheck/x.py.
+for every module crosscheck/x.py. The room pytest has its tests in tests/plugin: a folder pytest beside a test would be
+imported in the place of pytest.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LECTURE = "lecture"
 OURS = ("manual", "reference", f"crosscheck.{LECTURE}", "benchmarks")
 TOOLS = ("hypothesis", "mpmath", "pytest", "pytest-xdist")  # what the tests need beside the judge
 PUBLIC = "public_names"  # what the test of __init__.py is called
+ELSEWHERE = {"pytest": "plugin"}  # where the tests of a room stand, if not under its name
 BUILD = ROOT / "build" / "judge-alone"
 
 
@@ -83,7 +85,7 @@ def third_party(files: Iterable[Path]) -> set[str]:
 def own_tests() -> Iterable[Path]:
     """The tests that mirror the judge's rooms and modules, as far as there are any."""
     for path in sorted(JUDGE.iterdir()):
-        name = path.name if path.is_dir() else f"test_{path.name.replace('__init__', PUBLIC)}"
+        name = ELSEWHERE.get(path.name, path.name) if path.is_dir() else f"test_{path.name.replace('__init__', PUBLIC)}"
         mirror = ROOT / "tests" / name
         if path.name != LECTURE and (mirror.is_file() or (mirror.is_dir() and any(mirror.rglob("test_*.py")))):
             yield mirror

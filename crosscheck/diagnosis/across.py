@@ -1,12 +1,15 @@
 """One cause across configurations: the mistake that reproduces a gradient at all of them, and not at one alone.
 
 A wrong gradient is often explained in two ways at one configuration. At several, of sizes that are pairwise different,
-one is left. Where the forwards are made of the same steps, candidates of the one are tried at the others as they are.
+one is left. The table is gone through at all of them side by side, and the first family with a mistake that is the same
+at each names it; forwards of another number of steps have the same mistake at steps of one kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,24 +19,79 @@ from crosscheck.diagnosis.factors import readings
 from crosscheck.diagnosis.matching import Match, accuracy, fit
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.search import TABLE
+from crosscheck.diagnosis.steps import Family
 from crosscheck.evidence.reason import Diagnosis
 
+# At so many of several problems a mistake may look otherwise (at a loop of one turn) or not be found: what is found at
+# all others is not looked for any longer.
+EXCEPTIONS = 1
 
-def across(problems: Sequence[Problem], name: str, budget: Budget) -> Diagnosis | None:
-    """The one known mistake that gives the gradient of `name` at every problem; None where none does."""
+
+class Common(NamedTuple):
+    """A mistake, at how many of the problems it gives the gradient, and in which family of the table it stands."""
+
+    diagnosis: Diagnosis
+    problems: int
+    families: tuple[Family, ...] = ()
+
+
+def across(problems: Sequence[Problem], name: str, first: Sequence[Family] = ()) -> Common | None:
+    """The one known mistake that gives the gradient of `name` at every problem, or at the most of them; None where no
+    two of them have one in common. Families of `first`, which had another gradient's, are believed first."""
     by_number = one_factor(problems, name)
     if by_number is not None:
-        return by_number
-    first, others = problems[0], problems[1:]
-    if not all(same_steps(first, other) for other in others):
-        return None
+        return Common(by_number, len(problems))
+    budgets = [Budget() for _ in problems]
+    seen: dict[str, dict[int, Match]] = {}
     with np.errstate(all="ignore"):  # a candidate may divide by zero
-        for match in matches(first, name, budget):
-            if all(fits(other, name, match, budget) for other in others):
-                return match.diagnosis(first, name, [])
-            if budget.ended:
-                break
-    return None
+        for family in dict.fromkeys((*first, *TABLE)):
+            for place, (problem, budget) in enumerate(zip(problems, budgets, strict=True)):
+                for match in matches(problem, name, family, budget):
+                    seen.setdefault(in_general(match.candidate.text), {}).setdefault(place, match)
+            counts = {text: holding(there) for text, there in seen.items()}
+            most = max(counts.values(), default=0)
+            if most == len(problems) or most >= max(2, len(problems) - EXCEPTIONS):
+                best = min((text for text in counts if counts[text] == most), key=lambda text: cost(seen[text]))
+                return told(problems, name, seen[best])._replace(families=(family,))
+    several = {text: holding(there) for text, there in seen.items() if holding(there) > 1}
+    if not several:
+        return None
+    return told(problems, name, seen[max(several, key=lambda text: several[text])])
+
+
+def told(problems: Sequence[Problem], name: str, there: Mapping[int, Match]) -> Common:
+    """In the words of the first problem at which it holds, which should be the most telling."""
+    first = min(there)
+    match = there[first]
+    names = alike(there.values())
+    if names:
+        match = match._replace(names=[reading for reading in match.names if reading.text in names])
+    return Common(match.diagnosis(problems[first], name, []), len(there))
+
+
+def holding(there: Mapping[int, Match]) -> int:
+    """At how many problems it is one mistake: the factor beside it, where it has one, must have one name."""
+    names = alike(there.values())
+    return len(there) if names is None or names else 1
+
+
+def alike(found: Iterable[Match]) -> set[str] | None:
+    """The names that the factors share; None where they have none."""
+    texts = [{reading.text for reading in match.names} for match in found]
+    return set.intersection(*texts) if any(texts) else None
+
+
+def cost(there: Mapping[int, Match]) -> float:
+    return max(match.cost for match in there.values())
+
+
+# What tells steps of one kind apart, in a program that is longer at another configuration.
+WHICH = re.compile(r" \(number \d+ of \d+\)| in (?:every turn|turn \d+ of \d+|the turn before)")
+
+
+def in_general(text: str) -> str:
+    """What a mistake is, without the numbers that are others at other sizes."""
+    return re.sub(r"\d+", "n", WHICH.sub("", text))
 
 
 def one_factor(problems: Sequence[Problem], name: str) -> Diagnosis | None:
@@ -69,39 +127,14 @@ def valued(problem: Problem, reading: object) -> float | None:
         return None
 
 
-def matches(problem: Problem, name: str, budget: Budget) -> Iterator[Match]:
-    """Everything in the table that gives the gradient at one problem, what is believed first first."""
+def matches(problem: Problem, name: str, family: Family, budget: Budget) -> Iterator[Match]:
+    """Everything of one family that gives the gradient at a problem."""
     points = problem.points(name)
-    if not points:
+    if not points or budget.ended:
         return
-    for family in TABLE:
-        for candidate in family(problem, name):
-            match = fit(problem, name, points, candidate, budget)
-            if match is not None:
-                yield match
-            if budget.ended:
-                return
-
-
-def fits(problem: Problem, name: str, match: Match, budget: Budget) -> bool:
-    """Whether a mistake found at one problem gives the gradient at another, by a factor of the same name."""
-    points = problem.points(name)
-    if not points:
-        return False
-    try:
-        found = fit(problem, name, points, match.candidate, budget)
-    except Exception:  # an expression made for the sizes of the other
-        return False
-    if found is None:
-        return False
-    texts = {reading.text for reading in match.names}
-    return not texts or bool(texts & {reading.text for reading in found.names})
-
-
-def same_steps(first: Problem, second: Problem) -> bool:
-    """Whether the forwards of two problems are made of the same steps."""
-    tapes = first.tape, second.tape
-    if None in tapes:
-        return False
-    a, b = ([(s.name, s.reads) for s in tape.steps] for tape in tapes if tape is not None)
-    return a == b
+    for candidate in family(problem, name):
+        match = fit(problem, name, points, candidate, budget)
+        if match is not None:
+            yield match
+        if budget.ended:
+            return

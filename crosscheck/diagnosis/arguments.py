@@ -25,7 +25,7 @@ def other_inputs(problem: Problem, name: str) -> Iterator[Candidate]:
     """The true gradient with one input flipped, transposed, shifted, cut, left out, negated or without its sign."""
     if problem.tape is None:
         return
-    for who in problem.operation.wrt:
+    for who in problem.operation.drawn:
         shape, axes = problem.given.inputs[who].shape, problem.axes[who]
         rows = [PLAIN, reversals(shape, axes)]
         if len(shape) > 1:

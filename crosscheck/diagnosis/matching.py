@@ -8,6 +8,7 @@ import numpy as np
 
 from crosscheck.diagnosis.budget import Budget
 from crosscheck.diagnosis.candidates import Candidate, evaluate
+from crosscheck.diagnosis.code import in_code
 from crosscheck.diagnosis.elsewhere import holds
 from crosscheck.diagnosis.factors import Reading, in_words, readings
 from crosscheck.diagnosis.points import Array, Point
@@ -33,7 +34,8 @@ class Match(NamedTuple):
         return self.names[0].cost if self.names else 0.0
 
     def diagnosis(self, problem: Problem, name: str, alike: list[Match]) -> Diagnosis:
-        text = f"the gradient of {name} {self.candidate.text}"
+        said = self.candidate.text if problem.tape is None else in_code(self.candidate.text, problem.tape)
+        text = f"the gradient of {name} {said}"
         evidence: dict[str, Any] = {}
         lines = lines_of(self.candidate, problem)
         if self.factor != 1.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator
 from itertools import chain
 
@@ -125,7 +126,7 @@ def operands_in_turns(problem: Problem, name: str) -> Iterator[Candidate]:
                 if places == right:
                     continue
                 what = in_every_turn(label(tape, steps[-1]))
-                text = f"reads {words} where {what} needs {told(tape, right[-1])}"
+                text = f"reads {words} where {what} needs {told(tape, right[-1], len(steps))}"
                 if tape.steps[steps[0]].name in DERIVED:
                     slopes = (derived_slope(tape.steps[k].name, place) for k, place in zip(steps, places, strict=True))
                     parts = tuple(Part(k, "", slope=s) for k, s in zip(steps, slopes, strict=True))
@@ -167,14 +168,20 @@ def in_step(
                 places = [getattr(tape.steps[k], which)[i] for k in others]
                 if all(tape.avals[p].shape == shape for p in places) and tuple(places) not in seen:
                     seen.add(tuple(places))
-                    yield told(tape, places[-1]), places
+                    yield told(tape, places[-1], len(steps)), places
 
 
-def told(tape: Tape, place: int) -> str:
-    """A value of the last turn as that of every turn: the result of the turn before is the state that is carried."""
+def told(tape: Tape, place: int, turns: int) -> str:
+    """A value of the last turn as that of every turn: the result of the turn before is the state that is carried.
+
+    A line that is passed several times in each turn, as that of a function is, has as many turns for each of the loop.
+    """
     name = value_name(tape, place)
-    turn, last = TURN.search(name), max(site.turns for site in sites_of(tape))
-    before = turn is not None and not turn[0].endswith(f" {last} of {last}")
+    turn = TURN.search(name)
+    if turn is None:
+        return name
+    number, count = map(int, re.findall(r"\d+", turn[0]))
+    before = -(-number * turns // count) < turns
     return TURN.sub("", name) + (" in the turn before" if before else "")
 
 

@@ -23,6 +23,6 @@ def pulled(point: Point, k: int, i: int, g: Array) -> Array:
         return pull_back(step, residuals, [arriving], list(step.writes))
 
     with double_precision():
-        run = tape.programs.setdefault(("pulled", sites_of(tape)[k].key), jax.jit(back))
+        run = tape.programs.setdefault(("pulled", sites_of(tape)[k].key, step.active), jax.jit(back))
         out = run([point.values[r] for r in step.reads], np.asarray(g, tape.avals[step.writes[0]].dtype))
     return np.asarray(out[step.active.index(i)])

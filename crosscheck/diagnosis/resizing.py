@@ -12,7 +12,8 @@ from crosscheck import draws
 from crosscheck.diagnosis.factors import Reading
 from crosscheck.diagnosis.points import Array, Arrays
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.sizes import sizes_of
+from crosscheck.diagnosis.scalars import scalars_of
+from crosscheck.diagnosis.sizes import sizes_of, special_sizes
 from crosscheck.diagnosis.tolerances import RATIO, RATIO_STEP, TELLING
 from crosscheck.diagnosis.words import AREAS, area
 from crosscheck.operation import Operation
@@ -28,6 +29,7 @@ GROUPS = (
     ("outputs",),
     ("kernel rows",),
     ("kernel columns",),
+    ("entries",),
 )
 Axes = Mapping[str, tuple[str, ...]]
 
@@ -60,11 +62,12 @@ def agreeing(problem: Problem, name: str, found: list[Reading]) -> list[Reading]
     """The readings of a factor that also hold at other sizes.
 
     The truth there is one directional difference of the forward, which needs no compilation; a
-    ratio of two numbers tells 3 (the batch) from 3 (the kernel) well enough.
+    ratio of two numbers tells 3 (the batch) from 3 (the kernel) well enough. Nearly every small number
+    is some size less one: such a reading is believed only where it was asked.
     """
     operation, given = problem.operation, problem.given
-    contested = set().union(*(r.names() for r in found))
-    left = found
+    contested = {plain(name) for r in found for name in r.names()}
+    left, asked = found, set[str]()
     for group in GROUPS:
         if not left or not contested & concerned(group):
             continue
@@ -84,19 +87,18 @@ def agreeing(problem: Problem, name: str, found: list[Reading]) -> list[Reading]
             measured = ratio(operation.at(inputs), name, y.shape, problem.rng)
             if measured is None:
                 continue
-            sizes = {
-                s.name: s.value
-                for s in sizes_of(
-                    {k: a.shape for k, a in inputs.items()},
-                    problem.axes,
-                    y.shape,
-                    problem.output_axes,
-                    problem.windows(),
-                )
-            }
+            shapes = {k: a.shape for k, a in inputs.items()}
+            there = sizes_of(shapes, problem.axes, y.shape, problem.output_axes, problem.windows())
+            sizes = {s.name: s.value for s in (*there, *special_sizes(there, scalars_of(given)))}
             left = [r for r in left if abs(r.value(sizes) - measured) <= RATIO * abs(measured)]
+            asked |= concerned(group)
             break
-    return left
+    return [r for r in left if all(name == plain(name) or plain(name) in asked for name in r.names())]
+
+
+def plain(name: str) -> str:
+    """The size of which a name is that less one; the name itself else."""
+    return name.removeprefix("(").removesuffix(" - 1)") if name.endswith(" - 1)") else name
 
 
 def concerned(group: tuple[str, ...]) -> set[str]:

@@ -43,7 +43,7 @@ from crosscheck.diagnosis.posing import pieces_of, posed
 from crosscheck.diagnosis.precision import lost_precision
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.products import other_arrays, paths_times_arrays, times_arrays
-from crosscheck.diagnosis.results import rearranged, summed_cotangents
+from crosscheck.diagnosis.results import as_it_arrives, rearranged, summed_cotangents
 from crosscheck.diagnosis.scaling import proportional
 from crosscheck.diagnosis.spectra import spectral_mistakes
 from crosscheck.diagnosis.steps import Family, everywhere, in_turns
@@ -84,6 +84,7 @@ TABLE: tuple[Family, ...] = (
     contributions,
     counts_left_out,
     some_turns,
+    as_it_arrives,
     other_constants,
     paths_times_arrays,
     other_inputs,

@@ -37,7 +37,7 @@ def door(function: F) -> F:
                     rule(name, value)
             result = function(*args, **kwargs)
             if isinstance(result, Result):
-                result = replace(result, call=call_of(function.__name__, signature, args, kwargs))
+                result = replace(result, call=call_of(path_of(function), signature, args, kwargs))
             return result
         except Exception as error:
             if not is_a_refusal(error.__traceback__):
@@ -71,13 +71,23 @@ def call_of(who: str, signature: inspect.Signature, args: tuple[Any, ...], kwarg
     words = []
     for name, p in signature.parameters.items():
         if p.default is p.empty:
-            words.append(name)
+            words += (
+                [f"*{name}"]
+                if p.kind is p.VAR_POSITIONAL and given.get(name)
+                else [name] * (p.kind is not p.VAR_POSITIONAL)
+            )
         elif name == "seed":
             words.append(f"seed={given.get(name, p.default)}")
         elif name in given and given[name] is not p.default:
             value = repr(given[name]) if isinstance(given[name], (bool, int, float, str)) else name
             words.append(f"{name}={value if len(value) <= 40 else name}")
-    return f"crosscheck.{who}({', '.join(words)})"
+    return f"{who}({', '.join(words)})"
+
+
+def path_of(function: Callable[..., Any]) -> str:
+    """By which name a door is called: those of a framework stand in its own module."""
+    rooms = [room for room in ("jax", "torch") if function.__module__.startswith(f"crosscheck.{room}.")]
+    return ".".join(["crosscheck", *rooms, function.__name__])
 
 
 def is_a_refusal(traceback: TracebackType | None) -> bool:

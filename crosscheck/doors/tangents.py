@@ -29,9 +29,12 @@ from crosscheck.doors.numbers import is_complex
 from crosscheck.doors.rows import reworded
 from crosscheck.doors.signatures import by_name
 from crosscheck.doors.structure import Structure
+from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import Result
+from crosscheck.evidence.wording import listed
 from crosscheck.judge import judge
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs
+from crosscheck.recorder.values import is_recorded
 
 MOST_STEPS_ALONE = 64  # with more outputs than this, neighbours share a step,
 STEPS_SHARED = 8  # and there are so many of them
@@ -79,7 +82,18 @@ def check_jvp(
     operation = in_steps(forward, tangent, inputs, reference, wrt=wrt, convention=convention, seed=seed)
     operation = replace(operation, name=name or operation.name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
-    return reworded(result, WORDS)
+    return reworded(alone_first(result), WORDS)
+
+
+def alone_first(result: Result) -> Result:
+    """The result without a reason for all inputs at once where one alone is wrong already."""
+    wrong = [name for name, g in result.gradients.items() if g.verdict == "disagree"]
+    if TOGETHER not in wrong or len(wrong) < 2:
+        return result
+    alone = listed(name for name in wrong if name != TOGETHER)
+    reason = Diagnosis("alone", f"the gradient of {TOGETHER} is wrong because that of {alone} is", {})
+    diagnoses = {**result.reasons.diagnoses, TOGETHER: (reason,)}
+    return replace(result, reasons=replace(result.reasons, diagnoses=diagnoses))
 
 
 def in_steps(
@@ -196,7 +210,7 @@ class Steps:
             pieces: list[Any] = []
             for group in range(self.count):
                 steps = {k: a[r, group] for k, a in flat.items()}
-                recorded = any(not isinstance(a, np.generic) for a in steps.values())
+                recorded = any(map(is_recorded, steps.values()))
                 key = b"" if recorded else b"".join(a.tobytes() for a in steps.values())
                 if recorded or key not in known:
                     y = function(self.point(r, steps))

@@ -206,15 +206,20 @@ def poor(lost: Array, value: Array, unit: float) -> Array:
 def at_exact_points(case: Case, entries: Entries) -> Entries:
     if case.outcome != "different" or entries.wrong.any():
         return entries
-    sentence = f"right at this point, wrong at {int(case.off.sum())} entries at an exact one"
+    sentence = f"right at this point; at an exact one wrong at {share(case.off)}"
     return Entries(entries.right & ~case.off, case.off, (*entries.said, sentence))
+
+
+def share(wrong: Array) -> str:
+    """How many entries of how many."""
+    return f"{int(wrong.sum())} of {counted(wrong.size, 'entry', 'entries')}"
 
 
 def at_further_points(case: Case, entries: Entries) -> Entries:
     found = case.gradient.elsewhere
     if found is None or entries.wrong.any():
         return entries
-    sentence = f"right at this point, wrong at {int(found.wrong.sum())} entries at {found.point}"
+    sentence = f"right at this point; at another ({found.point}) wrong at {share(found.wrong)}"
     return Entries(entries.right & ~found.wrong, found.wrong, (*entries.said, sentence))
 
 

@@ -47,6 +47,8 @@ class Power:
             )
         if not np.isfinite(self.median):
             return "nothing relative can be promised at these entries"
+        if not self.worst:
+            return "any wrong entry is caught"
         text = f"one wrong entry is caught above {self.median:.0e} of it (median), {self.worst:.0e} (worst)"
         return text + (f"; {self.unjudged} of {self.entries} entries cannot be judged" if self.unjudged else "")
 

@@ -29,7 +29,7 @@ class Question:
         own_program: of the structure, `Operation.own_program`; None: the backward is recorded where it can be.
         ways: of the structure, the other ways to call the rule.
         remarks: what is to be said of it.
-        quick: of the structure, the same forward, quicker to evaluate at many points.
+        alone: `Operation.alone`.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Question:
     own_program: Callable[[Structure, tuple[str, ...]], Any] | None = None
     ways: Callable[[Structure], tuple[OtherCall, ...]] = lambda structure: ()
     remarks: Callable[[], tuple[Notice, ...]] = lambda: ()
+    alone: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def answered(question: Question, manners: Manners) -> Result:
             reference=None if question.reference is None else question.reference(structure),
             own_program=program,
             manner=manner_of(operation.wrt, manners.accuracy),
+            alone=question.alone,
         )
 
     operation, v = posed(structure), structure.flat_cotangent(manners.grad_output)

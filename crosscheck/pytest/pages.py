@@ -19,6 +19,7 @@ from crosscheck.doors.door import HERE
 from crosscheck.evidence.result import GradientMismatch, Result
 from crosscheck.pytest.fixture import FailedCheck
 from crosscheck.pytest.pasting import pasted
+from crosscheck.surveys.record import Survey, SurveyMismatch
 
 REWRITTEN = "@py_assert"  # what pytest calls the values of an assertion
 
@@ -26,13 +27,14 @@ REWRITTEN = "@py_assert"  # what pytest calls the values of an assertion
 def retold(report: Any, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     """Put the page in the place of a traceback, if a check failed."""
     error = excinfo.value
-    result = error.result if isinstance(error, GradientMismatch) else asserted(excinfo)
+    result = carried(error)  # which is false
+    result = asserted(excinfo) if result is None else result
     if result is None:
         return
     config = item.config
     lines = [
         *own_words(error, result),
-        *(result.full() if bool(config.getoption("--grad-full")) else str(result)).splitlines(),
+        *text_of(result, full=bool(config.getoption("--grad-full"))).splitlines(),
     ]
     lines += [line for note in getattr(error, "__notes__", ()) for line in ("", *note.splitlines())]
     if isinstance(error, FailedCheck):
@@ -46,10 +48,25 @@ def retold(report: Any, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExc
     report.longrepr = shown
 
 
-def own_words(error: BaseException, result: Result) -> list[str]:
+def carried(error: BaseException) -> Result | Survey | None:
+    """The result that an exception of ours brings."""
+    if isinstance(error, GradientMismatch):
+        return error.result
+    return error.survey if isinstance(error, SurveyMismatch) else None
+
+
+def text_of(result: Result | Survey, *, full: bool) -> str:
+    """The page; of a survey, whose page has all of it, the full check of the smallest configuration as well."""
+    if isinstance(result, Result):
+        return result.full() if full else str(result)
+    check = f"\n\n{result.check.full()}" if full and result.check is not None else ""
+    return f"{result}{check}"
+
+
+def own_words(error: BaseException, result: Result | Survey) -> list[str]:
     """The message that the test gave its assertion, if it is more than the result."""
     own = str(error).split("\nassert ")[0].strip()
-    is_page = own in ("", str(result), result.summary()) or isinstance(error, GradientMismatch)
+    is_page = own in ("", str(result), result.summary()) or carried(error) is not None
     return [] if is_page or own.startswith("assert ") else [*own.splitlines(), ""]
 
 
@@ -63,7 +80,7 @@ def shortened(path: Path, folder: Path) -> Path:
     return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
-def asserted(excinfo: pytest.ExceptionInfo[BaseException]) -> Result | None:
+def asserted(excinfo: pytest.ExceptionInfo[BaseException]) -> Result | Survey | None:
     """The result that an assertion is about, in the frame where it failed."""
     traceback = excinfo.tb
     while traceback.tb_next is not None:
@@ -71,7 +88,7 @@ def asserted(excinfo: pytest.ExceptionInfo[BaseException]) -> Result | None:
     frame = traceback.tb_frame
     test = assertion_at(frame, traceback.tb_lineno)
     found = () if test is None else values(test, frame)
-    return next((value for value in found if isinstance(value, Result) and not value), None)
+    return next((value for value in found if isinstance(value, (Result, Survey)) and not value), None)
 
 
 def assertion_at(frame: FrameType, line: int) -> ast.expr | None:

@@ -28,6 +28,8 @@ def source(operation: Operation, why_not: str) -> str:
     )
     if said:
         return said
+    if operation.reference is None and operation.alone:
+        return f"none; {operation.alone}"
     return f"none; the forward is not recorded: {why_not}; {WHAT_TO_DO}" if operation.reference is None else GIVEN
 
 

@@ -39,10 +39,15 @@ def columns(width: int | None) -> int:
     return max(NARROWEST, min(WIDEST, width))
 
 
+def opening(block: Paragraph) -> tuple[str, str]:
+    """What stands before the first line of a block, and before the others."""
+    before = " " * block.indent + (f"{block.label:<{LABEL - 1}} " if block.label else "")
+    return before, " " * (len(before) if block.label else block.indent + 2)
+
+
 def lines_of(block: Paragraph, width: int) -> list[str]:
     """The block in lines of at most `width` columns, without spaces at their ends."""
-    before = " " * block.indent + (f"{block.label:<{LABEL - 1}} " if block.label else "")
-    after = " " * len(before) if block.label else " " * (block.indent + 2)
+    before, after = opening(block)
     if block.role in ("map", "numbers"):
         return [(before + line)[:width].rstrip() for line in block.text.split("\n")]
     folded = textwrap.wrap(

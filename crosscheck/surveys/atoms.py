@@ -19,6 +19,8 @@ from crosscheck.surveys.circumstances import WORDS
 from crosscheck.surveys.quantities import Array, Factors
 
 SIMPLE, RELATION, ORDER, FACT, DEEPER, PARITY, MIDDLE = 1.0, 1.2, 1.3, 1.3, 1.5, 1.6, 1.7
+# That one number divides another is believed after two simple statements together.
+REMAINDER = 2.6
 # What follows from the configuration is believed after what stands in it.
 DERIVED = 0.6
 # Of a space that does not say which numbers are related, all are; each is less likely.
@@ -92,6 +94,18 @@ def of_relations(space: Space, table: Factors) -> Iterator[Atom]:
         yield Atom(f"{first} < {second}", ORDER + more, known & (a < b))
         yield Atom(f"{first} ≥ {second}", ORDER + more, known & (a >= b))
         yield Atom(f"{first} ≤ {second}", ORDER + more, known & (a <= b))
+        if every:
+            yield from of_remainders(first, second, a, b)
+            yield from of_remainders(second, first, b, a)
+
+
+def of_remainders(divisor: str, whole: str, d: Array, n: Array) -> Iterator[Atom]:
+    """Whether one whole number divides another."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        asked = (d >= 1) & (n >= 0) & (d == np.round(d)) & (n == np.round(n))
+        divides = np.where(asked, np.mod(n, d) == 0, False)
+    yield Atom(f"{divisor} divides {whole}", REMAINDER, asked & divides)
+    yield Atom(f"{divisor} does not divide {whole}", REMAINDER, asked & ~divides)
 
 
 def of_facts(table: Factors) -> Iterator[Atom]:

@@ -93,7 +93,10 @@ def in_fortran_order(operation: Operation, name: str) -> Operation:
     """The same, whose code gets one input in Fortran order, whatever order the judge has it in."""
 
     def turned(values: Arrays) -> Arrays:
-        return {**values, name: np.asarray(values[name], order="F")}
+        given = values[name]
+        if type(given) is not np.ndarray:  # a recorded value, of which only what is computed with it is looked at
+            return values
+        return {**values, name: np.asarray(given, order="F")}
 
     widen = operation.widen
     return replace(

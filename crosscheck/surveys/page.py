@@ -8,7 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crosscheck.evidence.reason import Diagnosis
-from crosscheck.report.layout import Paragraph, lines_of
+from crosscheck.report.failing import is_a_place
+from crosscheck.report.html import boxed
+from crosscheck.report.layout import Paragraph, folded
+from crosscheck.report.page import page as of_check
+from crosscheck.report.sizes import said
 from crosscheck.surveys.quantities import word
 from crosscheck.surveys.record import ALWAYS, EXACTLY, GIVEN, ONLY, Survey, Surveyed, When
 from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RAISES, RIGHT, UNDECIDED, WRONG
@@ -16,24 +20,33 @@ from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RAISES, RIGHT, UNDEC
 COLUMNS = 80
 # Other conditions that are told, where nothing in the space tells them apart.
 MOST_ALIKE = 3
-ROW, UNDER = 2, 4
-
-
-def wrapped(sentence: str, indent: int = ROW) -> str:
-    return "\n".join(lines_of(Paragraph(sentence, indent=indent), COLUMNS))
+UNDER = 4
 
 
 def page(survey: Survey) -> str:
     """The whole report."""
-    lines = [summary(survey)]
+    return folded(paragraphs(survey), COLUMNS)
+
+
+def paragraphs(survey: Survey) -> Iterator[Paragraph]:
+    """The report in blocks."""
+    yield Paragraph(summary(survey), indent=0, role="title")
+    told: dict[str, str] = {}
     for row in survey.rows:
-        lines += row_lines(row)
+        yield from row_lines(row, told)
     if not survey.rows:
-        lines.append(wrapped("nothing was judged"))
+        yield Paragraph("nothing was judged")
     if survey.fixed:
-        lines.append(wrapped(f"not varied: {', '.join(survey.fixed)}"))
-    lines += [wrapped(f"the budget ended; not done: {it}") for it in survey.left_out]
-    return "\n".join(lines)
+        yield Paragraph(f"not varied: {', '.join(survey.fixed)}")
+    for it in survey.left_out:
+        yield Paragraph(f"the budget ended; not done: {it}")
+
+
+def html(survey: Survey) -> str:
+    """For a notebook: the page, and behind a triangle the check of the smallest configuration that is wrong."""
+    verdict = {RIGHT: "agree", WRONG: "disagree", RAISED: "disagree"}.get(survey.verdict, "undecided")
+    check = [] if survey.check is None else said(survey.check, of_check(survey.check, COLUMNS))
+    return boxed(verdict, paragraphs(survey), {"the smallest that is wrong": check} if check else {})
 
 
 def summary(survey: Survey) -> str:
@@ -77,16 +90,20 @@ def title(row: Surveyed) -> str:
     return row.name
 
 
-def row_lines(row: Surveyed) -> Iterator[str]:
-    yield wrapped(f"{title(row)}: {verdict_words(row)}", ROW)
+def row_lines(row: Surveyed, told: dict[str, str]) -> Iterator[Paragraph]:
+    """One row; `told` are the causes that the page has given already, and is added to."""
+    yield Paragraph(f"{title(row)}: {verdict_words(row)}", role="wrong" if row.verdict == WRONG else "plain")
     if row.message:
-        yield wrapped(row.message, UNDER)
+        yield Paragraph(row.message, indent=UNDER)
     if row.smallest is not None:
-        yield wrapped(f"smallest: {configuration_words(row.smallest)}", UNDER)
+        yield Paragraph(f"smallest: {configuration_words(row.smallest)}", indent=UNDER)
     if row.cause is not None:
-        yield wrapped(cause_words(row.cause), UNDER)
+        same = told.setdefault(in_other_words(row), row.name)
+        text = cause_words(row.cause) if same == row.name else f"cause: the same mistake as of {same}"
+        yield Paragraph(text, indent=UNDER, role="cause")
     if row.when is not None and row.when.alike:
-        yield wrapped(f"nothing in the space tells that from: {'; '.join(row.when.alike[:MOST_ALIKE])}", UNDER)
+        text = f"nothing in the space tells that from: {'; '.join(row.when.alike[:MOST_ALIKE])}"
+        yield Paragraph(text, indent=UNDER)
 
 
 def verdict_words(row: Surveyed) -> str:
@@ -120,10 +137,18 @@ def when_words(when: When, wrong: str = "wrong") -> str:
 
 
 def cause_words(cause: Diagnosis) -> str:
-    """The cause, and at how many configurations it was put to the test."""
-    count = cause.evidence.get("configurations", 1)
-    where = "at one configuration" if count == 1 else f"at all {count} configurations that were asked"
-    return f"cause, {where}: {cause.explanation}"
+    """The cause, and at how many configurations it was put to the test; of what is no cause, only the place."""
+    count, asked = cause.evidence.get("configurations", 1), cause.evidence.get("asked", 1)
+    where = f"at {count} of {asked} configurations that were asked" if asked > 1 else "at one configuration"
+    if count == asked > 1:
+        where = f"at all {count} configurations that were asked"
+    return f"{'where' if is_a_place(cause) else 'cause'}, {where}: {cause.explanation}"
+
+
+def in_other_words(row: Surveyed) -> str:
+    """A cause without the name of its gradient."""
+    assert row.cause is not None
+    return cause_words(row.cause).replace(f"the gradient of {row.name} ", "it ")
 
 
 def configuration_words(configuration: Mapping[str, Any]) -> str:

@@ -104,7 +104,7 @@ class Survey:
         fixed: what was not varied, with its value, or why.
         check: the check of the smallest failing configuration, in full; None where nothing is wrong.
         left_out: what a budget ended before it was done.
-        page: makes the report.
+        page, html: make the report, and that for a notebook.
     """
 
     name: str
@@ -116,6 +116,7 @@ class Survey:
     check: Result | None
     left_out: tuple[str, ...]
     page: Callable[[Survey], str] = field(compare=False)
+    html: Callable[[Survey], str] = field(compare=False)
 
     @property
     def gradients(self) -> dict[str, Surveyed]:
@@ -170,6 +171,10 @@ class Survey:
 
     def __repr__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the page, and behind a triangle the check of the smallest configuration that is wrong."""
+        return self.html(self)
 
 
 def shown(configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -13,15 +13,16 @@ from crosscheck.surveys.atoms import Atom, atoms
 from crosscheck.surveys.conditions import BOTH, Condition, fitting, necessary, sufficient
 from crosscheck.surveys.quantities import Array, Factors
 from crosscheck.surveys.telling import telling
-from crosscheck.surveys.visits import ASIDE, RAISED, RIGHT, WRONG, Sighting, Visitor, completed, drawn_again
+from crosscheck.surveys.visits import ASIDE, EMPTY, RAISED, RIGHT, WRONG, Sighting, Visitor, completed, drawn_again
 
 # Random configurations beside the cover before conditions are looked for: of a mistake that takes two choices of three
 # each, some three are among them.
 AT_RANDOM = 24
 # While nothing is wrong, this share of all configurations is drawn at random before nothing more is expected.
 WITHOUT_A_FIND = 0.5
-# Configurations drawn to choose from, where one is to tell conditions apart.
-TO_CHOOSE_FROM = 200
+# Configurations drawn to choose from, where one is to tell conditions apart; so many times as many before it is said
+# that none does.
+TO_CHOOSE_FROM, BEFORE_NONE = 200, 5
 # A condition that is alone in the running is put to so many more, as many on either side of it as there are.
 CONFIRMED = 8
 # Where no condition fits, so many more are drawn, for what is said of it to be worth something.
@@ -147,9 +148,9 @@ class Search:
 
     def settle(self, name: str) -> None:
         """Ask where the conditions in the running differ, until one is left, or none."""
-        more = MORE
+        more, wide = MORE, 1
         while self.going and len(self.outcomes(name)[1]):
-            points, candidates = self.candidates(name)
+            points, candidates = self.candidates(name, wide * TO_CHOOSE_FROM)
             found = self.statements(candidates)
             conditions = fitting(found, *self.outcomes(name))
             if not conditions:
@@ -161,6 +162,10 @@ class Search:
                 continue
             first = len(self.visits)
             choice = telling(conditions, first + np.arange(len(candidates)))
+            if choice is None and wide == 1:
+                wide = BEFORE_NONE
+                continue
+            wide = 1
             if choice is not None:
                 self.visit(points[choice - first], candidates[choice - first], "telling conditions apart")
             elif self.confirmed(name, conditions[0], points, candidates) and not self.doubted(
@@ -168,15 +173,29 @@ class Search:
             ):
                 return
 
-    def candidates(self, name: str) -> tuple[list[Choices], list[Choices]]:
+    def candidates(self, name: str, count: int = TO_CHOOSE_FROM) -> tuple[list[Choices], list[Choices]]:
         """Configurations to choose from that were not visited: drawn, and one choice away from those that are wrong."""
         found: list[tuple[Choices, Choices]] = []
         wrong = [self.points[i] for i in self.outcomes(name)[0]]
-        for point in (*self.beside(wrong), *self.drawn(TO_CHOOSE_FROM)):
+        for point in (*self.beside(wrong), *self.drawn(count)):
             configuration = self.space.settle(point, self.rng)
             if configuration is not None and repr(configuration) not in self.seen:
                 found.append((point, configuration))
+        found = self.showing(name, found)
         return [p for p, _ in found], [c for _, c in found]
+
+    def showing(self, name: str, found: list[tuple[Choices, Choices]]) -> list[tuple[Choices, Choices]]:
+        """Without those at which the gradient is zero, as it seems: asking there would show nothing."""
+        outcomes = completed(self.visits)[name]
+        silent, shown = ([i for i, o in enumerate(outcomes) if (o == EMPTY) is empty] for empty in (True, False))
+        if len(silent) < CONFIRMED:
+            return found
+        statements = self.statements([c for _, c in found])
+        conditions = fitting(statements, np.array(silent, np.int64), np.array(shown, np.int64))
+        if not conditions:
+            return found
+        holds = conditions[0].holds[len(self.visits) :]
+        return [one for one, says in zip(found, holds, strict=True) if not says]
 
     def beside(self, points: list[Choices]) -> Iterator[Choices]:
         for point in points[:4]:

@@ -14,11 +14,11 @@ from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.progress import shown
 from crosscheck.spaces.space import Space
-from crosscheck.surveys.causes import cause_of
+from crosscheck.surveys.causes import Accusations
 from crosscheck.surveys.circumstances import CHOICES, NAMES, with_circumstances
 from crosscheck.surveys.conditions import Condition
 from crosscheck.surveys.made import Factory
-from crosscheck.surveys.page import page
+from crosscheck.surveys.page import html, page
 from crosscheck.surveys.quantities import Array, word
 from crosscheck.surveys.record import ALWAYS, EXACTLY, GIVEN, ONLY, Survey, Surveyed, When
 from crosscheck.surveys.search import Search
@@ -82,10 +82,10 @@ def survey(
         if judgeable and not deadline.passed:
             where = smallest[judgeable[0]]
             found = deadline.unless_late("the smallest", lambda: whole(visitor, *where, diagnose), None)
-        causes = {}
+        causes, accusations = {}, Accusations(search, seed)
         for k in smallest if diagnose else ():
             about = f"one cause of the gradient of {k}"
-            causes[k] = deadline.unless_late(about, lambda k=k: cause_of(search, k, smallest[k], seed), None)
+            causes[k] = deadline.unless_late(about, lambda k=k: accusations.cause(k, smallest[k]), None)
         rows = tuple(row_of(search, k, smallest.get(k), causes.get(k)) for k in names)
     # What follows the first thing that was left out was left out, too.
     left_out = tuple(deadline.left_out[:1])
@@ -101,6 +101,7 @@ def survey(
         found,
         left_out,
         page,
+        html,
     )
 
 

@@ -127,9 +127,11 @@ class Visitor:
         # Where a reference was given it is the truth, and differences would be a third opinion.
         alone = operation.reference is None
         quick = {"seed": self.seed + draw, "exact": False, "diagnose": False, "progress": False, "here": True}
-        result = judge(operation, differences=alone, recorded=False, **quick)
+        # Differences are those of the formula, at float64; what float32 gives is held against the recorded forward.
+        narrow = operation.format != np.float64
+        result = judge(operation, differences=alone, recorded=narrow, **quick)
         before = undecided(result)
-        if not before or self.in_vain >= self.PATIENCE:
+        if not before or narrow or self.in_vain >= self.PATIENCE:
             return result, there
         again = judge(self.operation(configuration, draw), **quick)
         self.in_vain = 0 if undecided(again) < before else self.in_vain + 1

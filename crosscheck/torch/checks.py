@@ -20,6 +20,7 @@ from crosscheck.torch.calls import TensorCall, differentiable
 from crosscheck.torch.context import has_setup, names_of, own_forward, writes
 from crosscheck.torch.double import differentiated_twice
 from crosscheck.torch.functions import Functions, plainly
+from crosscheck.torch.lines import lines_of_backward, of_gradients
 from crosscheck.torch.needs import one_thread, pytorch
 from crosscheck.torch.reference import Autograd
 from crosscheck.torch.tensors import array, is_real
@@ -155,6 +156,8 @@ def check_module(
 
 # ---------------------------------------------------------------------- what is asked
 
+NO_REFERENCE = "give reference=, the same forward as a plain function of tensors"
+AUTOGRAD_ITSELF = "no hand-written Function is called: it is PyTorch's own derivative that is judged"
 OWN = "PyTorch's autograd of the Function's own forward, for which it cannot vouch"
 
 
@@ -266,12 +269,24 @@ def answer(
         None,
         ways,
         lambda: tuple(remarks),
+        NO_REFERENCE if plain is not None else AUTOGRAD_ITSELF,
     )
     result = answered(question, replace(manners, wrt=subject.moving))
-    if twice is None or not usable or manners.budget is not None:
+    wrong = [k for k, g in result.gradients.items() if g.verdict == "disagree"]
+    if manners.budget is not None:
         return result
     structure = structure_of(called.forward, subject.inputs, "pytorch")
+    if wrong:  # and so will be its derivative
+        return with_lines(result, lines_of_backward(called, structure, result.evidence.cotangent))
+    if twice is None or not usable:
+        return result
     return with_findings(result, differentiated_twice(called, reference, structure, manners.seed, fails=twice))
+
+
+def with_lines(result: Result, lines: Mapping[str, str]) -> Result:
+    """The result with the lines of the backward that compute what is wrong."""
+    wrong = [k for k, g in result.gradients.items() if g.verdict == "disagree"]
+    return replace(result, reasons=replace(result.reasons, lines=of_gradients(lines, wrong)))
 
 
 def any_differentiable(called: TensorCall, inputs: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from crosscheck.torch.context import own_forward
+from crosscheck.torch.context import names_of, own_forward
 from crosscheck.torch.needs import pytorch
 
 
@@ -23,9 +23,14 @@ class Functions:
 
     def __init__(self, module: Any, inputs: tuple[Any, ...], *, parameters: bool = True) -> None:
         torch = pytorch()
+        function = applied(module)
+        if function is not None:  # looked up at each call, so that something may stand in its place
+            module = named_apply(function)
         of_class = isinstance(module, torch.nn.Module)
         self.name = type(module).__name__ if of_class else getattr(module, "__name__", type(module).__name__)
         self.names = input_names(module.forward if of_class else module, len(inputs))
+        if function is not None:
+            self.names = names_of(function, len(inputs))
         self.inputs = inputs
         self.is_module = of_class and parameters
         # A copy: the parameters of the caller's own stay in it.
@@ -81,6 +86,23 @@ class Functions:
         with pytorch().no_grad(), replaced(lambda function: seen.append(function.__name__) or own_forward(function)):
             self.call(**{k: t.detach().clone() for k, t in self.tensors.items()})
         return list(dict.fromkeys(seen))
+
+
+def applied(given: Any) -> Any:
+    """The Function whose `apply` this is; None of anything else."""
+    owner = getattr(given, "__self__", None)
+    is_apply = isinstance(owner, type) and issubclass(owner, pytorch().autograd.Function)
+    return owner if is_apply and getattr(given, "__name__", "") == "apply" else None
+
+
+def named_apply(function: Any) -> Callable[..., Any]:
+    """`function.apply` under a name of its own."""
+
+    def apply(*args: Any) -> Any:
+        return function.apply(*args)
+
+    apply.__name__ = function.__name__
+    return apply
 
 
 def owner_of(module: Any, path: str) -> tuple[Any, str]:

@@ -12,6 +12,7 @@ from crosscheck.floats import UNIT
 from crosscheck.operation import Array, Arrays
 from crosscheck.rounding import Roundings
 from crosscheck.torch.calls import TensorCall, as_array_or_none, pull
+from crosscheck.torch.programs import Followed, program_of
 from crosscheck.torch.roundings import COPIES, scattered
 from crosscheck.torch.tensors import array, arrays
 from crosscheck.witnesses.foreign import Foreign
@@ -88,6 +89,11 @@ class Autograd(Foreign):
             seen.decides,
         )
         return estimates[0], dict(zip(wrt, estimates[1:], strict=True)), said, pathless
+
+    def program(self, inputs: Arrays) -> Followed | None:
+        """Of a forward of real tensors whose arrays are the judge's own."""
+        plain = set(inputs) == set(self.structure.inputs) and not self.structure.complex
+        return program_of(self.called, inputs) if plain else None
 
     def shape(self, inputs: Arrays) -> tuple[tuple[int, ...], np.dtype]:
         key = tuple((k, a.shape) for k, a in inputs.items())

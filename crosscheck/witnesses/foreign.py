@@ -1,13 +1,15 @@
 """A reference that is no program of JAX: it says itself what its derivatives are, and how they round.
 
 Everything that the judge asks of a reference goes through `autodiff`, `plain_gradients` and `output_shape`, which pass
-the question on to such a reference. What needs the reference's program (exact points, the steps of the forward for the
-search for a reason) does without.
+the question on to such a reference. What needs the reference's program (exact points) does without; the search for a
+reason asks for one that it may read (`program`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +41,13 @@ class Foreign(ABC):
     @abstractmethod
     def shape(self, inputs: Arrays) -> tuple[tuple[int, ...], np.dtype]:
         """Of the output."""
+
+    def program(self, inputs: Arrays) -> Callable[..., Any] | None:
+        """The reference at a point as a program of JAX, for the search for a reason to read; None where it has none.
+
+        It is not believed: where its gradients are not those of `plain`, the search does without.
+        """
+        return None
 
     def __call__(self, /, **inputs: Array) -> Array:
         """The output alone."""

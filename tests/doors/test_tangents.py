@@ -151,3 +151,18 @@ def test_what_does_not_fit_gets_a_sentence() -> None:
         crosscheck.check_jvp(lambda x: x * x, 1.0, x)  # type: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"tangent returned no \[1\].norm"):
         crosscheck.check_jvp(forward, lambda t, **v: tangent(t, **v)[:1], inputs())
+
+
+def test_without_a_reference_the_forward_is_recorded(rng: np.random.Generator) -> None:
+    """Autodiff judges, the reason is sought in its steps, and one wrong tangent is not explained twice."""
+
+    def tangent(t, x, w):
+        return (t["x"] @ w + x @ t["w"]) * (1 + np.tanh(x @ w) ** 2)  # 1 - y² was meant
+
+    point = {"x": rng.normal(size=(2, 3)), "w": rng.normal(size=(3, 2))}
+    result = crosscheck.check_jvp(lambda x, w: np.tanh(x @ w), tangent, point)
+    page = " ".join(str(result).split())
+    assert "reference recorded from the forward" in page
+    assert "autodiff" in page
+    assert "derivative of tanh" in result.gradients["x"].diagnoses[0].explanation
+    assert "because that of x and w is" in result.gradients["all inputs at once"].diagnoses[0].explanation

@@ -52,6 +52,26 @@ def test_about_something_else():
     assert X is None
 
 
+def surveyed():
+    def make(rows):
+        return np.sin, lambda grad_output, x: grad_output * np.cos(x) / rows, {"x": X[:rows]}
+
+    return crosscheck.survey(make, {"rows": (1, 2)}, diagnose=False, name="mean")
+
+
+def test_survey():
+    found = surveyed()
+    assert found, found
+
+
+def test_survey_raised():
+    surveyed().raise_for_failure()
+
+
+def test_user_code_raises():
+    crosscheck.check(lambda x: x @ x, lambda grad_output, x: x, {"x": X})
+
+
 def test_passes():
     assert right()
     assert not wrong()
@@ -73,7 +93,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         text=True,
         check=False,
     )
-    assert "6 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "9 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     parts: dict[str, str] = {}
     for part in done.stdout.split("\n____")[1:]:
         name = part.split("\n")[0].strip("_ ")
@@ -110,3 +130,18 @@ def test_the_callers_line_is_shown_and_none_of_ours(shown: dict[str, str]) -> No
 
 def test_an_assertion_about_something_else_is_left_alone(shown: dict[str, str]) -> None:
     assert "disagree" not in shown["test_about_something_else"]
+
+
+@pytest.mark.parametrize("name", ["test_survey", "test_survey_raised"])
+def test_the_page_of_a_survey_is_shown(shown: dict[str, str], name: str) -> None:
+    assert shown[name].count("x: wrong exactly when rows ≥ 2") == 1
+    assert "smallest: rows=2" in shown[name]
+    assert "assert " not in shown[name]
+
+
+def test_where_the_users_code_raises_no_frame_is_ours(shown: dict[str, str]) -> None:
+    section = shown["test_user_code_raises"]
+    assert "ValueError: matmul" in section
+    assert section.count("crosscheck.check(lambda x: x @ x") >= 1
+    assert "judge.py" not in section
+    assert "operation.py" not in section

@@ -242,9 +242,8 @@ def test_html_is_escaped_alone_and_the_same_words() -> None:
     assert "&lt;b&gt;&amp;Dense&lt;/b&gt;" in html
     assert "<b>" not in html
     assert not re.search(r"https?:|src=|<script|<link|<style|url\(", html)
-    plain = unescape(re.sub(r"<[^>]+>", "\n", html))
-    for line in FAILING.page(80).splitlines()[1:]:
-        assert line in plain
+    plain = " ".join(unescape(re.sub(r"<[^>]+>", "\n", html)).split())
+    assert " ".join(" ".join(FAILING.page(80).splitlines()[1:]).split()) in plain
     ElementTree.fromstring(html)  # every element is closed
 
 

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 
 from crosscheck import spaces
+from crosscheck.deadline import Deadline
 from crosscheck.spaces import Space
 from crosscheck.spaces.layouts import free
-from tests.survey.made_up import said, searched
+from crosscheck.surveys.circumstances import with_circumstances
+from crosscheck.surveys.search import Search
+from crosscheck.surveys.visits import EMPTY, Sighting
+from tests.survey.equivalence import Truths
+from tests.survey.made_up import MadeUp, said, searched
 
 C, D, A, R = spaces.convolution(), spaces.dense(), spaces.attention(), spaces.recurrent()
 N, P = spaces.normalization("NCHW"), spaces.pooling(("NCHW", "NHWC"), pairs=True)
@@ -97,3 +102,31 @@ def test_the_smallest_has_the_simplest_choices_that_are_wrong() -> None:
     smallest, _ = found.smallest("x")
     assert (smallest["padding"], smallest["channels"], smallest["filters"]) == (1, 2, 2)
     assert (smallest["batch"], smallest["kernel"], smallest["order"], smallest["call"]) == (1, 1, "C", "first")
+
+
+def test_configurations_that_show_nothing_are_not_asked_for() -> None:
+    """Half of the space has a gradient that is zero; what is true of it alone is left open."""
+
+    class Silent(MadeUp):
+        def __call__(self, configuration, draw=0):
+            found = super().__call__(configuration, draw)
+            return found if configuration["steps"] > 1 else Sighting(configuration, {"x": EMPTY}, draw=draw)
+
+    search = Search(
+        with_circumstances(R, frozenset()),
+        Silent(lambda c, d: c["steps"] > 2),  # type: ignore[arg-type]
+        200,
+        0,
+        Deadline(),
+    )
+    search.run()
+    assert said(search) == "steps ≥ 3"
+    assert len(search.visits) < 120
+
+
+def test_two_wordings_are_one_where_no_configuration_tells_them_apart() -> None:
+    truths = Truths(Space("two", {"stride": (1, 2, 3), "padding": (0, 1)}))
+    assert truths.same("stride ≥ 2 and padding ≥ 1", "stride does not divide padding")
+    assert truths.same("padding ≥ 1", "padding = 1")
+    assert not truths.same("stride ≥ 2", "padding ≥ 1")
+    assert not truths.same("stride ≥ 2", "nobody says so")

@@ -186,3 +186,66 @@ REFUSED: tuple[tuple[Any, Any, dict[str, Any], type[Exception], str], ...] = (
 def test_what_a_caller_gets_wrong_is_one_sentence(make: Any, space: Any, more: Any, kind: Any, said: str) -> None:
     with pytest.raises(kind, match=said):
         survey(make, space, **more)
+
+
+def ceiling_mean(length: int, kernel: int, rng: np.random.Generator) -> Any:
+    """The last window may be shorter, and its mean is over what there is; the backward divides by the kernel."""
+    starts = range(0, length, kernel)
+
+    def forward(x: Any) -> Any:
+        return np.stack([x[i : i + kernel].mean() for i in starts])
+
+    def backward(grad_output: Any, x: Any) -> Any:
+        return np.repeat(grad_output, kernel)[: len(x)] / kernel
+
+    return forward, backward, {"x": rng.normal(size=length)}
+
+
+def test_a_remainder_is_a_condition_of_any_two_numbers() -> None:
+    found = survey(ceiling_mean, {"length": (1, 2, 3, 4, 5, 6, 8), "kernel": (1, 2, 3)}, diagnose=False)
+    row = found.gradients["x"]
+    assert row.when is not None
+    assert (row.when.text, row.when.exact) == ("kernel does not divide length", True)
+
+
+def test_what_only_float32_gets_wrong_is_seen() -> None:
+    def half_in_float32(grad_output: Any, x: Any) -> Any:
+        return grad_output * x * (2 if x.dtype == np.float64 else 1)
+
+    def make(rows: int, dtype: type, rng: np.random.Generator) -> Any:
+        return lambda x: x * x, half_in_float32, {"x": rng.normal(size=(rows, 2)).astype(dtype)}
+
+    found = survey(make, {"rows": (1, 2), "dtype": (np.float64, np.float32)}, diagnose=False)
+    row = found.gradients["x"]
+    assert row.when is not None
+    assert (row.when.text, row.when.exact) == ("dtype = float32", True)
+
+
+def swapped_operand(steps: int, rows: int, rng: np.random.Generator) -> Any:
+    """h ← h · tanh(x): the gradient that goes back to tanh(x) reads tanh(x) in the place of h."""
+
+    def states(x: Any) -> Any:
+        h = [np.ones(x.shape[1])]
+        for row in x:
+            h.append(h[-1] * np.tanh(row))
+        return h
+
+    def backward(grad_output: Any, x: Any) -> Any:
+        dx, dh = np.zeros_like(x), grad_output
+        for t in reversed(range(len(x))):
+            y = np.tanh(x[t])
+            dx[t] = dh * y * (1 - y**2)
+            dh = dh * y
+        return dx
+
+    return lambda x: states(x)[-1], backward, {"x": rng.normal(size=(steps, rows))}
+
+
+@pytest.mark.proof
+def test_one_cause_is_found_in_loops_of_any_length() -> None:
+    found = survey(swapped_operand, {"steps": (3, 4, 5), "rows": (1, 2, 3)}, configurations=12)
+    cause = found.gradients["x"].cause
+    assert cause is not None
+    assert cause.evidence["asked"] == 4
+    assert cause.evidence["configurations"] >= 3, found
+    assert f"at {'all' if cause.evidence['configurations'] == 4 else 3}" in str(found)

@@ -380,13 +380,13 @@ WRONG = [
             ),
         ),
         IMAGES,
-        "wrong at",
+        "flipped the wrong way round",
     ),
     Case(
         "a norm without its mean",
         made(layer_norm, lambda ctx, g: (saved(ctx)[1] * g * saved(ctx)[2], *layer_norm_back(ctx, g)[1:])),
         ROWS,
-        "wrong at",
+        "treats every sum and mean as a constant",
     ),
     Case(
         "a power",
@@ -402,6 +402,11 @@ WRONG = [
         (normal(4, 3), normal(3)),
         "first sample only",
     ),
-    Case("a recurrence cut", made(recurrent, no_cotangent_carried), (normal(4, 2, 3), normal(3, 3)), "wrong at"),
+    Case(
+        "a recurrence cut",
+        made(recurrent, no_cotangent_carried),
+        (normal(4, 2, 3), normal(3, 3)),
+        "matrix product in every turn",
+    ),
     Case("attention without its scale", made(attention, attention_unscaled), HEADS, "2 times too large"),
 ]
