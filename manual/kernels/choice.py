@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import channels, definition, dense, depthwise, gemm, pointwise, small, transform, winograd
+from manual.kernels import banded, channels, definition, dense, depthwise, gemm, pointwise, small, transform, winograd
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, PaddingArgument, Pair, describe
 from manual.kernels.rates import rates_of, seconds
@@ -51,6 +51,7 @@ ENGINES: dict[str, Engine] = {
         small.ENGINE,
         dense.ENGINE,
         depthwise.ENGINE,
+        banded.ENGINE,
         channels.ENGINE,
         winograd.WINOGRAD2X2,
         winograd.WINOGRAD4X2,
