@@ -39,7 +39,7 @@ from manual.kernels.folding import folding
 from manual.kernels.gemm import Blocking, Total, matrices, parts_for, sum_of
 from manual.kernels.geometry import Geometry
 from manual.kernels.unfolding import Unfolding
-from manual.machine import threads
+from manual.machine import products, threads
 from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
@@ -227,7 +227,7 @@ class Columns(Plan):
             out = matrices(grad_x[task.images], groups)
             for block in unfolding.blocks[task.blocks]:
                 cols = unfolding.fill(block, len(images))
-                np.matmul(weights, cols, out=out[..., block.places])  # (3)
+                products.by_columns(weights, cols, out[..., block.places])  # (3)
                 total.add(cols, inputs[..., block.places].swapaxes(2, 3))  # (4)
 
 

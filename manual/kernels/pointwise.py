@@ -24,7 +24,7 @@ from manual.kernels import bounds
 from manual.kernels.engine import Engine
 from manual.kernels.gemm import Total, matrices, parts_for, sum_of
 from manual.kernels.geometry import Geometry
-from manual.machine import threads
+from manual.machine import products, threads
 from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
@@ -59,7 +59,7 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
     def part(number: int) -> None:
         for n, places in work[number]:
             image = matrices(np.ascontiguousarray(x[n : n + 1]), geometry.groups)[0]
-            np.matmul(weights, image[..., places], out=out[n][..., places])
+            products.by_columns(weights, image[..., places], out[n][..., places])
             np.add(out[n][..., places], column, out=out[n][..., places])  # (1)
 
     threads.run(part, len(work))
@@ -96,7 +96,7 @@ class Backward(Plan):
             x_image = matrices(np.ascontiguousarray(x[n : n + 1]), groups)[..., places]
             total.add(x_image, g_image.swapaxes(2, 3))  # (2)
             grad_biases += g_image[0] @ self.ones[places]  # (3)
-            np.matmul(weights, g_image[0], out=grad_x[n][..., places])  # (4)
+            products.by_columns(weights, g_image[0], grad_x[n][..., places])  # (4)
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> tuple[Array, Array, Array]:

@@ -28,7 +28,7 @@ from manual.kernels.folding import folding
 from manual.kernels.gemm import BackwardByCorrelation, Total, by_correlation, matrices, sum_of
 from manual.kernels.geometry import Geometry
 from manual.kernels.unfolding import Unfolding
-from manual.machine import threads
+from manual.machine import products, threads
 from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
@@ -81,7 +81,7 @@ class Forward(Small):
         for group in self.groups(part):
             images = x[group]
             unfolding.load(images)
-            np.matmul(self.weights, unfolding.fill(block, len(images)), out=y[group])  # (1)
+            products.by_columns(self.weights, unfolding.fill(block, len(images)), y[group])  # (1)
 
 
 class Backward(Small):

@@ -195,14 +195,15 @@ def of_banded(geometry: Geometry, itemsize: int) -> Work:
     cut, taps = banded.cut_of(geometry), geometry.kernel[0]
     layout = banded.layout_of(geometry, itemsize, threads.num_threads())
     planes, numbers = geometry.batch * geometry.groups, banded.of_plane(geometry)
-    rows = geometry.positions[0] * cut.number
-    run = cut.length * (taps if cut.number == 1 and geometry.dilation[0] == 1 else 1)
+    (height, width), (rows, columns), whole = geometry.size, geometry.positions, cut.number == 1
+    samples = rows * cut.number
     blocks = sum(map(len, layout.parts)) * len(layout.groups(geometry.batch))
+    multiplied = products(planes / max(layout.images, 1), layout.images * samples, cut.outputs, taps * cut.length)
     work = total(
-        products(planes / max(layout.images, 1), layout.images * rows, cut.outputs, taps * cut.length),
-        moves(planes * numbers, run, itemsize),
-        moves(planes * geometry.size[0] * geometry.size[1], geometry.size[1], itemsize),
-        moves(2 * planes * rows * cut.outputs, geometry.positions[1], itemsize),
+        multiplied._replace(calls=0),  # one for all channels of a block
+        moves(planes * numbers, cut.length * (taps if whole and geometry.dilation[0] == 1 else 1), itemsize),
+        moves(planes * height * width, width * (height if whole else 1), itemsize),
+        moves(2 * planes * samples * cut.outputs, columns * (rows if whole else 1), itemsize),
         moves(geometry.groups * geometry.taps * cut.outputs, 1, itemsize)._replace(runs=0),
         Work(calls=(10 + geometry.kernel[1]) * blocks, handed=1),
     )

@@ -22,12 +22,18 @@ from manual.kernels import (
     winograd,
 )
 from manual.kernels.geometry import Geometry
+from manual.machine import products
 from tests.oracles import convolution_by_loops
 
 Array = np.ndarray
 
 DTYPES = (np.float32, np.float64)
 CONFIGURATIONS = {"as it is": 300, "tiny blocks": 100, "tiny groups": 100, "strips": 100}
+# Of products: so small that every one is cut, as if BLAS had kernels for them.
+PIECES = {
+    **{"PRODUCT": 60, "OUTPUTS": 24, "NARROWEST": 8, "WIDTHS": (5, 3, 2), "HEIGHTS": ((3, 0), (2, 0))},
+    "in_place": lambda: True,
+}
 OTHERS = [name for name in ENGINES if name != "definition"]
 
 
@@ -120,6 +126,8 @@ def configurations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(banded, "WIDEST", 3)
         monkeypatch.setattr(banded, "BLOCK", 1500)
         monkeypatch.setattr(banded, "PARALLEL", 0)
+        for name, value in PIECES.items():
+            monkeypatch.setattr(products, name, value)
         monkeypatch.setattr(channels, "PARALLEL", 0)
         monkeypatch.setattr(channels, "BLOCK", 2000)
         monkeypatch.setattr(channels, "COLUMNS", 6000)
@@ -147,6 +155,8 @@ def forget() -> None:
     small.layout_of.cache_clear()
     depthwise.layout_of.cache_clear()
     banded.layout_of.cache_clear()
+    products.width_of.cache_clear()
+    products.height_of.cache_clear()
 
 
 # ---------------------------------------------------------------------- the definition against loops
