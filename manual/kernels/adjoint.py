@@ -186,7 +186,7 @@ class Folded(Plan):
 def by_folding(x: Array, filters: Array, extents: Extents) -> Array:
     """(1) as (2)."""
     geometry = planes_of(extents)
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, x.itemsize)
     key = ("adjoint", "forward", geometry, x.dtype, parts)
     plan = cache.take(key, lambda: Folded(geometry, x.dtype, parts))
     planes = plan.run(axes.into_planes(x, extents), axes.as_planes(filters))
@@ -242,7 +242,7 @@ def backward(grad_output: Array, x: Array, filters: Array, adjoint: Adjoint, eng
         grad_x = axes_definition.forward(g, filters, zeros, extents)
         return grad_x, axes_definition.filters_vjp(x, g, extents), grad_biases
     geometry = planes_of(extents)
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, g.itemsize)
     key = ("adjoint", "backward", geometry, g.dtype, parts)
     plan = cache.take(key, lambda: Columns(geometry, g.dtype, parts))
     sorted_g, sorted_x = axes.sorted_into_channels(g, extents), axes.into_planes(x, extents)

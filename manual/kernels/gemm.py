@@ -50,7 +50,7 @@ Array = np.ndarray
 
 BLOCK = 2**20  # bytes of columns in a block
 LEAST_POSITIONS = 256  # a product with fewer columns than this does not reach its speed
-PARALLEL = 12_000_000  # multiplications; below, handing work to a thread costs more than it saves
+PARALLEL = 48_000_000  # multiplications, by bytes of a number; below, handing work to a thread costs more than it saves
 
 
 def refusal(geometry: Geometry) -> str | None:
@@ -275,12 +275,12 @@ def by_correlation(geometry: Geometry) -> bool:
     return possible and geometry.outputs * height * width < 2 * geometry.inputs * rows * columns
 
 
-def parts_for(geometry: Geometry) -> int:
-    return 1 if geometry.multiplications < PARALLEL else threads.num_threads()
+def parts_for(geometry: Geometry, itemsize: int) -> int:
+    return 1 if geometry.multiplications * itemsize < PARALLEL else threads.num_threads()
 
 
 def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tuple[Array, None]:
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, x.itemsize)
     key = ("gemm", "forward", geometry, x.dtype, parts)
     plan = cache.take(key, lambda: Forward(geometry, x.dtype, parts))
     y = plan.run(x, filters, biases)
@@ -289,7 +289,7 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> tuple[Array, Array, Array]:
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, x.itemsize)
     kind = BackwardByCorrelation if by_correlation(geometry) else BackwardByColumns
     key = ("gemm", "backward", geometry, x.dtype, parts)
     plan = cache.take(key, lambda: kind(geometry, x.dtype, parts))

@@ -54,7 +54,7 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
     out = matrices(y, geometry.groups)
     weights = filters.reshape(geometry.groups, geometry.outputs, geometry.inputs)
     column = biases.reshape(geometry.groups, geometry.outputs, 1)
-    work = tasks(geometry, parts_for(geometry))
+    work = tasks(geometry, parts_for(geometry, x.itemsize))
 
     def part(number: int) -> None:
         for n, places in work[number]:
@@ -100,7 +100,7 @@ class Backward(Plan):
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> tuple[Array, Array, Array]:
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, x.itemsize)
     key = ("pointwise", "backward", geometry, x.dtype, parts)
     plan = cache.take(key, lambda: Backward(geometry, x.dtype, parts))
     gradients = plan.run(g, x, filters)

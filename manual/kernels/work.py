@@ -81,12 +81,12 @@ def of_gemm(geometry: Geometry, itemsize: int) -> Work:
     places = geometry.positions[0] * geometry.positions[1]
     blocks = geometry.batch * places * geometry.groups * (3 * geometry.taps) * itemsize // gemm.BLOCK
     calls = Work(calls=20 + 10 * blocks)
-    return total(by_blocks(geometry, itemsize, gemm.parts_for(geometry), gemm.BLOCK), calls)
+    return total(by_blocks(geometry, itemsize, gemm.parts_for(geometry, itemsize), gemm.BLOCK), calls)
 
 
 def of_small(geometry: Geometry, itemsize: int) -> Work:
     """Whole images at a time, whose columns may leave the cache before they are multiplied."""
-    parts = 1 if geometry.multiplications < small.PARALLEL else threads.num_threads()
+    parts = 1 if geometry.multiplications * itemsize < small.PARALLEL else threads.num_threads()
     work = by_blocks(geometry, itemsize, parts, 2**62)
     columns = small.image_columns(geometry)
     if columns * itemsize > CACHED:
@@ -144,7 +144,7 @@ def of_pointwise(geometry: Geometry, itemsize: int) -> Work:
         moves(b * p * c * places, places, itemsize),  # the biases' gradient
         Work(calls=8 + 4 * b, handed=2),
     )
-    return per_thread(work, gemm.parts_for(geometry))
+    return per_thread(work, gemm.parts_for(geometry, itemsize))
 
 
 def of_dense(geometry: Geometry, itemsize: int) -> Work:

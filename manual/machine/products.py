@@ -23,6 +23,7 @@ from manual.machine import threads
 Array = np.ndarray
 
 PRODUCT = 1_000_000  # multiplications
+TERMS = 1024  # of a sum, beyond which a kernel that adds one by one rounds twice as much as one that adds in blocks
 OUTPUTS = 1200
 IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")  # OpenBLAS's names of the kernels that have them
 WIDTHS = (256, 192, 128, 96, 64, 48, 32, 16)  # of a piece of B
@@ -41,7 +42,7 @@ def in_place() -> bool:
 @lru_cache(4096)
 def width_of(rows: int, inner: int, columns: int, itemsize: int) -> int:
     """Columns of the pieces of (1), or 0 if there is nothing to gain."""
-    if max(rows, inner) * columns * itemsize > CACHED or not in_place():
+    if inner > TERMS or max(rows, inner) * columns * itemsize > CACHED or not in_place():
         return 0
     most = min(columns - 1, PRODUCT // (rows * inner))
     return next((width for width in WIDTHS if width * itemsize >= NARROWEST and width <= most), 0)

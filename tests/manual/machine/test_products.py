@@ -81,6 +81,7 @@ def test_a_piece_is_within_what_is_read_in_place(itemsize: int) -> None:
         if width := products.width_of(rows, inner, columns, itemsize):
             assert width < columns
             assert rows * inner * width <= products.PRODUCT
+            assert inner <= products.TERMS
             assert max(rows, inner) * columns * itemsize <= products.CACHED
         if height := products.height_of(rows, inner, columns):
             assert height < rows
