@@ -12,6 +12,8 @@ Sums stay whole. Measured on one thread, in GF/s of float32 (float64): 16×145 t
 32×289 times 289×1024, 66 to 92 (48 to 57); 64×64 times 64×3136, 89 to 101 (49 to 56); 144×1024 times (16×1024)ᵀ, 59 to
 74 (29 to 48). Pieces jump through what they read and write, which has to stay in cache: 24→144 channels on 56×56 in
 float64 take 1.3 times as long, so there nothing is cut. Nor is it under other kernels, which copy A for each piece.
+
+Letters: A left factor; B right factor, or transposed the right one.
 """
 
 from functools import lru_cache
