@@ -39,7 +39,7 @@ from manual.kernels.folding import folding
 from manual.kernels.gemm import Blocking, Total, matrices, parts_for, sum_of
 from manual.kernels.geometry import Geometry
 from manual.kernels.unfolding import Unfolding
-from manual.machine import threads
+from manual.machine import products, threads
 from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
@@ -186,7 +186,7 @@ class Folded(Plan):
 def by_folding(x: Array, filters: Array, extents: Extents) -> Array:
     """(1) as (2)."""
     geometry = planes_of(extents)
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, x.itemsize)
     key = ("adjoint", "forward", geometry, x.dtype, parts)
     plan = cache.take(key, lambda: Folded(geometry, x.dtype, parts))
     planes = plan.run(axes.into_planes(x, extents), axes.as_planes(filters))
@@ -227,7 +227,7 @@ class Columns(Plan):
             out = matrices(grad_x[task.images], groups)
             for block in unfolding.blocks[task.blocks]:
                 cols = unfolding.fill(block, len(images))
-                np.matmul(weights, cols, out=out[..., block.places])  # (3)
+                products.by_columns(weights, cols, out[..., block.places])  # (3)
                 total.add(cols, inputs[..., block.places].swapaxes(2, 3))  # (4)
 
 
@@ -242,7 +242,7 @@ def backward(grad_output: Array, x: Array, filters: Array, adjoint: Adjoint, eng
         grad_x = axes_definition.forward(g, filters, zeros, extents)
         return grad_x, axes_definition.filters_vjp(x, g, extents), grad_biases
     geometry = planes_of(extents)
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, g.itemsize)
     key = ("adjoint", "backward", geometry, g.dtype, parts)
     plan = cache.take(key, lambda: Columns(geometry, g.dtype, parts))
     sorted_g, sorted_x = axes.sorted_into_channels(g, extents), axes.into_planes(x, extents)

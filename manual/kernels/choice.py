@@ -18,7 +18,7 @@ Errors over the definition's, root mean square and largest, at worst over 16, 64
 engine.
 
                     float32: y    ∂L/∂x     ∂L/∂W    float64: y    ∂L/∂x     ∂L/∂W
-    gemm             1.0  1.1   2.3  3.9   1.0  1.0    1.0  1.0   2.4  3.6   1.0  1.0
+    gemm             1.0  1.0   2.3  3.8   1.0  1.0    1.4  1.8   2.6  5.9   1.0  1.0
     winograd2x2      1.4  1.4   1.8  1.8   1.3  1.3    1.0  0.9   2.0  2.3   1.3  1.0
     winograd4x2      2.5  3.0   3.3  4.4   1.8  1.8    1.8  2.1   3.7  4.6   2.2  1.6
     winograd4x4      4.5  6.2   6.1  7.1   2.7  2.6    3.3  4.6   7.4   12   4.3  4.2
@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import channels, definition, dense, depthwise, gemm, pointwise, small, transform, winograd
+from manual.kernels import banded, channels, definition, dense, depthwise, gemm, pointwise, small, transform, winograd
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, PaddingArgument, Pair, describe
 from manual.kernels.rates import rates_of, seconds
@@ -51,6 +51,7 @@ ENGINES: dict[str, Engine] = {
         small.ENGINE,
         dense.ENGINE,
         depthwise.ENGINE,
+        banded.ENGINE,
         channels.ENGINE,
         winograd.WINOGRAD2X2,
         winograd.WINOGRAD4X2,
@@ -66,6 +67,7 @@ WINOGRAD_CHANNELS = 48  # below, gathering tiles takes half as long again as is 
 TRANSFORMS = ("winograd2x2", "winograd4x2", "winograd4x4", "transform")
 ONLY_FAST = ("winograd4x4",)
 COPYING = ("gemm", "small")
+FEW = 12_000_000  # multiplications, up to which one product of several images may be worth the copy
 LEAST_GAIN = 0.9  # of an exact engine's time, that one which rounds more may take
 LEAST_TRANSFORMED = 4_000_000  # multiplications, below which no transform pays and none is estimated
 
@@ -134,7 +136,7 @@ def estimates(geometry: Geometry, dtype: np.dtype | None, policy: str) -> dict[s
 def may(name: str, geometry: Geometry, policy: str) -> bool:
     """Whether the policy allows this engine, and it is not out of the question."""
     if name in COPYING:  # the products of `pointwise`, after a copy
-        return pointwise.refusal(geometry) is not None or geometry.multiplications < small.PARALLEL
+        return pointwise.refusal(geometry) is not None or geometry.multiplications < FEW
     if name not in TRANSFORMS:
         return True
     fewest, most = sorted((geometry.inputs, geometry.outputs))

@@ -27,6 +27,7 @@ from numpy.lib.stride_tricks import as_strided
 from manual.kernels.geometry import Geometry
 from manual.kernels.residues import Taps, taps_by_residue
 from manual.kernels.unfolding import wrapped
+from manual.machine import products
 from manual.machine.aliasing import without_aliasing
 from manual.machine.plans import Plan
 
@@ -166,7 +167,7 @@ class Folding:
             np.copyto(sheet.carry[0][:n], sheet.carry[1][:n])
         for stale in sheet.clear:
             stale[:n] = 0
-        np.matmul(weights, sheet.g[:n], out=sheet.product[:n])
+        products.by_columns(weights, sheet.g[:n], sheet.product[:n])
         for part in sheet.parts:
             np.add.reduce(part.shifted[:n], axis=(2, 3), out=part.out[:n])
             np.copyto(grad_x[:, :, part.rows, part.columns], part.inside[:n])
@@ -209,7 +210,7 @@ class FlatFolding:
     def fold(self, number: int, g: Array, weights: Array, grad_x: Array) -> None:
         """As `Folding.fold`; the only block has the number 0."""
         n = len(g)
-        np.matmul(weights, g.reshape(n, *self.g_shape), out=self.product[:n])
+        products.by_columns(weights, g.reshape(n, *self.g_shape), self.product[:n])
         for entries in self.wrapped:
             entries[:n] = 0
         np.add.reduce(self.shifted[:n], axis=(2, 3), out=grad_x.reshape(n, *self.x_shape))

@@ -43,14 +43,14 @@ from manual.kernels.engine import Engine
 from manual.kernels.folding import folding
 from manual.kernels.geometry import Geometry
 from manual.kernels.unfolding import Unfolding
-from manual.machine import threads
+from manual.machine import products, threads
 from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 
 BLOCK = 2**20  # bytes of columns in a block
 LEAST_POSITIONS = 256  # a product with fewer columns than this does not reach its speed
-PARALLEL = 12_000_000  # multiplications; below, handing work to a thread costs more than it saves
+PARALLEL = 48_000_000  # multiplications, by bytes of a number; below, handing work to a thread costs more than it saves
 
 
 def refusal(geometry: Geometry) -> str | None:
@@ -136,7 +136,7 @@ class Forward(Plan):
             out = y[task.images]
             for block in unfolding.blocks[task.blocks]:
                 cols = unfolding.fill(block, len(images))
-                np.matmul(self.weights, cols, out=out[..., block.places])  # (1)
+                products.by_columns(self.weights, cols, out[..., block.places])  # (1)
 
 
 class Total:
@@ -152,11 +152,11 @@ class Total:
         """Add the sum over images of left @ right."""
         to = self.partial if self.started else self.total
         if len(left) == 1:
-            np.matmul(left[0], right[0], out=to)
+            products.by_rows(left[0], right[0], to)
         else:
-            products = self.products[: len(left)]
-            np.matmul(left, right, out=products)
-            np.add.reduce(products, axis=0, out=to)
+            some = self.products[: len(left)]
+            products.by_rows(left, right, some)
+            np.add.reduce(some, axis=0, out=to)
         if self.started:
             np.add(self.total, self.partial, out=self.total)
         self.started = True
@@ -264,22 +264,23 @@ class BackwardByCorrelation(Plan):
                 grad_biases += np.add.reduce(flat @ self.ones, axis=0)  # (3) of the definition
             for block in unfolding.blocks[task.blocks]:
                 gcols = unfolding.fill(block, len(g_images))
-                np.matmul(weights, gcols, out=out[..., block.places])  # (4)
+                products.by_columns(weights, gcols, out[..., block.places])  # (4)
                 total.add(gcols, x_matrices[..., block.places].swapaxes(2, 3))  # (5)
 
 
 def by_correlation(geometry: Geometry) -> bool:
-    """Whether (4) and (5) are possible and move less than (2) and (3)."""
+    """Whether (4) and (5) are possible and move less than (2) and (3), which go over their columns twice."""
     possible = geometry.stride == (1, 1) and min(map(min, geometry.adjoint_padding)) >= 0
-    return possible and geometry.outputs <= 2 * geometry.inputs
+    (height, width), (rows, columns) = geometry.size, geometry.positions
+    return possible and geometry.outputs * height * width < 2 * geometry.inputs * rows * columns
 
 
-def parts_for(geometry: Geometry) -> int:
-    return 1 if geometry.multiplications < PARALLEL else threads.num_threads()
+def parts_for(geometry: Geometry, itemsize: int) -> int:
+    return 1 if geometry.multiplications * itemsize < PARALLEL else threads.num_threads()
 
 
 def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tuple[Array, None]:
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, x.itemsize)
     key = ("gemm", "forward", geometry, x.dtype, parts)
     plan = cache.take(key, lambda: Forward(geometry, x.dtype, parts))
     y = plan.run(x, filters, biases)
@@ -288,7 +289,7 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> tuple[Array, Array, Array]:
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, x.itemsize)
     kind = BackwardByCorrelation if by_correlation(geometry) else BackwardByColumns
     key = ("gemm", "backward", geometry, x.dtype, parts)
     plan = cache.take(key, lambda: kind(geometry, x.dtype, parts))

@@ -24,7 +24,7 @@ from manual.kernels import bounds
 from manual.kernels.engine import Engine
 from manual.kernels.gemm import Total, matrices, parts_for, sum_of
 from manual.kernels.geometry import Geometry
-from manual.machine import threads
+from manual.machine import products, threads
 from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
@@ -54,12 +54,12 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
     out = matrices(y, geometry.groups)
     weights = filters.reshape(geometry.groups, geometry.outputs, geometry.inputs)
     column = biases.reshape(geometry.groups, geometry.outputs, 1)
-    work = tasks(geometry, parts_for(geometry))
+    work = tasks(geometry, parts_for(geometry, x.itemsize))
 
     def part(number: int) -> None:
         for n, places in work[number]:
             image = matrices(np.ascontiguousarray(x[n : n + 1]), geometry.groups)[0]
-            np.matmul(weights, image[..., places], out=out[n][..., places])
+            products.by_columns(weights, image[..., places], out[n][..., places])
             np.add(out[n][..., places], column, out=out[n][..., places])  # (1)
 
     threads.run(part, len(work))
@@ -96,11 +96,11 @@ class Backward(Plan):
             x_image = matrices(np.ascontiguousarray(x[n : n + 1]), groups)[..., places]
             total.add(x_image, g_image.swapaxes(2, 3))  # (2)
             grad_biases += g_image[0] @ self.ones[places]  # (3)
-            np.matmul(weights, g_image[0], out=grad_x[n][..., places])  # (4)
+            products.by_columns(weights, g_image[0], grad_x[n][..., places])  # (4)
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> tuple[Array, Array, Array]:
-    parts = parts_for(geometry)
+    parts = parts_for(geometry, x.itemsize)
     key = ("pointwise", "backward", geometry, x.dtype, parts)
     plan = cache.take(key, lambda: Backward(geometry, x.dtype, parts))
     gradients = plan.run(g, x, filters)

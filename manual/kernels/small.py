@@ -28,13 +28,13 @@ from manual.kernels.folding import folding
 from manual.kernels.gemm import BackwardByCorrelation, Total, by_correlation, matrices, sum_of
 from manual.kernels.geometry import Geometry
 from manual.kernels.unfolding import Unfolding
-from manual.machine import threads
+from manual.machine import products, threads
 from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 
 GROUP = 5 * 2**18  # bytes of columns of a group of images
-PARALLEL = 12_000_000  # multiplications; below, handing work to a thread costs more than it saves
+PARALLEL = 48_000_000  # multiplications, by bytes of a number; below, handing work to a thread costs more than it saves
 LARGEST = 2**22  # bytes of columns of one image, beyond which this is refused
 LAYOUTS = 1024  # configurations that are remembered
 SERIAL_PRODUCT = 2**18  # multiplications in one matrix product up to which OpenBLAS starts no threads
@@ -81,7 +81,7 @@ class Forward(Small):
         for group in self.groups(part):
             images = x[group]
             unfolding.load(images)
-            np.matmul(self.weights, unfolding.fill(block, len(images)), out=y[group])  # (1)
+            products.by_columns(self.weights, unfolding.fill(block, len(images)), y[group])  # (1)
 
 
 class Backward(Small):
@@ -111,7 +111,8 @@ class Layout:
     def __init__(self, geometry: Geometry, dtype: Any, most_threads: int) -> None:
         self.geometry, self.dtype = geometry, dtype
         self.output_shape = geometry.output_shape
-        self.parts = threads.share(geometry.batch, 1 if geometry.multiplications < PARALLEL else most_threads)
+        few = geometry.multiplications * dtype.itemsize < PARALLEL
+        self.parts = threads.share(geometry.batch, 1 if few else most_threads)
         self.images = max(1, min(len(self.parts[0]), GROUP // (image_columns(geometry) * dtype.itemsize)))
         self.by_correlation = by_correlation(geometry)
         (rows, columns), (height, width) = geometry.positions, geometry.size

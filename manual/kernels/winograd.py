@@ -52,7 +52,7 @@ from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.stages import Stages, groups
 from manual.kernels.toom_cook import transforms
 from manual.kernels.winograd_tiles import Block, Tiles
-from manual.machine import threads
+from manual.machine import products, threads
 from manual.machine.aliasing import PAD, without_aliasing
 from manual.machine.plans import Plan, cache
 
@@ -128,7 +128,7 @@ class Winograd(Plan):
         if to is None:
             to = self.planes(self.inputs[part], block.tiles(self.across), self.geometry.inputs)
         gathered = self.tiles[part].gather_input(x, block)
-        np.matmul(self.matrices.input, gathered, out=to.reshape(self.points, -1))
+        products.by_columns(self.matrices.input, gathered, to.reshape(self.points, -1))
         return to
 
     def transform_filters(self, filters: Array, *, turned: bool) -> Array:
@@ -143,7 +143,7 @@ class Winograd(Plan):
         def part(number: int) -> None:
             some = slice(shares[number].start, shares[number].stop)
             taps = filters[some].transpose(2, 3, 0, 1).reshape(9, -1)
-            np.matmul(self.matrices.filters, taps, out=transformed[:, some].reshape(self.points, -1))
+            products.by_columns(self.matrices.filters, taps, transformed[:, some].reshape(self.points, -1))
 
         threads.run(part, len(shares))
         return transformed
@@ -189,7 +189,7 @@ class Forward(Winograd):
     def output_of(self, outputs: Array, y: Array, biases: Array, block: Block, part: int) -> None:
         """Y of (2)."""
         tiles = self.tiles[part]
-        np.matmul(self.matrices.output, outputs.reshape(self.points, -1), out=tiles.output_planes(block))
+        products.by_columns(self.matrices.output, outputs.reshape(self.points, -1), tiles.output_planes(block))
         tiles.put_output(y, biases, block)
 
 
@@ -279,7 +279,7 @@ class Backward(Winograd):
         """M̄ of (3), and (5) once per image."""
         tiles = self.tiles[part]
         flat = outputs.reshape(self.points, -1)
-        np.matmul(self.matrices.output.T, tiles.gather_output(g, block), out=flat)
+        products.by_columns(self.matrices.output.T, tiles.gather_output(g, block), flat)
         if block.start == 0:
             images = np.ascontiguousarray(g[block.images])
             by_image = images.reshape(*images.shape[:2], -1) @ self.ones
@@ -288,7 +288,7 @@ class Backward(Winograd):
     def adjoint_input_of(self, inputs: Array, grad_x: Array, block: Block, part: int) -> None:
         """X̄ of (3), added up."""
         tiles = self.tiles[part]
-        np.matmul(self.matrices.input.T, inputs.reshape(self.points, -1), out=tiles.input_planes(block))
+        products.by_columns(self.matrices.input.T, inputs.reshape(self.points, -1), tiles.input_planes(block))
         tiles.put_input(grad_x, block)
 
     def add_filters(self, sums: Array, grad_filters: Array) -> None:

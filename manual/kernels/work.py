@@ -16,7 +16,7 @@ stages; the letters are those of `definition`.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from manual.kernels import channels, dense, depthwise, gemm, small
+from manual.kernels import banded, channels, dense, depthwise, gemm, small
 from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.transform_tiles import multiplications, tiling
 from manual.machine import threads
@@ -27,6 +27,7 @@ OF_A_CALL = 0.2  # of a call of NumPy's time is spent on each product, if one ca
 
 
 CONVOY = 3  # times as long does a call take while other threads make calls, too: they wait for the interpreter
+BACKWARD = 0.6  # of what `depthwise` takes for both passes
 SCALING = 0.5  # of copies over the threads; of what stays in a core it is 1
 
 
@@ -80,12 +81,12 @@ def of_gemm(geometry: Geometry, itemsize: int) -> Work:
     places = geometry.positions[0] * geometry.positions[1]
     blocks = geometry.batch * places * geometry.groups * (3 * geometry.taps) * itemsize // gemm.BLOCK
     calls = Work(calls=20 + 10 * blocks)
-    return total(by_blocks(geometry, itemsize, gemm.parts_for(geometry), gemm.BLOCK), calls)
+    return total(by_blocks(geometry, itemsize, gemm.parts_for(geometry, itemsize), gemm.BLOCK), calls)
 
 
 def of_small(geometry: Geometry, itemsize: int) -> Work:
     """Whole images at a time, whose columns may leave the cache before they are multiplied."""
-    parts = 1 if geometry.multiplications < small.PARALLEL else threads.num_threads()
+    parts = 1 if geometry.multiplications * itemsize < small.PARALLEL else threads.num_threads()
     work = by_blocks(geometry, itemsize, parts, 2**62)
     columns = small.image_columns(geometry)
     if columns * itemsize > CACHED:
@@ -143,7 +144,7 @@ def of_pointwise(geometry: Geometry, itemsize: int) -> Work:
         moves(b * p * c * places, places, itemsize),  # the biases' gradient
         Work(calls=8 + 4 * b, handed=2),
     )
-    return per_thread(work, gemm.parts_for(geometry))
+    return per_thread(work, gemm.parts_for(geometry, itemsize))
 
 
 def of_dense(geometry: Geometry, itemsize: int) -> Work:
@@ -178,14 +179,36 @@ def of_channels(geometry: Geometry, itemsize: int) -> Work:
 def of_depthwise(geometry: Geometry, itemsize: int) -> Work:
     rows, columns = depthwise.places(geometry)
     layout = depthwise.layout_of(geometry, itemsize, threads.num_threads())
-    planes = geometry.batch * geometry.groups
+    planes, (s, t) = geometry.batch * geometry.groups, geometry.stride
     blocks = sum(map(len, layout.parts)) * len(layout.groups(geometry.batch))
+    run = geometry.positions[1] if t == 1 else LINE // itemsize  # one number in t of a line is as slow as short runs
     work = total(
         Work(added=4 * planes * rows * columns * geometry.taps * itemsize),
-        moves(4 * planes * rows * columns * geometry.stride[0] * geometry.stride[1], geometry.positions[1], itemsize),
+        moves(4 * planes * rows * columns * s * t, min(run, geometry.positions[1]), itemsize),
         Work(calls=30 * blocks, handed=2),
     )
     return per_thread(work, len(layout.parts))
+
+
+def of_banded(geometry: Geometry, itemsize: int) -> Work:
+    """Its forward, and the backward of `depthwise`."""
+    cut, taps = banded.cut_of(geometry), geometry.kernel[0]
+    layout = banded.layout_of(geometry, itemsize, threads.num_threads())
+    planes, numbers = geometry.batch * geometry.groups, banded.of_plane(geometry)
+    (height, width), (rows, columns), whole = geometry.size, geometry.positions, cut.number == 1
+    samples = rows * cut.number
+    blocks = sum(map(len, layout.parts)) * len(layout.groups(geometry.batch))
+    multiplied = products(planes / max(layout.images, 1), layout.images * samples, cut.outputs, taps * cut.length)
+    work = total(
+        multiplied._replace(calls=0),  # one for all channels of a block
+        moves(planes * numbers, cut.length * (taps if whole and geometry.dilation[0] == 1 else 1), itemsize),
+        moves(planes * height * width, width * (height if whole else 1), itemsize),
+        moves(2 * planes * samples * cut.outputs, columns * (rows if whole else 1), itemsize),
+        moves(geometry.groups * geometry.taps * cut.outputs, 1, itemsize)._replace(runs=0),
+        Work(calls=(10 + geometry.kernel[1]) * blocks, handed=1),
+    )
+    both = of_depthwise(geometry, itemsize)
+    return total(per_thread(work, len(layout.parts)), Work(*(BACKWARD * amount for amount in both)))
 
 
 def of_winograd(step: Pair) -> Callable[[Geometry, int], Work]:
@@ -230,6 +253,7 @@ WORK: dict[str, Callable[[Geometry, int], Work]] = {
     "small": of_small,
     "dense": of_dense,
     "depthwise": of_depthwise,
+    "banded": of_banded,
     "channels": of_channels,
     "winograd2x2": of_winograd((2, 2)),
     "winograd4x2": of_winograd((4, 2)),

@@ -14,6 +14,7 @@ takes parts too, so a call ends even when the pool is busy with another one. Idl
 queue; none spins. After a fork the child starts with an empty pool.
 """
 
+import ctypes
 import itertools
 import multiprocessing
 import os
@@ -132,6 +133,52 @@ class BlasGuard:
 blas_at_one_thread = BlasGuard()
 
 
+# ---------------------------------------------------------------------- a core of one's own
+
+
+def processor_of_libc() -> Callable[[], int] | None:
+    """The C library's `sched_getcpu`, if there is one; called without giving up the interpreter lock."""
+    try:
+        return ctypes.PyDLL(None).sched_getcpu
+    except (AttributeError, OSError, TypeError):  # no such function; no such library; not on Windows
+        return None
+
+
+_processor = processor_of_libc() if hasattr(os, "sched_setaffinity") else None
+
+
+def processor() -> int | None:
+    """Which one this thread runs on, where that can be asked."""
+    return None if _processor is None else _processor()
+
+
+class Place(threading.local):
+    """Where a thread may run: as the system says, and what we made of that."""
+
+    allowed: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
+
+
+_place = Place()
+
+
+def leave(taken: int | None) -> None:
+    """Keep this thread of the pool off the processor `taken`, where its caller works, if it was woken there.
+
+    A scheduler that does not know of a cache that processors share, as on virtual machines, wakes a thread where it ran
+    before or where it is called from, and does not look for one that is idle: two threads on one take turns, and the
+    call takes as long as on one thread. Whatever else it may run on, it still may.
+    """
+    if taken is None or processor() != taken:
+        return
+    now = frozenset(os.sched_getaffinity(0))  # of this thread
+    if now != _place.kept:  # the first time, or somebody else has set it since
+        _place.allowed = now
+    if others := _place.allowed - {taken}:
+        os.sched_setaffinity(0, others)
+        _place.kept = others
+
+
 # ---------------------------------------------------------------------- the pool
 
 
@@ -145,6 +192,7 @@ class Pool:
 
     def run(self, work: Work, count: int) -> None:
         """work(0), ..., work(count - 1), on up to `count` threads; an exception in any of them is raised here."""
+        here = processor()
         parts = itertools.count()  # next() on it is atomic
         done: SimpleQueue[BaseException | None] = SimpleQueue()
 
@@ -157,9 +205,13 @@ class Pool:
                 else:
                     done.put(None)
 
+        def help_out() -> None:
+            leave(here)
+            take_parts()
+
         self.grow(count - 1)
         for _ in range(count - 1):
-            self.calls.put(take_parts)
+            self.calls.put(help_out)
         take_parts()
         errors = [done.get() for _ in range(count)]
         for error in errors:

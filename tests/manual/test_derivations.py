@@ -93,7 +93,10 @@ def test_a_derivation_has_a_forward_a_tangent_a_gradient_and_a_source(file: str)
 
 KERNELS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((FOLDER / "kernels").glob("*.py"))}
 DERIVED_KERNELS = {stem: source for stem, source in KERNELS.items() if equations(source)}
-ENGINES = ("definition", "gemm", "pointwise", "small", "dense", "channels", "depthwise", "winograd", "transform")
+ENGINES = (
+    *("definition", "gemm", "pointwise", "small", "dense", "channels"),
+    *("depthwise", "banded", "winograd", "transform"),
+)
 STEPS = {"winograd": {1}, "toom_cook": {1}}  # one axis, and the product behind it: on the way to (2), never computed
 
 

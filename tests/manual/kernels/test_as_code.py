@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from manual.kernels import channels, definition, dense, depthwise
+from manual.kernels import banded, channels, definition, dense, depthwise
 from tests.manual.kernels.test_engines import arrays, draw, run
 
 PLAIN = {"stride": (1, 1), "dilation": (1, 1)}  # what the lines leave out
@@ -21,7 +21,7 @@ def lines(module: ModuleType) -> str:
 
 @pytest.mark.parametrize(
     ("module", "bent"),
-    [(dense, {}), (channels, {}), (depthwise, PLAIN)],
+    [(dense, {}), (channels, {}), (depthwise, PLAIN), (banded, PLAIN)],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_an_engine_equals_its_lines(module: ModuleType, bent: dict[str, Any]) -> None:
@@ -37,7 +37,13 @@ def test_an_engine_equals_its_lines(module: ModuleType, bent: dict[str, Any]) ->
         names: dict[str, Any] = {
             **{"x": x, "filters": filters, "biases": biases, "g": g, "geometry": geometry, "padding": geometry.padding},
             **{"pad": definition.pad, "windows": definition.windows, "sliding_window_view": sliding_window_view},
-            **{"einsum": np.einsum, "ndindex": np.ndindex, "zeros_like": np.zeros_like, "kernel": geometry.kernel},
+            **{
+                "einsum": np.einsum,
+                "ndindex": np.ndindex,
+                "zeros": np.zeros,
+                "zeros_like": np.zeros_like,
+                "kernel": geometry.kernel,
+            },
             **{"batch": geometry.batch, "outputs": len(filters), "taps": geometry.taps, "rows": rows},
             **{"columns": columns, "positions": geometry.positions},
         }
@@ -53,4 +59,4 @@ def test_an_engine_equals_its_lines(module: ModuleType, bent: dict[str, Any]) ->
 
 
 def test_the_lines_are_found() -> None:
-    assert {len(lines(module).splitlines()) for module in (dense, channels, depthwise)} == {3, 4, 6}
+    assert {len(lines(module).splitlines()) for module in (dense, channels, depthwise, banded)} == {3, 4, 6, 5}

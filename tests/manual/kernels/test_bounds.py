@@ -19,8 +19,8 @@ OF_RANGE = {np.float64: 1.0, np.float32: 0.119}  # float32's range is that much 
 def errors_and_bounds(name: str, dtype: Any, sizes: tuple[int, int, int], seed: int) -> list[tuple[Array, Array]]:
     """(|computed - exact|, bound) of y and the three gradients, where what was computed is finite."""
     rng = np.random.default_rng(seed)
-    of_filters = {"pointwise": (4, 3, 1, 1), "dense": (4, 3, 9, 8), "depthwise": (3, 1, 3, 3)}.get(name, (4, 3, 3, 3))
-    outputs, inputs, rows, columns = of_filters
+    windows = {"pointwise": (4, 3, 1, 1), "dense": (4, 3, 9, 8), "depthwise": (3, 1, 3, 3), "banded": (3, 1, 3, 3)}
+    outputs, inputs, rows, columns = of_filters = windows.get(name, (4, 3, 3, 3))
     shapes = ((2, 3, 9, 8), of_filters, (2, outputs, 10 - rows, 9 - columns))
     x, filters, g = (
         (rng.standard_normal(shape) * 10.0 ** (OF_RANGE[dtype] * size)).astype(dtype)

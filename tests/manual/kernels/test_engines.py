@@ -9,6 +9,7 @@ import pytest
 from manual import kernels
 from manual.kernels import (
     ENGINES,
+    banded,
     bounds,
     channels,
     dense,
@@ -21,12 +22,18 @@ from manual.kernels import (
     winograd,
 )
 from manual.kernels.geometry import Geometry
+from manual.machine import products
 from tests.oracles import convolution_by_loops
 
 Array = np.ndarray
 
 DTYPES = (np.float32, np.float64)
 CONFIGURATIONS = {"as it is": 300, "tiny blocks": 100, "tiny groups": 100, "strips": 100}
+# Of products: so small that every one is cut, as if BLAS had kernels for them.
+PIECES = {
+    **{"PRODUCT": 60, "OUTPUTS": 24, "NARROWEST": 8, "WIDTHS": (5, 3, 2), "HEIGHTS": ((3, 0), (2, 0))},
+    "in_place": lambda: True,
+}
 OTHERS = [name for name in ENGINES if name != "definition"]
 
 
@@ -57,7 +64,7 @@ def bend(name: str, x: Any, filters: Any, stride: Any, padding: Any, dilation: A
     """filters, stride, padding, dilation and groups, such that the engine takes them."""
     if name == "dense":
         filters, padding, dilation, groups = (filters[0], *x[1:]), np.zeros((2, 2), int), (1, 1), 1
-    if name == "depthwise":
+    if name in ("depthwise", "banded"):
         filters, groups = (x[1], 1, *filters[2:]), x[1]
     if name == "channels":
         filters, groups = (filters[0], x[1], *filters[2:]), 1
@@ -116,6 +123,11 @@ def configurations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(dense, "PARALLEL", 0)
         monkeypatch.setattr(depthwise, "BLOCK", 1500)
         monkeypatch.setattr(depthwise, "PARALLEL", 0)
+        monkeypatch.setattr(banded, "WIDEST", 3)
+        monkeypatch.setattr(banded, "BLOCK", 1500)
+        monkeypatch.setattr(banded, "PARALLEL", 0)
+        for name, value in PIECES.items():
+            monkeypatch.setattr(products, name, value)
         monkeypatch.setattr(channels, "PARALLEL", 0)
         monkeypatch.setattr(channels, "BLOCK", 2000)
         monkeypatch.setattr(channels, "COLUMNS", 6000)
@@ -142,6 +154,9 @@ def forget() -> None:
     transform_tiles.tiling.cache_clear()
     small.layout_of.cache_clear()
     depthwise.layout_of.cache_clear()
+    banded.layout_of.cache_clear()
+    products.width_of.cache_clear()
+    products.height_of.cache_clear()
 
 
 # ---------------------------------------------------------------------- the definition against loops
@@ -282,7 +297,7 @@ def test_an_engines_errors_are_not_many_times_the_definitions(name: str, dtype: 
     """The bounds are hundreds of times the errors; an engine that lost two digits would stay within them."""
     rng = np.random.default_rng(8)
     kernel = {"pointwise": (1, 1), "dense": (14, 14)}.get(name, (3, 3))
-    edge, groups = int(kernel == (3, 3)), 16 if name == "depthwise" else 1
+    edge, groups = int(kernel == (3, 3)), 16 if name in ("depthwise", "banded") else 1
     around = ((edge, edge), (edge, edge))
     geometry = kernels.describe((2, 16, 14, 14), (16, 16 // groups, *kernel), (16,), (1, 1), around, (1, 1), groups)
     data = arrays(rng, geometry, dtype, integers=False)
@@ -291,3 +306,15 @@ def test_an_engines_errors_are_not_many_times_the_definitions(name: str, dtype: 
         ours, definitions = (np.sqrt(np.mean((np.abs(found - truth) ** 2).astype(float))) for found in (mine, plain))
         if mine.ndim == 4:  # not the bias gradient, a few plain sums
             assert ours <= MOST[name] * definitions
+
+
+def test_a_zero_beside_the_band_hides_no_infinity() -> None:
+    """0·∞ is NaN: what `banded` multiplies by the zeros of its matrix must not come out."""
+    rng = np.random.default_rng(9)
+    for done in range(20):
+        geometry = draw(rng, "banded")
+        x, filters, biases, g = arrays(rng, geometry, DTYPES[done % 2], integers=True)
+        x.flat[rng.permutation(x.size)[:3]] = (np.inf, -np.inf, np.nan)[: x.size]
+        with np.errstate(invalid="ignore"):
+            y, truth = (run(name, (x, filters, biases, g), geometry)[0] for name in ("banded", "definition"))
+        np.testing.assert_array_equal(y, truth, err_msg=str(geometry))

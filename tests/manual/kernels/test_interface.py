@@ -80,6 +80,7 @@ def test_scratch_stays_small_whatever_the_batch() -> None:
             continue
         for batch in (4, 64):
             windows = {"pointwise": (8, 8, 1, 1), "dense": (8, 8, 24, 24), "depthwise": (8, 1, 3, 3)}
+            windows["banded"] = windows["depthwise"]
             x, filters, biases = arrays((batch, 8, 24, 24), windows.get(engine, (8, 8, 3, 3)))
             kernels.cache.clear()
             tracemalloc.start()
