@@ -4,8 +4,8 @@
     tangent(nudge_x, nudge_filters, nudge_biases, saved) -> nudge_y
     backward(grad_output, saved) -> (grad_x, grad_filters, grad_biases)
 
-`definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`, `small`, `dense`,
-`channels`, `depthwise`: the same products in another order). `choice` says which one runs, by what each has to do
+`definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`, `small`, `lanes`,
+`dense`, `channels`, `depthwise`: the same products in another order). `choice` says which one runs, by what each has to do
 (`work`) and what this machine takes for it (`rates`); `bounds` says how far each can be from the exact result.
 
     explain(x_shape, filters_shape, ...) -> every engine's estimate, as text
@@ -25,6 +25,7 @@ from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, PaddingArgument, Pair, describe, padding_sides, same_padding
 from manual.kernels.rates import Rates
 from manual.machine import threads
+from manual.machine.layout import samples_innermost
 from manual.machine.plans import cache
 from manual.machine.threads import num_threads, set_num_threads
 
@@ -95,7 +96,8 @@ def forward(
         engine: "auto", "fast", "exact" or a name in `ENGINES`; see `choice`. A surrounding `use` block overrides it.
 
     Returns:
-        y (B, C_out, H_out, W_out) and what `backward` needs.
+        y (B, C_out, H_out, W_out) and what `backward` needs. Where x has its samples innermost in memory, y may, too
+            (`lanes`).
 
     Raises:
         ValueError: a shape or hyper-parameter that does not fit, or an engine that cannot do this configuration.
@@ -104,7 +106,7 @@ def forward(
     shapes, dtype = (x.shape, filters.shape, biases.shape), common_dtype(x, filters, biases)
     hyperparameters, asked = (stride, padding, dilation, groups), requested.get() or engine
     remembered = resolve if plain(hyperparameters) else resolve.__wrapped__
-    geometry, chosen = remembered(shapes, dtype, hyperparameters, asked)
+    geometry, chosen = remembered(shapes, dtype, hyperparameters, asked, samples_innermost(x))
     y, kept = chosen.forward(x, filters, biases, geometry)
     return y, Saved(x, filters, biases, geometry, chosen.name, kept)
 
@@ -173,11 +175,15 @@ def calibrate() -> dict[str, Rates]:
 
 @lru_cache(CONFIGURATIONS)
 def resolve(
-    shapes: tuple[tuple[int, ...], ...], dtype: np.dtype[Any] | None, hyperparameters: tuple[Any, ...], engine: str
+    shapes: tuple[tuple[int, ...], ...],
+    dtype: np.dtype[Any] | None,
+    hyperparameters: tuple[Any, ...],
+    engine: str,
+    innermost: bool,
 ) -> tuple[Geometry, Engine]:
     """The checks and the choice, for stride, padding, dilation and groups; remembered where these are `plain`."""
     geometry = describe(*shapes, *hyperparameters)
-    return geometry, choose(geometry, dtype, engine)
+    return geometry, choose(geometry, dtype, engine, innermost=innermost)
 
 
 def plain(value: Any) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from manual.kernels import channels, definition, dense, depthwise
+from manual.kernels import channels, definition, dense, depthwise, lanes
 from tests.manual.kernels.test_engines import arrays, draw, run
 
 PLAIN = {"stride": (1, 1), "dilation": (1, 1)}  # what the lines leave out
@@ -21,7 +21,7 @@ def lines(module: ModuleType) -> str:
 
 @pytest.mark.parametrize(
     ("module", "bent"),
-    [(dense, {}), (channels, {}), (depthwise, PLAIN)],
+    [(dense, {}), (channels, {}), (lanes, {}), (depthwise, PLAIN)],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_an_engine_equals_its_lines(module: ModuleType, bent: dict[str, Any]) -> None:
@@ -53,4 +53,4 @@ def test_an_engine_equals_its_lines(module: ModuleType, bent: dict[str, Any]) ->
 
 
 def test_the_lines_are_found() -> None:
-    assert {len(lines(module).splitlines()) for module in (dense, channels, depthwise)} == {3, 4, 6}
+    assert {len(lines(module).splitlines()) for module in (dense, channels, lanes, depthwise)} == {3, 4, 6}
