@@ -311,8 +311,10 @@ class Layer:
         return self._gradients
 
     def _assign(self, values: Mapping[str, Array]) -> None:
+        """Take over arrays of the right shapes and dtype that nobody else holds."""
+        own = type(self).__setattr__ is Layer.__setattr__  # whose copy and checks are not needed
         for name, value in values.items():
-            setattr(self, name, value)
+            (object.__setattr__ if own else setattr)(self, name, value)
 
 
 def run_back(node: Stage | Inner, grad_output: Array, saved: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:

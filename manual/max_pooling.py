@@ -134,7 +134,7 @@ def forward(
     used = x[(slice(None), slice(None), *(slice(needed(axis)) for axis in along))]
     fast = x.dtype in checks.PRECISIONS and set(apart) == {1}
     y = pooling.forward(used, counts, window, step) if fast else values(used, window, step, apart)
-    return y, Saved(used, y.copy(), window, step, apart, along)
+    return y, Saved(used, y.copy(order="K"), window, step, apart, along)
 
 
 def needed(axis: Axis) -> int:

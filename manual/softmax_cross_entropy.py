@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual import checks
+from manual.machine.rows import largest
 from manual.loss import Loss, known
 
 Array = np.ndarray
@@ -77,8 +78,7 @@ def forward(
     if prediction.size == 0:
         raise ValueError(f"prediction has shape {prediction.shape}; a mean over nothing has no value")
     t, counted = counting(np.asarray(target), prediction, weights, ignored, checks.share(smoothing, "smoothing"))
-    largest = np.take_along_axis(prediction, np.argmax(np.real(prediction), axis=1)[:, None], axis=1)
-    shifted = prediction - largest
+    shifted = prediction - largest(prediction, 1)
     exponentials = np.exp(shifted)
     total = exponentials.sum(axis=1, keepdims=True)
     probabilities = exponentials / total  # (1)
@@ -121,8 +121,10 @@ def counting(
 ) -> tuple[Array, float]:
     """T, and D of a mean."""
     samples, classes = prediction.shape
-    left_out = np.zeros(samples, bool)
     labels = target.dtype.kind in "iu" and target.shape == (samples,)
+    if weights is None and ignored is None and not smoothing:
+        return distribution(target, prediction.shape, prediction.dtype), samples
+    left_out = np.zeros(samples, bool)
     if labels and ignored is not None:
         left_out = target == checks.integer(ignored, "ignored")
         target = np.where(left_out, 0, target)

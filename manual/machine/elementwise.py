@@ -25,7 +25,7 @@ def where(mask: Array, a: Array, out: Array | None = None) -> Array:
         out: where to put it, of a's dtype.
     """
     if out is None:
-        out = np.empty(a.shape, a.dtype)
+        out = np.empty_like(a)  # in the layout of a
     bits = BITS.get(a.dtype)
     if bits is None:
         out[...] = 0
