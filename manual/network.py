@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from manual.composite import Composite
-from manual.machine.layout import samples_last
+from manual.machine.layout import samples_first, samples_last
 from manual.program import Inner
 
 Array = np.ndarray
@@ -45,5 +45,5 @@ class LayeredNeuralNetwork(Composite):
     def _edge(self, value: Array, name: str) -> Array:
         small = isinstance(value, np.ndarray) and value.ndim == 4 and value.shape[2] * value.shape[3] <= SMALL
         if name == "x" and small and len(value) >= BATCH:
-            value = np.moveaxis(np.ascontiguousarray(samples_last(value)), -1, 0)
+            value = samples_first(np.ascontiguousarray(samples_last(value)))
         return super()._edge(value, name)

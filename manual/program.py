@@ -44,6 +44,9 @@ INPUT = "x"
 PREVIOUS = ""  # among what a stage reads: what the one before it wrote, the input for the first
 
 
+CHAINED = (PREVIOUS,)
+
+
 class Stage(NamedTuple):
     """One operation of a layer: what it computes, and from what.
 
@@ -56,7 +59,7 @@ class Stage(NamedTuple):
     parameters: tuple[str, ...] = ()  # the arrays after what it reads, by their names in named_parameters()
     hyperparameters: Mapping[str, Any] = {}  # the keyword-only arguments of forward that say what is computed
     options: Mapping[str, Any] = {}  # those that only say how, of manual's forward alone
-    reads: tuple[str, ...] = (PREVIOUS,)  # values by name: "x" the layer's input
+    reads: tuple[str, ...] = CHAINED  # values by name: "x" the layer's input
     writes: str = PREVIOUS  # the value's name; none: only the next stage reads it
     state: tuple[str, ...] = ()  # by their names in named_state()
 
@@ -66,7 +69,7 @@ class Inner(NamedTuple):
 
     place: str
     layer: Any
-    reads: tuple[str, ...] = (PREVIOUS,)
+    reads: tuple[str, ...] = CHAINED
     writes: str = PREVIOUS
 
 
@@ -151,7 +154,10 @@ def run_backward(passed: Sequence[tuple[Step, Any]], grad_output: Array) -> tupl
 
 def is_chain(nodes: Sequence[Stage | Inner]) -> bool:
     """Whether R_n is always the value just before, and none has a name: then nothing need be looked up."""
-    return all(node.reads == (PREVIOUS,) and node.writes == PREVIOUS for node in nodes)
+    for node in nodes:  # a loop: every pass of every layer asks
+        if node.writes or node.reads != CHAINED:
+            return False
+    return True
 
 
 def chain_forward(nodes: Sequence[Stage | Inner], x: Array, run: Callable[..., tuple[Array, Any, Arrays]]) -> Passed:

@@ -44,7 +44,7 @@ from manual.kernels.engine import Engine, Gradients
 from manual.kernels.gemm import by_correlation
 from manual.kernels.geometry import Geometry
 from manual.machine import threads
-from manual.machine.layout import samples_innermost, samples_last
+from manual.machine.layout import samples_first, samples_innermost, samples_last
 from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
@@ -262,7 +262,7 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
         plan.run(x[..., group], filters, biases, out[..., group])
 
     each_group(Forward, layout, y.dtype, work)
-    return np.moveaxis(y, -1, 0), None
+    return samples_first(y), None
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> Gradients:
@@ -282,7 +282,7 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     each_group(BackwardByCorrelation if layout.by_correlation else BackwardByColumns, layout, x.dtype, work)
     sums = np.add.reduce(totals, axis=0)
     grad_filters = np.array(sums[:, :-1].reshape(geometry.filters_shape), order="C")
-    return np.moveaxis(grad_x, -1, 0), grad_filters, sums[:, -1].copy()
+    return samples_first(grad_x), grad_filters, sums[:, -1].copy()
 
 
 ENGINE = Engine(

@@ -16,6 +16,11 @@ def samples_last(a: Array) -> Array:
     return a.transpose(*range(1, a.ndim), 0)
 
 
+def samples_first(a: Array) -> Array:
+    """[k,…,b] as [b,k,…], a view."""
+    return a.transpose(a.ndim - 1, *range(a.ndim - 1))
+
+
 def samples_innermost(a: Array) -> bool:
     """Whether [k,…,b] is one run of memory, and C order is not: more than one sample, of more than one number."""
     return not a.flags.c_contiguous and samples_last(a).flags.c_contiguous

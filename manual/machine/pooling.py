@@ -20,13 +20,14 @@ Images are independent: a few at a time stay in a cache, and several threads sha
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from manual.machine import threads
 from manual.machine.elementwise import where
-from manual.machine.layout import samples_innermost, samples_last
+from manual.machine.layout import samples_first, samples_innermost, samples_last
 from manual.machine.plans import Plan, cache
 from manual.machine.sheets import Sheets
 
@@ -157,12 +158,13 @@ def each_part(plan: type[Forward | Backward], pool_size: Sizes, stride: Sizes, x
 # ---------------------------------------------------------------------- samples innermost
 
 
-def taps(x: Array, size: Sizes, pool_size: Sizes, stride: Sizes) -> list[Array]:
-    """For every tap, in row-major order, the entries of all windows, (C, H_out, W_out, B); views."""
+@lru_cache(maxsize=256)
+def taps(size: Sizes, pool_size: Sizes, stride: Sizes) -> list[tuple[slice, ...]]:
+    """For every tap, in row-major order, the entries of all windows of (C, H, W, B)."""
     found = []
     for tap in np.ndindex(*pool_size):
         along = zip(tap, stride, size, strict=True)
-        found.append(x[(slice(None), *(slice(i, i + step * (count - 1) + 1, step) for i, step, count in along))])
+        found.append((slice(None), *(slice(i, i + step * (count - 1) + 1, step) for i, step, count in along)))
     return found
 
 
@@ -177,27 +179,28 @@ def forward_by_taps(x: Array, size: Sizes, pool_size: Sizes, stride: Sizes) -> A
     x = samples_last(x)
     y = np.empty((len(x), *size, x.shape[-1]), x.dtype)
     for some in channels_at_once(x):
-        first, *entries = taps(x[some], size, pool_size, stride)
+        first, *entries = [x[some][tap] for tap in taps(size, pool_size, stride)]
         best = y[some]
         if not entries:
             np.copyto(best, first)
         for entry in entries:
             np.maximum(entry, first, out=best)  # (1)
             first = best
-    return np.moveaxis(y, -1, 0)
+    return samples_first(y)
 
 
 def backward_by_taps(g: Array, x: Array, y: Array, pool_size: Sizes, stride: Sizes) -> Array:
     """As `backward`, samples innermost."""
     x, y, g = samples_last(x), samples_last(y), np.ascontiguousarray(samples_last(g))
-    alone = pool_size == stride and all(k * n == e for k, n, e in zip(stride, y.shape[1:-1], x.shape[1:-1], strict=True))
+    size = y.shape[1:-1]
+    at = taps(size, pool_size, stride)
+    alone = pool_size == stride and all(k * n == e for k, n, e in zip(stride, size, x.shape[1:-1], strict=True))
     overlap = any(k > step for k, step in zip(pool_size, stride, strict=True))
     grad_x = (np.empty if alone else np.zeros)(x.shape, x.dtype)  # where windows leave nothing out, all is written
     for some in channels_at_once(x):
         best = y[some]
         waiting, won = np.empty(best.shape, bool), np.empty(best.shape, bool)
         share = np.empty(best.shape, x.dtype) if overlap else None
-        size = best.shape[1:-1]
-        entries, gradients = (taps(a[some], size, pool_size, stride) for a in (x, grad_x))
+        entries, gradients = ([a[some][tap] for tap in at] for a in (x, grad_x))
         give_to_winners(entries, best, g[some], gradients, waiting, won, share)
-    return np.moveaxis(grad_x, -1, 0)
+    return samples_first(grad_x)
