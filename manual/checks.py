@@ -120,3 +120,9 @@ def hyperparameter_pairs(**pairs: tuple[Any, int]) -> None:
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise ValueError(f"{name} is {value!r}; it must be a (rows, columns) pair")
         pair(value, name, least)
+
+
+def plain(value: Any) -> bool:
+    """Whether it is made of ints, words and tuples alone: True and 1.0 equal 1, and must not be answered for it."""
+    kind = type(value)
+    return kind is int or kind is str or (kind is tuple and all(map(plain, value)))

@@ -100,9 +100,12 @@ class Composite(Layer):
         }
 
     def _assign(self, values: Mapping[str, Array]) -> None:
+        by_place: dict[str, dict[str, Array]] = {}
         for name, value in values.items():
             place, _, inner = name.partition(".")
-            self.layers[int(place)]._assign({inner: value})
+            by_place.setdefault(place, {})[inner] = value
+        for place, inner_values in by_place.items():
+            self.layers[int(place)]._assign(inner_values)
 
 
 def walk(layers: Iterable[Layer], prefix: str) -> Iterator[tuple[str, Layer]]:

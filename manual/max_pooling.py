@@ -28,6 +28,7 @@ marks a nudge.
 Source: the lecture, "Max Pooling Layer Gradients".
 """
 
+from functools import lru_cache
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
@@ -128,13 +129,19 @@ def forward(
         ValueError: a rank or a size that does not fit.
     """
     along = windows_of(x, pool_size, stride, padding, dilation, ceil)
-    window, step = tuple(axis.window for axis in along), tuple(axis.stride for axis in along)
-    apart, counts = tuple(axis.dilation for axis in along), tuple(axis.windows for axis in along)
-    x = padded(x, along, -np.inf)
-    used = x[(slice(None), slice(None), *(slice(needed(axis)) for axis in along))]
+    window, step, apart, counts, used = configured(along)
+    x = padded(x, along, -np.inf)[used]
     fast = x.dtype in checks.PRECISIONS and set(apart) == {1}
-    y = pooling.forward(used, counts, window, step) if fast else values(used, window, step, apart)
-    return y, Saved(used, y.copy(order="K"), window, step, apart, along)
+    y = pooling.forward(x, counts, window, step) if fast else values(x, window, step, apart)
+    return y, Saved(x, y.copy(order="K"), window, step, apart, along)
+
+
+@lru_cache(maxsize=256)
+def configured(along: tuple[Axis, ...]) -> tuple[Sizes, Sizes, Sizes, Sizes, tuple[slice, ...]]:
+    """Sizes, strides and dilations of the windows, how many there are, and the part of the padded input that is read."""
+    used = (slice(None), slice(None), *(slice(needed(axis)) for axis in along))
+    window, step = tuple(axis.window for axis in along), tuple(axis.stride for axis in along)
+    return window, step, tuple(axis.dilation for axis in along), tuple(axis.windows for axis in along), used
 
 
 def needed(axis: Axis) -> int:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual import checks
+from manual.checks import plain
 from manual.kernels import rates
 from manual.kernels.bounds import Growth, probable, worst
 from manual.kernels.choice import ENGINES, POLICIES, choose, explain, known, requested, use
@@ -184,12 +185,6 @@ def resolve(
     """The checks and the choice, for stride, padding, dilation and groups; remembered where these are `plain`."""
     geometry = describe(*shapes, *hyperparameters)
     return geometry, choose(geometry, dtype, engine, innermost=innermost)
-
-
-def plain(value: Any) -> bool:
-    """Whether it is made of ints, words and tuples alone: True and 1.0 equal 1, and must not be answered for it."""
-    kind = type(value)
-    return kind is int or kind is str or (kind is tuple and all(map(plain, value)))
 
 
 def common_dtype(x: Array, filters: Array, biases: Array) -> np.dtype[Any] | None:

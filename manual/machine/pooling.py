@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from manual.machine import threads
-from manual.machine.elementwise import where
+from manual.machine.elementwise import BITS
 from manual.machine.layout import samples_first, samples_innermost, samples_last
 from manual.machine.plans import Plan, cache
 from manual.machine.sheets import Sheets
@@ -97,25 +97,29 @@ def give_to_winners(
         share: scratch of g's dtype where windows overlap, whose gradients are then added up; None where (3) is a sum of
             one.
     """
-    waiting[...] = True  # windows whose winner has not come yet
-    with np.errstate(over="ignore", invalid="ignore"):  # one pass: a sum is finite only if every term is
-        nans = np.isnan(best) if np.isnan(best.sum()) else None
-
-    def give(gradient: Array, winners: Array) -> None:
-        if share is not None:
-            gradient += where(winners, g, out=share)  # (3)
+    top = best.max(initial=-np.inf)
+    nans = np.isnan(best) if top != top else None
+    bits = BITS[g.dtype]  # times 1 or 0, as in `where`
+    given, part = g.view(bits), None if share is None else share.view(bits)
+    if len(entries) == 1:
+        waiting[...] = True
+    for number, (entry, gradient) in enumerate(zip(entries, gradients, strict=True)):
+        if number == len(entries) - 1:
+            winners = waiting  # whoever still waits has the last entry for a winner
         else:
-            where(winners, g, out=gradient)  # (3), a sum of one
-
-    (*firsts, last), (*losers, _) = gradients, entries
-    for entry, gradient in zip(losers, firsts, strict=True):
-        np.equal(entry, best, out=won)
-        if nans is not None:
-            won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
-        won &= waiting  # (2)
-        waiting ^= won
-        give(gradient, won)
-    give(last, waiting)  # whoever still waits has the last entry for a winner
+            winners = np.equal(entry, best, out=won)
+            if nans is not None:
+                won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
+            if number:
+                won &= waiting  # (2)
+                waiting ^= won
+            else:
+                np.logical_not(won, out=waiting)  # windows whose winner has not come yet
+        if part is None or share is None:
+            np.multiply(given, winners, out=gradient.view(bits))  # (3), a sum of one
+        else:
+            np.multiply(given, winners, out=part)
+            gradient += share  # (3)
 
 
 def forward(x: Array, size: Sizes, pool_size: Sizes, stride: Sizes) -> Array:
