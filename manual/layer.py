@@ -42,8 +42,10 @@ from manual.steps import (
     forward_of,
     inner_backward,
     inner_forward,
+    inner_parameter_gradients,
     inner_step,
     own_step,
+    parameter_gradients_of,
     placed,
 )
 from manual.vectors import flat, nudges, pieces, read_only, real
@@ -164,9 +166,10 @@ class Layer:
             TypeError: x has another dtype than the layer.
             ValueError: a shape that does not fit.
         """
-        self._saved = None
+        kept = self.__dict__  # past `__setattr__`, which is for parameters and state
+        kept["_saved"] = None
         ran = self._run(x)
-        self._saved = ran.passed
+        kept["_saved"] = ran.passed
         for name, value in ran.state.items():
             setattr(self, name, value)
         return ran.y
@@ -218,6 +221,28 @@ class Layer:
         self.keep_gradients(**gradients)
         return grad_x
 
+    def backward_to_parameters(self, grad_output: Array) -> None:
+        """Leave the gradients of the parameters in `gradients`, without ∂L/∂x: all that training takes.
+
+        Nothing before the first parameters is gone through. A layer with a backward of its own runs that. Raises as
+        `backward` does.
+        """
+        chain = self._saved is not None and is_chain([node for node, _ in self._saved])
+        if type(self).backward is not Layer.backward or not chain or self._saved is None:
+            self.backward(grad_output)
+            return
+        first = next((n for n, (node, _) in enumerate(self._saved) if has_parameters(node)), None)
+        g, gradients = self._edge(grad_output, "grad_output"), {}
+        if first is not None:
+            (node, saved), after = self._saved[first], self._saved[first + 1 :]
+            g, gradients = chain_backward(after, g, run_back)
+            if isinstance(node, Inner):
+                inner_parameter_gradients(node, g)
+            else:
+                for name, part in parameter_gradients_of(node, g, saved).items():
+                    gradients[name] = gradients[name] + part if name in gradients else part
+        self.keep_gradients(**gradients)
+
     def tangent(self, nudge_x: Array, nudge_parameters: Array | Mapping[str, Array] | None = None) -> Array:
         """How the output of the last forward pass moves, to first order, with x and the parameters; state stands still.
 
@@ -248,9 +273,7 @@ class Layer:
         Raises:
             ValueError: a name too many or too few, or a shape other than the parameter's.
         """
-        if not gradients and not self.parameter_names:
-            return
-        if set(gradients) != set(self.parameter_names):
+        if gradients.keys() != set(self.parameter_names):
             raise ValueError(
                 f"gradients of {sorted(gradients)} given; {type(self).__name__} has {sorted(self.parameter_names)}"
             )
@@ -258,7 +281,7 @@ class Layer:
         for name in self.parameter_names:
             checks.same_shape(gradients[name], self.__dict__[name].shape, f"gradient of {name}", "the parameter")
             kept[name] = np.asarray(gradients[name], self.dtype)
-        self._gradients = kept
+        self.__dict__["_gradients"] = kept
 
     def named_parameters(self) -> dict[str, Array]:
         """Every parameter by name, as a read-only view."""
@@ -317,6 +340,10 @@ class Layer:
         own = type(self).__setattr__ is Layer.__setattr__  # whose copy and checks are not needed
         for name, value in values.items():
             (object.__setattr__ if own else setattr)(self, name, value)
+
+
+def has_parameters(node: Stage | Inner) -> bool:
+    return bool(node.layer._parameter_arrays() if isinstance(node, Inner) else node.parameters)
 
 
 def run_back(node: Stage | Inner, grad_output: Array, saved: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:

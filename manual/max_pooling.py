@@ -166,10 +166,11 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """
     g, (x, y, pool_size, stride, dilation, along) = grad_output, saved
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    if set(dilation) != {1} or np.result_type(x, g) not in checks.PRECISIONS:
+    dtype = x.dtype if x.dtype == g.dtype else np.result_type(x, g)
+    if set(dilation) != {1} or dtype not in checks.PRECISIONS:
         grad_x = gradient(g, x, pool_size, stride, dilation)
     else:
-        x, y, g = (a.astype(np.result_type(x, g), copy=False) for a in (x, y, g))
+        x, y, g = (a.astype(dtype, copy=False) for a in (x, y, g))
         grad_x = pooling.backward(g, x, y, pool_size, stride)
     alone = all(axis.before == 0 and axis.beyond == 0 for axis in along)
     return (grad_x if alone else cropped(grad_x, along),)

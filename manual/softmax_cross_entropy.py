@@ -146,8 +146,8 @@ def distribution(target: Array, shape: tuple[int, ...], dtype: np.dtype) -> Arra
     """Labels or probabilities as probabilities (B, K)."""
     samples, classes = shape
     if target.dtype.kind in "iu" and target.shape == (samples,):
-        outside = (target < 0) | (target >= classes)
-        if outside.any():
+        if target.min() < 0 or target.max() >= classes:
+            outside = (target < 0) | (target >= classes)
             at = int(np.argmax(outside))
             raise ValueError(f"target[{at}] is {target[at]}; the labels of {classes} classes are 0 to {classes - 1}")
         t = np.zeros(shape, dtype)

@@ -74,6 +74,14 @@ def added(parts: Iterable[tuple[str, Array]]) -> Arrays:
     return found
 
 
+def parameter_gradients_of(stage: Stage, grad_output: Array, saved: Any) -> Arrays:
+    """The gradients of its parameters alone, by name: an operation may have a shorter way to them."""
+    shorter = getattr(operation(stage), "parameter_gradients", None)
+    if shorter is None:
+        return backward_of(stage, grad_output, saved)[1]
+    return added(zip(stage.parameters, shorter(grad_output, saved), strict=True))
+
+
 # ---------------------------------------------------------------------- layers inside layers
 
 
@@ -142,6 +150,14 @@ def inner_forward(node: Inner, inputs: Sequence[Array], predicting: bool) -> Arr
     """What a layer inside makes of what it reads; an error says which layer it comes from."""
     try:
         return (node.layer.predict if predicting else node.layer.forward)(*inputs)
+    except Exception as error:
+        raise_named(error, node)
+
+
+def inner_parameter_gradients(node: Inner, grad_output: Array) -> None:
+    """Leave the gradients of the parameters of a layer inside."""
+    try:
+        node.layer.backward_to_parameters(grad_output)
     except Exception as error:
         raise_named(error, node)
 

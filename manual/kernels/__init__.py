@@ -49,6 +49,7 @@ __all__ = [
     "num_threads",
     "output_bound",
     "padding_sides",
+    "parameter_gradients",
     "probable",
     "same_padding",
     "set_num_threads",
@@ -134,11 +135,27 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     Raises:
         ValueError: grad_output has another shape than y.
     """
-    geometry = saved.geometry
-    if grad_output.shape != geometry.output_shape:
-        raise ValueError(f"grad_output has shape {grad_output.shape}; the output has shape {geometry.output_shape}")
-    engine = saved.engine if grad_output.dtype == saved.x.dtype else "definition"
-    return ENGINES[engine].backward(grad_output, saved.x, saved.filters, geometry, saved.kept)
+    return backward_of(grad_output, saved).backward(
+        grad_output, saved.x, saved.filters, saved.geometry, saved.kept
+    )
+
+
+def parameter_gradients(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
+    """∂L/∂filters and ∂L/∂biases alone, as `backward` has them up to rounding; raises as it does."""
+    engine = backward_of(grad_output, saved)
+    arguments = grad_output, saved.x, saved.filters, saved.geometry, saved.kept
+    if engine.parameter_gradients is None:
+        return engine.backward(*arguments)[1:]
+    return engine.parameter_gradients(*arguments)
+
+
+def backward_of(grad_output: Array, saved: Saved) -> Engine:
+    """The engine of the backward pass, for a gradient of the right shape."""
+    if grad_output.shape != saved.geometry.output_shape:
+        raise ValueError(
+            f"grad_output has shape {grad_output.shape}; the output has shape {saved.geometry.output_shape}"
+        )
+    return ENGINES[saved.engine if grad_output.dtype == saved.x.dtype else "definition"]
 
 
 def output_bound(saved: Saved, growth: Growth = worst) -> Array:

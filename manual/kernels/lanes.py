@@ -160,6 +160,20 @@ class Forward(Plan):
             product(self.weights, self.unfolding.fill(block), y, block.places)  # (2)
 
 
+class Parameters(Plan):
+    """Equation (3)."""
+
+    def __init__(self, geometry: Geometry, dtype: Any, samples: int) -> None:
+        super().__init__(dtype)
+        self.unfolding = Unfolding(self, geometry, samples, ones=True)
+
+    def run(self, g: Array, x: Array, total: Array) -> None:
+        """(3) added to total (C_out, taps + 1), from g[c,(h,w),b] and x[k,m,n,b]."""
+        self.unfolding.load(x)
+        for block in self.unfolding.blocks:
+            total += g[:, block.places].reshape(len(g), -1) @ self.unfolding.fill(block).T  # (3)
+
+
 class BackwardByColumns(Plan):
     """Equations (3) and (4)."""
 
@@ -217,35 +231,36 @@ class BackwardByCorrelation(Plan):
             sums = sums + gcols @ places[:, block.places].reshape(inputs, -1).T  # gemm (5)
         turned = np.asarray(sums).reshape(outputs, *kernel, inputs)[:, ::-1, ::-1]
         total[:, :-1] += np.moveaxis(turned, -1, 1).reshape(outputs, -1)
-        total[:, -1] += g.sum(axis=(1, 2))  # (3)
+        total[:, -1] += g.reshape(outputs, -1).sum(axis=1)  # (3)
 
 
 class Layout:
     """How a batch is cut: what follows from a configuration and need not be computed at every call."""
 
-    def __init__(self, geometry: Geometry, itemsize: int, most_threads: int) -> None:
-        lanes = max(1, min(LANES, HELD // (of_sample(geometry) * itemsize)))
+    def __init__(self, geometry: Geometry, dtype: np.dtype, most_threads: int) -> None:
+        self.geometry, self.dtype = geometry, dtype
+        lanes = max(1, min(LANES, HELD // (of_sample(geometry) * dtype.itemsize)))
         batch = geometry.batch
         parts = 1 if geometry.multiplications < PARALLEL else most_threads
         groups = threads.share(batch, max(-(-batch // lanes), min(parts, batch)))
         groups = [slice(group.start, group.stop) for group in groups if group]
         self.parts = [[groups[n] for n in part] for part in threads.share(len(groups), parts)]
-        self.geometry = geometry._replace(batch=0)  # of a plan's key: groups of one length share one
         self.by_correlation = by_correlation(geometry)
 
 
 @lru_cache(LAYOUTS)
-def layout_of(geometry: Geometry, itemsize: int, most_threads: int) -> Layout:
-    return Layout(geometry, itemsize, most_threads)
+def layout_of(geometry: Geometry, dtype: np.dtype, most_threads: int) -> Layout:
+    return Layout(geometry, dtype, most_threads)
 
 
-def each_group(kind: type[Plan], layout: Layout, dtype: np.dtype, work: Any) -> None:
+def each_group(kind: type[Plan], layout: Layout, work: Any) -> None:
     """work(plan, samples, number of the part) for every group, whose plans are taken from the cache."""
 
     def part(number: int) -> None:
         for group in layout.parts[number]:
-            key = (kind, layout.geometry, dtype, group.stop - group.start)
-            plan = cache.take(key, lambda: kind(layout.geometry, dtype, group.stop - group.start))
+            samples = group.stop - group.start
+            key = (kind, layout, samples)
+            plan = cache.take(key, lambda: kind(layout.geometry, layout.dtype, samples))
             work(plan, group, number)
             cache.give(key, plan)
 
@@ -254,21 +269,22 @@ def each_group(kind: type[Plan], layout: Layout, dtype: np.dtype, work: Any) -> 
 
 
 def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tuple[Array, None]:
-    layout = layout_of(geometry, x.itemsize, threads.num_threads())
+    layout = layout_of(geometry, x.dtype, threads.num_threads())
     y = np.empty((geometry.outputs, *geometry.positions, geometry.batch), x.dtype)
     x, out = samples_last(x), y.reshape(geometry.outputs, -1, geometry.batch) if y.size else y
 
     def work(plan: Forward, group: slice, _: int) -> None:
         plan.run(x[..., group], filters, biases, out[..., group])
 
-    each_group(Forward, layout, y.dtype, work)
+    each_group(Forward, layout, work)
     return samples_first(y), None
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> Gradients:
-    layout = layout_of(geometry, x.itemsize, threads.num_threads())
+    layout = layout_of(geometry, x.dtype, threads.num_threads())
     if not layout.by_correlation and not samples_innermost(g) and small.refusal(geometry) is None:
         return small.backward(g, x, filters, geometry)
+    kind = BackwardByCorrelation if layout.by_correlation else BackwardByColumns
     grad_x = np.empty((geometry.inputs, *geometry.size, geometry.batch), x.dtype)
     totals = np.zeros((len(layout.parts), geometry.outputs, geometry.taps + 1), x.dtype)
     x, g = samples_last(x), samples_last(g)
@@ -279,10 +295,30 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
             read = np.ascontiguousarray(read)
         plan.run(given.reshape(len(g), -1, given.shape[-1]), read, filters, grad_x[..., group], totals[number])
 
-    each_group(BackwardByCorrelation if layout.by_correlation else BackwardByColumns, layout, x.dtype, work)
-    sums = np.add.reduce(totals, axis=0)
-    grad_filters = np.array(sums[:, :-1].reshape(geometry.filters_shape), order="C")
-    return samples_first(grad_x), grad_filters, sums[:, -1].copy()
+    each_group(kind, layout, work)
+    return samples_first(grad_x), *of_parameters(totals, geometry)
+
+
+def parameter_gradients(
+    g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None
+) -> tuple[Array, Array]:
+    """(3) alone."""
+    layout = layout_of(geometry, x.dtype, threads.num_threads())
+    totals = np.zeros((len(layout.parts), geometry.outputs, geometry.taps + 1), x.dtype)
+    x, g = samples_last(x), samples_last(g)
+
+    def work(plan: Parameters, group: slice, number: int) -> None:
+        given = np.ascontiguousarray(g[..., group])
+        plan.run(given.reshape(len(g), -1, given.shape[-1]), x[..., group], totals[number])
+
+    each_group(Parameters, layout, work)
+    return of_parameters(totals, geometry)
+
+
+def of_parameters(totals: Array, geometry: Geometry) -> tuple[Array, Array]:
+    """The gradients of filters and biases from the parts of (3)."""
+    sums = totals[0] if len(totals) == 1 else np.add.reduce(totals, axis=0)
+    return np.array(sums[:, :-1].reshape(geometry.filters_shape), order="C"), sums[:, -1].copy()
 
 
 ENGINE = Engine(
@@ -293,4 +329,5 @@ ENGINE = Engine(
     backward=backward,
     output_bound=partial(bounds.output_of_sums, forward),
     gradient_bounds=partial(bounds.gradients_of_sums, backward),
+    parameter_gradients=parameter_gradients,
 )

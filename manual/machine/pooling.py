@@ -21,6 +21,7 @@ Images are independent: a few at a time stay in a cache, and several threads sha
 
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import gt, mul
 from typing import Any
 
 import numpy as np
@@ -196,11 +197,10 @@ def forward_by_taps(x: Array, size: Sizes, pool_size: Sizes, stride: Sizes) -> A
 def backward_by_taps(g: Array, x: Array, y: Array, pool_size: Sizes, stride: Sizes) -> Array:
     """As `backward`, samples innermost."""
     x, y, g = samples_last(x), samples_last(y), np.ascontiguousarray(samples_last(g))
-    size = y.shape[1:-1]
-    at = taps(size, pool_size, stride)
-    alone = pool_size == stride and all(k * n == e for k, n, e in zip(stride, size, x.shape[1:-1], strict=True))
-    overlap = any(k > step for k, step in zip(pool_size, stride, strict=True))
-    grad_x = (np.empty if alone else np.zeros)(x.shape, x.dtype)  # where windows leave nothing out, all is written
+    at, whole = taps(y.shape[1:-1], pool_size, stride), tuple(map(mul, pool_size, y.shape[1:-1]))
+    alone = pool_size == stride and whole == x.shape[1:-1]  # every entry is in one window, and written once
+    overlap = any(map(gt, pool_size, stride))
+    grad_x = (np.empty if alone else np.zeros)(x.shape, x.dtype)
     for some in channels_at_once(x):
         best = y[some]
         waiting, won = np.empty(best.shape, bool), np.empty(best.shape, bool)
