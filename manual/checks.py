@@ -104,8 +104,9 @@ def rank(value: Array, name: str, axes: str) -> None:
 
 
 def same_shape(value: ArrayLike, shape: tuple[int, ...], name: str, what: str) -> None:
-    if np.shape(value) != shape:
-        raise ValueError(f"{name} has shape {np.shape(value)}; {what} has shape {shape}")
+    found = value.shape if isinstance(value, np.ndarray) else np.shape(value)
+    if found != shape:
+        raise ValueError(f"{name} has shape {found}; {what} has shape {shape}")
 
 
 def nudges(**given: tuple[ArrayLike, tuple[int, ...]]) -> None:

@@ -81,6 +81,7 @@ class Composite(Layer):
         return {
             f"{place}.{name}": array
             for place, layer in enumerate(self.layers)
+            if layer.parameter_names or isinstance(layer, Composite)
             for name, array in layer._parameter_arrays().items()
         }
 
@@ -88,6 +89,7 @@ class Composite(Layer):
         return {
             f"{place}.{name}": array
             for place, layer in enumerate(self.layers)
+            if layer.parameter_names or isinstance(layer, Composite)
             for name, array in layer._gradient_arrays().items()
         }
 

@@ -273,6 +273,9 @@ class Layer:
         Raises:
             ValueError: a name too many or too few, or a shape other than the parameter's.
         """
+        if not gradients and not self.parameter_names:
+            self.__dict__["_gradients"] = {}
+            return
         if gradients.keys() != set(self.parameter_names):
             raise ValueError(
                 f"gradients of {sorted(gradients)} given; {type(self).__name__} has {sorted(self.parameter_names)}"

@@ -129,19 +129,22 @@ def forward(
         ValueError: a rank or a size that does not fit.
     """
     along = windows_of(x, pool_size, stride, padding, dilation, ceil)
-    window, step, apart, counts, used = configured(along)
-    x = padded(x, along, -np.inf)[used]
+    window, step, apart, counts, used, alone = configured(along)
+    x = x[used] if alone else padded(x, along, -np.inf)[used]
     fast = x.dtype in checks.PRECISIONS and set(apart) == {1}
     y = pooling.forward(x, counts, window, step) if fast else values(x, window, step, apart)
     return y, Saved(x, y.copy(order="K"), window, step, apart, along)
 
 
 @lru_cache(maxsize=256)
-def configured(along: tuple[Axis, ...]) -> tuple[Sizes, Sizes, Sizes, Sizes, tuple[slice, ...]]:
-    """Sizes, strides and dilations of the windows, how many there are, and the part of the padded input that is read."""
+def configured(along: tuple[Axis, ...]) -> tuple[Sizes, Sizes, Sizes, Sizes, tuple[slice, ...], bool]:
+    """Sizes, strides and dilations of the windows, how many there are, the part of the padded input that is read, and
+    whether that is the input: no window begins before it or goes beyond.
+    """
     used = (slice(None), slice(None), *(slice(needed(axis)) for axis in along))
+    alone = all(axis.before == 0 and axis.after == 0 and axis.beyond == 0 for axis in along)
     window, step = tuple(axis.window for axis in along), tuple(axis.stride for axis in along)
-    return window, step, tuple(axis.dilation for axis in along), tuple(axis.windows for axis in along), used
+    return window, step, tuple(axis.dilation for axis in along), tuple(axis.windows for axis in along), used, alone
 
 
 def needed(axis: Axis) -> int:
@@ -172,8 +175,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     else:
         x, y, g = (a.astype(dtype, copy=False) for a in (x, y, g))
         grad_x = pooling.backward(g, x, y, pool_size, stride)
-    alone = all(axis.before == 0 and axis.beyond == 0 for axis in along)
-    return (grad_x if alone else cropped(grad_x, along),)
+    return (grad_x if configured(along)[-1] else cropped(grad_x, along),)
 
 
 class MaxPoolingLayer(Layer):

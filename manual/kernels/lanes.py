@@ -49,7 +49,7 @@ from manual.machine.plans import Plan, cache
 
 Array = np.ndarray
 
-BLOCK = 2**18  # bytes of columns that are made before they are multiplied
+BLOCK = 5 * 2**16  # bytes of columns that are made before they are multiplied
 LANES = 512  # samples at a time
 HELD = 2**22  # bytes of padded images, and of the columns of one position, at a time; one sample's must be less
 PARALLEL = 12_000_000  # multiplications; below, handing work to a thread costs more than it saves
@@ -229,8 +229,8 @@ class BackwardByCorrelation(Plan):
             gcols = self.unfolding.fill(block)
             product(weights, gcols, to, block.places)  # gemm (4)
             sums = sums + gcols @ places[:, block.places].reshape(inputs, -1).T  # gemm (5)
-        turned = np.asarray(sums).reshape(outputs, *kernel, inputs)[:, ::-1, ::-1]
-        total[:, :-1] += np.moveaxis(turned, -1, 1).reshape(outputs, -1)
+        turned = np.asarray(sums).reshape(outputs, *kernel, inputs)[:, ::-1, ::-1].transpose(0, 3, 1, 2)
+        total[:, :-1] += turned.reshape(outputs, -1)
         total[:, -1] += g.reshape(outputs, -1).sum(axis=1)  # (3)
 
 

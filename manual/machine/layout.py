@@ -10,15 +10,18 @@ import numpy as np
 
 Array = np.ndarray
 
+LAST = [(*range(1, axes), 0) if axes else () for axes in range(65)]  # as many as NumPy has
+FIRST = [(axes - 1, *range(axes - 1)) if axes else () for axes in range(65)]
+
 
 def samples_last(a: Array) -> Array:
     """[b,k,…] as [k,…,b], a view."""
-    return a.transpose(*range(1, a.ndim), 0)
+    return a.transpose(LAST[a.ndim])
 
 
 def samples_first(a: Array) -> Array:
     """[k,…,b] as [b,k,…], a view."""
-    return a.transpose(a.ndim - 1, *range(a.ndim - 1))
+    return a.transpose(FIRST[a.ndim])
 
 
 def samples_innermost(a: Array) -> bool:
