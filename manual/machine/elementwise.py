@@ -22,7 +22,7 @@ def where(mask: Array, a: Array, out: Array | None = None) -> Array:
     Args:
         mask: boolean, the shape of a.
         a: any dtype; fast for float32 and float64.
-        out: where to put it, of a's dtype.
+        out: where to put it, of a's dtype; no memory of a.
     """
     if out is None:
         out = np.empty_like(a)  # in the layout of a
@@ -31,7 +31,9 @@ def where(mask: Array, a: Array, out: Array | None = None) -> Array:
         out[...] = 0
         np.copyto(out, a, where=mask)
     else:
-        np.multiply(a.view(bits), mask, out=out.view(bits))
+        to = out.view(bits)
+        np.copyto(to, mask)  # 1 or 0 first: NumPy multiplies numbers of one type three times as fast as of two
+        np.multiply(to, a.view(bits), out=to)
     return out
 
 
