@@ -82,7 +82,8 @@ def standardized(x: Array, axes: Axes, eps: float) -> Standardized:
     centred = x - mean
     variance = (centred * centred).mean(axes, keepdims=True)
     scale = 1 / np.sqrt(variance + x.dtype.type(eps))  # (3)
-    return Standardized(centred * scale, mean, variance, scale)  # (1)
+    centred *= scale
+    return Standardized(centred, mean, variance, scale)  # (1)
 
 
 def through(moved: Array, y: Array, scale: Array, axes: Axes) -> Array:
