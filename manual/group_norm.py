@@ -101,7 +101,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
         grad_x = through(grad_z, z, inverse, (2,)).reshape(g.shape)  # (6)
         return grad_x, (g * z.reshape(g.shape)).sum(rest), np.array(g.sum(rest))  # (3), (4)
 
-    return by_samples(gradients, g, z, inverse, sums=2)  # type: ignore[return-value]
+    return by_samples(gradients, g, z, inverse, sums=2)
 
 
 class GroupNorm(Layer):

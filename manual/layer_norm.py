@@ -91,7 +91,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
         grad_x = through(grad_z, z, inverse, last(z, scales))  # (6)
         return grad_x, (g * z).sum(samples), np.array(g.sum(samples))  # (3), (4)
 
-    return by_samples(gradients, g, z, inverse, sums=2) if samples else gradients(g, z, inverse)  # type: ignore[return-value]
+    return by_samples(gradients, g, z, inverse, sums=2) if samples else gradients(g, z, inverse)
 
 
 class LayerNorm(Layer):

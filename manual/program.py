@@ -154,10 +154,7 @@ def run_backward(passed: Sequence[tuple[Step, Any]], grad_output: Array) -> tupl
 
 def is_chain(nodes: Sequence[Stage | Inner]) -> bool:
     """Whether R_n is always the value just before, and none has a name: then nothing need be looked up."""
-    for node in nodes:  # a loop: every pass of every layer asks
-        if node.writes or node.reads != CHAINED:
-            return False
-    return True
+    return all(node.writes == PREVIOUS and node.reads == CHAINED for node in nodes)
 
 
 def chain_forward(nodes: Sequence[Stage | Inner], x: Array, run: Callable[..., tuple[Array, Any, Arrays]]) -> Passed:
@@ -171,7 +168,9 @@ def chain_forward(nodes: Sequence[Stage | Inner], x: Array, run: Callable[..., t
 
 
 def chain_backward(
-    passed: Sequence[tuple[Stage | Inner, Any]], grad_output: Array, run: Callable[..., tuple[tuple[Array, ...], Arrays]]
+    passed: Sequence[tuple[Stage | Inner, Any]],
+    grad_output: Array,
+    run: Callable[..., tuple[tuple[Array, ...], Arrays]],
 ) -> tuple[Array, Arrays]:
     """∂L/∂x, and the gradients of all parameters by name. run: (node, ∂L/∂y, saved) -> as a step's backward."""
     gradients: Arrays = {}

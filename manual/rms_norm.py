@@ -27,7 +27,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.rows import by_samples
+from manual.machine.rows import by_samples, mean_product
 
 Array = np.ndarray
 
@@ -56,7 +56,7 @@ def forward(x: Array, scales: Array, *, eps: float = 1e-5) -> tuple[Array, Saved
     eps = checks.positive(eps, "eps")
 
     def normalized(x: Array) -> tuple[Array, Array, Array]:
-        power = (x * x).mean(last(x, scales), keepdims=True)
+        power = mean_product(x, x, last(x, scales))
         inverse = 1 / np.sqrt(power + x.dtype.type(eps))
         z = x * inverse  # (2)
         return scales * z, z, inverse  # (1)
@@ -72,7 +72,7 @@ def last(x: Array, scales: Array) -> tuple[int, ...]:
 
 def through(moved: Array, z: Array, inverse: Array, axes: tuple[int, ...]) -> Array:
     """Ż from `moved` = Ẋ; or, since the map is its own transpose, ∂L/∂X from ∂L/∂Z = A·G."""
-    return inverse * (moved - z * (z * moved).mean(axes, keepdims=True))  # (3), (6)
+    return inverse * (moved - z * mean_product(z, moved, axes))  # (3), (6)
 
 
 def tangent(nudge_x: Array, nudge_scales: Array, saved: Saved) -> Array:
@@ -92,7 +92,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
         grad_x = through(scales * g, z, inverse, last(z, scales))
         return grad_x, (g * z).sum(samples)  # (5)
 
-    return by_samples(gradients, g, z, inverse, sums=1) if samples else gradients(g, z, inverse)  # type: ignore[return-value]
+    return by_samples(gradients, g, z, inverse, sums=1) if samples else gradients(g, z, inverse)
 
 
 class RMSNorm(Layer):

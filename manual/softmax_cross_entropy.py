@@ -37,8 +37,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual import checks
-from manual.machine.rows import largest
 from manual.loss import Loss, known
+from manual.machine.rows import largest
 
 Array = np.ndarray
 

@@ -5,8 +5,8 @@
     backward(grad_output, saved) -> (grad_x, grad_filters, grad_biases)
 
 `definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`, `small`, `lanes`,
-`dense`, `channels`, `depthwise`: the same products in another order). `choice` says which one runs, by what each has to do
-(`work`) and what this machine takes for it (`rates`); `bounds` says how far each can be from the exact result.
+`dense`, `channels`, `depthwise`: the same products in another order). `choice` says which one runs, by what each has to
+do (`work`) and what this machine takes for it (`rates`); `bounds` says how far each can be from the exact result.
 
     explain(x_shape, filters_shape, ...) -> every engine's estimate, as text
     calibrate()                          -> this machine's rates, measured and kept
@@ -135,9 +135,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     Raises:
         ValueError: grad_output has another shape than y.
     """
-    return backward_of(grad_output, saved).backward(
-        grad_output, saved.x, saved.filters, saved.geometry, saved.kept
-    )
+    return backward_of(grad_output, saved).backward(grad_output, saved.x, saved.filters, saved.geometry, saved.kept)
 
 
 def parameter_gradients(grad_output: Array, saved: Saved) -> tuple[Array, Array]:

@@ -25,8 +25,8 @@ engine.
     winograd4x4      4.5  6.2   6.1  7.1   2.7  2.6    3.3  4.6   7.4   12   4.3  4.2
     transform        0.6  0.5   1.2  1.0   0.6  0.5    1.3  1.5   2.1  1.6   2.9  1.5
 
-`pointwise`, `small`, `lanes`, `dense` and `channels` sum as `gemm` does. At 1024 channels `winograd4x2` reaches 5, `winograd2x2`
-3.
+`pointwise`, `small`, `lanes`, `dense` and `channels` sum as `gemm` does. At 1024 channels `winograd4x2` reaches 5,
+`winograd2x2` 3.
 """
 
 from collections.abc import Generator
@@ -98,9 +98,7 @@ def known(engine: str) -> str:
     return engine
 
 
-def choose(
-    geometry: Geometry, dtype: np.dtype | None, engine: str = "auto", *, innermost: bool = False
-) -> Engine:
+def choose(geometry: Geometry, dtype: np.dtype | None, engine: str = "auto", *, innermost: bool = False) -> Engine:
     """The engine for a configuration.
 
     Args:
@@ -126,9 +124,7 @@ def choose(
     return ENGINES[min(found, key=lambda name: found[name] * (1 if ENGINES[name].exact else 1 / LEAST_GAIN))]  # 2
 
 
-def estimates(
-    geometry: Geometry, dtype: np.dtype | None, policy: str, innermost: bool = False
-) -> dict[str, float]:
+def estimates(geometry: Geometry, dtype: np.dtype | None, policy: str, innermost: bool = False) -> dict[str, float]:
     """Seconds of forward and backward together, by each engine that may do this configuration."""
     rates, itemsize = rates_of(str(dtype), threads.num_threads()), np.dtype(dtype).itemsize
     turning = seconds(turned(geometry, itemsize), rates) if innermost else 0.0

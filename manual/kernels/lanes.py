@@ -33,6 +33,7 @@ position; i, j position in the window; s, t stride; d, e dilation; r tap and inp
 alone output position and sample.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -253,14 +254,14 @@ def layout_of(geometry: Geometry, dtype: np.dtype, most_threads: int) -> Layout:
     return Layout(geometry, dtype, most_threads)
 
 
-def each_group(kind: type[Plan], layout: Layout, work: Any) -> None:
+def each_group(kind: Callable[..., Plan], layout: Layout, work: Any) -> None:
     """work(plan, samples, number of the part) for every group, whose plans are taken from the cache."""
 
     def part(number: int) -> None:
         for group in layout.parts[number]:
             samples = group.stop - group.start
             key = (kind, layout, samples)
-            plan = cache.take(key, lambda: kind(layout.geometry, layout.dtype, samples))
+            plan = cache.take(key, partial(kind, layout.geometry, layout.dtype, samples))
             work(plan, group, number)
             cache.give(key, plan)
 

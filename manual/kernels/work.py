@@ -187,7 +187,11 @@ def of_lanes(geometry: Geometry, itemsize: int) -> Work:
         return -(-rows_of_columns * numbers * itemsize // lanes.BLOCK)
 
     blocks = max(1, cut(taps + 1, n))
-    work = [moves(k * entries, run, itemsize), moves(taps * n, run, itemsize), products(blocks, c, n / blocks, taps + 1)]
+    work = [
+        moves(k * entries, run, itemsize),
+        moves(taps * n, run, itemsize),
+        products(blocks, c, n / blocks, taps + 1),
+    ]
     calls = 2 * blocks
     if gemm.by_correlation(geometry):
         blocks = max(1, cut(c * window, entries))
@@ -205,7 +209,9 @@ def of_lanes(geometry: Geometry, itemsize: int) -> Work:
 def turned(geometry: Geometry, itemsize: int) -> Work:
     """X, Y and their gradients from samples innermost to samples first, or back."""
     rows, columns = geometry.positions
-    images = geometry.groups * (geometry.inputs * geometry.size[0] * geometry.size[1] + geometry.outputs * rows * columns)
+    images = geometry.groups * (
+        geometry.inputs * geometry.size[0] * geometry.size[1] + geometry.outputs * rows * columns
+    )
     return moves(2 * geometry.batch * images, LINE // itemsize, itemsize)
 
 

@@ -84,7 +84,9 @@ def each_block(work: Callable[..., object], results: Sequence[Array], arrays: Se
 
 def laid_out(a: Array, like: Array) -> Array:
     """a, or a copy of it, whose numbers lie in memory in the order of `like`, one after the other."""
-    if all(n == 1 or s * like.itemsize == t * a.itemsize for n, s, t in zip(a.shape, a.strides, like.strides, strict=True)):
+    if all(
+        n == 1 or s * like.itemsize == t * a.itemsize for n, s, t in zip(a.shape, a.strides, like.strides, strict=True)
+    ):
         return a
     moved = np.empty_like(like, dtype=a.dtype)
     moved[...] = a

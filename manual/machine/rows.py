@@ -1,15 +1,19 @@
 """Functions along an axis: what stands out in it, and samples a few at a time, which stay in a cache."""
 
 from collections.abc import Callable
+from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
 
 from manual.machine import threads
 
 Array = np.ndarray
+Results = TypeVar("Results", bound=tuple[Any, ...])
 
 BLOCK = 2**15  # numbers of the first array that a function has in hand at a time, with a few of their kind beside them
 PARALLEL = 2**18  # numbers from which several threads pay
+SHORT = 1024  # numbers of a row up to which BLAS has no thread of its own for it, nor long sums
 
 
 def largest(x: Array, axis: int) -> Array:
@@ -22,7 +26,25 @@ def largest(x: Array, axis: int) -> Array:
     return np.take_along_axis(x, np.argmax(np.real(x), axis=axis, keepdims=True), axis=axis)
 
 
-def by_samples(function: Callable[..., tuple[Array, ...]], *arrays: Array, sums: int = 0) -> tuple[Array, ...]:
+def mean_product(a: Array, b: Array, axes: tuple[int, ...]) -> Array:
+    """The mean of a·b over some axes, which keep length 1.
+
+    Short rows are added up by BLAS, in some dozens of partial sums each: a third of the time, and no more rounding than
+    NumPy's sum of pairs.
+    """
+    short = a.shape[-1] <= SHORT and axes in ((a.ndim - 1,), (-1,))
+    if short and a.dtype == b.dtype and a.dtype.kind == "f":
+        return np.vecdot(a, b)[..., None] / a.dtype.type(a.shape[-1])
+    return mean(a * b, axes)
+
+
+def mean(a: Array, axes: tuple[int, ...]) -> Array:
+    """The mean over some axes, which keep length 1."""
+    count = prod(a.shape[axis] for axis in axes)
+    return np.add.reduce(a, axes, keepdims=True) / np.real(a).dtype.type(count)
+
+
+def by_samples(function: Callable[..., Results], *arrays: Array, sums: int = 0) -> Results:
     """function(*arrays), some samples at a time, on several threads if there are many numbers.
 
     How samples are cut does not depend on the threads, and the sums of the parts are added up in their order: neither
@@ -58,4 +80,5 @@ def by_samples(function: Callable[..., tuple[Array, ...]], *arrays: Array, sums:
             keep(number + 1, function(*(a[cuts[number + 1]] for a in arrays)))
 
     threads.run(share, len(shares), guarded=False)
-    return *results, *(part.sum(axis=0) for part in parts)
+    together: Any = (*results, *(part.sum(axis=0) for part in parts))
+    return together
