@@ -278,7 +278,7 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
         plan.run(x[..., group], filters, biases, out[..., group])
 
     each_group(Forward, layout, work)
-    return samples_first(y), None
+    return samples_first(y), None  # (1)
 
 
 def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None = None) -> Gradients:
