@@ -104,8 +104,9 @@ def rank(value: Array, name: str, axes: str) -> None:
 
 
 def same_shape(value: ArrayLike, shape: tuple[int, ...], name: str, what: str) -> None:
-    if np.shape(value) != shape:
-        raise ValueError(f"{name} has shape {np.shape(value)}; {what} has shape {shape}")
+    found = value.shape if isinstance(value, np.ndarray) else np.shape(value)
+    if found != shape:
+        raise ValueError(f"{name} has shape {found}; {what} has shape {shape}")
 
 
 def nudges(**given: tuple[ArrayLike, tuple[int, ...]]) -> None:
@@ -120,3 +121,9 @@ def hyperparameter_pairs(**pairs: tuple[Any, int]) -> None:
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise ValueError(f"{name} is {value!r}; it must be a (rows, columns) pair")
         pair(value, name, least)
+
+
+def plain(value: Any) -> bool:
+    """Whether it is made of ints, words and tuples alone: True and 1.0 equal 1, and must not be answered for it."""
+    kind = type(value)
+    return kind is int or kind is str or (kind is tuple and all(map(plain, value)))

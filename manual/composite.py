@@ -81,6 +81,7 @@ class Composite(Layer):
         return {
             f"{place}.{name}": array
             for place, layer in enumerate(self.layers)
+            if layer.parameter_names or isinstance(layer, Composite)
             for name, array in layer._parameter_arrays().items()
         }
 
@@ -88,6 +89,7 @@ class Composite(Layer):
         return {
             f"{place}.{name}": array
             for place, layer in enumerate(self.layers)
+            if layer.parameter_names or isinstance(layer, Composite)
             for name, array in layer._gradient_arrays().items()
         }
 
@@ -100,9 +102,12 @@ class Composite(Layer):
         }
 
     def _assign(self, values: Mapping[str, Array]) -> None:
+        by_place: dict[str, dict[str, Array]] = {}
         for name, value in values.items():
             place, _, inner = name.partition(".")
-            self.layers[int(place)]._assign({inner: value})
+            by_place.setdefault(place, {})[inner] = value
+        for place, inner_values in by_place.items():
+            self.layers[int(place)]._assign(inner_values)
 
 
 def walk(layers: Iterable[Layer], prefix: str) -> Iterator[tuple[str, Layer]]:

@@ -112,6 +112,11 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     return grad_x, grad_filters, grad_biases
 
 
+def parameter_gradients(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
+    """∂L/∂filters and ∂L/∂biases as `backward` has them, where ∂L/∂x is of no use. Raises ValueError as it does."""
+    return axes.parameter_gradients(grad_output, saved.kernel)  # (3), (4)
+
+
 class ConvolutionalLayer(Layer):
     """The lecture's convolutional layer, for images, with an activation after it if one is given.
 

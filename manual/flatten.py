@@ -15,6 +15,7 @@ Letters: X input; Y output; G = ∂L/∂Y; L loss; a dot marks a nudge.
 Source: the lecture, "Flatten Layer Gradients".
 """
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ def forward(x: Array, *, start_dim: int = 1, end_dim: int = -1) -> tuple[Array, 
     first, last = (checks.axis(d, x.shape, name) for d, name in ((start_dim, "start_dim"), (end_dim, "end_dim")))
     if last < first:
         raise ValueError(f"end_dim {end_dim} lies before start_dim {start_dim} for x of shape {x.shape}")
-    joined = int(np.prod(x.shape[first : last + 1], dtype=np.int64))
+    joined = prod(x.shape[first : last + 1])
     y = x.reshape(*x.shape[:first], joined, *x.shape[last + 1 :])  # (1)
     return y, Saved(x.shape, y.shape)
 

@@ -34,8 +34,8 @@ from numpy.typing import DTypeLike
 from manual import checks
 from manual.layer import Layer, Stage
 from manual.machine.elementwise import in_blocks
-from manual.machine.normal import density, distribution
-from manual.sigmoid import logistic
+from manual.machine.normal import distribution, distribution_and_density
+from manual.sigmoid import both, logistic
 
 Array = np.ndarray
 
@@ -64,9 +64,10 @@ def inner(x: Array) -> Array:
 def slope(x: Array, by_tanh: bool) -> Array:
     """D."""
     if by_tanh:
-        t, steep = logistic(2 * inner(x)), x.dtype.type(ROOT) * (1 + 3 * x.dtype.type(CUBIC) * x * x)
-        return t + x * (2 * t * logistic(-2 * inner(x)) * steep)  # (4)
-    return distribution(x) + x * density(x)  # (2)
+        (t, rest), steep = both(2 * inner(x)), x.dtype.type(ROOT) * (1 + 3 * x.dtype.type(CUBIC) * x * x)
+        return t + x * (2 * t * rest * steep)  # (4)
+    f, density = distribution_and_density(x)
+    return f + x * density  # (2)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:

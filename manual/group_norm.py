@@ -31,6 +31,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.rows import by_samples
 from manual.standardization import standardized, through
 
 Array = np.ndarray
@@ -64,8 +65,12 @@ def forward(x: Array, scales: Array, biases: Array, *, groups: int, eps: float =
     for name, array in (("scales", scales), ("biases", biases)):
         checks.same_shape(array, (channels,), name, "one per channel of x")
     size = channels // groups * int(np.prod(x.shape[2:], dtype=np.int64))
-    z, _, _, inverse = standardized(x.reshape(len(x), groups, size), (2,), eps)
-    y = along(scales, x.ndim) * z.reshape(x.shape) + along(biases, x.ndim)  # (1)
+
+    def normalized(x: Array) -> tuple[Array, Array, Array]:
+        z, _, _, inverse = standardized(x.reshape(len(x), groups, size), (2,), eps)
+        return along(scales, x.ndim) * z.reshape(x.shape) + along(biases, x.ndim), z, inverse  # (1)
+
+    y, z, inverse = by_samples(normalized, x)
     return y, Saved(z, scales, inverse, x.shape)
 
 
@@ -90,9 +95,13 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     g, (z, scales, inverse, shape) = grad_output, saved
     checks.same_shape(g, shape, "grad_output", "the output")
     rest = (0, *range(2, len(shape)))
-    grad_z = (along(scales, len(shape)) * g).reshape(z.shape)  # (5)
-    grad_x = through(grad_z, z, inverse, (2,)).reshape(shape)  # (6)
-    return grad_x, (g * z.reshape(shape)).sum(rest), np.array(g.sum(rest))  # (3), (4)
+
+    def gradients(g: Array, z: Array, inverse: Array) -> tuple[Array, Array, Array]:
+        grad_z = (along(scales, len(shape)) * g).reshape(z.shape)  # (5)
+        grad_x = through(grad_z, z, inverse, (2,)).reshape(g.shape)  # (6)
+        return grad_x, (g * z.reshape(g.shape)).sum(rest), np.array(g.sum(rest))  # (3), (4)
+
+    return by_samples(gradients, g, z, inverse, sums=2)
 
 
 class GroupNorm(Layer):

@@ -23,8 +23,31 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual import checks
-from manual.program import Inner, Ran, Stage, Step, run_backward, run_forward, run_tangent, wired
-from manual.steps import bound_stage, inner_step, own_step, placed
+from manual.program import (
+    Inner,
+    Passed,
+    Stage,
+    Step,
+    chain_backward,
+    chain_forward,
+    is_chain,
+    run_backward,
+    run_forward,
+    run_tangent,
+    wired,
+)
+from manual.steps import (
+    backward_of,
+    bound_stage,
+    forward_of,
+    inner_backward,
+    inner_forward,
+    inner_parameter_gradients,
+    inner_step,
+    own_step,
+    parameter_gradients_of,
+    placed,
+)
 from manual.vectors import flat, nudges, pieces, read_only, real
 
 __all__ = ["Layer", "Stage", "real"]
@@ -143,10 +166,10 @@ class Layer:
             TypeError: x has another dtype than the layer.
             ValueError: a shape that does not fit.
         """
-        self._saved = None
-        ran, nodes = self._run(x)
-        # Nodes, not steps: a step holds functions, which no copy of the layer would own and no pickle holds.
-        self._saved = [(node, saved) for node, (_, saved) in zip(nodes, ran.passed, strict=True)]
+        kept = self.__dict__  # past `__setattr__`, which is for parameters and state
+        kept["_saved"] = None
+        ran = self._run(x)
+        kept["_saved"] = ran.passed
         for name, value in ran.state.items():
             setattr(self, name, value)
         return ran.y
@@ -156,12 +179,23 @@ class Layer:
         other = copy.copy(self)
         other.__dict__.update(_saved=None, _gradients=None, training=False)  # what would be copied for nothing
         if type(self).forward is Layer.forward:
-            return other._run(x, predicting=True)[0].y
+            return other._run(x, predicting=True).y
         return copy.deepcopy(other).forward(x)  # deep: a forward of one's own may keep state in layers inside
 
-    def _run(self, x: Array, predicting: bool = False) -> tuple[Ran, list[Stage | Inner]]:
-        nodes = wired(self.wiring())
-        return run_forward([self._step(node, predicting) for node in nodes], self._edge(x, "x")), nodes
+    def _run(self, x: Array, predicting: bool = False) -> Passed:
+        x, nodes = self._edge(x, "x"), self.wiring()
+        if is_chain(nodes):
+
+            def run(node: Stage | Inner, y: Array) -> tuple[Array, Any, dict[str, Array]]:
+                if isinstance(node, Inner):
+                    return inner_forward(node, (y,), predicting), None, {}
+                return forward_of(node, self.__dict__, (y,))
+
+            return chain_forward(nodes, x, run)
+        nodes = wired(nodes)
+        ran = run_forward([self._step(node, predicting) for node in nodes], x)
+        # Nodes, not steps: a step holds functions, which no copy of the layer would own and no pickle holds.
+        return Passed(ran.y, [(node, saved) for node, (_, saved) in zip(nodes, ran.passed, strict=True)], ran.state)
 
     def _step(self, node: Stage | Inner, predicting: bool = False) -> Step:
         return inner_step(node, predicting) if isinstance(node, Inner) else bound_stage(node, self.__dict__)
@@ -179,10 +213,35 @@ class Layer:
         """
         if self._saved is None:
             raise RuntimeError(f"backward of {type(self).__name__} was called before forward")
-        passed = [(self._step(node), saved) for node, saved in self._saved]
-        grad_x, gradients = run_backward(passed, self._edge(grad_output, "grad_output"))
+        g, saved = self._edge(grad_output, "grad_output"), self._saved
+        if is_chain([node for node, _ in saved]):
+            grad_x, gradients = chain_backward(saved, g, run_back)
+        else:
+            grad_x, gradients = run_backward([(self._step(node), kept) for node, kept in saved], g)
         self.keep_gradients(**gradients)
         return grad_x
+
+    def backward_to_parameters(self, grad_output: Array) -> None:
+        """Leave the gradients of the parameters in `gradients`, without ∂L/∂x: all that training takes.
+
+        Nothing before the first parameters is gone through. A layer with a backward of its own runs that. Raises as
+        `backward` does.
+        """
+        chain = self._saved is not None and is_chain([node for node, _ in self._saved])
+        if type(self).backward is not Layer.backward or not chain or self._saved is None:
+            self.backward(grad_output)
+            return
+        first = next((n for n, (node, _) in enumerate(self._saved) if has_parameters(node)), None)
+        g, gradients = self._edge(grad_output, "grad_output"), {}
+        if first is not None:
+            (node, saved), after = self._saved[first], self._saved[first + 1 :]
+            g, gradients = chain_backward(after, g, run_back)
+            if isinstance(node, Inner):
+                inner_parameter_gradients(node, g)
+            else:
+                for name, part in parameter_gradients_of(node, g, saved).items():
+                    gradients[name] = gradients[name] + part if name in gradients else part
+        self.keep_gradients(**gradients)
 
     def tangent(self, nudge_x: Array, nudge_parameters: Array | Mapping[str, Array] | None = None) -> Array:
         """How the output of the last forward pass moves, to first order, with x and the parameters; state stands still.
@@ -201,7 +260,8 @@ class Layer:
             raise NotImplementedError(f"{type(self).__name__} brings its own forward, and no tangent")
         if self._saved is None:
             raise RuntimeError(f"tangent of {type(self).__name__} was called before forward")
-        passed = [(self._step(node), saved) for node, saved in self._saved]
+        nodes = wired(node for node, _ in self._saved)
+        passed = [(self._step(node), saved) for node, (_, saved) in zip(nodes, self._saved, strict=True)]
         of_parameters = nudges(nudge_parameters, self._parameter_arrays(), type(self).__name__, self.dtype)
         return run_tangent(passed, self._edge(nudge_x, "nudge_x"), of_parameters)
 
@@ -213,7 +273,10 @@ class Layer:
         Raises:
             ValueError: a name too many or too few, or a shape other than the parameter's.
         """
-        if set(gradients) != set(self.parameter_names):
+        if not gradients and not self.parameter_names:
+            self.__dict__["_gradients"] = {}
+            return
+        if gradients.keys() != set(self.parameter_names):
             raise ValueError(
                 f"gradients of {sorted(gradients)} given; {type(self).__name__} has {sorted(self.parameter_names)}"
             )
@@ -221,7 +284,7 @@ class Layer:
         for name in self.parameter_names:
             checks.same_shape(gradients[name], self.__dict__[name].shape, f"gradient of {name}", "the parameter")
             kept[name] = np.asarray(gradients[name], self.dtype)
-        self._gradients = kept
+        self.__dict__["_gradients"] = kept
 
     def named_parameters(self) -> dict[str, Array]:
         """Every parameter by name, as a read-only view."""
@@ -276,8 +339,21 @@ class Layer:
         return self._gradients
 
     def _assign(self, values: Mapping[str, Array]) -> None:
+        """Take over arrays of the right shapes and dtype that nobody else holds."""
+        own = type(self).__setattr__ is Layer.__setattr__  # whose copy and checks are not needed
         for name, value in values.items():
-            setattr(self, name, value)
+            (object.__setattr__ if own else setattr)(self, name, value)
+
+
+def has_parameters(node: Stage | Inner) -> bool:
+    return bool(node.layer._parameter_arrays() if isinstance(node, Inner) else node.parameters)
+
+
+def run_back(node: Stage | Inner, grad_output: Array, saved: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
+    """The gradients of what a node of a chain read and, unless it keeps them itself, of its parameters."""
+    if isinstance(node, Inner):
+        return (inner_backward(node, grad_output),), {}
+    return backward_of(node, grad_output, saved)
 
 
 def is_floating_state(layer: Layer, name: str) -> bool:

@@ -30,6 +30,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.rows import by_samples
 from manual.standardization import standardized, through
 
 Array = np.ndarray
@@ -57,8 +58,13 @@ def forward(x: Array, scales: Array, biases: Array, *, eps: float = 1e-5) -> tup
     if scales.ndim == 0 or x.shape[-scales.ndim :] != scales.shape:
         raise ValueError(f"scales has shape {scales.shape}; it must be the last axes of x, which has shape {x.shape}")
     checks.same_shape(biases, scales.shape, "biases", "scales")
-    z, _, _, inverse = standardized(x, last(x, scales), eps)
-    return scales * z + biases, Saved(z, scales, inverse)  # (1)
+
+    def normalized(x: Array) -> tuple[Array, Array, Array]:
+        z, _, _, inverse = standardized(x, last(x, scales), eps)
+        return scales * z + biases, z, inverse  # (1)
+
+    y, z, inverse = by_samples(normalized, x) if x.ndim > scales.ndim else normalized(x)
+    return y, Saved(z, scales, inverse)
 
 
 def last(x: Array, scales: Array) -> tuple[int, ...]:
@@ -79,9 +85,13 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     g, (z, scales, inverse) = grad_output, saved
     checks.same_shape(g, z.shape, "grad_output", "the output")
     samples = tuple(range(z.ndim - scales.ndim))
-    grad_z = scales * g  # (5)
-    grad_x = through(grad_z, z, inverse, last(z, scales))  # (6)
-    return grad_x, (g * z).sum(samples), np.array(g.sum(samples))  # (3), (4)
+
+    def gradients(g: Array, z: Array, inverse: Array) -> tuple[Array, Array, Array]:
+        grad_z = scales * g  # (5)
+        grad_x = through(grad_z, z, inverse, last(z, scales))  # (6)
+        return grad_x, (g * z).sum(samples), np.array(g.sum(samples))  # (3), (4)
+
+    return by_samples(gradients, g, z, inverse, sums=2) if samples else gradients(g, z, inverse)
 
 
 class LayerNorm(Layer):

@@ -57,7 +57,7 @@ def forward(x: Array, weights: Array, biases: Array) -> tuple[Array, Saved]:
     checks.same_shape(biases, (weights.shape[1],), "biases", "one bias per output")
     if x.shape[1] != weights.shape[0]:
         raise ValueError(f"x has {x.shape[1]} features (shape {x.shape}); the weights take {weights.shape[0]}")
-    return np.einsum("bd,do->bo", x, weights, optimize=True) + biases, Saved(x, weights)  # (1)
+    return x @ weights + biases, Saved(x, weights)  # (1)
 
 
 def tangent(nudge_x: Array, nudge_weights: Array, nudge_biases: Array, saved: Saved) -> Array:
@@ -65,8 +65,7 @@ def tangent(nudge_x: Array, nudge_weights: Array, nudge_biases: Array, saved: Sa
     x, weights = saved
     biases = (nudge_biases, weights.shape[1:])
     checks.nudges(x=(nudge_x, x.shape), weights=(nudge_weights, weights.shape), biases=biases)
-    of_x = np.einsum("bd,do->bo", nudge_x, weights, optimize=True)
-    return of_x + np.einsum("bd,do->bo", x, nudge_weights, optimize=True) + nudge_biases  # (2)
+    return nudge_x @ weights + x @ nudge_weights + nudge_biases  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
@@ -77,9 +76,10 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """
     g, (x, weights) = grad_output, saved
     checks.same_shape(g, (x.shape[0], weights.shape[1]), "grad_output", "the output")
-    grad_x = np.einsum("bo,do->bd", g, weights, optimize=True)  # (3)
-    grad_weights = np.einsum("bd,bo->do", x, g, optimize=True)  # (4)
-    grad_biases = np.einsum("bo->o", g)  # (5)
+    # (3), by rows or by columns: in the layout that x has in memory
+    grad_x = (weights @ g.T).T if x.flags.f_contiguous else g @ weights.T
+    grad_weights = x.T @ g  # (4)
+    grad_biases = g.sum(axis=0)  # (5)
     return grad_x, grad_weights, grad_biases
 
 

@@ -24,6 +24,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.rows import by_samples, largest
 
 Array = np.ndarray
 
@@ -46,11 +47,14 @@ def forward(x: Array, *, axis: int = -1) -> tuple[Array, Saved]:
         ValueError: no such axis.
     """
     axis = checks.axis(axis, x.shape, "axis")
-    largest = np.take_along_axis(x, np.argmax(np.real(x), axis=axis, keepdims=True), axis=axis)
-    shifted = x - largest
-    exponentials = np.exp(shifted)
-    y = shifted - np.log(exponentials.sum(axis, keepdims=True))  # (1)
-    return y, Saved(np.exp(y), axis)
+
+    def logarithms(x: Array) -> tuple[Array, Array]:
+        shifted = x - largest(x, axis)
+        y = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))  # (1)
+        return y, np.exp(y)
+
+    y, shares = by_samples(logarithms, x) if axis else logarithms(x)
+    return y, Saved(shares, axis)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
@@ -64,7 +68,11 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (shares, axis) = grad_output, saved
     checks.same_shape(g, shares.shape, "grad_output", "the output")
-    return (g - shares * g.sum(axis, keepdims=True),)  # (3)
+
+    def gradient(g: Array, shares: Array) -> tuple[Array]:
+        return (g - shares * g.sum(axis, keepdims=True),)  # (3)
+
+    return by_samples(gradient, g, shares) if axis else gradient(g, shares)
 
 
 class LogSoftmax(Layer):

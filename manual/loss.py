@@ -11,6 +11,7 @@ Letters: n number of terms; D what they are divided by.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -76,7 +77,8 @@ class Loss:
 
     @property
     def _module(self) -> Any:
-        return import_module(f"manual.{self.operation}")
+        name = f"manual.{self.operation}"
+        return sys.modules.get(name) or import_module(name)
 
     def _run(self, prediction: Array, target: Array) -> Any:
         return self._module.forward(prediction, target=real(target, "target"), **self.hyperparameters)
@@ -84,6 +86,8 @@ class Loss:
 
 def arriving(grad_output: Any, loss: Any, dtype: np.dtype) -> Any:
     """G of the shape of the loss, from that or from one number for all terms."""
+    if np.ndim(loss) == 0 and type(grad_output) in (int, float):
+        return dtype.type(grad_output)
     g = np.broadcast_to(np.asarray(grad_output, dtype), np.shape(loss))
     return g if g.ndim else g[()]
 

@@ -28,6 +28,7 @@ marks a nudge.
 Source: the lecture, "Max Pooling Layer Gradients".
 """
 
+from functools import lru_cache
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
@@ -128,13 +129,22 @@ def forward(
         ValueError: a rank or a size that does not fit.
     """
     along = windows_of(x, pool_size, stride, padding, dilation, ceil)
-    window, step = tuple(axis.window for axis in along), tuple(axis.stride for axis in along)
-    apart, counts = tuple(axis.dilation for axis in along), tuple(axis.windows for axis in along)
-    x = padded(x, along, -np.inf)
-    used = x[(slice(None), slice(None), *(slice(needed(axis)) for axis in along))]
+    window, step, apart, counts, used, alone = configured(along)
+    x = x[used] if alone else padded(x, along, -np.inf)[used]
     fast = x.dtype in checks.PRECISIONS and set(apart) == {1}
-    y = pooling.forward(used, counts, window, step) if fast else values(used, window, step, apart)
-    return y, Saved(used, y.copy(), window, step, apart, along)
+    y = pooling.forward(x, counts, window, step) if fast else values(x, window, step, apart)
+    return y, Saved(x, y.copy(order="K"), window, step, apart, along)
+
+
+@lru_cache(maxsize=256)
+def configured(along: tuple[Axis, ...]) -> tuple[Sizes, Sizes, Sizes, Sizes, tuple[slice, ...], bool]:
+    """Sizes, strides and dilations of the windows, how many there are, the part of the padded input that is read, and
+    whether that is the input: no window begins before it or goes beyond.
+    """
+    used = (slice(None), slice(None), *(slice(needed(axis)) for axis in along))
+    alone = all(axis.before == 0 and axis.after == 0 and axis.beyond == 0 for axis in along)
+    window, step = tuple(axis.window for axis in along), tuple(axis.stride for axis in along)
+    return window, step, tuple(axis.dilation for axis in along), tuple(axis.windows for axis in along), used, alone
 
 
 def needed(axis: Axis) -> int:
@@ -159,13 +169,13 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """
     g, (x, y, pool_size, stride, dilation, along) = grad_output, saved
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    if set(dilation) != {1} or np.result_type(x, g) not in checks.PRECISIONS:
+    dtype = x.dtype if x.dtype == g.dtype else np.result_type(x, g)
+    if set(dilation) != {1} or dtype not in checks.PRECISIONS:
         grad_x = gradient(g, x, pool_size, stride, dilation)
     else:
-        x, y, g = (a.astype(np.result_type(x, g), copy=False) for a in (x, y, g))
+        x, y, g = (a.astype(dtype, copy=False) for a in (x, y, g))
         grad_x = pooling.backward(g, x, y, pool_size, stride)
-    alone = all(axis.before == 0 and axis.beyond == 0 for axis in along)
-    return (grad_x if alone else cropped(grad_x, along),)
+    return (grad_x if configured(along)[-1] else cropped(grad_x, along),)
 
 
 class MaxPoolingLayer(Layer):

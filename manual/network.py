@@ -7,12 +7,23 @@ Letters: X input, of layer n as X_n; Y output; n number of a layer; N how many t
 Each layer computes its own gradients from what arrives; the network only passes them on (the lecture, "CNN Chain Rule
 Implementation"). Its parameters are its layers' parameters, named by position: `0.filters`, `0.biases`, `3.weights`,
 ...
+
+A batch of small images is laid out with its samples innermost on the way in (`machine/layout.py`): the same numbers in
+the same axes, whose runs of memory are then as long as the batch, for the layers that follow.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from manual.composite import Composite
+from manual.machine.layout import samples_first, samples_last
 from manual.program import Inner
+
+Array = np.ndarray
+
+SMALL = 16 * 16  # positions of an image
+BATCH = 16  # samples from which their runs are long
 
 
 class LayeredNeuralNetwork(Composite):
@@ -30,3 +41,9 @@ class LayeredNeuralNetwork(Composite):
 
     def wiring(self) -> tuple[Inner, ...]:
         return tuple(Inner(str(place), layer) for place, layer in enumerate(self.layers))  # (1)
+
+    def _edge(self, value: Array, name: str) -> Array:
+        small = isinstance(value, np.ndarray) and value.ndim == 4 and value.shape[2] * value.shape[3] <= SMALL
+        if name == "x" and small and len(value) >= BATCH:
+            value = samples_first(np.ascontiguousarray(samples_last(value)))
+        return super()._edge(value, name)

@@ -44,6 +44,9 @@ INPUT = "x"
 PREVIOUS = ""  # among what a stage reads: what the one before it wrote, the input for the first
 
 
+CHAINED = (PREVIOUS,)
+
+
 class Stage(NamedTuple):
     """One operation of a layer: what it computes, and from what.
 
@@ -56,7 +59,7 @@ class Stage(NamedTuple):
     parameters: tuple[str, ...] = ()  # the arrays after what it reads, by their names in named_parameters()
     hyperparameters: Mapping[str, Any] = {}  # the keyword-only arguments of forward that say what is computed
     options: Mapping[str, Any] = {}  # those that only say how, of manual's forward alone
-    reads: tuple[str, ...] = (PREVIOUS,)  # values by name: "x" the layer's input
+    reads: tuple[str, ...] = CHAINED  # values by name: "x" the layer's input
     writes: str = PREVIOUS  # the value's name; none: only the next stage reads it
     state: tuple[str, ...] = ()  # by their names in named_state()
 
@@ -66,7 +69,7 @@ class Inner(NamedTuple):
 
     place: str
     layer: Any
-    reads: tuple[str, ...] = (PREVIOUS,)
+    reads: tuple[str, ...] = CHAINED
     writes: str = PREVIOUS
 
 
@@ -103,6 +106,14 @@ class Ran(NamedTuple):
     state: Arrays  # what is carried on, by name
 
 
+class Passed(NamedTuple):
+    """The same of stages and layers, which can be copied and pickled."""
+
+    y: Array
+    passed: list[tuple[Stage | Inner, Any]]
+    state: Arrays
+
+
 def run_forward(steps: Sequence[Step], x: Array) -> Ran:
     """Run the steps in order; a value is let go after the last step that reads it."""
     last = {name: number for number, step in enumerate(steps) for name in step.reads}
@@ -136,6 +147,38 @@ def run_backward(passed: Sequence[tuple[Step, Any]], grad_output: Array) -> tupl
         for name, part in of_parameters.items():
             gradients[name] = gradients[name] + part if name in gradients else part
     return arriving[INPUT], gradients
+
+
+# ---------------------------------------------------------------------- chains
+
+
+def is_chain(nodes: Sequence[Stage | Inner]) -> bool:
+    """Whether R_n is always the value just before, and none has a name: then nothing need be looked up."""
+    return all(node.writes == PREVIOUS and node.reads == CHAINED for node in nodes)
+
+
+def chain_forward(nodes: Sequence[Stage | Inner], x: Array, run: Callable[..., tuple[Array, Any, Arrays]]) -> Passed:
+    """A chain from x. run: (node, what it reads) -> (y, saved, new state by name)."""
+    y, passed, carried = x, [], {}
+    for node in nodes:
+        y, saved, state = run(node, y)  # (1), with R_n = {n - 1}
+        passed.append((node, saved))
+        carried.update(state)
+    return Passed(y, passed, carried)
+
+
+def chain_backward(
+    passed: Sequence[tuple[Stage | Inner, Any]],
+    grad_output: Array,
+    run: Callable[..., tuple[tuple[Array, ...], Arrays]],
+) -> tuple[Array, Arrays]:
+    """∂L/∂x, and the gradients of all parameters by name. run: (node, ∂L/∂y, saved) -> as a step's backward."""
+    gradients: Arrays = {}
+    for node, saved in reversed(passed):
+        (grad_output,), of_parameters = run(node, grad_output, saved)  # (3), a sum of one
+        for name, part in of_parameters.items():
+            gradients[name] = gradients[name] + part if name in gradients else part
+    return grad_output, gradients
 
 
 # ---------------------------------------------------------------------- names

@@ -23,7 +23,7 @@ import numpy as np
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import where
+from manual.machine.elementwise import each_block, where
 
 Array = np.ndarray
 
@@ -36,19 +36,37 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """x where its real part is positive, else 0 (1). x: any shape; float32, float64 or complex128."""
-    return where(~(np.real(x) <= 0), x), Saved(np.real(x) > 0)  # (1), and NaN stays NaN
+    if x.dtype.kind != "f":
+        return where(~(np.real(x) <= 0), x), Saved(np.real(x) > 0)  # (1)
+    y, positive = np.empty_like(x), np.empty_like(x, dtype=bool)
+    each_block(rectify, (y, positive), (x,))
+    return y, Saved(positive)
+
+
+def rectify(y: Array, positive: Array, x: Array) -> None:
+    """Y of (1), and where X > 0."""
+    y[...] = 0  # of an array NumPy takes the maximum three times as fast as of a number
+    np.maximum(x, y, out=y)  # (1), and NaN stays NaN
+    np.greater(x, 0, out=positive)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.positive.shape))
-    return where(saved.positive, nudge_x)  # (2)
+    return selected(saved.positive, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.positive.shape, "grad_output", "the output")
-    return (where(saved.positive, grad_output),)  # (3)
+    return (selected(saved.positive, grad_output),)  # (3)
+
+
+def selected(positive: Array, moved: Array) -> Array:
+    """What moves where X > 0, else 0: (2), (3)."""
+    result = np.empty_like(moved)
+    each_block(lambda to, mask, a: where(mask, a, out=to), (result,), (positive, moved))
+    return result
 
 
 class ReLUActivation(Layer):

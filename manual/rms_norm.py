@@ -27,6 +27,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.rows import by_samples, mean_product
 
 Array = np.ndarray
 
@@ -52,10 +53,16 @@ def forward(x: Array, scales: Array, *, eps: float = 1e-5) -> tuple[Array, Saved
     """
     if scales.ndim == 0 or x.shape[-scales.ndim :] != scales.shape:
         raise ValueError(f"scales has shape {scales.shape}; it must be the last axes of x, which has shape {x.shape}")
-    power = (x * x).mean(last(x, scales), keepdims=True)
-    inverse = 1 / np.sqrt(power + x.dtype.type(checks.positive(eps, "eps")))
-    z = x * inverse  # (2)
-    return scales * z, Saved(z, scales, inverse)  # (1)
+    eps = checks.positive(eps, "eps")
+
+    def normalized(x: Array) -> tuple[Array, Array, Array]:
+        power = mean_product(x, x, last(x, scales))
+        inverse = 1 / np.sqrt(power + x.dtype.type(eps))
+        z = x * inverse  # (2)
+        return scales * z, z, inverse  # (1)
+
+    y, z, inverse = by_samples(normalized, x) if x.ndim > scales.ndim else normalized(x)
+    return y, Saved(z, scales, inverse)
 
 
 def last(x: Array, scales: Array) -> tuple[int, ...]:
@@ -65,7 +72,7 @@ def last(x: Array, scales: Array) -> tuple[int, ...]:
 
 def through(moved: Array, z: Array, inverse: Array, axes: tuple[int, ...]) -> Array:
     """Ż from `moved` = Ẋ; or, since the map is its own transpose, ∂L/∂X from ∂L/∂Z = A·G."""
-    return inverse * (moved - z * (z * moved).mean(axes, keepdims=True))  # (3), (6)
+    return inverse * (moved - z * mean_product(z, moved, axes))  # (3), (6)
 
 
 def tangent(nudge_x: Array, nudge_scales: Array, saved: Saved) -> Array:
@@ -79,8 +86,13 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂x and ∂L/∂scales from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (z, scales, inverse) = grad_output, saved
     checks.same_shape(g, z.shape, "grad_output", "the output")
-    grad_x = through(scales * g, z, inverse, last(z, scales))
-    return grad_x, (g * z).sum(tuple(range(z.ndim - scales.ndim)))  # (5)
+    samples = tuple(range(z.ndim - scales.ndim))
+
+    def gradients(g: Array, z: Array, inverse: Array) -> tuple[Array, Array]:
+        grad_x = through(scales * g, z, inverse, last(z, scales))
+        return grad_x, (g * z).sum(samples)  # (5)
+
+    return by_samples(gradients, g, z, inverse, sums=1) if samples else gradients(g, z, inverse)
 
 
 class RMSNorm(Layer):

@@ -29,7 +29,7 @@ import numpy as np
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import in_blocks, where
+from manual.machine.elementwise import each_block, in_blocks
 
 Array = np.ndarray
 
@@ -44,34 +44,67 @@ def logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow; the branch is chosen by the real part."""
     positive = np.real(x) >= 0
     small = np.exp(away_from_overflow(x, positive))
-    y = where(~positive, small)
-    y += positive  # 1 in the place of `small`
-    y /= 1 + small
+    y = one_or(positive, small)
+    small += 1
+    y /= small
     return y
+
+
+def both(x: Array) -> tuple[Array, Array]:
+    """The sigmoid of x, and that of -x: 1 less the first, without its loss of digits. They share an exponential."""
+    positive = np.real(x) >= 0
+    small = np.exp(away_from_overflow(x, positive))
+    y, other = one_or(positive, small), one_or(~positive, small)
+    small += 1
+    y /= small
+    other /= small
+    return y, other
+
+
+def one_or(mask: Array, small: Array) -> Array:
+    """1 where mask, else `small`, which is at most 1."""
+    if small.dtype.kind != "f":
+        return np.where(mask, 1, small)
+    y = np.empty_like(small)
+    np.copyto(y, mask)
+    return np.maximum(y, small, out=y)
 
 
 def away_from_overflow(x: Array, positive: Array) -> Array:
     """-x where `positive`, else x."""
-    return x * (1 - 2 * positive.view(np.int8))
+    return -np.abs(x) if x.dtype.kind == "f" else x * (1 - 2 * positive.view(np.int8))
 
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The sigmoid (1). x: any shape; float32, float64 or complex128."""
-    y = in_blocks(logistic, x)  # (1)
-    return y, Saved(y.copy())
+    y, kept = np.empty_like(x), np.empty_like(x)
+
+    def work(y: Array, kept: Array, x: Array) -> None:
+        y[...] = logistic(x)  # (1)
+        kept[...] = y
+
+    each_block(work, (y, kept), (x,))
+    return y, Saved(kept)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.y.shape))
-    return in_blocks(lambda y, nudge: nudge * (y * (1 - y)), saved.y, nudge_x)  # (2)
+    return in_blocks(through, saved.y, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, y = grad_output, saved.y
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    return (in_blocks(lambda y, g: g * (y * (1 - y)), y, g),)  # (3)
+    return (in_blocks(through, y, g),)  # (3)
+
+
+def through(y: Array, g: Array) -> Array:
+    """G·Y·(1 - Y), also Ẋ in G's place."""
+    result = 1 - y
+    result *= y
+    return g * result
 
 
 class SigmoidActivation(Layer):

@@ -10,7 +10,7 @@ and with G = ∂L/∂Y from the next layer
 
     ∂L/∂X = G·( S + X·S·(1 - S) )                                              (3)
 
-1 - S is computed as the sigmoid of -X, which loses no digits where S is near 1.
+1 - S is computed as the sigmoid of -X (`both`), which loses no digits where S is near 1.
 
 Letters: X input; Y output; S sigmoid of X; G = ∂L/∂Y; L loss; a dot marks a nudge.
 
@@ -24,7 +24,7 @@ import numpy as np
 from manual import checks
 from manual.layer import Layer, Stage
 from manual.machine.elementwise import in_blocks
-from manual.sigmoid import logistic
+from manual.sigmoid import both, logistic
 
 Array = np.ndarray
 
@@ -42,8 +42,8 @@ def forward(x: Array) -> tuple[Array, Saved]:
 
 def slope(x: Array) -> Array:
     """S + X·S·(1 - S)."""
-    s = logistic(x)
-    return s + x * s * logistic(-x)
+    s, rest = both(x)
+    return s + x * s * rest
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:

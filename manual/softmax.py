@@ -24,6 +24,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.rows import by_samples, largest
 
 Array = np.ndarray
 
@@ -46,10 +47,16 @@ def forward(x: Array, *, axis: int = -1) -> tuple[Array, Saved]:
         ValueError: no such axis.
     """
     axis = checks.axis(axis, x.shape, "axis")
-    largest = np.take_along_axis(x, np.argmax(np.real(x), axis=axis, keepdims=True), axis=axis)
-    exponentials = np.exp(x - largest)
-    y = exponentials / exponentials.sum(axis, keepdims=True)  # (1)
-    return y, Saved(y.copy(), axis)
+    y, kept = by_samples(lambda x: (shares(x, axis),) * 2, x) if axis else (shares(x, axis),) * 2
+    return y, Saved(y.copy() if kept is y else kept, axis)
+
+
+def shares(x: Array, axis: int) -> Array:
+    """Y."""
+    y = x - largest(x, axis)
+    np.exp(y, out=y)
+    y /= y.sum(axis, keepdims=True)  # (1)
+    return y
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
@@ -63,7 +70,11 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (y, axis) = grad_output, saved
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    return (y * (g - (g * y).sum(axis, keepdims=True)),)  # (3)
+
+    def gradient(g: Array, y: Array) -> tuple[Array]:
+        return (y * (g - (g * y).sum(axis, keepdims=True)),)  # (3)
+
+    return by_samples(gradient, g, y) if axis else gradient(g, y)
 
 
 class Softmax(Layer):

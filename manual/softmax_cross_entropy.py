@@ -38,6 +38,7 @@ from numpy.typing import ArrayLike
 
 from manual import checks
 from manual.loss import Loss, known
+from manual.machine.rows import largest
 
 Array = np.ndarray
 
@@ -77,8 +78,7 @@ def forward(
     if prediction.size == 0:
         raise ValueError(f"prediction has shape {prediction.shape}; a mean over nothing has no value")
     t, counted = counting(np.asarray(target), prediction, weights, ignored, checks.share(smoothing, "smoothing"))
-    largest = np.take_along_axis(prediction, np.argmax(np.real(prediction), axis=1)[:, None], axis=1)
-    shifted = prediction - largest
+    shifted = prediction - largest(prediction, 1)
     exponentials = np.exp(shifted)
     total = exponentials.sum(axis=1, keepdims=True)
     probabilities = exponentials / total  # (1)
@@ -121,8 +121,10 @@ def counting(
 ) -> tuple[Array, float]:
     """T, and D of a mean."""
     samples, classes = prediction.shape
-    left_out = np.zeros(samples, bool)
     labels = target.dtype.kind in "iu" and target.shape == (samples,)
+    if weights is None and ignored is None and not smoothing:
+        return distribution(target, prediction.shape, prediction.dtype), samples
+    left_out = np.zeros(samples, bool)
     if labels and ignored is not None:
         left_out = target == checks.integer(ignored, "ignored")
         target = np.where(left_out, 0, target)
@@ -144,8 +146,8 @@ def distribution(target: Array, shape: tuple[int, ...], dtype: np.dtype) -> Arra
     """Labels or probabilities as probabilities (B, K)."""
     samples, classes = shape
     if target.dtype.kind in "iu" and target.shape == (samples,):
-        outside = (target < 0) | (target >= classes)
-        if outside.any():
+        if target.min() < 0 or target.max() >= classes:
+            outside = (target < 0) | (target >= classes)
             at = int(np.argmax(outside))
             raise ValueError(f"target[{at}] is {target[at]}; the labels of {classes} classes are 0 to {classes - 1}")
         t = np.zeros(shape, dtype)

@@ -35,6 +35,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.rows import mean, mean_product
 
 Array = np.ndarray
 Axes = tuple[int, ...]
@@ -78,17 +79,18 @@ def standardized(x: Array, axes: Axes, eps: float) -> Standardized:
     eps = checks.positive(eps, "eps")
     if prod(x.shape[axis] for axis in axes) == 0 and x.size == 0 and 0 in [x.shape[axis] for axis in axes]:
         raise ValueError(f"x has shape {x.shape}; a mean over its axes {axes} is one over nothing")
-    mean = x.mean(axes, keepdims=True)  # (2)
-    centred = x - mean
-    variance = (centred * centred).mean(axes, keepdims=True)
+    middle = mean(x, axes)  # (2)
+    centred = x - middle
+    variance = mean_product(centred, centred, axes)
     scale = 1 / np.sqrt(variance + x.dtype.type(eps))  # (3)
-    return Standardized(centred * scale, mean, variance, scale)  # (1)
+    centred *= scale
+    return Standardized(centred, middle, variance, scale)  # (1)
 
 
 def through(moved: Array, y: Array, scale: Array, axes: Axes) -> Array:
     """Ẏ from `moved` = Ẋ; or, since the map is its own transpose, ∂L/∂X from G."""
-    along = (y * moved).mean(axes, keepdims=True)
-    return scale * (moved - moved.mean(axes, keepdims=True) - y * along)  # (6), (7)
+    along = mean_product(y, moved, axes)
+    return scale * (moved - mean(moved, axes) - y * along)  # (6), (7)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -17,7 +17,8 @@ Array = np.ndarray
 
 def operation(stage: Stage) -> Any:
     """The file of this package that a stage names."""
-    return import_module(f"manual.{stage.operation}")
+    name = f"manual.{stage.operation}"
+    return sys.modules.get(name) or import_module(name)
 
 
 def bound(stages: Iterable[Stage], arrays: Mapping[str, Array], *, options: bool = True) -> list[Step]:
@@ -32,24 +33,37 @@ def bound(stages: Iterable[Stage], arrays: Mapping[str, Array], *, options: bool
 
 def bound_stage(stage: Stage, arrays: Mapping[str, Array], options: bool = True) -> Step:
     """One stage, its names written out."""
-    module = operation(stage)
     parameters = {name: arrays[name] for name in stage.parameters}
-    keywords = {**stage.hyperparameters, **(stage.options if options else {})}
-    keywords |= {name.rpartition(".")[2]: arrays[name] for name in stage.state}
+    held = {**parameters, **{name: arrays[name] for name in stage.state}}
 
     def forward(*inputs: Array) -> tuple[Array, Any, Arrays]:
-        y, saved, *state = module.forward(*inputs, *parameters.values(), **keywords)
-        return y, saved, dict(zip(stage.state, state[0], strict=True)) if state else {}
+        return forward_of(stage, held, inputs, options)
 
     def backward(grad_output: Array, saved: Any) -> tuple[tuple[Array, ...], Arrays]:
-        parts = module.backward(grad_output, saved)
-        of_parameters = parts[len(stage.reads) :]
-        return parts[: len(stage.reads)], added(zip(stage.parameters, of_parameters, strict=True))
+        return backward_of(stage, grad_output, saved)
 
     def tangent(nudges: Sequence[Array], of_parameters: Mapping[str, Array], saved: Any) -> Array:
-        return module.tangent(*nudges, *(of_parameters[name] for name in stage.parameters), saved=saved)
+        return operation(stage).tangent(*nudges, *(of_parameters[name] for name in stage.parameters), saved=saved)
 
     return Step(stage.reads, stage.writes, forward, backward, tangent, stage.operation, parameters=parameters)
+
+
+def forward_of(
+    stage: Stage, arrays: Mapping[str, Array], inputs: Sequence[Array], options: bool = True
+) -> tuple[Array, Any, Arrays]:
+    """What a stage makes of what it reads: its value, what it saves, and the new state by name."""
+    keywords = {**stage.hyperparameters, **(stage.options if options else {})}
+    for name in stage.state:
+        keywords[name.rpartition(".")[2]] = arrays[name]
+    y, saved, *state = operation(stage).forward(*inputs, *[arrays[name] for name in stage.parameters], **keywords)
+    return y, saved, dict(zip(stage.state, state[0], strict=True)) if state else {}
+
+
+def backward_of(stage: Stage, grad_output: Array, saved: Any) -> tuple[tuple[Array, ...], Arrays]:
+    """The gradients of what a stage read, in order, and of its parameters by name."""
+    parts = operation(stage).backward(grad_output, saved)
+    read = len(stage.reads)
+    return parts[:read], added(zip(stage.parameters, parts[read:], strict=True))
 
 
 def added(parts: Iterable[tuple[str, Array]]) -> Arrays:
@@ -58,6 +72,14 @@ def added(parts: Iterable[tuple[str, Array]]) -> Arrays:
     for name, part in parts:
         found[name] = found[name] + part if name in found else part
     return found
+
+
+def parameter_gradients_of(stage: Stage, grad_output: Array, saved: Any) -> Arrays:
+    """The gradients of its parameters alone, by name: an operation may have a shorter way to them."""
+    shorter = getattr(operation(stage), "parameter_gradients", None)
+    if shorter is None:
+        return backward_of(stage, grad_output, saved)[1]
+    return added(zip(stage.parameters, shorter(grad_output, saved), strict=True))
 
 
 # ---------------------------------------------------------------------- layers inside layers
@@ -109,19 +131,43 @@ def inner_step(node: Inner, predicting: bool) -> Step:
     """A layer inside as one step, which keeps what it needs, and its gradients, itself."""
 
     def forward(*inputs: Array) -> tuple[Array, None, Arrays]:
-        with naming(node):
-            return (node.layer.predict if predicting else node.layer.forward)(*inputs), None, {}
+        return inner_forward(node, inputs, predicting), None, {}
 
     def backward(grad_output: Array, _: None) -> tuple[tuple[Array, ...], Arrays]:
-        with naming(node):
-            return (node.layer.backward(grad_output),), {}
+        return (inner_backward(node, grad_output),), {}
 
     def tangent(nudges: Sequence[Array], of_parameters: Mapping[str, Array], _: None) -> Array:
-        with naming(node):
+        try:
             own = {k: of_parameters[f"{node.place}.{k}"] for k in node.layer.named_parameters()}
             return node.layer.tangent(*nudges, own)
+        except Exception as error:
+            raise_named(error, node)
 
     return Step(node.reads, node.writes, forward, backward, tangent, type(node.layer).__name__)
+
+
+def inner_forward(node: Inner, inputs: Sequence[Array], predicting: bool) -> Array:
+    """What a layer inside makes of what it reads; an error says which layer it comes from."""
+    try:
+        return (node.layer.predict if predicting else node.layer.forward)(*inputs)
+    except Exception as error:
+        raise_named(error, node)
+
+
+def inner_parameter_gradients(node: Inner, grad_output: Array) -> None:
+    """Leave the gradients of the parameters of a layer inside."""
+    try:
+        node.layer.backward_to_parameters(grad_output)
+    except Exception as error:
+        raise_named(error, node)
+
+
+def inner_backward(node: Inner, grad_output: Array) -> Array:
+    """The gradient of what a layer inside read."""
+    try:
+        return node.layer.backward(grad_output)
+    except Exception as error:
+        raise_named(error, node)
 
 
 def own_step(layer: Any) -> Step:
@@ -147,14 +193,10 @@ def own_step(layer: Any) -> Step:
     return Step(("x",), "y", forward, backward, tangent, what, layer=name, parameters=layer.named_parameters())
 
 
-@contextmanager
-def naming(node: Inner) -> Generator[None]:
+def raise_named(error: Exception, node: Inner) -> NoReturn:
     """Say in an error which layer it comes from."""
-    try:
-        yield
-    except Exception as error:
-        where = f"layer {node.place} ({type(node.layer).__name__})"
-        if type(error) in (ValueError, TypeError, RuntimeError):
-            raise type(error)(f"{where}: {error}") from error
-        error.add_note(where)
-        raise
+    where = f"layer {node.place} ({type(node.layer).__name__})"
+    if type(error) in (ValueError, TypeError, RuntimeError):
+        raise type(error)(f"{where}: {error}") from error
+    error.add_note(where)
+    raise error

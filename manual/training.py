@@ -3,7 +3,7 @@
     for every epoch, for every batch x of a fresh shuffle:
         prediction = network.forward(x)                                        (1)
         ∂L/∂prediction = loss.gradient(prediction, target)                     (2)
-        network.backward(∂L/∂prediction)                                       (3)
+        network.backward_to_parameters(∂L/∂prediction)                         (3)
         optimizer.step(network)                                                (4)
 
 Letters: L loss; x images of a batch.
@@ -162,7 +162,7 @@ def fit(
 
             prediction = network.forward(x)  # (1)
             value = float(loss.forward(prediction, target))
-            network.backward(loss.gradient(prediction, target))  # (2), (3)
+            network.backward_to_parameters(loss.gradient(prediction, target))  # (2), (3)
             gradients = network.gradients
             history.step_loss.append(value)
             watch_loss(network, x, value, gradients, history.step_loss[0], number)

@@ -39,9 +39,10 @@ def pieces(vector: Any, arrays: Mapping[str, Array], name: str, owner: str, dtyp
     size = sum(a.size for a in arrays.values())
     if vector.shape != (size,):
         raise ValueError(f"{name} has shape {vector.shape}; {owner} takes a vector of length {size}")
-    ends = np.cumsum([a.size for a in arrays.values()])
-    cut = np.split(vector, ends[:-1]) if arrays else []
-    return {k: piece.reshape(a.shape) for (k, a), piece in zip(arrays.items(), cut, strict=True)}
+    cut, start = {}, 0
+    for k, a in arrays.items():
+        cut[k], start = vector[start : start + a.size].reshape(a.shape), start + a.size
+    return cut
 
 
 def nudges(given: Any, arrays: Mapping[str, Array], owner: str, dtype: np.dtype[Any]) -> Arrays:

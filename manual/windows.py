@@ -108,6 +108,20 @@ def windows_of(
     Raises:
         ValueError: a rank or a size that does not fit.
     """
+    sizes = (pool_size, stride, padding, dilation)
+    if type(ceil) is bool and all(size is None or checks.plain(size) for size in sizes):
+        return remembered(x.shape, *sizes, ceil)
+    return found_windows(x, *sizes, ceil)
+
+
+@lru_cache(maxsize=256)
+def remembered(shape: Sizes, *sizes: Any) -> tuple[Axis, ...]:
+    """The same, once for every configuration; an array of this shape stands for x."""
+    return found_windows(np.broadcast_to(np.float64(0), shape), *sizes)
+
+
+def found_windows(x: Array, pool_size: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> tuple[Axis, ...]:
+    """The same, looked for."""
     given = [len(size) for size in (pool_size, stride, dilation) if isinstance(size, (tuple, list))]
     along = given[0] if given else max(x.ndim - 2, 1)
     checks.rank(x, "x", LAYOUTS.get(along, "B C" + " n" * along))

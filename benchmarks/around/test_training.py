@@ -33,7 +33,7 @@ def contest(batch: int, dtype: str, names: Sequence[str]) -> Field:
     start = network.parameters
 
     def ours() -> Array:
-        network.backward(loss.gradient(network.forward(x), target))
+        network.backward_to_parameters(loss.gradient(network.forward(x), target))
         optimizer.step(network)
         return network.parameters
 

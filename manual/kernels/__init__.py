@@ -4,9 +4,10 @@
     tangent(nudge_x, nudge_filters, nudge_biases, saved) -> nudge_y
     backward(grad_output, saved) -> (grad_x, grad_filters, grad_biases)
 
-`definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`, `small`, `dense`,
-`channels`, `depthwise`, `banded`: the same products in another order). `choice` says which one runs, by what each has
-to do (`work`) and what this machine takes for it (`rates`); `bounds` says how far each can be from the exact result.
+`definition` is the lecture's sum; the others compute the same in other ways (`gemm`, `pointwise`, `small`, `lanes`,
+`dense`, `channels`, `depthwise`, `banded`: the same products in another order). `choice` says which one runs, by what
+each has to do (`work`) and what this machine takes for it (`rates`); `bounds` says how far each can be from the exact
+result.
 
     explain(x_shape, filters_shape, ...) -> every engine's estimate, as text
     calibrate()                          -> this machine's rates, measured and kept
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual import checks
+from manual.checks import plain
 from manual.kernels import rates
 from manual.kernels.bounds import Growth, probable, worst
 from manual.kernels.choice import ENGINES, POLICIES, choose, explain, known, requested, use
@@ -25,6 +27,7 @@ from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, PaddingArgument, Pair, describe, padding_sides, same_padding
 from manual.kernels.rates import Rates
 from manual.machine import threads
+from manual.machine.layout import samples_innermost
 from manual.machine.plans import cache
 from manual.machine.threads import num_threads, set_num_threads
 
@@ -47,6 +50,7 @@ __all__ = [
     "num_threads",
     "output_bound",
     "padding_sides",
+    "parameter_gradients",
     "probable",
     "same_padding",
     "set_num_threads",
@@ -95,7 +99,8 @@ def forward(
         engine: "auto", "fast", "exact" or a name in `ENGINES`; see `choice`. A surrounding `use` block overrides it.
 
     Returns:
-        y (B, C_out, H_out, W_out) and what `backward` needs.
+        y (B, C_out, H_out, W_out) and what `backward` needs. Where x has its samples innermost in memory, y may, too
+            (`lanes`).
 
     Raises:
         ValueError: a shape or hyper-parameter that does not fit, or an engine that cannot do this configuration.
@@ -104,7 +109,7 @@ def forward(
     shapes, dtype = (x.shape, filters.shape, biases.shape), common_dtype(x, filters, biases)
     hyperparameters, asked = (stride, padding, dilation, groups), requested.get() or engine
     remembered = resolve if plain(hyperparameters) else resolve.__wrapped__
-    geometry, chosen = remembered(shapes, dtype, hyperparameters, asked)
+    geometry, chosen = remembered(shapes, dtype, hyperparameters, asked, samples_innermost(x))
     y, kept = chosen.forward(x, filters, biases, geometry)
     return y, Saved(x, filters, biases, geometry, chosen.name, kept)
 
@@ -131,11 +136,25 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     Raises:
         ValueError: grad_output has another shape than y.
     """
-    geometry = saved.geometry
-    if grad_output.shape != geometry.output_shape:
-        raise ValueError(f"grad_output has shape {grad_output.shape}; the output has shape {geometry.output_shape}")
-    engine = saved.engine if grad_output.dtype == saved.x.dtype else "definition"
-    return ENGINES[engine].backward(grad_output, saved.x, saved.filters, geometry, saved.kept)
+    return backward_of(grad_output, saved).backward(grad_output, saved.x, saved.filters, saved.geometry, saved.kept)
+
+
+def parameter_gradients(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
+    """∂L/∂filters and ∂L/∂biases alone, as `backward` has them up to rounding; raises as it does."""
+    engine = backward_of(grad_output, saved)
+    arguments = grad_output, saved.x, saved.filters, saved.geometry, saved.kept
+    if engine.parameter_gradients is None:
+        return engine.backward(*arguments)[1:]
+    return engine.parameter_gradients(*arguments)
+
+
+def backward_of(grad_output: Array, saved: Saved) -> Engine:
+    """The engine of the backward pass, for a gradient of the right shape."""
+    if grad_output.shape != saved.geometry.output_shape:
+        raise ValueError(
+            f"grad_output has shape {grad_output.shape}; the output has shape {saved.geometry.output_shape}"
+        )
+    return ENGINES[saved.engine if grad_output.dtype == saved.x.dtype else "definition"]
 
 
 def output_bound(saved: Saved, growth: Growth = worst) -> Array:
@@ -173,17 +192,15 @@ def calibrate() -> dict[str, Rates]:
 
 @lru_cache(CONFIGURATIONS)
 def resolve(
-    shapes: tuple[tuple[int, ...], ...], dtype: np.dtype[Any] | None, hyperparameters: tuple[Any, ...], engine: str
+    shapes: tuple[tuple[int, ...], ...],
+    dtype: np.dtype[Any] | None,
+    hyperparameters: tuple[Any, ...],
+    engine: str,
+    innermost: bool,
 ) -> tuple[Geometry, Engine]:
     """The checks and the choice, for stride, padding, dilation and groups; remembered where these are `plain`."""
     geometry = describe(*shapes, *hyperparameters)
-    return geometry, choose(geometry, dtype, engine)
-
-
-def plain(value: Any) -> bool:
-    """Whether it is made of ints, words and tuples alone: True and 1.0 equal 1, and must not be answered for it."""
-    kind = type(value)
-    return kind is int or kind is str or (kind is tuple and all(map(plain, value)))
+    return geometry, choose(geometry, dtype, engine, innermost=innermost)
 
 
 def common_dtype(x: Array, filters: Array, biases: Array) -> np.dtype[Any] | None:

@@ -134,6 +134,13 @@ def backward(grad_output: Array, saved: Saved | kernels.Saved) -> tuple[Array, A
     return grad_x, grad_filters.reshape(extents.filters_shape), grad_biases
 
 
+def parameter_gradients(grad_output: Array, saved: Saved | kernels.Saved) -> tuple[Array, Array]:
+    """∂L/∂filters and ∂L/∂biases alone, as `backward` has them up to rounding; raises as it does."""
+    if isinstance(saved, kernels.Saved):
+        return kernels.parameter_gradients(grad_output, saved)
+    return backward(grad_output, saved)[1:]
+
+
 # ---------------------------------------------------------------------- from axes to planes and back
 
 

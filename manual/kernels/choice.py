@@ -5,7 +5,8 @@ The rules, in order:
 1. arrays that are not all float32 or all float64: `definition`;
 2. of the engines that may, the one whose forward and backward together are estimated to take the least time: `work.py`
    counts what each has to do, `rates.py` knows how long that takes on this machine or on one like it, and `explain`
-   shows both for a configuration.
+   shows both for a configuration. `lanes` is one of them where x has its samples innermost in memory already, which the
+   others would have to turn.
 
 `engine="auto"` may take the exact engines, and those that transform (`winograd2x2`, `winograd4x2`, `transform`) where
 their error, as a root mean square, is at most four times the definition's on the same data: from `FEWEST_CHANNELS` on
@@ -24,8 +25,8 @@ engine.
     winograd4x4      4.5  6.2   6.1  7.1   2.7  2.6    3.3  4.6   7.4   12   4.3  4.2
     transform        0.6  0.5   1.2  1.0   0.6  0.5    1.3  1.5   2.1  1.6   2.9  1.5
 
-`pointwise`, `small`, `dense` and `channels` sum as `gemm` does. At 1024 channels `winograd4x2` reaches 5, `winograd2x2`
-3.
+`pointwise`, `small`, `lanes`, `dense` and `channels` sum as `gemm` does. At 1024 channels `winograd4x2` reaches 5,
+`winograd2x2` 3.
 """
 
 from collections.abc import Generator
@@ -35,11 +36,23 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import banded, channels, definition, dense, depthwise, gemm, pointwise, small, transform, winograd
+from manual.kernels import (
+    banded,
+    channels,
+    definition,
+    dense,
+    depthwise,
+    gemm,
+    lanes,
+    pointwise,
+    small,
+    transform,
+    winograd,
+)
 from manual.kernels.engine import Engine
 from manual.kernels.geometry import Geometry, PaddingArgument, Pair, describe
 from manual.kernels.rates import rates_of, seconds
-from manual.kernels.work import WORK
+from manual.kernels.work import WORK, turned
 from manual.machine import threads
 
 ENGINES: dict[str, Engine] = {
@@ -49,6 +62,7 @@ ENGINES: dict[str, Engine] = {
         gemm.ENGINE,
         pointwise.ENGINE,
         small.ENGINE,
+        lanes.ENGINE,
         dense.ENGINE,
         depthwise.ENGINE,
         banded.ENGINE,
@@ -98,12 +112,13 @@ def known(engine: str) -> str:
     return engine
 
 
-def choose(geometry: Geometry, dtype: np.dtype | None, engine: str = "auto") -> Engine:
+def choose(geometry: Geometry, dtype: np.dtype | None, engine: str = "auto", *, innermost: bool = False) -> Engine:
     """The engine for a configuration.
 
     Args:
         dtype: what all arrays have; None if they differ.
         engine: "auto", "fast", "exact" or an engine's name.
+        innermost: whether x has its samples innermost in memory, as `lanes` leaves them, which does no other.
 
     Raises:
         ValueError: no such engine, or the named one cannot do this.
@@ -119,17 +134,21 @@ def choose(geometry: Geometry, dtype: np.dtype | None, engine: str = "auto") -> 
         return named
     if not fast(dtype):
         return definition.ENGINE  # 1
-    found = estimates(geometry, dtype, engine)
+    found = estimates(geometry, dtype, engine, innermost)
     return ENGINES[min(found, key=lambda name: found[name] * (1 if ENGINES[name].exact else 1 / LEAST_GAIN))]  # 2
 
 
-def estimates(geometry: Geometry, dtype: np.dtype | None, policy: str) -> dict[str, float]:
+def estimates(geometry: Geometry, dtype: np.dtype | None, policy: str, innermost: bool = False) -> dict[str, float]:
     """Seconds of forward and backward together, by each engine that may do this configuration."""
     rates, itemsize = rates_of(str(dtype), threads.num_threads()), np.dtype(dtype).itemsize
+    turning = seconds(turned(geometry, itemsize), rates) if innermost else 0.0
     return {
-        name: seconds(WORK[name](geometry, itemsize), rates)
+        name: seconds(WORK[name](geometry, itemsize), rates) + (0.0 if name == "lanes" else turning)
         for name, engine in ENGINES.items()
-        if name in WORK and may(name, geometry, policy) and engine.refusal(geometry) is None
+        if name in WORK
+        and (innermost or name != "lanes")
+        and may(name, geometry, policy)
+        and engine.refusal(geometry) is None
     }
 
 

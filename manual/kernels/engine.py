@@ -25,6 +25,7 @@ class Engine(NamedTuple):
         output_bound: (x, filters, biases, geometry, growth) -> a bound on |y - exact| at every entry; growth is
             `bounds.worst` or `bounds.probable`.
         gradient_bounds: (grad_output, x, filters, geometry, growth) -> the same for the three gradients.
+        parameter_gradients: as backward, the gradients of filters and biases alone, where that is less work.
     """
 
     name: str
@@ -34,3 +35,4 @@ class Engine(NamedTuple):
     backward: Callable[[Array, Array, Array, Geometry, Any], Gradients]
     output_bound: Callable[[Array, Array, Array, Geometry, Growth], Array]
     gradient_bounds: Callable[[Array, Array, Array, Geometry, Growth], Gradients]
+    parameter_gradients: Callable[[Array, Array, Array, Geometry, Any], tuple[Array, Array]] | None = None

@@ -16,7 +16,7 @@ stages; the letters are those of `definition`.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from manual.kernels import banded, channels, dense, depthwise, gemm, small
+from manual.kernels import banded, channels, dense, depthwise, gemm, lanes, small
 from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.transform_tiles import multiplications, tiling
 from manual.machine import threads
@@ -176,6 +176,46 @@ def of_channels(geometry: Geometry, itemsize: int) -> Work:
     return per_thread(work, channels.parts_for(geometry))
 
 
+def of_lanes(geometry: Geometry, itemsize: int) -> Work:
+    """A row of places at a time, in runs of all samples."""
+    b, k, c, taps = geometry.batch, geometry.inputs, geometry.outputs, geometry.taps
+    (height, width), (rows, columns) = geometry.positions, geometry.size
+    n, entries, window = b * height * width, b * rows * columns, geometry.kernel[0] * geometry.kernel[1]
+    run = min(b, lanes.LANES) * (width if geometry.stride[1] == 1 else 1)
+
+    def cut(rows_of_columns: float, numbers: float) -> float:
+        """Products."""
+        return -(-rows_of_columns * numbers * itemsize // lanes.BLOCK)
+
+    blocks = max(1, cut(taps + 1, n))
+    work = [
+        moves(k * entries, run, itemsize),
+        moves(taps * n, run, itemsize),
+        products(blocks, c, n / blocks, taps + 1),
+    ]
+    calls = 2 * blocks
+    if gemm.by_correlation(geometry):
+        blocks = max(1, cut(c * window, entries))
+        work += [moves(c * n, run, itemsize), moves(c * window * entries, run, itemsize)]
+        work += [products(blocks, k, entries / blocks, c * window), products(blocks, c * window, k, entries / blocks)]
+        calls += 4 * blocks
+    else:
+        work += [moves(2 * k * entries, run, itemsize), moves(4 * taps * n, run, itemsize)]
+        work += [products(blocks, c, taps + 1, n / blocks), products(blocks, taps, n / blocks, c)]
+        calls += (3 + window) * blocks
+    parts = 1 if geometry.multiplications < lanes.PARALLEL else threads.num_threads()
+    return per_thread(total(*work, Work(calls=12 + calls, handed=2)), parts)
+
+
+def turned(geometry: Geometry, itemsize: int) -> Work:
+    """X, Y and their gradients from samples innermost to samples first, or back."""
+    rows, columns = geometry.positions
+    images = geometry.groups * (
+        geometry.inputs * geometry.size[0] * geometry.size[1] + geometry.outputs * rows * columns
+    )
+    return moves(2 * geometry.batch * images, LINE // itemsize, itemsize)
+
+
 def of_depthwise(geometry: Geometry, itemsize: int) -> Work:
     rows, columns = depthwise.places(geometry)
     layout = depthwise.layout_of(geometry, itemsize, threads.num_threads())
@@ -252,6 +292,7 @@ WORK: dict[str, Callable[[Geometry, int], Work]] = {
     "pointwise": of_pointwise,
     "small": of_small,
     "dense": of_dense,
+    "lanes": of_lanes,
     "depthwise": of_depthwise,
     "banded": of_banded,
     "channels": of_channels,

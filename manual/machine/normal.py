@@ -3,9 +3,10 @@
     erfc(x) = exp(-x²) · p(v) / (1 + 2x),   v = (x - q) / (x + q),   x ≥ 0     (1)
 
 p is what is left when the exponential and the tail are taken out: it is smooth in v from -1 (x = 0) to 1 (x = ∞), and
-`COEFFICIENTS` are its Chebyshev coefficients, summed from the smallest by Clenshaw's recurrence. Below 0,
-erfc(x) = 2 - erfc(-x). x² is computed as h² + (x - h)(x + h) with h of half the digits, so that h² is exact: the error
-of x² would be that of the exponent.
+`COEFFICIENTS` are its Chebyshev coefficients. They fall so fast that the same polynomial in powers of v, by Horner's
+rule, loses nothing to them (2.0 units in the last place at most in float64 and 2.6 in float32, by Clenshaw's recurrence
+2.1 and 2.7) and takes two thirds of the operations. Below 0, erfc(x) = 2 - erfc(-x). x² is computed as
+h² + (x - h)(x + h) with h of half the digits, so that h² is exact: the error of x² would be that of the exponent.
 
 Letters: x the argument, h its leading digits; v where it lies; p the polynomial; q where v is 0.
 
@@ -14,6 +15,7 @@ Source: M. Shepherd and J. Laframboise, *Chebyshev approximation of (1 + 2x)exp(
 """
 
 import numpy as np
+from numpy.polynomial.chebyshev import cheb2poly
 
 from manual.machine.elementwise import in_blocks
 
@@ -33,6 +35,7 @@ LEADING = {4: np.float32(2.0**12), 8: np.float64(2.0**27)}  # h is x rounded to 
 
 
 SHORT = 14  # coefficients for float32: the rest comes to less than 2⁻²⁹ of p
+POWERS, POWERS_OF_FLOAT32 = cheb2poly(COEFFICIENTS), cheb2poly(COEFFICIENTS[:SHORT])  # of v, from the constant
 
 
 def erfc(x: Array) -> Array:
@@ -42,19 +45,29 @@ def erfc(x: Array) -> Array:
 
 def erfc_of_block(x: Array) -> Array:
     """The same, of as many numbers as stay in a cache."""
+    return erfc_and_falling(x)[0]
+
+
+def erfc_and_falling(x: Array) -> tuple[Array, Array]:
+    """erfc(x), and exp(-x²), which is a factor of it."""
     negative = np.real(x) < 0
-    sign = 1 - 2 * negative.view(np.int8)
-    size = x * sign
+    twice = 2 * negative.astype(np.real(x).dtype)
+    sign = 1 - twice
+    size = np.abs(x) if x.dtype.kind == "f" else x * sign
     v = (size - x.dtype.type(CENTRE)) / (size + x.dtype.type(CENTRE))
-    twice, last, before, next_one = 2 * v, np.zeros_like(v), np.zeros_like(v), np.empty_like(v)
-    for coefficient in COEFFICIENTS[SHORT - 1 if x.dtype == np.float32 else None : 0 : -1]:
-        np.multiply(twice, last, out=next_one)
-        next_one -= before
-        next_one += x.dtype.type(coefficient)
-        last, before, next_one = next_one, last, before
-    sums = x.dtype.type(COEFFICIENTS[0]) + v * last - before
-    tail = falling(size) * (sums / (1 + 2 * size))  # (1)
-    return tail * sign + 2 * negative.view(np.int8)
+    powers = POWERS_OF_FLOAT32 if x.dtype == np.float32 else POWERS
+    sums = np.full_like(v, powers[-1])
+    for power in powers[-2::-1]:
+        sums *= v
+        sums += x.dtype.type(power)
+    exponential = falling(size)
+    size += size
+    size += 1
+    sums /= size
+    sums *= exponential  # (1)
+    sums *= sign
+    sums += twice
+    return sums, exponential
 
 
 def falling(x: Array) -> Array:
@@ -62,7 +75,10 @@ def falling(x: Array) -> Array:
     real = np.real(x)
     split = LEADING[real.dtype.itemsize] * real
     leading = split - (split - real)
-    return np.exp(-(leading * leading)) * np.exp(-(x - leading) * (x + leading))
+    rest = x - leading
+    rest *= x + leading
+    first, second = np.exp(-(leading * leading)), np.exp(-rest)
+    return first * second
 
 
 def distribution(x: Array) -> Array:
@@ -70,7 +86,12 @@ def distribution(x: Array) -> Array:
     return erfc(x * x.dtype.type(-np.sqrt(0.5))) * x.dtype.type(0.5)
 
 
+def distribution_and_density(x: Array) -> tuple[Array, Array]:
+    """Φ(x) and φ(x) = Φ'(x) = exp(-x²/2) / √(2π), which share an exponential."""
+    tail, exponential = erfc_and_falling(x * x.dtype.type(-np.sqrt(0.5)))
+    return tail * x.dtype.type(0.5), exponential * x.dtype.type(1 / np.sqrt(2 * np.pi))
+
+
 def density(x: Array) -> Array:
-    """φ(x) = Φ'(x) = exp(-x²/2) / √(2π)."""
-    scaled = x.dtype.type(np.sqrt(0.5)), x.dtype.type(1 / np.sqrt(2 * np.pi))
-    return in_blocks(lambda x: falling(x * scaled[0]) * scaled[1], x)
+    """φ(x)."""
+    return in_blocks(lambda x: distribution_and_density(x)[1], x)

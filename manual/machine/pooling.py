@@ -11,17 +11,24 @@ run[i,j]. Then, tap after tap in row-major order,
 not overlap every run has memory of its own and (3) is a sum of one. NaN equals nothing, and wins nevertheless: (1)
 hands it on, and in (2) the first NaN of a window whose best is NaN has won.
 
+Where samples are innermost in memory (`layout`), every tap's entries lie in runs of samples already, and none is moved;
+Y and ∂L/∂X keep that layout.
+
 Letters: G = ∂L/∂Y; i, j position in the window.
 
 Images are independent: a few at a time stay in a cache, and several threads share them out.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
+from operator import gt, mul
 from typing import Any
 
 import numpy as np
 
 from manual.machine import threads
-from manual.machine.elementwise import where
+from manual.machine.elementwise import BITS
+from manual.machine.layout import samples_first, samples_innermost, samples_last
 from manual.machine.plans import Plan, cache
 from manual.machine.sheets import Sheets
 
@@ -70,30 +77,56 @@ class Backward(Plan):
             self.sums.sheets[...] = 0
         best, g_run = self.sheets.run_of(y, self.y), self.sheets.run_of(g, self.g)
         share, waiting, won = (a.reshape(-1)[:length] for a in (self.share, self.waiting, self.won))
-        waiting[...] = True  # windows whose winner has not come yet
-        with np.errstate(over="ignore", invalid="ignore"):  # one pass: a sum is finite only if every term is
-            nans = np.isnan(best) if np.isnan(best.sum()) else None
+        gradients = self.sums.runs(n)
+        give_to_winners(self.sheets.runs(n), best, g_run, gradients, waiting, won, share if self.overlap else None)
+        self.sums.unload(grad_x)
 
-        def give(gradient: Array, winners: Array) -> None:
-            if self.overlap:
-                gradient += where(winners, g_run, out=share)  # (3)
-            else:
-                where(winners, g_run, out=gradient)  # (3), a sum of one
 
-        (*gradients, last_gradient), (*entries, _) = self.sums.runs(n), self.sheets.runs(n)
-        for entry, gradient in zip(entries, gradients, strict=True):
-            np.equal(entry, best, out=won)
+def give_to_winners(
+    entries: Sequence[Array],
+    best: Array,
+    g: Array,
+    gradients: Sequence[Array],
+    waiting: Array,
+    won: Array,
+    share: Array | None,
+) -> None:
+    """(2) and (3), for one array per tap of entries and of their gradients.
+
+    Args:
+        waiting, won: boolean scratch of best's shape.
+        share: scratch of g's dtype where windows overlap, whose gradients are then added up; None where (3) is a sum of
+            one.
+    """
+    top = best.max(initial=-np.inf)
+    nans = np.isnan(best) if top != top else None
+    bits = BITS[g.dtype]  # times 1 or 0, as in `where`
+    given, part = g.view(bits), None if share is None else share.view(bits)
+    if len(entries) == 1:
+        waiting[...] = True
+    for number, (entry, gradient) in enumerate(zip(entries, gradients, strict=True)):
+        if number == len(entries) - 1:
+            winners = waiting  # whoever still waits has the last entry for a winner
+        else:
+            winners = np.equal(entry, best, out=won)
             if nans is not None:
                 won |= nans & np.isnan(entry)  # NaN equals nothing, and still won
-            won &= waiting  # (2)
-            waiting ^= won
-            give(gradient, won)
-        give(last_gradient, waiting)  # whoever still waits has the last entry for a winner
-        self.sums.unload(grad_x)
+            if number:
+                won &= waiting  # (2)
+                waiting ^= won
+            else:
+                np.logical_not(won, out=waiting)  # windows whose winner has not come yet
+        if part is None or share is None:
+            np.multiply(given, winners, out=gradient.view(bits))  # (3), a sum of one
+        else:
+            np.multiply(given, winners, out=part)
+            gradient += share  # (3)
 
 
 def forward(x: Array, size: Sizes, pool_size: Sizes, stride: Sizes) -> Array:
     """The largest entry of every window of x (B, C, H, W), or of any number of axes; `size` is (H_out, W_out)."""
+    if samples_innermost(x):
+        return forward_by_taps(x, size, pool_size, stride)
     y = np.empty((*x.shape[:2], *size), x.dtype)
     each_part(Forward, pool_size, stride, x, y)
     return y
@@ -101,6 +134,8 @@ def forward(x: Array, size: Sizes, pool_size: Sizes, stride: Sizes) -> Array:
 
 def backward(g: Array, x: Array, y: Array, pool_size: Sizes, stride: Sizes) -> Array:
     """The gradient of x from g = ∂L/∂y, all of one dtype."""
+    if samples_innermost(x):
+        return backward_by_taps(g, x, y, pool_size, stride)
     covered = all(step <= k for k, step in zip(pool_size, stride, strict=True))  # else some entries are in no window
     grad_x = (np.empty if covered else np.zeros)(x.shape, x.dtype)
     each_part(Backward, pool_size, stride, x, y, g, grad_x)
@@ -123,3 +158,53 @@ def each_part(plan: type[Forward | Backward], pool_size: Sizes, stride: Sizes, x
         cache.give(key, scratch)
 
     threads.run(part, len(shares), guarded=False)
+
+
+# ---------------------------------------------------------------------- samples innermost
+
+
+@lru_cache(maxsize=256)
+def taps(size: Sizes, pool_size: Sizes, stride: Sizes) -> list[tuple[slice, ...]]:
+    """For every tap, in row-major order, the entries of all windows of (C, H, W, B)."""
+    found = []
+    for tap in np.ndindex(*pool_size):
+        along = zip(tap, stride, size, strict=True)
+        found.append((slice(None), *(slice(i, i + step * (count - 1) + 1, step) for i, step, count in along)))
+    return found
+
+
+def channels_at_once(x: Array) -> list[slice]:
+    """Channels whose images stay in a cache; x (C, H, W, B)."""
+    some = max(1, AT_ONCE * len(x) // max(4 * x.nbytes, 1))
+    return [slice(first, first + some) for first in range(0, len(x), some)]
+
+
+def forward_by_taps(x: Array, size: Sizes, pool_size: Sizes, stride: Sizes) -> Array:
+    """As `forward`, samples innermost."""
+    x = samples_last(x)
+    y = np.empty((len(x), *size, x.shape[-1]), x.dtype)
+    for some in channels_at_once(x):
+        first, *entries = [x[some][tap] for tap in taps(size, pool_size, stride)]
+        best = y[some]
+        if not entries:
+            np.copyto(best, first)
+        for entry in entries:
+            np.maximum(entry, first, out=best)  # (1)
+            first = best
+    return samples_first(y)
+
+
+def backward_by_taps(g: Array, x: Array, y: Array, pool_size: Sizes, stride: Sizes) -> Array:
+    """As `backward`, samples innermost."""
+    x, y, g = samples_last(x), samples_last(y), np.ascontiguousarray(samples_last(g))
+    at, whole = taps(y.shape[1:-1], pool_size, stride), tuple(map(mul, pool_size, y.shape[1:-1]))
+    alone = pool_size == stride and whole == x.shape[1:-1]  # every entry is in one window, and written once
+    overlap = any(map(gt, pool_size, stride))
+    grad_x = (np.empty if alone else np.zeros)(x.shape, x.dtype)
+    for some in channels_at_once(x):
+        best = y[some]
+        waiting, won = np.empty(best.shape, bool), np.empty(best.shape, bool)
+        share = np.empty(best.shape, x.dtype) if overlap else None
+        entries, gradients = ([a[some][tap] for tap in at] for a in (x, grad_x))
+        give_to_winners(entries, best, g[some], gradients, waiting, won, share)
+    return samples_first(grad_x)

@@ -241,10 +241,12 @@ def run(work: Work, count: int, *, guarded: bool = True) -> None:
         guarded: False leaves BLAS alone: for work without matrix products, or with such small ones that BLAS starts no
             threads for them.
     """
+    # OpenBLAS's kernels may raise the invalid flag from lanes past the end of a vector, for a result that is right. Of
+    # the others a thread is as quiet as its caller.
+    state: dict[str, Any] = {"invalid": "ignore"} if count == 1 else {**np.geterr(), "invalid": "ignore"}
 
     def quietly(part: int) -> None:
-        # OpenBLAS's kernels may raise the invalid flag from lanes past the end of a vector, for a result that is right.
-        with np.errstate(invalid="ignore"):
+        with np.errstate(**state):
             work(part)
 
     with blas_at_one_thread if guarded else nullcontext():
