@@ -75,6 +75,8 @@ class Operation:
         arithmetic: the code in the coarser format in which its inputs were given; None where that is theirs.
         remarks: what the door has to say, of what it found and what it could not judge.
         manner: what the caller says of how it is to be judged.
+        layout: gives where several outputs lie in the one vector that the judge has for them, and `layouts.Layout` has
+            the rest; None where there is but one array.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Operation:
     arithmetic: Arithmetic | None = field(default=None, repr=False)
     remarks: tuple[Notice, ...] = ()
     manner: Manner = field(default_factory=Manner)
+    layout: Callable[[], Any] | None = field(default=None, repr=False)
 
     @property
     def dtype(self) -> np.dtype:

@@ -47,7 +47,7 @@ def ran(look: Looking) -> Ran:
     calling, layer = look.calling, private(look.base)
     if look.declared is not None:
         look.declared.assign(layer, look.declared.values(look.base))
-    _, cache = calling.run(layer, look.inputs)
+    _, handed = calling.run(layer, look.inputs)
     pool = (
         short_names([p for p in everything(look.base) if not look.constants.intersection(p.paths)], look.inputs)
         if look.declared is None
@@ -70,7 +70,7 @@ def ran(look: Looking) -> Ran:
     before = {name: np.array(place.value(layer)) for name, place in pool.items()}
     v = draws.cotangent(look.y.shape, np.random.default_rng(0))
     v = np.asarray(v, look.y.dtype if look.y.dtype.kind == "f" else np.float64)
-    answer, book = route.back(layer, v, cache)
+    answer, book = route.back(layer, v, handed)
     moved = [p for k, p in pool.items() if k not in held and not nudges.unchanged(p.value(layer), before[k])]
     # A number that backward changes is a parameter where the output depends on it; a counter is none.
     numbers = nudges.moving(look.base, look.run, look.y, moved) if moved and look.steady else []

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.layers.declared import Declared
+from crosscheck.doors.layers.outputs import Handed
 from crosscheck.doors.layers.places import Held, Path, at, private, put
 from crosscheck.doors.layers.returned import Key, flattened, shaped
 from crosscheck.doors.layers.steps import Notebook, StandIn, exact_rate, from_step, is_optimizer, stand_in
@@ -87,11 +88,11 @@ class Route:
 
     def as_they_come(self, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
         self.load(layer, values)
-        _, cache = self.calling.run(layer, values)
+        _, handed = self.calling.run(layer, values)
         if self.aside:
             layer = private(layer)
-        steps = self.steps(private(layer), grad_output, cache) if self.stepped else {}
-        answer, book = self.back(layer, grad_output, cache)
+        steps = self.steps(private(layer), grad_output, handed) if self.stepped else {}
+        answer, book = self.back(layer, grad_output, handed)
         found, noted = {**self.taken(layer, answer), **steps}, book.gradients()
         for name in self.noted:
             if name not in noted:
@@ -101,7 +102,7 @@ class Route:
             found = {k: np.asarray(g) * grad_output for k, g in found.items()}
         return found
 
-    def steps(self, layer: Any, grad_output: Array, cache: tuple[Any, ...]) -> dict[str, Any]:
+    def steps(self, layer: Any, grad_output: Array, handed: Handed) -> dict[str, Any]:
         """The gradients that are read from steps, of one backward at an exact rate that is for nothing else."""
         before = {name: copy_of(self.held[name].value(layer)) for name in self.stepped}
         # As the layer was given: its code may cast to float32 what is widened here.
@@ -110,11 +111,11 @@ class Route:
         places = () if self.rate is None or isinstance(self.rate, str) else self.rate
         for path in places:
             put(layer, path, rate)
-        self.back(layer, grad_output, cache, {self.rate: rate} if isinstance(self.rate, str) else NOTHING)
+        self.back(layer, grad_output, handed, {self.rate: rate} if isinstance(self.rate, str) else NOTHING)
         return {name: from_step(a, self.held[name].value(layer), rate) for name, a in before.items()}
 
     def back(
-        self, layer: Any, grad_output: Array, cache: tuple[Any, ...], rate: Mapping[str, float] = NOTHING
+        self, layer: Any, grad_output: Array, handed: Handed, rate: Mapping[str, float] = NOTHING
     ) -> tuple[Any, Notebook]:
         """One backward: what it returned, and what optimizers were handed."""
         if self.zeroed:
@@ -124,7 +125,7 @@ class Route:
         stand_in(layer, list(self.optimizers), book)
         calling = self.calling.handing(lambda a: StandIn(book, copy.deepcopy(a)) if is_optimizer(a) else a)
         extra = {self.asked: ORDINARY_RATE, **rate} if self.asked is not None else rate
-        return calling.back(layer, grad_output, cache, extra), book
+        return calling.back(layer, grad_output, handed, extra), book
 
     def taken(self, layer: Any, answer: Any) -> dict[str, Any]:
         """The gradients that one backward returned or left."""
