@@ -241,11 +241,6 @@ def test_the_input_gradient_after_the_update_is_wrong() -> None:
 
 
 def steps() -> dict[str, tuple[Any, str]]:
-    class Decay(RateAttribute):
-        def backward(self, grad: Array) -> Array:
-            self.W = self.W - self.lr * 0.1 * self.W
-            return super().backward(grad)
-
     class Signs(RateAttribute):
         def backward(self, grad: Array) -> Array:
             before = self.W
@@ -263,7 +258,7 @@ def steps() -> dict[str, tuple[Any, str]]:
             self.b = self.b - 0.01 * grad.sum(0)
             return grad
 
-    return {"decay": (Decay(), "W"), "signs": (Signs(), "W"), "no rate": (NoRate(), "W, b")}
+    return {"signs": (Signs(), "W"), "no rate": (NoRate(), "W, b")}
 
 
 @pytest.mark.parametrize("name", steps())

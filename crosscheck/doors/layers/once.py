@@ -12,11 +12,13 @@ from crosscheck import draws
 from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.discovery import absent
 from crosscheck.doors.layers.looking import Looking
+from crosscheck.doors.layers.outputs import Handed
 from crosscheck.doors.layers.pairing import checked_pairs, place_of, short_names
 from crosscheck.doors.layers.places import Held, everything, private
 from crosscheck.doors.layers.returned import Key, flattened
 from crosscheck.doors.layers.route import Route
 from crosscheck.doors.layers.steps import is_optimizer, optimizers, rate_argument
+from crosscheck.doors.layers.ways import Calling
 from crosscheck.operation import Array
 
 
@@ -66,6 +68,12 @@ def ran(look: Looking) -> Ran:
     )
     if look.declared is not None:
         route = replace(route, held={}, declared=look.declared)
+    ungiven = lacking(calling, look.y, handed, route.asked)
+    if ungiven:
+        raise TypeError(
+            f"backward of {look.title} takes {', '.join(ungiven)}, which nothing was given for: give it by "
+            f"backward_kwargs={{{ungiven[0]!r}: ...}}, or say that it is the learning rate, rate={ungiven[0]!r}"
+        )
     layer = private(layer)
     before = {name: np.array(place.value(layer)) for name, place in pool.items()}
     v = draws.cotangent(look.y.shape, np.random.default_rng(0))
@@ -77,3 +85,11 @@ def ran(look: Looking) -> Ran:
     moving = {place.name for place in (*look.moving, *numbers)}
     changed = {k for k, a in before.items() if pool[k].name in moving and not nudges.unchanged(pool[k].value(layer), a)}
     return Ran(route, pool, layer, v, flattened(answer), book.gradients() if called else {}, frozenset(changed))
+
+
+def lacking(calling: Calling, y: Array, handed: Handed, asked: str | None) -> list[str]:
+    """The arguments of backward that have no default, and that nothing is handed over for."""
+    if calling.ways.loss or not calling.required:
+        return []
+    taken = len(calling.reading.arguments(np.zeros_like(y), handed)) + len(handed.cache) - 1
+    return [name for name in calling.required[taken:] if name != asked]
