@@ -222,6 +222,22 @@ def test_what_was_cached_once_is_stale() -> None:
     assert check(Once()).verdict == "disagree"
 
 
+def test_a_number_that_is_called_like_a_gradient_is_none_of_an_array() -> None:
+    class Scaled:
+        def __init__(self) -> None:
+            self.gamma, self.grad_scale = np.linspace(0.5, 2.0, X.shape[1]), 0.1
+
+        def forward(self, x: Array) -> Array:
+            self.x = x
+            return x * self.gamma
+
+        def backward(self, grad: Array) -> Array:
+            self.d_gamma = (grad * self.x).sum(0)
+            return grad * self.gamma
+
+    assert check(Scaled())
+
+
 # ---------------------------------------------------------------------- steps and optimizers
 
 
