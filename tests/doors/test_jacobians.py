@@ -217,11 +217,11 @@ def test_what_does_not_fit_gets_a_sentence() -> None:
 MANY = 300  # of y and of x: 90 000 entries
 
 
-def chain(x: Array) -> Array:
+def links(x: Array) -> Array:
     return x[1:] * x[:-1] ** 2
 
 
-def chain_jacobian(x: Array) -> Any:
+def links_jacobian(x: Array) -> Any:
     places: Any = [0, 1]
     return sp.diags_array([2 * x[1:] * x[:-1], x[:-1] ** 2], offsets=places, shape=(x.size - 1, x.size))
 
@@ -231,13 +231,13 @@ def test_a_large_jacobian_is_judged_by_the_sum_of_its_rows(dense: bool) -> None:
     x = np.random.default_rng(11).normal(size=MANY)
 
     def jacobian(at: Array) -> Any:
-        return chain_jacobian(at).toarray() if dense else chain_jacobian(at)
+        return links_jacobian(at).toarray() if dense else links_jacobian(at)
 
     def wrong(at: Array) -> Any:
-        found = chain_jacobian(at).tolil()
+        found = links_jacobian(at).tolil()
         found[7, 8] *= 1.0001
         return found.toarray() if dense else found.tocsr()
 
-    assert crosscheck.check_jacobian(chain, jacobian, x)
-    result = crosscheck.check_jacobian(chain, wrong, x, diagnose=False)
+    assert crosscheck.check_jacobian(links, jacobian, x)
+    result = crosscheck.check_jacobian(links, wrong, x, diagnose=False)
     assert np.argwhere(result.gradients["jacobian"].mismatched).tolist() == [[8]]
