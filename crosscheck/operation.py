@@ -76,6 +76,8 @@ class Operation:
         remarks: what the door has to say, of what it found and what it could not judge.
         manner: what the caller says of how it is to be judged.
         alone: where there is no reference and nothing to record, why, and what to do; "": the forward may be recorded.
+        layout: gives where several outputs lie in the one vector that the judge has for them, and `layouts.Layout` has
+            the rest; None where there is but one array.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Operation:
     remarks: tuple[Notice, ...] = ()
     manner: Manner = field(default_factory=Manner)
     alone: str = ""
+    layout: Callable[[], Any] | None = field(default=None, repr=False)
 
     @property
     def dtype(self) -> np.dtype:

@@ -63,7 +63,8 @@ def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, 
 
 
 def of_coarse_reference(setting: Setting, truths: Mapping[str, Estimate]) -> dict[str, Array]:
-    """The rounding in float32 of a reference that is in float32 itself already, by name; nothing of any other."""
+    """The rounding in float32 of a reference, by name, where that is not 2^29 times its rounding in float64: it is in
+    float32 itself already; or float64 does not round float32's numbers there (a bias's gradient is a sum of them)."""
     operation, v = setting.formula, setting.cotangent
     assert operation.reference is not None
     single = autodiff(
@@ -74,8 +75,11 @@ def of_coarse_reference(setting: Setting, truths: Mapping[str, Estimate]) -> dic
         sigma = (single.output if k == OUTPUT else single.gradients[k]).sigma
         assert sigma is not None
         assert truth.sigma is not None
+        scaled = UNIT[SINGLE] / UNIT[DOUBLE] * truth.sigma
         if np.any(truth.sigma * COARSE > sigma):
             found[k] = sigma
+        elif np.any(sigma > scaled):
+            found[k] = np.where(np.isfinite(sigma), np.fmax(sigma, scaled), scaled)
     return found
 
 

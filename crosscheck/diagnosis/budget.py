@@ -17,8 +17,8 @@ from crosscheck.traces.tape import Step, Tape
 # one more multiplication in a contraction 0.5 to 1 ns.
 STEP = 4_000
 MULTIPLICATION = 0.25
-# A step of a tape so long that each is called by itself: 20 µs.
-ALONE = 2_000
+# A step of a tape so long that each is called by itself: 20 µs where there are a hundred of them, 50 where thousands.
+ALONE = 20_000
 # One equation of a loop's body, once more: it is compiled with the others.
 WORK_OF_A_TURN = 100
 # One call of a user's Python code, in entries: nobody knows what it does; 0.1 ms is the least of a layer in NumPy.

@@ -46,9 +46,21 @@ def added(result: Result, structure: Structure, again: Again | None) -> Result:
             found |= dict(conjugated(structure, open_ones, again))
         open_ones = [k for k in wrong if k not in found]
         if open_ones and layout is not None and 1 < len(parts) <= MOST_OUTPUTS:
-            found |= dict(by_output(result, structure, layout, open_ones, again))
-    if not said and not found:
+            found |= dict(by_output(result, layout, open_ones, lambda v: again(v, structure)))
+    return result if not said and not found else with_diagnoses(result, found, said)
+
+
+def told_by_output(result: Result, layout: Layout | None, again: Callable[[Array], Result] | None) -> Result:
+    """The result, and of each wrong gradient through which of several outputs it is wrong, where that tells anything;
+    `again` is None where there is to be no second question."""
+    wrong = [k for k, g in result.gradients.items() if g.verdict == "disagree"]
+    if again is None or not wrong or layout is None or not 1 < len(layout.parts) <= MOST_OUTPUTS:
         return result
+    return with_diagnoses(result, dict(by_output(result, layout, wrong, again)), ())
+
+
+def with_diagnoses(result: Result, found: dict[str, Diagnosis], said: tuple[Finding, ...]) -> Result:
+    """The result with a first diagnosis of some gradients, and more findings."""
     merged = {**result.reasons.diagnoses}
     for name, diagnosis in found.items():
         merged[name] = (diagnosis, *merged.get(name, ()))
@@ -132,7 +144,7 @@ def conjugated(structure: Structure, wrong: list[str], again: Again) -> Iterator
 
 
 def by_output(
-    result: Result, structure: Structure, layout: Layout, wrong: list[str], again: Again
+    result: Result, layout: Layout, wrong: list[str], again: Callable[[Array], Result]
 ) -> Iterator[tuple[str, Diagnosis]]:
     """Of gradients that are right through some outputs and not through others."""
     bad: dict[str, list[str]] = {k: [] for k in wrong}
@@ -142,7 +154,7 @@ def by_output(
         v[part.start : part.stop] = result.evidence.cotangent[part.start : part.stop]
         if not v.any():
             continue
-        alone = again(v, structure)
+        alone = again(v)
         for k in wrong:
             gradient = alone.gradients[k]
             if gradient.verdict == "disagree":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from crosscheck.doors.afterwards import added
+from crosscheck.doors.afterwards import added, told_by_output
 from crosscheck.doors.between import between
 from crosscheck.doors.charts import charts_of, through
 from crosscheck.doors.door import door
@@ -135,6 +135,7 @@ def check_operation(
     reference: Callable[..., Any] | None = None,
     *,
     hyperparameters: Mapping[str, Any] | None = None,
+    outputs: int | None = None,
     grad_output: Any = None,
     wrt: tuple[str, ...] | None = None,
     seed: int = 0,
@@ -146,11 +147,13 @@ def check_operation(
 
     A module of `manual` qualifies, and so does any object with the two functions, a class with static ones, a tuple of
     them. Where forward's first argument is called `ctx`, both are handed one object instead to keep what is saved, as
-    PyTorch does it. `reference(**inputs, **hyper) -> y`. See `check` for the rest.
+    PyTorch does it. `reference(**inputs, **hyper) -> y`. Several outputs, `(h, c, saved)`, have a gradient each:
+    `backward(dh, dc, saved)`, or `backward((dh, dc), saved)`; where backward has none of the last of them, `outputs`
+    says how many it has. See `check` for the rest.
     """
-    adapted = from_module(operation, inputs, reference, hyperparameters=hyperparameters, wrt=wrt)
+    adapted = from_module(operation, inputs, reference, hyperparameters=hyperparameters, wrt=wrt, outputs=outputs)
     adapted = replace(adapted, manner=manner_of(adapted.wrt, accuracy), name=name or adapted.name)
-    return judge(adapted, grad_output=grad_output, seed=seed, budget=budget)
+    return judged_by_output(adapted, grad_output, seed, True, budget)
 
 
 @door
@@ -173,6 +176,7 @@ def check_layer(
     loss: bool = False,
     state: tuple[str, ...] = (),
     reset: str | None = None,
+    outputs: int | None = None,
     grad_output: Any = None,
     seed: int = 0,
     diagnose: bool = True,
@@ -202,6 +206,8 @@ def check_layer(
         loss: the layer ends in a loss: its backward takes no gradient, or 1.
         state: arrays that forward changes, to be compared with the reference's.
         reset: a method to be called before every forward, where a layer keeps what came before and none is found.
+        outputs: how many of what forward returns are outputs, the first so many, where backward takes no gradient of
+            the others (attention weights) or where a cache looks like an output.
         grad_output, seed, diagnose, budget, accuracy, name: as in `check`.
     """
     ways = Ways(
@@ -219,10 +225,26 @@ def check_layer(
         loss,
         state,
         reset,
+        outputs,
     )
     operation = from_layer(layer, x, reference, ways)
     operation = replace(operation, manner=manner_of(operation.wrt, accuracy), name=name or operation.name)
-    return judge(operation, grad_output=grad_output, seed=seed, diagnose=diagnose, budget=budget)
+    return judged_by_output(operation, grad_output, seed, diagnose, budget)
+
+
+def judged_by_output(operation: Operation, grad_output: Any, seed: int, diagnose: bool, budget: float | None) -> Result:
+    """The judge's result; where there are several outputs, `grad_output` is nested as they are, and a wrong gradient is
+    followed through each."""
+    layout = None if operation.layout is None else operation.layout()
+    v = grad_output
+    if layout is not None and grad_output is not None:
+        v = Structure(operation.output, {}).flat_by(grad_output, layout)
+    result = judge(operation, grad_output=v, seed=seed, diagnose=diagnose, budget=budget)
+
+    def again(other: Any) -> Result:
+        return judge(operation, grad_output=other, seed=seed, diagnose=False, exact=False, progress=False)
+
+    return told_by_output(result, layout, again if diagnose and budget is None else None)
 
 
 @door

@@ -51,7 +51,8 @@ def check_jacobian(
 
     Returns:
         A `Result` with the one gradient "jacobian", whose entries are those of the Jacobian, the rows times random
-        weights.
+        weights. Of more than 2^16 entries it is judged by the sum of its rows times random weights, in which every
+        entry stands: a wrong one shows at its place in x, and two hide one another with probability 0.
 
     Raises:
         TypeError, ValueError: x or what a function returned has the wrong type or shape.
@@ -60,12 +61,11 @@ def check_jacobian(
         called(argument, function)
     point = checked_inputs({"x": x}, ("x",))[0]["x"]
     y = as_array(f(number_like(x, point.copy()), *args), title(f), "one array")
-    if y.size * point.size > MOST_ENTRIES:
-        raise ValueError(
-            f"the Jacobian has {y.size} × {point.size} entries; up to {MOST_ENTRIES} are judged one by one: give a "
-            "part of y or of x, or use crosscheck.check with backward = lambda grad_output, x: {'x': ...}"
-        )
     matrix = Matrix(jacobian, x, args, y.shape, point.shape)
+    if y.size * point.size > MOST_ENTRIES:
+        operation = of_sums(f, matrix, x, reference, args)
+        operation = replace(operation, name=name or operation.name)
+        return reworded(judge(operation, seed=seed, diagnose=diagnose, budget=budget), words(JACOBIAN, "Jacobian"))
     matrix(point)
     operation = of_rows(f, matrix, x, reference, args, JACOBIAN)
     operation = replace(operation, name=name or operation.name)
@@ -170,9 +170,20 @@ class Matrix:
         """Of y and of x."""
         return int(np.prod(self.y_shape)), int(np.prod(self.x_shape))
 
-    def __call__(self, point: Array) -> Array:
+    def summed(self, v: Array, point: Array) -> Array:
+        """The sum of the rows, each times its weight; a sparse matrix is not made a dense one."""
         flat = self.sizes
         returned = self.function(number_like(self.x, point), *self.args)
+        if callable(getattr(returned, "tocoo", None)) and tuple(returned.shape) == flat:
+            return np.reshape(np.ravel(v) @ returned, self.x_shape)
+        return np.reshape(np.ravel(v) @ self.flattened(returned), self.x_shape)
+
+    def __call__(self, point: Array) -> Array:
+        return self.flattened(self.function(number_like(self.x, point), *self.args))
+
+    def flattened(self, returned: Any) -> Array:
+        """What the function returned, of shape (y.size, x.size)."""
+        flat = self.sizes
         if callable(getattr(returned, "tocoo", None)):
             if tuple(returned.shape) != flat:
                 raise ValueError(f"{title(self.function)} returns a sparse {returned.shape}; y and x have sizes {flat}")
@@ -230,6 +241,29 @@ def of_rows(
 
     rows = {name: np.broadcast_to(point, y_shape + x_shape).copy()}
     return Operation(title(f), forward, backward, rows, (name,), None if reference is None else referred)
+
+
+def of_sums(
+    f: Callable[..., Any],
+    matrix: Matrix,
+    x: Any,
+    reference: Callable[..., Any] | None,
+    args: tuple[Any, ...],
+) -> Operation:
+    """f as it is, whose gradient is the sum of the Jacobian's rows times the cotangent."""
+
+    def forward(values: Arrays) -> Any:
+        return f(number_like(x, values[JACOBIAN]), *args)
+
+    def backward(v: Array, values: Arrays) -> Arrays:
+        return {JACOBIAN: matrix.summed(v, values[JACOBIAN])}
+
+    def referred(**values: Any) -> Any:
+        assert reference is not None
+        return reference(values[JACOBIAN], *args)
+
+    known = None if reference is None else referred
+    return Operation(title(f), forward, backward, {JACOBIAN: np.array(x)}, (JACOBIAN,), known)
 
 
 def title(function: Any) -> str:

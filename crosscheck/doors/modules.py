@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
-
+from crosscheck.doors.functions import with_lists_as_arrays
+from crosscheck.doors.layers.returned import KEY, by_keys, flattened
+from crosscheck.doors.structure import Structure
+from crosscheck.doors.trees import branch
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs
 
 
@@ -16,6 +18,12 @@ def positional_names(function: Callable[..., Any]) -> list[str]:
     """The names of the positional parameters: the arrays of an operation."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+
+
+def required(function: Callable[..., Any]) -> list[str]:
+    """Those of the positional parameters that have no default."""
+    parameters = inspect.signature(function).parameters
+    return [k for k in positional_names(function) if parameters[k].default is inspect.Parameter.empty]
 
 
 class Context:
@@ -52,53 +60,137 @@ def from_module(
     *,
     hyperparameters: Mapping[str, Any] | None = None,
     wrt: tuple[str, ...] | None = None,
+    outputs: int | None = None,
 ) -> Operation:
     """A pair `forward(*arrays, **hyper) -> (y, saved)` and `backward(grad_output, saved) -> gradients in order`.
 
     The positional parameters of `forward` are the arrays; inputs beyond them are passed by keyword and not
-    differentiated (a loss's target).
+    differentiated (a loss's target). Inputs may be nested, as in `check`. Of several outputs, `(h, c, saved)` or
+    `((h, c), saved)`, backward takes one gradient each, or one nested value.
     """
     operation = checked_pair(operation)
     if reference is not None and not callable(reference):
         raise TypeError(f"reference is {reference!r}; it must be a function in jax.numpy, or None")
     if not isinstance(inputs, Mapping):
         raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
-    hyper = dict(hyperparameters or {})
-    known = positional_names(operation.forward)
-    with_context = known[:1] in (["ctx"], ["context"])
-    saved_first = positional_names(operation.backward)[:1] in (["ctx"], ["context"], ["cache"], ["saved"])
-    positional = [k for k in known if k in inputs]
-    if wrt is None:
-        wrt = tuple(k for k in positional if np.asarray(inputs[k]).dtype.kind == "f")
-    arrays, names = checked_inputs(inputs, wrt)
-    keyword = [k for k in arrays if k not in positional]
-    title = getattr(operation, "__name__", type(operation).__name__).rsplit(".", 1)[-1]
+    pair = TwoFunctions(operation, tuple(map(str, inputs)), dict(hyperparameters or {}), outputs)
+    structure = Structure(lambda **given: pair.run(given)[0], {str(k): as_given(k, a) for k, a in inputs.items()})
+    names = structure.names(tuple(pair.positional) if wrt is None else wrt)
+    arrays, names = checked_inputs(structure.arrays, floating(structure, names) if wrt is None else names)
 
-    def run(values: Arrays) -> tuple[Any, Any]:
-        if with_context:
+    def backward(grad_output: Array, values: Arrays) -> Any:
+        given = structure.nested(values)
+        saved = pair.run(given)[1]
+        returned = pair.back(structure.cotangent(grad_output, values), saved)
+        return structure.gradients(pair.by_name(returned, structure, names), values)
+
+    def layout() -> Any:
+        return structure.layout_at(structure.arrays)
+
+    def referred(**values: Any) -> Any:
+        assert reference is not None
+        return structure.of_reference(reference(**structure.nested(values), **pair.hyper), values)
+
+    bound = None if reference is None else referred
+    run = structure.forward
+    return Operation(
+        pair.title, lambda values: structure.run(run, values), backward, arrays, names, bound, layout=layout
+    )
+
+
+def as_given(name: Any, value: Any) -> Any:
+    """An input; a list of plain numbers is an array."""
+    return with_lists_as_arrays(str(name), value) if isinstance(value, list) else value
+
+
+def floating(structure: Structure, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(k for k in names if structure.arrays[k].dtype.kind == "f")
+
+
+class TwoFunctions:
+    """The two functions, and how they are called.
+
+    Args:
+        operation: an object that has them.
+        given: the names of the inputs.
+        hyper: passed to forward by keyword.
+        outputs: how many of what forward returns backward takes the gradients of; None: all but what is saved.
+    """
+
+    # Without a __dict__ nothing of it is replaced or put back while the user's code is recorded or lifted.
+    __slots__ = (
+        "hyper",
+        "keyword",
+        "needed",
+        "operation",
+        "outputs",
+        "positional",
+        "saved_first",
+        "takes",
+        "title",
+        "with_context",
+    )
+
+    def __init__(self, operation: Any, given: tuple[str, ...], hyper: Mapping[str, Any], outputs: int | None) -> None:
+        known = positional_names(operation.forward)
+        self.operation, self.hyper, self.outputs = operation, hyper, outputs
+        self.needed = len(required(operation.backward))
+        self.takes = positional_names(operation.backward)
+        self.with_context = known[:1] in (["ctx"], ["context"])
+        self.saved_first = self.takes[:1] in (["ctx"], ["context"], ["cache"], ["saved"])
+        self.positional = [k for k in known if k in given]
+        self.keyword = [k for k in given if k not in self.positional]
+        self.title = getattr(operation, "__name__", type(operation).__name__).rsplit(".", 1)[-1]
+
+    def run(self, given: Mapping[str, Any]) -> tuple[Any, Any]:
+        """What forward returns: its outputs, and what is saved."""
+        arrays, keywords = [given[k] for k in self.positional], {k: given[k] for k in self.keyword}
+        if self.with_context:
             context = Context()
-            given = [values[k] for k in positional]
-            return operation.forward(context, *given, **{k: values[k] for k in keyword}, **hyper), context
-        result = operation.forward(*[values[k] for k in positional], **{k: values[k] for k in keyword}, **hyper)
-        if not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError(f"forward of {title} must return (y, saved), not {type(result).__name__}")
-        return result
+            return self.operation.forward(context, *arrays, **keywords, **self.hyper), context
+        result = self.operation.forward(*arrays, **keywords, **self.hyper)
+        if not (isinstance(result, tuple) and len(result) >= 2):
+            kind = type(result).__name__
+            raise TypeError(f"forward of {self.title} must return (y, saved), or several outputs and saved, not {kind}")
+        y = result[:-1] if self.outputs is None else result[: self.outputs]
+        return y[0] if len(y) == 1 else y, result[-1]
 
-    def backward(grad_output: Array, values: Arrays) -> Arrays:
-        saved = run(values)[1]
-        returned = operation.backward(*((saved, grad_output) if saved_first else (grad_output, saved)))
+    def back(self, gradient: Any, saved: Any) -> Any:
+        """What backward returns; it takes one gradient of all outputs, nested as they are, or one of each."""
+        gradients = [gradient]
+        found = branch(gradient)
+        if found is not None and len(self.takes) > 2:
+            each = list(found.children.values())
+            if self.needed <= len(each) + 1 <= len(self.takes):
+                gradients = each
+            elif self.needed > 2:
+                raise TypeError(
+                    f"backward of {self.title} takes {', '.join(self.takes)}; forward returns {len(each)} outputs "
+                    "beside what it saves: it must take a gradient of each, or one tuple of them; where it has none of "
+                    "the last, say how many, outputs=..."
+                )
+        return self.operation.backward(*((saved, *gradients) if self.saved_first else (*gradients, saved)))
+
+    def by_name(self, returned: Any, structure: Structure, names: tuple[str, ...]) -> dict[str, Any]:
+        """The gradients by the names of the inputs: of a dictionary by its keys, `dx` for x too; else in order."""
         if isinstance(returned, Mapping):
-            return dict(returned)
+            return self.by_key(returned, structure, names)
         if isinstance(returned, list):
             returned = tuple(returned)
         if not isinstance(returned, tuple):
             returned = (returned,)
-        if len(returned) != len(positional):
+        if len(returned) != len(self.positional):
             raise ValueError(
-                f"backward of {title} returned {len(returned)} gradients for the {len(positional)} arrays "
-                f"{', '.join(positional)}"
+                f"backward of {self.title} returned {len(returned)} gradients for the {len(self.positional)} arrays "
+                f"{', '.join(self.positional)}"
             )
-        return dict(zip(positional, returned, strict=True))
+        return dict(zip(self.positional, returned, strict=True))
 
-    bound = None if reference is None else lambda **values: reference(**values, **hyper)
-    return Operation(title, lambda values: run(values)[0], backward, arrays, names, bound)
+    def by_key(self, returned: Mapping[Any, Any], structure: Structure, names: tuple[str, ...]) -> dict[str, Any]:
+        """Of a dictionary: by the names as they are, else as gradients are spelled (`dWf` for `parameters.Wf`)."""
+        if all(k in structure.inputs for k in returned):
+            return dict(returned)
+        flat = flattened(returned)
+        taken, surplus = by_keys(flat, names)
+        leaves = {name: flat[key] for name, key in taken.items()}
+        return {**leaves, **{k: flat[KEY, k] for k in surplus}}

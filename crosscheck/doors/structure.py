@@ -222,10 +222,14 @@ class Structure:
     def cotangent(self, v: Array, values: Mapping[str, Any]) -> Any:
         """The vector that arrives, in the structure of the outputs."""
         layout = self.layout_at(values)
+        if not layout.is_plain and layout.parts[-1].stop != v.size:  # the shapes of the outputs hang on values
+            layout = self.layout(self.forward(**self.nested(values)))
+        return self.unpacked(v, layout)
+
+    def unpacked(self, v: Array, layout: Layout) -> Any:
+        """The vector that arrives, in the structure of one layout."""
         if layout.is_plain:
             return v
-        if layout.parts[-1].stop != v.size:  # the shapes of the outputs hang on values
-            layout = self.layout(self.forward(**self.nested(values)))
         by_name = {p.name: p for p in layout.parts}
 
         def leaf(name: str, _: Any) -> Any:
@@ -243,9 +247,10 @@ class Structure:
 
     def flat_cotangent(self, given: Any) -> Any:
         """A cotangent that the user gave, in the structure of the outputs, as (1)."""
-        if given is None:
-            return None
-        layout = self.layout_at(self.arrays)
+        return None if given is None else self.flat_by(given, self.layout_at(self.arrays))
+
+    def flat_by(self, given: Any, layout: Layout) -> Any:
+        """The same in one layout."""
         if layout.is_plain:
             return given
         found = dict(leaves(given))

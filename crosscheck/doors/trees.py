@@ -41,9 +41,21 @@ def branch(value: Any) -> Branch | None:
         names = [f.name for f in dataclasses.fields(value) if f.init]
         return Branch(
             {f".{k}": getattr(value, k) for k in names},
-            lambda children: dataclasses.replace(value, **dict(zip(names, children, strict=True))),
+            lambda children: with_fields(value, dict(zip(names, children, strict=True))),
         )
     return pytree(value)
+
+
+def with_fields(value: Any, children: dict[str, Any]) -> Any:
+    """A dataclass with other fields; one that cannot be made anew, since it does not keep what it was made of
+    (`InitVar`), is a copy that has them."""
+    try:
+        return dataclasses.replace(value, **children)
+    except ValueError:
+        made = copy.copy(value)
+        for name, child in children.items():
+            object.__setattr__(made, name, child)
+        return made
 
 
 def pytree(value: Any) -> Branch | None:

@@ -208,5 +208,36 @@ def test_what_does_not_fit_gets_a_sentence() -> None:
         crosscheck.check_jacobian(f, jacobian(POINT), POINT)  # type: ignore[reportArgumentType]
     with pytest.raises(TypeError, match=r"x.*int64.*floating"):
         crosscheck.check_jacobian(f, jacobian, np.arange(3))
-    with pytest.raises(ValueError, match="300 × 300"):
-        crosscheck.check_jacobian(lambda x: x, lambda x: np.eye(300), np.ones(300))
+    with pytest.raises(ValueError, match=r"returns shape \(300, 299\)"):
+        crosscheck.check_jacobian(lambda x: x, lambda x: np.eye(300)[:, 1:], np.ones(300))
+
+
+# ---------------------------------------------------------------------- more entries than are judged one by one
+
+MANY = 300  # of y and of x: 90 000 entries
+
+
+def links(x: Array) -> Array:
+    return x[1:] * x[:-1] ** 2
+
+
+def links_jacobian(x: Array) -> Any:
+    places: Any = [0, 1]
+    return sp.diags_array([2 * x[1:] * x[:-1], x[:-1] ** 2], offsets=places, shape=(x.size - 1, x.size))
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_large_jacobian_is_judged_by_the_sum_of_its_rows(dense: bool) -> None:
+    x = np.random.default_rng(11).normal(size=MANY)
+
+    def jacobian(at: Array) -> Any:
+        return links_jacobian(at).toarray() if dense else links_jacobian(at)
+
+    def wrong(at: Array) -> Any:
+        found = links_jacobian(at).tolil()
+        found[7, 8] *= 1.0001
+        return found.toarray() if dense else found.tocsr()
+
+    assert crosscheck.check_jacobian(links, jacobian, x)
+    result = crosscheck.check_jacobian(links, wrong, x, diagnose=False)
+    assert np.argwhere(result.gradients["jacobian"].mismatched).tolist() == [[8]]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import pytest
 
 from crosscheck.doors.trees import leaves, rebuilt
@@ -68,3 +69,23 @@ def test_a_structure_is_rebuilt_with_other_leaves(name: str) -> None:
 def test_what_a_dataclass_derives_is_derived_anew() -> None:
     doubled = rebuilt(Params(1.0, 2.0), lambda _, leaf: 2 * leaf)
     assert doubled.total == 6.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """Of a size that it does not keep."""
+
+    weights: Any
+    size: InitVar[int]
+    scale: float = field(init=False, default=1.0)
+
+    def __post_init__(self, size: int) -> None:
+        object.__setattr__(self, "scale", 1.0 / size)
+
+
+def test_a_dataclass_that_does_not_keep_what_it_was_made_of_is_copied() -> None:
+    made = Made(np.arange(3.0), 4)
+    other = rebuilt(made, lambda _, leaf: leaf + 1.0, "m")
+    assert isinstance(other, Made)
+    assert (other.weights.tolist(), other.scale) == ([1.0, 2.0, 3.0], 0.25)
+    assert made.weights.tolist() == [0.0, 1.0, 2.0]

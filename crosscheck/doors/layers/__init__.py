@@ -9,6 +9,7 @@
     overlap     parameters that share memory              sources    where each gradient comes from
     route       all of that, followed at every call       declared   layers that name their parameters themselves
     ways        what the caller says of it                state      what forward leaves behind
+    outputs     which of what forward returns are outputs
 
 What is known of a layer beyond that (its reference, the bounds of the algorithm that computes it) an *adapter* brings:
 a function registered for the layer's class.
@@ -26,6 +27,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -33,6 +35,7 @@ import numpy as np
 
 from crosscheck.doors.layers.declared import identical
 from crosscheck.doors.layers.discovery import look_at
+from crosscheck.doors.layers.outputs import laid_out
 from crosscheck.doors.layers.places import private
 from crosscheck.doors.layers.route import Route, samples
 from crosscheck.doors.layers.sources import route_of
@@ -87,8 +90,8 @@ def load_adapters() -> None:
 def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, ways: Ways | None = None) -> Operation:
     """A layer of which nothing is known but its methods, and what the caller says of it."""
     ways = Ways() if ways is None else ways
-    inputs, wrt, passed = given_inputs(layer, x, ways)
-    called = calling(layer, tuple(inputs), passed, ways)
+    inputs, wrt, passed, nested = given_inputs(layer, x, ways)
+    called = calling(layer, tuple(inputs), passed, ways, nested)
     with warnings.catch_warnings():
         # A layer that is looked at is run at values that its author did not choose.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -104,7 +107,8 @@ def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, w
     known = None if reference is None else by_name("the reference", reference, tuple(arrays))
     said = (*look.remarks, *compared(route, arrays, names, known))
     known = output_alone(known) if known is not None and ways.state else known
-    return following(route, called.title, arrays, names, known, said)
+    known = known if known is None or look.layout is None else laid_out(known, look.layout)
+    return replace(following(route, called.title, arrays, names, known, said), layout=lambda: look.layout)
 
 
 def following(

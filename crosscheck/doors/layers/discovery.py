@@ -10,17 +10,25 @@ What moves the output and has no gradient fails the check by its name; so does w
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from crosscheck import draws
 from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.declared import Declared, declares
 from crosscheck.doors.layers.looking import Looking
+from crosscheck.doors.layers.outputs import Outputs, chosen, floats, readings
 from crosscheck.doors.layers.pairing import place_of
-from crosscheck.doors.layers.places import Held, arrays, at, foreign, names_of, private
+from crosscheck.doors.layers.places import Held, arrays, at, foreign, names_of, private, walk
 from crosscheck.doors.layers.resetting import emptied
+from crosscheck.doors.layers.returned import flattened, squeezed
+from crosscheck.doors.layers.route import ORDINARY_RATE
+from crosscheck.doors.layers.steps import rate_argument
 from crosscheck.doors.layers.ways import Calling
+from crosscheck.doors.numbers import kind_of
+from crosscheck.doors.trees import branch, leaves
 from crosscheck.operation import Arrays
 
 ADVICE = "; give its gradient, parameters={...}, or say that it is a constant, constants=(...)"
@@ -48,11 +56,10 @@ def look_at(calling: Calling, layer: Any, inputs: Arrays, wrt: tuple[str, ...]) 
 def begin(look: Looking) -> bool | None:
     """Run forward; whether it gives the same again (True), does so from the layer as given (False), or never (None)."""
     first = private(look.base)
-    y = look.calling.run(first, look.inputs)[0]
-    if y is None or isinstance(y, (tuple, dict)):
-        kind = "None" if y is None else f"a {type(y).__name__}"
+    y = read_outputs(look, look.calling.returned(first, look.inputs))
+    if y is None:
         raise TypeError(
-            f"forward of {look.title} returned {kind}; it must return one array, or (y, cache) for backward"
+            f"forward of {look.title} returned None; it must return an array, several, or (y, cache) for backward"
         )
     look.y = np.asarray(y)
     if look.calling.ways.loss and look.y.size != 1:
@@ -82,6 +89,64 @@ def begin(look: Looking) -> bool | None:
         True,
     )
     return None
+
+
+def read_outputs(look: Looking, returned: Any) -> Any:
+    """What forward returned as one array, once it is seen what of it are outputs."""
+    if branch(returned) is None:
+        return returned
+    calling = look.calling
+    kind = type(returned).__name__
+    if not any(kind_of(leaf) == "f" for _, leaf in leaves(returned)):
+        raise TypeError(
+            f"forward of {look.title} returned a {kind} without an array of floats in it; it must return an array, "
+            "several, or (y, cache) for backward"
+        )
+    ways = readings(returned, calling.slots, calling.ways.outputs)
+    ways = ways if len(ways) == 1 else chosen(ways, lambda way, size: answers(look, way, size))
+    reading, names = ways[0], calling.slots or ()
+    look.calling = replace(calling, reading=reading)
+    y, handed = reading.split(returned)
+    if reading.cache and any(way.spread and not way.cache for way in ways):
+        look.say(
+            "ambiguous",
+            f"whether the last of what forward of {look.title} returns is an output or a cache cannot be told, for "
+            f"backward({', '.join(names)}) does not depend on it: say how many outputs there are, outputs=...",
+            True,
+        )
+    look.layout = handed.layout
+    missing = [f"[{i}]" for i in reading.missing() if floats(returned[i])]
+    if missing and calling.ways.outputs is None:
+        look.say(
+            "unjudged",
+            f"forward of {look.title} returns {len(returned)} values, and backward takes no gradient of "
+            f"{', '.join(missing)}: it was not judged; if it has none, say outputs={reading.count}",
+            True,
+        )
+    if handed.layout is not None and len(handed.layout.parts) > 1:
+        names = ", ".join(part.name for part in handed.layout.parts)
+        said = f"forward of {look.title} returns several outputs, {names}: backward was given a gradient of each"
+        look.say("outputs", said)
+    return y
+
+
+def answers(look: Looking, reading: Outputs, size: float) -> list[Any]:
+    """What backward returns in one reading, for a random cotangent of this size.
+
+    Raises:
+        ValueError: it is of shapes that nothing in the layer has.
+    """
+    calling, layer = replace(look.calling, reading=reading), private(look.base)
+    y, handed = calling.run(layer, look.inputs)
+    v = size * draws.cotangent(np.shape(y), np.random.default_rng(0))
+    v = np.asarray(v, y.dtype if np.asarray(y).dtype.kind == "f" else np.float64)
+    asked = rate_argument(calling, True)
+    found = list(flattened(calling.back(layer, v, handed, {} if asked is None else {asked: ORDINARY_RATE})).values())
+    known = {squeezed(a) for a in look.inputs.values()} | {squeezed(a) for _, a in walk(layer)}
+    strange = [np.shape(a) for a in found if squeezed(a) not in known]
+    if strange:
+        raise ValueError(f"backward of {look.title} returned shape {strange[0]}, which no input or parameter has")
+    return found
 
 
 def absent(layer: Any, place: Held) -> bool:

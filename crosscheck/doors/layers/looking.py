@@ -23,7 +23,8 @@ class Looking:
         inputs: by name.
         wrt: those that are differentiated.
         declared: its own naming of its parameters, where it has one.
-        y: the output.
+        y: the output, or one vector of several.
+        layout: where several lie in it.
         steady: whether forward gives the same again; False: from the layer as given; None: never.
         moving: the arrays that the output depends on, without constants.
         constants: the paths of arrays that are none of the parameters.
@@ -36,6 +37,7 @@ class Looking:
     wrt: tuple[str, ...]
     declared: Declared | None = None
     y: Array = field(default_factory=lambda: np.zeros(0))
+    layout: Any = None
     steady: bool | None = True
     moving: list[Held] = field(default_factory=list)
     constants: frozenset[Path] = frozenset()

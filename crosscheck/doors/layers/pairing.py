@@ -57,7 +57,11 @@ def fitting_best(layer: Any, place: Held, paths: list[Path]) -> list[Path]:
     """Without those that are called a gradient, of nothing by name, and have another shape: what arrived, perhaps."""
     shape = squeezed(place.value(layer))
     named = [path for path in paths if plain(path[-1][1]).lower() not in GRADIENTS]
-    return [path for path in paths if path in named or squeezed(at(layer, path)) == shape] or paths
+    paths = [path for path in paths if path in named or squeezed(at(layer, path)) == shape] or paths
+    # A plain number (`grad_scale`) is the gradient of no array that has one of its own shape.
+    arrays = [path for path in paths if isinstance(at(layer, path), np.ndarray)]
+    fits = any(squeezed(at(layer, path)) == shape for path in arrays)
+    return arrays if fits and isinstance(place.value(layer), np.ndarray) else paths
 
 
 def distinct(layer: Any, paths: list[Path]) -> list[Path]:

@@ -86,8 +86,8 @@ def emptied(look: Looking, layer: Any) -> Any:
             other = private(layer)
             getattr(other, name)()
             trial = private(other)
-            y, cache = look.calling.run(trial, look.inputs)
-            look.calling.back(trial, np.ones_like(look.y), cache)
+            y, handed = look.calling.run(trial, look.inputs)
+            look.calling.back(trial, np.ones_like(look.y), handed)
             if nudges.unchanged(y, look.y):
                 return other
         except Exception:  # as above

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.layers.declared import Declared
+from crosscheck.doors.layers.outputs import Handed
 from crosscheck.doors.layers.places import Held, Path, at, private, put
 from crosscheck.doors.layers.returned import Key, flattened, shaped
-from crosscheck.doors.layers.steps import Notebook, StandIn, exact_rate, from_step, is_optimizer, stand_in
+from crosscheck.doors.layers.steps import Notebook, StandIn, StepRead, exact_rate, from_step, is_optimizer, stand_in
 from crosscheck.doors.layers.ways import NOTHING, Calling, during
 from crosscheck.operation import Array, Arrays
 
@@ -37,12 +38,12 @@ class Route:
         declared: the layer's own naming of its parameters, where it has one; then `held` is empty.
         left: where gradients are left, by name; inputs among them.
         returned: where gradients stand in what backward returns, by name.
-        stepped: parameters whose gradient is read from the step that backward makes.
+        stepped: parameters whose gradient is read from the step that backward makes, and how.
+        neutral: numbers that a step depends on and nothing else does, and what is put there while it is read.
         optimizers: the places of objects that are called with gradients.
         noted: parameters whose gradient such an object is handed.
         asked: the learning rate that backward cannot be called without, an argument; None where there is none.
         rate: the argument, or the places, of the learning rate by which steps are read.
-        size: by what the exact rate is multiplied.
         zeroed: whether the places of gradients are set to zero before each backward.
         anew: whether every call starts from the layer as it was given.
         aside: whether backward is run on a copy that is thrown away.
@@ -55,12 +56,12 @@ class Route:
     declared: Declared | None = None
     left: Mapping[str, Path] = field(default_factory=dict)
     returned: Mapping[str, Key] = field(default_factory=dict)
-    stepped: tuple[str, ...] = ()
+    stepped: Mapping[str, StepRead] = field(default_factory=dict)
+    neutral: Mapping[Path, Any] = field(default_factory=dict)
     optimizers: tuple[Path, ...] = ()
     noted: tuple[str, ...] = ()
     asked: str | None = None
     rate: str | tuple[Path, ...] | None = None
-    size: float = 1.0
     zeroed: bool = False
     anew: bool = False
     aside: bool = False
@@ -86,12 +87,12 @@ class Route:
         return {k: g if k in self.calling.inputs else shaped(g, values[k]) for k, g in found.items()}
 
     def as_they_come(self, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
+        steps = self.steps(layer, grad_output, values) if self.stepped else {}
         self.load(layer, values)
-        _, cache = self.calling.run(layer, values)
+        _, handed = self.calling.run(layer, values)
         if self.aside:
             layer = private(layer)
-        steps = self.steps(private(layer), grad_output, cache) if self.stepped else {}
-        answer, book = self.back(layer, grad_output, cache)
+        answer, book = self.back(layer, grad_output, handed)
         found, noted = {**self.taken(layer, answer), **steps}, book.gradients()
         for name in self.noted:
             if name not in noted:
@@ -101,20 +102,41 @@ class Route:
             found = {k: np.asarray(g) * grad_output for k, g in found.items()}
         return found
 
-    def steps(self, layer: Any, grad_output: Array, cache: tuple[Any, ...]) -> dict[str, Any]:
-        """The gradients that are read from steps, of one backward at an exact rate that is for nothing else."""
+    def steps(self, layer: Any, grad_output: Array, values: Arrays) -> dict[str, Any]:
+        """The gradients that are read from steps, each by backwards of its own that are for nothing else."""
+        found: dict[str, Any] = {}
+        runs: dict[float, dict[str, Any]] = {}
+
+        def moved(scale: float) -> dict[str, Any]:
+            if scale not in runs:
+                runs[scale] = self.step(private(layer), grad_output * scale, values)
+            return runs[scale]
+
+        for name, way in self.stepped.items():
+            found[name] = moved(way.scale)[name] / way.scale
+            if way.apart:
+                found[name] = (moved(way.scale)[name] - moved(0.0)[name]) / way.scale
+        return found
+
+    def step(self, layer: Any, grad_output: Array, values: Arrays, size: float = 1.0) -> dict[str, Any]:
+        """What one backward at an exact rate, times `size`, takes from each parameter, in units of that rate."""
+        for path, value in self.neutral.items():
+            put(layer, path, copy_of(value) if isinstance(value, np.ndarray) else value)
+        self.load(layer, values)
+        _, handed = self.calling.run(layer, values)
+        layer = private(layer)  # the values are the caller's, and are written to
         before = {name: copy_of(self.held[name].value(layer)) for name in self.stepped}
         # As the layer was given: its code may cast to float32 what is widened here.
         dtypes = [np.asarray(self.held[name].value(self.base)).dtype for name in self.stepped]
-        rate = exact_rate(min(dtypes, key=lambda d: d.itemsize)) * self.size
+        rate = exact_rate(min(dtypes, key=lambda d: d.itemsize)) * size
         places = () if self.rate is None or isinstance(self.rate, str) else self.rate
         for path in places:
             put(layer, path, rate)
-        self.back(layer, grad_output, cache, {self.rate: rate} if isinstance(self.rate, str) else NOTHING)
+        self.back(layer, grad_output, handed, {self.rate: rate} if isinstance(self.rate, str) else NOTHING)
         return {name: from_step(a, self.held[name].value(layer), rate) for name, a in before.items()}
 
     def back(
-        self, layer: Any, grad_output: Array, cache: tuple[Any, ...], rate: Mapping[str, float] = NOTHING
+        self, layer: Any, grad_output: Array, handed: Handed, rate: Mapping[str, float] = NOTHING
     ) -> tuple[Any, Notebook]:
         """One backward: what it returned, and what optimizers were handed."""
         if self.zeroed:
@@ -124,7 +146,9 @@ class Route:
         stand_in(layer, list(self.optimizers), book)
         calling = self.calling.handing(lambda a: StandIn(book, copy.deepcopy(a)) if is_optimizer(a) else a)
         extra = {self.asked: ORDINARY_RATE, **rate} if self.asked is not None else rate
-        return calling.back(layer, grad_output, cache, extra), book
+        answer = calling.back(layer, grad_output, handed, extra)
+        book.settle(layer, self.held)
+        return answer, book
 
     def taken(self, layer: Any, answer: Any) -> dict[str, Any]:
         """The gradients that one backward returned or left."""

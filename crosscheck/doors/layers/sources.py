@@ -57,7 +57,7 @@ def route_of(look: Looking) -> Route:
         sources.pop(k)
         returned.pop(k, None)
     stepped = [k for k in stepped if k in names]
-    rate, readable = exact_steps(look, run, stepped)
+    rate, readable, neutral = exact_steps(look, run, stepped)
     names = differentiable(look, run, names)
     judged = [k for k in names if sources[k] or k in returned or k in run.noted or k in readable]
     integers(look, run)
@@ -68,7 +68,8 @@ def route_of(look: Looking) -> Route:
         held={k: run.pool[k] for k in judged},
         left={**inputs_left, **{k: sources[k][0] for k in judged if sources[k] and k not in returned}},
         returned=returned,
-        stepped=tuple(readable),
+        stepped=readable,
+        neutral=neutral,
         noted=tuple(k for k in judged if k in run.noted and not sources[k] and k not in returned),
         rate=rate,
         aside=bool(run.changed or run.noted),

@@ -11,7 +11,9 @@ does with the parameter afterwards, it does with the new one, as it would in tra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,9 @@ from crosscheck.operation import Array
 
 # A third of the exponents of each precision: W is lost beside R · dW, and dW may be as large as R.
 EXACT_RATES = {np.dtype(np.float64): 2.0**400, np.dtype(np.float32): 2.0**48}
+# By what a gradient that arrives is multiplied or divided, where a step holds more than the gradient: the digits of
+# each precision and as many again, so that the one is lost beside the other.
+SCALES = {np.dtype(np.float64): 2.0**120, np.dtype(np.float32): 2.0**48}
 UPDATES = ("update", "step", "apply", "apply_gradients", "apply_gradient", "optimize", "update_params", "get_update")
 UPDATES += ("update_weights", "update_parameters", "apply_grads", "calc", "minimize", "get_gradients")
 
@@ -45,11 +50,27 @@ def optimizers(layer: Any) -> list[Path]:
     return [path for path, thing in objects(layer) if is_optimizer(thing)]
 
 
+@dataclass(frozen=True)
+class StepRead:
+    """How a gradient is read from a step.
+
+    Args:
+        scale: by what the gradient that arrives is multiplied: what stands beside the gradient in the step (weight
+            decay, an old momentum) is lost beside a large one, and a small one is not clipped.
+        apart: whether what the step is without any gradient is taken off.
+    """
+
+    scale: float = 1.0
+    apart: bool = False
+
+
 class Notebook:
     """What stand-ins for optimizers were handed: a gradient for each parameter."""
 
     def __init__(self, layer: Any, held: Mapping[str, Held]) -> None:
         self.known = {name: place.value(layer) for name, place in held.items()}
+        self.before = {name: np.array(a) for name, a in self.known.items()}
+        self.alone: list[tuple[Any, Any]] = []
         self.seen: dict[str, list[Any]] = {name: [] for name in held}
 
     def name_of(self, a: Any) -> str | None:
@@ -84,6 +105,24 @@ class Notebook:
             if name is not None and len(fits) == 1:
                 self.seen[name].append(np.array(other[fits[0]]))
 
+    def answered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], answer: Any) -> None:
+        """One call that was handed a gradient and no parameter, and what came back for it."""
+        arrays = [a for thing in (*args, *kwargs.values()) for a in leaves(thing)]
+        if len(arrays) == 1 and self.name_of(arrays[0]) is None and np.shape(answer) == arrays[0].shape:
+            self.alone.append((np.array(arrays[0]), np.array(answer)))
+
+    def settle(self, layer: Any, held: Mapping[str, Held]) -> None:
+        """After a backward: a gradient that was handed over without its parameter is that of the one which moved by
+        what came back, bit by bit."""
+        for gradient, answer in self.alone:
+            moved = [
+                name
+                for name, a in self.before.items()
+                if a.shape == answer.shape and not self.seen[name] and is_moved(a, held[name].value(layer), answer)
+            ]
+            if len(moved) == 1:
+                self.seen[moved[0]].append(gradient)
+
     def gradients(self) -> dict[str, Any]:
         """The gradient of every parameter that was handed over once."""
         return {name: seen[0] for name, seen in self.seen.items() if len(seen) == 1}
@@ -98,6 +137,12 @@ def leaves(thing: Any) -> Iterator[Any]:
             yield from leaves(a)
     elif isinstance(thing, np.ndarray) and thing.dtype.kind == "f":
         yield thing
+
+
+def is_moved(before: Any, after: Any, by: Any) -> bool:
+    """Whether a parameter is now what it was and a step, or less a step, rounded once."""
+    after = np.asarray(after)
+    return np.array_equal(before + by, after) or np.array_equal(before - by, after)
 
 
 class StandIn:
@@ -116,7 +161,12 @@ class StandIn:
     def _noting(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def called(*args: Any, **kwargs: Any) -> Any:
             self._book.note(*args, **kwargs)
-            return method(*args, **kwargs)
+            given = tuple(
+                np.array(a) if isinstance(a, np.ndarray) and self._book.name_of(a) is None else a for a in args
+            )
+            answer = method(*args, **kwargs)
+            self._book.answered(given, kwargs, answer)
+            return answer
 
         return called
 
@@ -129,11 +179,18 @@ def stand_in(layer: Any, paths: list[Path], book: Notebook) -> None:
 # ---------------------------------------------------------------------- rates
 
 
+# Of an argument of backward: update_rate, lr0, base_lr; a layer's own numbers may be other rates (of a dropout).
+RATE_LIKE = re.compile(r"(?:\w+_)?(?:rate|lr|eta|stepsize)\d*")
+
+
 def rate_argument(calling: Calling, required: bool) -> str | None:
     """The argument of backward that is a learning rate; `required`: only where it cannot be left out."""
     given = calling.ways.backward_kwargs
     known = [*(k for k in calling.required if k not in given)] if required else [*(calling.takes or ()), *given]
-    return next((name for name in ((calling.ways.rate,) if calling.ways.rate else RATES) if name in known), None)
+    usual = next((name for name in ((calling.ways.rate,) if calling.ways.rate else RATES) if name in known), None)
+    if usual is not None or calling.ways.rate:
+        return usual
+    return next((name for name in known if RATE_LIKE.fullmatch(name.lower())), None)
 
 
 def rate_attributes(layer: Any, given: str | None) -> list[Path]:
@@ -148,6 +205,10 @@ def rate_attributes(layer: Any, given: str | None) -> list[Path]:
 
 def exact_rate(dtype: np.dtype) -> float:
     return EXACT_RATES.get(dtype, EXACT_RATES[np.dtype(np.float32)])
+
+
+def large_scale(dtype: np.dtype) -> float:
+    return SCALES.get(dtype, SCALES[np.dtype(np.float32)])
 
 
 def from_step(before: Any, after: Any, rate: float) -> Array:

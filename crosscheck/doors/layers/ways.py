@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.layers.outputs import CACHES, ONE, Handed, Outputs, named_as_gradient
+from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.operation import Array, Arrays, array_of, checked_inputs
 
 FORWARD = ("forward", "__call__", "forward_pass", "forward_prop", "forward_propagation", "feed_forward", "fprop")
@@ -54,6 +56,7 @@ class Ways:
         loss: the layer ends in a loss, whose backward takes no gradient, or leaves it out of the answer.
         state: arrays that forward changes and that are compared with what the reference says they become.
         reset: the name of a method that is called before every forward.
+        outputs: how many of what forward returns are outputs that backward takes the gradients of.
     """
 
     parameters: Mapping[str, str] | None = None
@@ -70,6 +73,7 @@ class Ways:
     loss: bool = False
     state: tuple[str, ...] = ()
     reset: str | None = None
+    outputs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ class Calling:
         forward, backward: the names of the methods.
         takes: the names of the positional arguments of backward; None where Python does not know.
         required: those of its arguments that have no default, and are not given.
+        slots: those of its arguments that take what comes of forward: gradients, a cache; None where nobody knows.
         ways: what the caller said.
+        nested: the inputs in the structure in which forward takes them, by its arguments.
+        reading: what of that which forward returns are outputs.
     """
 
     title: str
@@ -93,39 +100,47 @@ class Calling:
     backward: str
     takes: tuple[str, ...] | None
     required: tuple[str, ...]
+    slots: tuple[str, ...] | None
     ways: Ways
+    nested: Mapping[str, Any] = field(default_factory=dict)
+    reading: Outputs = ONE
 
-    def run(self, layer: Any, values: Arrays) -> tuple[Any, tuple[Any, ...]]:
-        """The output, and what backward is handed beside the gradient: the cache, where forward returns one."""
+    def run(self, layer: Any, values: Arrays) -> tuple[Any, Handed]:
+        """The output, or one vector of several; and what backward is handed beside the gradient."""
+        return self.reading.split(self.returned(layer, values))
+
+    def returned(self, layer: Any, values: Arrays) -> Any:
+        """What forward returns."""
         with during(f"{self.forward} of {self.title}"):
-            y = self.forwards(layer, values)
-        if isinstance(y, tuple) and len(y) == 2 and len(self.takes or ()) >= 2:
-            return y[0], (y[1],)
-        return y, ()
+            return self.forwards(layer, values)
 
     def forwards(self, layer: Any, values: Arrays) -> Any:
-        ways, given = self.ways, [values[k] for k in self.inputs]
-        method = getattr(layer, self.forward)
+        ways = self.ways
+        named = {k: values[k] for k in self.inputs}
+        if self.nested:
+            named = {k: rebuilt(a, lambda leaf, _: values[leaf], k) for k, a in self.nested.items()}
+        method, given = getattr(layer, self.forward), list(named.values())
         if self.passed is Passed.BY_KEYWORD:
-            return method(*ways.forward_args, **dict(zip(self.inputs, given, strict=True)), **ways.forward_kwargs)
+            return method(*ways.forward_args, **named, **ways.forward_kwargs)
         if self.passed is Passed.AS_LIST:
             return method(given, *ways.forward_args, **ways.forward_kwargs)
         return method(*given, *ways.forward_args, **ways.forward_kwargs)
 
-    def back(self, layer: Any, grad_output: Array, cache: tuple[Any, ...], extra: Mapping[str, Any] = NOTHING) -> Any:
+    def back(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any] = NOTHING) -> Any:
         """What backward returns; of a loss that leaves the gradient out, for the gradient 1."""
         with during(f"{self.backward} of {self.title}"):
-            return self.backwards(layer, grad_output, cache, extra)
+            return self.backwards(layer, grad_output, handed, extra)
 
-    def backwards(self, layer: Any, grad_output: Array, cache: tuple[Any, ...], extra: Mapping[str, Any]) -> Any:
+    def backwards(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any]) -> Any:
         ways, method = self.ways, getattr(layer, self.backward)
         keywords = {**ways.backward_kwargs, **extra}
         # A loss whose only argument is the rate takes no gradient either.
         if self.takes == () or (ways.loss and self.takes is not None and set(self.takes) <= extra.keys()):
             return method(*ways.backward_args, **keywords)
-        first = [np.ones_like(grad_output)[()] if ways.loss else grad_output, *cache]
-        if cache and self.takes is not None and self.takes[0] in ("cache", "saved", "ctx", "context", "memory"):
-            first.reverse()
+        gradients = [np.ones_like(grad_output)[()]] if ways.loss else self.reading.arguments(grad_output, handed)
+        first = [*gradients, *handed.cache]
+        if handed.cache and self.takes is not None and self.takes[0] in CACHES:
+            first = [*handed.cache, *gradients]
         args = list(ways.backward_args)
         for name in extra:
             place = self.takes.index(name) - len(first) if self.takes and name in self.takes else -1
@@ -153,7 +168,9 @@ def during(call: str) -> Generator[None]:
         raise
 
 
-def calling(layer: Any, inputs: tuple[str, ...], passed: Passed, ways: Ways) -> Calling:
+def calling(
+    layer: Any, inputs: tuple[str, ...], passed: Passed, ways: Ways, nested: Mapping[str, Any] = NOTHING
+) -> Calling:
     """The methods of a layer by their names, given or usual.
 
     Raises:
@@ -167,7 +184,23 @@ def calling(layer: Any, inputs: tuple[str, ...], passed: Passed, ways: Ways) -> 
         takes = tuple(k for k in takes if k not in ways.backward_kwargs)
     if ways.reset is not None:
         method_name(layer, "reset", ways.reset, ())
-    return Calling(title, inputs, passed, forward, backward, takes, required(getattr(layer, backward), ways), ways)
+    needed = required(getattr(layer, backward), ways)
+    return Calling(title, inputs, passed, forward, backward, takes, needed, slots(takes, needed, ways), ways, nested)
+
+
+def slots(takes: tuple[str, ...] | None, needed: tuple[str, ...], ways: Ways) -> tuple[str, ...] | None:
+    """The arguments of backward that take gradients and a cache: without those that the caller gives, learning rates,
+    and options that have a default."""
+    if takes is None:
+        return None
+    rates = {ways.rate, *RATES, *OPTIMIZERS}
+    found = [
+        name
+        for i, name in enumerate(takes)
+        if name not in rates and (i == 0 or name in needed or named_as_gradient(name) or name in CACHES)
+    ]
+    given = [name for name in takes if name not in rates][1:][-len(ways.backward_args) :] if ways.backward_args else []
+    return tuple(name for name in found if name not in given)
 
 
 def method_name(layer: Any, role: str, given: str | None, usual: tuple[str, ...]) -> str:
@@ -210,8 +243,8 @@ def required(method: Callable[..., Any], ways: Ways) -> tuple[str, ...]:
 # ---------------------------------------------------------------------- inputs
 
 
-def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...], Passed]:
-    """The inputs by name, those that are differentiated, and how forward takes them.
+def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...], Passed, Mapping[str, Any]]:
+    """The inputs by name, those that are differentiated, how forward takes them, and as what, where they are nested.
 
     Raises:
         TypeError: x is no array, nor a tuple, list or dictionary of arrays.
@@ -232,6 +265,9 @@ def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...
         named = {f"x{i}": a for i, a in enumerate(x)}
     else:
         named = {"x": x}
+    nested: Mapping[str, Any] = NOTHING
+    if isinstance(x, (tuple, dict)) and any(map(of_arrays, named.values())):
+        nested, named = named, {name: leaf for k, a in named.items() for name, leaf in leaves(a, k)}
     for k, a in named.items():
         if a is None or isinstance(a, (list, set, str, bytes)) or not (hasattr(a, "__array__") or np.isscalar(a)):
             raise TypeError(f"{k} is {'None' if a is None else f'a {type(a).__name__}'}; {rule}")
@@ -242,7 +278,12 @@ def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...
         if a.dtype.kind not in "fiub":
             raise TypeError(f"{k} has dtype {a.dtype}; it must be float32 or float64, or integers for indices")
     passed = Passed.BY_KEYWORD if isinstance(x, dict) else Passed.AS_LIST if isinstance(x, list) else Passed.ONE_BY_ONE
-    return inputs, floating, passed
+    return inputs, floating, passed, nested
+
+
+def of_arrays(a: Any) -> bool:
+    """Whether it is a nested value of arrays: a state (h, c)."""
+    return isinstance(a, (tuple, list, dict)) and bool(a) and all(hasattr(leaf, "__array__") for _, leaf in leaves(a))
 
 
 def checked_ways(ways: Ways) -> Ways:
@@ -263,5 +304,9 @@ def checked_ways(ways: Ways) -> Ways:
     if ways.rate is not None and not isinstance(ways.rate, str):
         raise TypeError(
             f"rate is {ways.rate!r}; it must be the name of the learning rate, an attribute or an argument of backward"
+        )
+    if ways.outputs is not None and (type(ways.outputs) is not int or ways.outputs < 1):
+        raise TypeError(
+            f"outputs is {ways.outputs!r}; it must be how many of what forward returns backward takes the gradients of"
         )
     return replace(ways, **{name: tuple(value) for name, value in said.items()})
