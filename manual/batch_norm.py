@@ -181,7 +181,7 @@ class BatchNorm(Layer):
 class BatchNorm2d(BatchNorm):
     """Batch normalization of images (B, C, H, W). Arguments, attributes and errors are those of `BatchNorm`."""
 
-    def _edge(self, value: Array, name: str) -> Array:
-        value = super()._edge(value, name)
+    def received(self, value: Array, name: str) -> Array:
+        value = super().received(value, name)
         checks.rank(value, name, "B C H W")
         return value

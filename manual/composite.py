@@ -74,7 +74,7 @@ class Composite(Layer):
         other.__dict__["layers"] = tuple(layer.astype(dtype) for layer in self.layers)
         return other
 
-    def _edge(self, value: Array, name: str) -> Array:
+    def received(self, value: Array, name: str) -> Array:
         return value  # the layer inside that takes it says what is wrong with it
 
     def _parameter_arrays(self) -> dict[str, Array]:

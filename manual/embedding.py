@@ -166,6 +166,6 @@ class Embedding(Layer):
     def stages(self) -> tuple[Stage, ...]:
         return (Stage("embedding", ("table",), {"padding_index": self.padding_index}),)
 
-    def _edge(self, value: Array, name: str) -> Array:
+    def received(self, value: Array, name: str) -> Array:
         """The input has integers, whatever the layer computes in."""
-        return np.asarray(value) if name == "x" else super()._edge(value, name)
+        return np.asarray(value) if name == "x" else super().received(value, name)

@@ -183,7 +183,7 @@ class Layer:
         return copy.deepcopy(other).forward(x)  # deep: a forward of one's own may keep state in layers inside
 
     def _run(self, x: Array, predicting: bool = False) -> Passed:
-        x, nodes = self._edge(x, "x"), self.wiring()
+        x, nodes = self.received(x, "x"), self.wiring()
         if is_chain(nodes):
 
             def run(node: Stage | Inner, y: Array) -> tuple[Array, Any, dict[str, Array]]:
@@ -200,7 +200,12 @@ class Layer:
     def _step(self, node: Stage | Inner, predicting: bool = False) -> Step:
         return inner_step(node, predicting) if isinstance(node, Inner) else bound_stage(node, self.__dict__)
 
-    def _edge(self, value: Array, name: str) -> Array:
+    def received(self, value: Array, name: str) -> Array:
+        """An array as the layer takes it in: checked, of its dtype; a network may lay it out otherwise.
+
+        Raises:
+            TypeError: another dtype than the layer's, or no array.
+        """
         return checks.array(value, name, self.dtype)
 
     def backward(self, grad_output: Array) -> Array:
@@ -213,7 +218,7 @@ class Layer:
         """
         if self._saved is None:
             raise RuntimeError(f"backward of {type(self).__name__} was called before forward")
-        g, saved = self._edge(grad_output, "grad_output"), self._saved
+        g, saved = self.received(grad_output, "grad_output"), self._saved
         if is_chain([node for node, _ in saved]):
             grad_x, gradients = chain_backward(saved, g, run_back)
         else:
@@ -232,7 +237,7 @@ class Layer:
             self.backward(grad_output)
             return
         first = next((n for n, (node, _) in enumerate(self._saved) if has_parameters(node)), None)
-        g, gradients = self._edge(grad_output, "grad_output"), {}
+        g, gradients = self.received(grad_output, "grad_output"), {}
         if first is not None:
             (node, saved), after = self._saved[first], self._saved[first + 1 :]
             g, gradients = chain_backward(after, g, run_back)
@@ -263,7 +268,7 @@ class Layer:
         nodes = wired(node for node, _ in self._saved)
         passed = [(self._step(node), saved) for node, (_, saved) in zip(nodes, self._saved, strict=True)]
         of_parameters = nudges(nudge_parameters, self._parameter_arrays(), type(self).__name__, self.dtype)
-        return run_tangent(passed, self._edge(nudge_x, "nudge_x"), of_parameters)
+        return run_tangent(passed, self.received(nudge_x, "nudge_x"), of_parameters)
 
     # ------------------------------------------------------------------ parameters and gradients
 

@@ -42,8 +42,8 @@ class LayeredNeuralNetwork(Composite):
     def wiring(self) -> tuple[Inner, ...]:
         return tuple(Inner(str(place), layer) for place, layer in enumerate(self.layers))  # (1)
 
-    def _edge(self, value: Array, name: str) -> Array:
+    def received(self, value: Array, name: str) -> Array:
         small = isinstance(value, np.ndarray) and value.ndim == 4 and value.shape[2] * value.shape[3] <= SMALL
         if name == "x" and small and len(value) >= BATCH:
             value = samples_first(np.ascontiguousarray(samples_last(value)))
-        return super()._edge(value, name)
+        return super().received(value, name)

@@ -174,6 +174,7 @@ def branched(x: Any) -> Any:
     return lax.cond(x[0, 0] > -100, lambda y: jnp.exp(y / 4), lambda y: y, x)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("function", [scanned, looped, branched, lambda x: jnp.sort(x, 0)])
 def test_loops_branches_and_sorting_get_bounds(function: Any) -> None:
     x = np.random.default_rng(0).normal(size=(4, 3))

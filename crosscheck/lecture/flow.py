@@ -67,7 +67,7 @@ def gradient_flow(network: Layer, loss: Any, images: Array, target: Array) -> li
         ValueError, TypeError: as the network or the loss.
     """
     stations: list[Station] = []
-    ran = run_forward([watched(step, stations) for step in network.program()], np.asarray(images))
+    ran = run_forward([watched(step, stations) for step in network.program()], network.received(images, "x"))
     run_backward(ran.passed, np.asarray(loss.gradient(ran.y, target)))
     return stations[::-1]
 

@@ -54,7 +54,7 @@ def test_the_validation_and_test_images_are_never_trained_on(monkeypatch):
         return forward(self, x)
 
     monkeypatch.setattr(ConvolutionalLayer, "forward", watch)
-    monkeypatch.setattr(ConvolutionalLayer, "predict", lambda self, x: self._run(x)[0].y)
+    monkeypatch.setattr(ConvolutionalLayer, "predict", lambda self, x: self._run(x, predicting=True).y)
     run = lecture.train("patterns", epochs=1)
     assert set(seen) == set(rows(run.split.train))
 

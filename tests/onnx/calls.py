@@ -69,9 +69,9 @@ class Nodes(Layer):
     def stages(self) -> tuple[Stage, ...]:
         return self.program_of
 
-    def _edge(self, value: Array, name: str) -> Array:
+    def received(self, value: Array, name: str) -> Array:
         """Indices are not converted."""
-        return value if value.dtype.kind in "iu" else super()._edge(value, name)
+        return value if value.dtype.kind in "iu" else super().received(value, name)
 
 
 def call(operation: str, *arrays: Array, hyper: Mapping[str, Any] | None = None, **rest: Any) -> Call:

@@ -186,6 +186,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert main(["--count", "6", "--jobs", "1"]) == 0
 
 
+@pytest.mark.proof
 def test_several_processes_come_to_the_same_outcomes() -> None:
     alone, together = (
         [o.outcome for o in sweep(0, range(40, 44), jobs, with_reference=False, limit=None)] for jobs in (1, 2)

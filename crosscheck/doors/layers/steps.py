@@ -69,7 +69,7 @@ class Notebook:
 
     def __init__(self, layer: Any, held: Mapping[str, Held]) -> None:
         self.known = {name: place.value(layer) for name, place in held.items()}
-        self.before = {name: np.array(a) for name, a in self.known.items()}
+        self.before = {name: np.copy(a) for name, a in self.known.items()}
         self.alone: list[tuple[Any, Any]] = []
         self.seen: dict[str, list[Any]] = {name: [] for name in held}
 
