@@ -9,6 +9,7 @@ through untouched, with its traceback.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -124,13 +125,15 @@ class Operation:
         """The forward's y at the point, with some inputs replaced."""
         inputs = {**self.inputs, **(changed or {})}
         y = self.forward({k: np.array(a, copy=True) for k, a in inputs.items()})
-        return as_array(y, f"forward of {self.name}", "one array")
+        y = as_array(y, f"forward of {self.name}", "one array")
+        return ours(y)
 
     def moved(self, changed: Arrays) -> Array:
         """As `output`, for witnesses that evaluate many points."""
         if self.moving_forward is None:
             return self.output(changed)
-        return np.asarray(self.moving_forward({**self.inputs, **changed}))
+        y = np.asarray(self.moving_forward({**self.inputs, **changed}))
+        return ours(y)
 
     def continued(self, changed: Arrays) -> Array:
         """The forward at complex numbers, and whatever array it makes of them."""
@@ -177,6 +180,18 @@ def describe(error: Exception) -> str:
 
 def wide(a: Array) -> Array:
     return a.astype(np.float64) if a.dtype.kind == "f" else a
+
+
+# Who refers to an array that a function has just returned and nobody keeps: a name of the caller, one of `ours`, and
+# the count itself.
+NOBODY_ELSE = 3
+
+
+def ours(y: Array) -> Array:
+    """An array that may be kept and written to: the code may hold the one that it returned (and write its next output
+    there), or have it from JAX, read-only. Ten million entries are copied only where that is so."""
+    alone = y.base is None and y.flags.writeable and sys.getrefcount(y) <= NOBODY_ELSE
+    return y if alone else y.copy()
 
 
 def as_array(value: Any, who: str, wanted: str) -> Array:

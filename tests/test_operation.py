@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.floats import UNIT
 from crosscheck.operation import Operation, as_array, checked_inputs, describe, wide
 
@@ -159,3 +161,54 @@ def test_bad_inputs_get_a_sentence(name: str) -> None:
 def test_an_error_is_described_by_its_first_line() -> None:
     assert describe(ValueError("one\ntwo")) == "ValueError: one"
     assert len(describe(ValueError("x" * 1000))) == 200
+
+
+# ---------------------------------------------------------------------- what forward returns
+
+
+def read_only(x: np.ndarray) -> np.ndarray:
+    """As `np.asarray` makes it of an array of JAX."""
+    y = np.tanh(x) * x
+    y.flags.writeable = False
+    return y
+
+
+class Buffered:
+    """Every output is written to the same array."""
+
+    def __init__(self) -> None:
+        self.y = np.zeros(5)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return np.multiply(np.tanh(x), x, out=self.y)
+
+
+@pytest.mark.parametrize("forward", [read_only, Buffered()])
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "agree"), (1.01, "disagree")])
+def test_an_output_that_is_kept_or_cannot_be_written_to(forward: Any, factor: float, verdict: str) -> None:
+    x = np.random.default_rng(2).normal(size=5)
+    found = crosscheck.check(
+        lambda x: forward(x),
+        lambda g, x: {"x": factor * g * (np.tanh(x) + x * (1 - np.tanh(x) ** 2))},
+        {"x": x},
+        lambda x: jnp.tanh(x) * x,
+    )
+    assert found.verdict == verdict, str(found)
+
+
+def test_an_output_is_copied_only_where_somebody_else_has_it() -> None:
+    held: list[np.ndarray] = []
+    made: list[int] = []
+
+    def keep(d: dict[str, np.ndarray]) -> np.ndarray:
+        held.append(2 * d["x"])
+        return held[-1]
+
+    def fresh(d: dict[str, np.ndarray]) -> np.ndarray:
+        y = 2 * d["x"]
+        made.append(id(y))
+        return y
+
+    assert operation(keep).output() is not held[-1]
+    kept = operation(fresh).output()
+    assert id(kept) == made[-1]
