@@ -22,9 +22,10 @@ step reaches another piece nor the points another kink more often than with any 
 kink gives a slope between those of its sides, which widens nothing.
 
 Of a maximum, x ± εd meets every piece there is. Of what takes a number from the middle (a median) a tied entry is that
-one only where as many of the others lie below it as above: so before a direction refutes, points are drawn at which
-the entries of d stand still and the others move up with one probability, drawn for each point, `ORDERED` of them or as
-many as it takes until g is within (1). A piece that one in 25 of them meets is missed with probability 0.96^512 < 1e-9.
+one only where as many of the others lie below it as above; of kinks behind kinks a piece may ask for an order, too. So
+before a direction refutes, points are drawn at which every entry moves up with one probability, drawn for each point,
+and at every other of them the entries of d stand still: `ORDERED` of them, or as many as it takes until g is within
+(1). A piece that one in 25 of them meets is missed with probability 0.96^512 < 1e-9.
 
 The answer is a `Ruling`: illegitimate where a direction refutes g by more than e, and that direction says so;
 legitimate where none does and every entry was asked about along a direction whose e is small enough to mean
@@ -36,8 +37,9 @@ that are asked about alone is one of them with probability m/n.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -114,11 +116,48 @@ def is_one_of_the_references(
     return asked(NearReference(truth, inputs, name), gradient, where, None).answer == LEGITIMATE
 
 
-def asked(near: Nearby, gradient: Array, where: Array, deadline: float | None) -> Ruling:
+def together(operation: Operation, gradients: Arrays, v: Array, noise: Array | None = None) -> Ruling:
+    """The same along directions that move several inputs at once, by which max(a, b) has one slope where a = b.
+
+    Each of two gradients may be a convention, and the two together none: the whole to both sides, or a quarter.
+    """
+    names, start = list(gradients), 0
+    places: dict[str, slice] = {}
+    for k in names:
+        places[k] = slice(start, start := start + operation.inputs[k].size)
+
+    def forward(values: Arrays) -> Array:
+        inputs = operation.inputs
+        return operation.output(
+            {k: like(inputs[k], values[ALL][p].reshape(inputs[k].shape)) for k, p in places.items()}
+        )
+
+    def never(*_: object) -> Array:
+        raise AssertionError
+
+    given = np.concatenate([np.ravel(operation.inputs[k]).astype(np.float64) for k in names])
+    joined = Operation(operation.name, forward, never, {ALL: given}, (ALL,), None)
+    rng, shifts = np.random.default_rng(9), [np.ones(given.shape)]
+    for a, b in combinations(names, 2):
+        d = np.zeros(given.shape)
+        d[places[a]] = d[places[b]] = 1.0
+        shifts.append(d)
+    shifts += [np.where(rng.random(given.shape) < 0.5, 1.0, 0.0) for _ in range(SHAKES)]
+    gradient = np.concatenate([np.ravel(gradients[k]) for k in names])
+    return asked(NearForward(joined, ALL, v, noise), gradient, np.ones(given.shape, bool), None, shifts)
+
+
+# What several inputs are called that are one.
+ALL = "all inputs"
+
+
+def asked(
+    near: Nearby, gradient: Array, where: Array, deadline: float | None, along: Iterable[Array] | None = None
+) -> Ruling:
     """(1), direction after direction."""
     told = np.zeros(near.x.shape, bool)
     count, left = 0, ORDERED_IN_ALL
-    for d in directions(where, np.random.default_rng(4)):
+    for d in directions(where, np.random.default_rng(4)) if along is None else along:
         if not d.any():
             continue
         if deadline is not None and time.perf_counter() > deadline:
@@ -226,8 +265,8 @@ class Nearby:
         return seen
 
     def ordered(self, d: Array, seen: Slopes) -> None:
-        """One more point, at which the entries of d stand still; where they are several, perhaps some of them."""
-        still = d != 0
+        """One more point; every other time the entries of d stand still at it, or where they are several some of them."""
+        still = (d != 0) & (self.rng.random() < 0.5)
         if np.count_nonzero(still) > 1:
             still = still & (self.rng.random(self.x.shape) < self.rng.random())
         up = self.rng.random(self.x.shape) < self.rng.random()

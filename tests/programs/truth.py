@@ -73,7 +73,7 @@ def once(program: Program, digits: int, change: Change | None) -> tuple[dict[str
         try:
             values = exact_run(program)
             return values, exact_reverse(program, values, change)
-        except (ZeroDivisionError, ValueError) as error:
+        except (ZeroDivisionError, ValueError, TypeError) as error:  # TypeError: a root that is complex in truth
             raise NoTruth(str(error)) from error
 
 

@@ -103,3 +103,52 @@ def test_no_convention_excuses_what_is_wrong_beside_a_kink(offset: float) -> Non
         lambda a: jnp.sum(jnp.abs(a), keepdims=True) + offset,
     )
     assert found.verdict == "disagree", str(found)
+
+
+A, B = np.array([[1.0, 3.0, 0.5], [3.0, -2.0, 3.0]]), np.array([3.0, 3.0, 0.5])
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize(
+    ("of_a", "of_b", "verdict"),
+    [
+        (0.0, 1.0, "agree"),
+        (1.0, 0.0, "agree"),
+        (0.5, 0.5, "agree"),
+        (0.3, 0.7, "agree"),
+        (1.0, 1.0, "disagree"),
+        (0.5, 0.25, "disagree"),
+        (0.0, 0.0, "disagree"),
+    ],
+)
+def test_two_sides_of_a_maximum_share_one_slope(of_a: float, of_b: float, verdict: str, given: bool) -> None:
+    """Each of the two is between 0 and 1; only where they add up to 1 are they a derivative."""
+
+    def backward(g: Array, a: Array, b: Array) -> dict[str, Array]:
+        tied = a == b
+        grad_b = (g * np.where(tied, of_b, a < b)).sum(0)
+        return {"a": g * np.where(tied, of_a, a > b), "b": grad_b}
+
+    reference = (lambda a, b: jnp.maximum(a, b)) if given else None
+    found = crosscheck.check(lambda a, b: np.maximum(a, b), backward, {"a": A, "b": B}, reference)
+    assert found.verdict == verdict, str(found)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_kinks_of_several_inputs_that_have_nothing_to_do_with_one_another(slope: float) -> None:
+    x, w = np.array([[0.0, 1.0, -2.0], [0.0, 0.0, 0.0]]), np.array([[0.0, 1.0], [2.0, -1.0], [0.5, 0.0]])
+
+    def forward(x: Array, w: Array) -> Array:
+        return np.maximum(np.maximum(x, 0) @ w, 0)
+
+    def backward(g: Array, x: Array, w: Array) -> dict[str, Array]:
+        h = np.maximum(x, 0)
+        z = h @ w
+        back = g * np.where(z == 0, slope, z > 0)
+        return {"x": back @ w.T * np.where(x == 0, slope, x > 0), "w": h.T @ back}
+
+    assert crosscheck.check(forward, backward, {"x": x, "w": w}).verdict == "agree"
+    wrong = crosscheck.check(
+        forward, lambda g, x, w: {k: 1.1 * a for k, a in backward(g, x, w).items()}, {"x": x, "w": w}
+    )
+    assert wrong.verdict == "disagree"
