@@ -265,7 +265,7 @@ class Nearby:
         return seen
 
     def ordered(self, d: Array, seen: Slopes) -> None:
-        """One more point; every other time the entries of d stand still at it, or where they are several some of them."""
+        """One more point; every other time the entries of d, or some of them where they are several, stand still."""
         still = (d != 0) & (self.rng.random() < 0.5)
         if np.count_nonzero(still) > 1:
             still = still & (self.rng.random(self.x.shape) < self.rng.random())
