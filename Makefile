@@ -137,9 +137,9 @@ SEED  ?= 0
 programs: $(BIN)/.test
 	$(BIN)/python -m tests.programs --count $(COUNT) --seed $(SEED) $(if $(JOBS),--jobs $(JOBS))
 
-# The judge without our layers: a wheel of it, an environment of its own, and its own tests.
+# The judge without our layers: a wheel of it, an environment of its own, and its own tests (ONE_OF=3: a third of them).
 judge-alone: $(BIN)/.test
-	$(BIN)/python tools/judge_alone.py -q $(PARALLEL)
+	$(BIN)/python tools/judge_alone.py -q $(PARALLEL) $(if $(ONE_OF),--one-of $(ONE_OF))
 
 # Environments of their own, in build/versions: ONLY=oldest makes those whose name contains it, TESTS= names the tests.
 versions: $(BIN)/.test
