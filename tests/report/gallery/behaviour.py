@@ -260,7 +260,7 @@ PICTURES = (
     Picture(
         "Jacobian of polar coordinates",
         "a factor in one entry",
-        ("Jacobian is wrong at (0, 1) only", "hand-derived -0.564642", "-0.959892"),
+        ("divided by the result of the slice (x[0])", "hand-derived -0.564642", "-0.959892"),
         an_entry_of_a_jacobian,
     ),
     Picture("complex power", "conjugated", ("conjugated", "the other convention"), conjugated_and_complex),

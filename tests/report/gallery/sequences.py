@@ -212,7 +212,7 @@ PICTURES = (
     Picture(
         "LSTM",
         "the cell's gradient does not pass the forget gate",
-        ("x (4, 3, 5): wrong at 45 of 60", "x[0:3]"),
+        ("x (4, 3, 5): wrong at 45 of 60", "in the backward of the product (f * c)", "c = f * c + i * g"),
         forget_gate_left_out,
     ),
     Picture(
