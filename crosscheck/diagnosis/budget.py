@@ -17,8 +17,10 @@ from crosscheck.traces.tape import Step, Tape
 # one more multiplication in a contraction 0.5 to 1 ns.
 STEP = 4_000
 MULTIPLICATION = 0.25
-# A step of a tape so long that each is called by itself: 20 µs where there are a hundred of them, 50 where thousands.
+# A step of a tape so long that each is called by itself: 20 µs where there are a hundred of them, and as much again for
+# every thousand: what a pass touches leaves the caches.
 ALONE = 20_000
+THOUSAND = 1_000
 # One equation of a loop's body, once more: it is compiled with the others.
 WORK_OF_A_TURN = 100
 # One call of a user's Python code, in entries: nobody knows what it does; 0.1 ms is the least of a layer in NumPy.
@@ -57,7 +59,7 @@ class Budget:
 
 def pass_work(tape: Tape) -> float:
     """The work of one backward pass. How often a `while` turns is not known before: it counts as once."""
-    step_work = ALONE if tape.stepwise else STEP
+    step_work = ALONE * (1 + len(tape.steps) / THOUSAND) if tape.stepwise else STEP
     return sum(step_work + written(step.eqn) + MULTIPLICATION * multiplications(tape, step) for step in tape.steps)
 
 
