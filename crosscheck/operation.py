@@ -139,7 +139,8 @@ class Operation:
         """The forward at complex numbers, and whatever array it makes of them."""
         if self.moving_forward is not None:
             return np.asarray(self.moving_forward({**self.inputs, **changed}))
-        return np.asarray(self.forward({k: np.array(a, copy=True) for k, a in {**self.inputs, **changed}.items()}))
+        y = np.asarray(self.forward({k: np.array(a, copy=True) for k, a in {**self.inputs, **changed}.items()}))
+        return ours(y)
 
     def gradients(self, grad_output: Array) -> Arrays:
         """The hand-derived gradients at the point, copied at once, one per name in `wrt`."""
@@ -182,9 +183,17 @@ def wide(a: Array) -> Array:
     return a.astype(np.float64) if a.dtype.kind == "f" else a
 
 
-# Who refers to an array that a function has just returned and nobody keeps: a name of the caller, one of `ours`, and
-# the count itself.
-NOBODY_ELSE = 3
+def counted(y: Array) -> int:
+    return sys.getrefcount(y)
+
+
+def of_nobody_else() -> int:
+    """How many references a function sees to an array that only its caller has; interpreters count differently."""
+    y = np.empty(1)
+    return counted(y)
+
+
+NOBODY_ELSE = of_nobody_else()
 
 
 def ours(y: Array) -> Array:

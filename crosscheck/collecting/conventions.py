@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from crosscheck.collecting.setting import Setting, noise_by_design
+from crosscheck.collecting.setting import Setting, noise_by_design, output_noise
 from crosscheck.evidence.collected import Evidence, GradientEvidence
 from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate
+from crosscheck.evidence.verdict import GradientVerdict
 from crosscheck.evidence.wording import listed
-from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Array
 from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.jumps import jumps
@@ -50,24 +50,28 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
             settled[name] = replace(gradient, illegitimate=refuted(ruling))
         elif verdict.mismatched.any():
             settled[name] = replace(gradient, unruled=int(open_entries.sum()))
-    settled |= inconsistent(setting, evidence, settled)
+    settled |= inconsistent(setting, evidence, decided, settled)
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
 
 
 def inconsistent(
-    setting: Setting, evidence: Evidence, settled: Mapping[str, GradientEvidence]
+    setting: Setting,
+    evidence: Evidence,
+    decided: Mapping[str, GradientVerdict],
+    settled: Mapping[str, GradientEvidence],
 ) -> dict[str, GradientEvidence]:
     """The gradients that are a convention each, but none together with those of the other inputs on kinks."""
+    alone = [name for name, gradient in settled.items() if gradient.conventions]
     kinky = {}
     for name, gradient in evidence.gradients.items():
-        if HAND in gradient.estimates and DIFFERENCE in gradient.estimates:
-            shown = gradient.estimates[DIFFERENCE].notes["kink"].any()
-            if shown or (name in settled and settled[name].conventions):
-                kinky[name] = gradient.estimates[HAND].value
-    alone = [name for name, gradient in settled.items() if gradient.conventions]
+        difference = gradient.estimates.get(DIFFERENCE)
+        # A gradient that is wrong by itself says nothing of the others.
+        right = decided[name].verdict == "agree" and difference is not None and difference.notes["kink"].any()
+        if right or name in alone:
+            kinky[name] = gradient.estimates[HAND].value
     if not alone or len(kinky) < 2 or setting.formula.manner.on:
         return {}
-    ruling = together(setting.formula, kinky, setting.cotangent, noise_of_output(setting))
+    ruling = together(setting.formula, kinky, setting.cotangent, output_noise(setting))
     if ruling.answer != ILLEGITIMATE:
         return {}
     why = f"together with that of {listed(k for k in kinky if k not in alone) or 'the other'} {refuted(ruling)}"
@@ -96,17 +100,8 @@ def refuted(ruling: Ruling) -> str:
     )
 
 
-def noise_of_output(setting: Setting) -> Array:
-    """How far rounding may move each output, by the reference's account where there is one."""
-    auto, y = setting.auto, np.asarray(setting.output, np.float64)
-    noise = UNIT[DOUBLE] * np.abs(y)
-    if auto is not None and auto.output.sigma is not None:
-        noise = np.maximum(noise, setting.t * auto.output.sigma)
-    return noise
-
-
 def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array) -> Ruling:
-    auto, noise = setting.auto, noise_of_output(setting)
+    auto, noise = setting.auto, output_noise(setting)
     more = noise_by_design(setting, name)
     noise = noise if more is None else np.fmax(noise, more)
     value, formula, v = gradient.estimates[HAND].value, setting.formula, setting.cotangent

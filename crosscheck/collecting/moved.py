@@ -66,7 +66,7 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
             continue
         noise = seen_noise(formula, name, v)
         if auto is not None:  # which has no word for an input whose last place is a whole turn
-            noise = np.fmax(np.reshape(noise, auto.output.value.shape), output_noise(setting, auto))
+            noise = np.fmax(np.reshape(noise, auto.output.value.shape), output_noise(setting))
         more = noise_by_design(setting, name)
         noise = noise if more is None else np.fmax(noise, more)
         differing = np.where(against, difference.value, np.nan)

@@ -178,7 +178,7 @@ def answers(operation: Operation, v: Array, names: tuple[str, ...]) -> Answers:
     backward = tuple(k for k in names if k != OUTPUT)
     if OUTPUT in names:
         try:
-            found.values[OUTPUT] = np.array(operation.output(), copy=True)
+            found.values[OUTPUT] = operation.output()
         except Exception as error:
             found.reasons[OUTPUT] = refusal(error)
     if backward:

@@ -152,3 +152,24 @@ def test_kinks_of_several_inputs_that_have_nothing_to_do_with_one_another(slope:
         forward, lambda g, x, w: {k: 1.1 * a for k, a in backward(g, x, w).items()}, {"x": x, "w": w}
     )
     assert wrong.verdict == "disagree"
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_side_that_is_wrong_accuses_no_other(given: bool) -> None:
+    """a is wrong where nothing is tied; b, which takes all of every tie, is a convention all the same."""
+
+    def backward(g: Array, a: Array, b: Array) -> dict[str, Array]:
+        return {"a": 1.1 * g * (a > b), "b": (g * (a <= b)).sum(0)}
+
+    reference = (lambda a, b: jnp.maximum(a, b)) if given else None
+    found = crosscheck.check(lambda a, b: np.maximum(a, b), backward, {"a": A - 0.5 * (A != B), "b": B - 2}, reference)
+    assert found.gradients["a"].verdict == "disagree"
+    assert found.gradients["b"].verdict == "agree"
+    tied = crosscheck.check(
+        lambda a, b: np.maximum(a, b),
+        lambda g, a, b: {"a": 1.1 * g * (a > b) - g * (a == -2), "b": (g * (a <= b)).sum(0)},
+        {"a": A, "b": B},
+        reference,
+    )
+    assert tied.gradients["a"].verdict == "disagree"
+    assert tied.gradients["b"].verdict == "agree", str(tied)
