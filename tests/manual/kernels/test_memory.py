@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from manual import kernels
+from manual.machine import threads
+from manual.machine.plans import cache
 
 LIMIT = 64 * 2**20
 
@@ -45,6 +47,22 @@ def scratch(layer, engine, batch):
     peak_back, gradients = peak_of(lambda: kernels.backward(g, saved))
     kernels.cache.clear()
     return (peak - y.nbytes - kept, peak_back - sum(a.nbytes for a in gradients)), saved.engine
+
+
+@pytest.fixture(autouse=True)
+def _every_thread_with_a_plan_of_its_own(monkeypatch):
+    """A thread that is done early leaves its plan to the next, if it so happens; here each builds its own, always."""
+    run, give = threads.run, cache.give
+
+    def run_side_by_side(*arguments, **options):
+        held = []
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "give", lambda *plan: held.append(plan))
+            run(*arguments, **options)
+        for plan in held:
+            give(*plan)
+
+    monkeypatch.setattr(threads, "run", run_side_by_side)
 
 
 def peak_of(work):
