@@ -6,12 +6,14 @@ then with twice as many, until two runs tell the same. What only shrinks with th
 `rounding` says how far a gradient may be off that is computed in the program's own arithmetic: the error that the
 hand-written code really has, and how far the truth moves when every value that was rounded is rounded otherwise, at
 random, by up to an ulp or by as much as it was off. A value that the arithmetic got exactly is left alone, so that
-integers stay integers and ties stay ties.
+integers stay integers and ties stay ties. What is rounded within a step, in a loop, no draw reaches: there
+mpmath runs the same program with the bits of the program's numbers, rounding all towards zero, and all away from it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -147,16 +149,30 @@ def rounding(program: Program, known: Truth, seed: int = 0) -> Rounding:
     with np.errstate(all="ignore"):
         computed = run(NUMPY, program, program.inputs)
     unit = float(np.finfo(program.grad_output.dtype).eps)
+    bits = 1 - int(np.log2(unit))
+    others = [lambda: once_more(program, known, computed, unit, rng)] * DRAWS
+    others += [partial(rounded, program, bits, direction) for direction in "du"]
     with mpmath.workdps(known.digits):
-        for _ in range(DRAWS):
+        for other in others:
             try:
-                moved = once_more(program, known, computed, unit, rng)
+                moved = other()
             except (TypeError, ValueError, ZeroDivisionError):  # rounding leads out of the program's domain
                 return Rounding(found, of_largest, {k: np.full(g.shape, np.inf) for k, g in found.items()})
             for name, g in moved.items():
                 difference = relative(g - known.gradients[name], known.gradients[name])
                 spread[name] = np.maximum(spread[name], difference)
     return Rounding(found, of_largest, spread)
+
+
+def rounded(program: Program, bits: int, direction: str) -> dict[str, Array]:
+    """The gradients with numbers of so many bits, every operation within every step rounded "d"own or "u"p in size."""
+    state = mpmath.mp._prec_rounding  # what every function of mpmath's reads; no name for it is public
+    with mpmath.workprec(bits):
+        usual, state[1] = state[1], direction
+        try:
+            return exact_reverse(program, exact_run(program))
+        finally:
+            state[1] = usual
 
 
 def once_more(
