@@ -36,6 +36,13 @@ def normalised(xp: Any, q: Array, r: Array) -> tuple[Array, Array]:
     return q * signs, r * signs[:, None]
 
 
+def trigamma(x: Array) -> Array:
+    """ψ', left of 1/2 by reflection, ψ'(x) + ψ'(1 - x) = π²/sin²(πx): SciPy's counts up from x and never arrives."""
+    x, left = np.asarray(x), np.asarray(x) < 0.5
+    right = scipy.special.polygamma(1, np.where(left, 1 - x, x))
+    return np.where(left, (np.pi / np.sin(np.pi * x)) ** 2 - right, right).astype(x.dtype)
+
+
 def numpy_backend() -> Any:
     special = {
         "pi": math.pi,
@@ -44,7 +51,7 @@ def numpy_backend() -> Any:
         "erfinv": scipy.special.erfinv,
         "lgamma": scipy.special.gammaln,
         "digamma": scipy.special.psi,
-        "trigamma": lambda x: scipy.special.polygamma(1, x).astype(x.dtype),
+        "trigamma": trigamma,
         "solve": np.linalg.solve,
         "inv": np.linalg.inv,
         "det": np.linalg.det,
