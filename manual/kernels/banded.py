@@ -30,14 +30,14 @@ position in the window; s, t stride; d, e dilation; l column of a stretch; q str
 stretch.
 """
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from manual.kernels import bounds, depthwise
-from manual.kernels.engine import Engine
+from manual.kernels import depthwise
+from manual.kernels.engine import of_sums
 from manual.kernels.gemm import balanced
 from manual.kernels.geometry import Geometry
 from manual.machine import threads
@@ -182,12 +182,4 @@ def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tupl
     return (y, None) if all(whole) else depthwise.forward(x, filters, biases, geometry)
 
 
-ENGINE = Engine(
-    "banded",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=depthwise.backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=depthwise.ENGINE.gradient_bounds,
-)
+ENGINE = of_sums("banded", refusal, forward, depthwise.backward)

@@ -32,8 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from manual.kernels import bounds
-from manual.kernels.engine import Engine
+from manual.kernels.engine import of_sums
 from manual.kernels.geometry import Geometry
 from manual.machine import threads
 from manual.machine.aliasing import without_aliasing
@@ -269,12 +268,4 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     return gradients
 
 
-ENGINE = Engine(
-    "channels",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=partial(bounds.gradients_of_sums, backward),
-)
+ENGINE = of_sums("channels", refusal, forward, backward)

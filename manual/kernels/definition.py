@@ -24,13 +24,10 @@ Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; b sample; c output
 position; i, j position in the window; s, t stride; d, e dilation; m, n input position; p group.
 """
 
-from functools import partial
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from manual.kernels import bounds
-from manual.kernels.engine import Engine
+from manual.kernels.engine import of_sums
 from manual.kernels.geometry import Geometry, Padding
 
 Array = np.ndarray
@@ -88,12 +85,4 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     return np.ascontiguousarray(grad_x), grad_filters.reshape(filters.shape), grad_biases
 
 
-ENGINE = Engine(
-    "definition",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=partial(bounds.gradients_of_sums, backward),
-)
+ENGINE = of_sums("definition", refusal, forward, backward)

@@ -22,12 +22,9 @@ Letters: X input; Y output; W filters; G = ∂L/∂Y; L loss; b sample; c output
 the window; n the place of (k,i,j) in memory.
 """
 
-from functools import partial
-
 import numpy as np
 
-from manual.kernels import bounds
-from manual.kernels.engine import Engine
+from manual.kernels.engine import of_sums
 from manual.kernels.geometry import Geometry
 from manual.machine import threads
 
@@ -94,12 +91,4 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     return grad_x, grad_filters, given.sum(axis=0)  # (3)
 
 
-ENGINE = Engine(
-    "dense",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=partial(bounds.gradients_of_sums, backward),
-)
+ENGINE = of_sums("dense", refusal, forward, backward)

@@ -36,14 +36,13 @@ position; i, j position in the window; s, t stride; d, e dilation; α, β residu
 tap; u, v position in a sheet; V width of a sheet; n sample and place in a sheet.
 """
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from manual.kernels import bounds
-from manual.kernels.engine import Engine
+from manual.kernels.engine import of_sums
 from manual.kernels.geometry import Geometry, Pair
 from manual.kernels.residues import taps_by_residue
 from manual.machine import threads
@@ -256,12 +255,4 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     return grad_x, grad_filters, grad_biases
 
 
-ENGINE = Engine(
-    "depthwise",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=partial(bounds.gradients_of_sums, backward),
-)
+ENGINE = of_sums("depthwise", refusal, forward, backward)

@@ -1,10 +1,12 @@
 """What every engine offers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from manual.kernels import bounds
 from manual.kernels.bounds import Growth
 from manual.kernels.geometry import Geometry
 
@@ -36,3 +38,16 @@ class Engine(NamedTuple):
     output_bound: Callable[[Array, Array, Array, Geometry, Growth], Array]
     gradient_bounds: Callable[[Array, Array, Array, Geometry, Growth], Gradients]
     parameter_gradients: Callable[[Array, Array, Array, Geometry, Any], tuple[Array, Array]] | None = None
+
+
+def of_sums(
+    name: str,
+    refusal: Callable[[Geometry], str | None],
+    forward: Callable[..., tuple[Array, Any]],
+    backward: Callable[..., Gradients],
+    parameter_gradients: Callable[..., tuple[Array, Array]] | None = None,
+) -> Engine:
+    """An engine that adds up the definition's products, in an order of its own: exact, and with the bounds of sums."""
+    of_output = partial(bounds.output_of_sums, forward)
+    of_gradients = partial(bounds.gradients_of_sums, backward)
+    return Engine(name, True, refusal, forward, backward, of_output, of_gradients, parameter_gradients)

@@ -38,8 +38,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual.kernels import bounds
-from manual.kernels.engine import Engine
+from manual.kernels.engine import of_sums
 from manual.kernels.folding import folding
 from manual.kernels.geometry import Geometry
 from manual.kernels.unfolding import Unfolding
@@ -298,12 +297,4 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     return gradients
 
 
-ENGINE = Engine(
-    "gemm",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=partial(bounds.gradients_of_sums, backward),
-)
+ENGINE = of_sums("gemm", refusal, forward, backward)

@@ -40,8 +40,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from manual.kernels import bounds, small
-from manual.kernels.engine import Engine, Gradients
+from manual.kernels import small
+from manual.kernels.engine import Gradients, of_sums
 from manual.kernels.gemm import by_correlation
 from manual.kernels.geometry import Geometry
 from manual.machine import threads
@@ -322,13 +322,4 @@ def of_parameters(totals: Array, geometry: Geometry) -> tuple[Array, Array]:
     return np.array(sums[:, :-1].reshape(geometry.filters_shape), order="C"), sums[:, -1].copy()
 
 
-ENGINE = Engine(
-    "lanes",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=partial(bounds.gradients_of_sums, backward),
-    parameter_gradients=parameter_gradients,
-)
+ENGINE = of_sums("lanes", refusal, forward, backward, parameter_gradients)

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.kernels import bounds
-from manual.kernels.engine import Engine
+from manual.kernels.engine import of_sums
 from manual.kernels.gemm import Total, matrices, parts_for, sum_of
 from manual.kernels.geometry import Geometry
 from manual.machine import products, threads
@@ -108,12 +107,4 @@ def backward(g: Array, x: Array, filters: Array, geometry: Geometry, kept: None 
     return gradients
 
 
-ENGINE = Engine(
-    "pointwise",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=partial(bounds.gradients_of_sums, backward),
-)
+ENGINE = of_sums("pointwise", refusal, forward, backward)

@@ -17,13 +17,12 @@ Exact and rounding: as the definition, sums of the same products in another orde
 Letters: Y output; W filters; G = ∂L/∂Y; L loss; b sample.
 """
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from manual.kernels import bounds
-from manual.kernels.engine import Engine
+from manual.kernels.engine import of_sums
 from manual.kernels.folding import folding
 from manual.kernels.gemm import BackwardByCorrelation, Total, by_correlation, matrices, sum_of
 from manual.kernels.geometry import Geometry
@@ -172,12 +171,4 @@ def backward_by_correlation(g: Array, x: Array, filters: Array, layout: Layout) 
     return gradients
 
 
-ENGINE = Engine(
-    "small",
-    exact=True,
-    refusal=refusal,
-    forward=forward,
-    backward=backward,
-    output_bound=partial(bounds.output_of_sums, forward),
-    gradient_bounds=partial(bounds.gradients_of_sums, backward),
-)
+ENGINE = of_sums("small", refusal, forward, backward)
