@@ -103,3 +103,15 @@ def test_what_is_rounded_within_a_step_is_rounding() -> None:
     p = generate(0, 1023).program
     assert "rnn" in {s.op for s in p.steps.values()}
     assert 1e-3 < rounding(p, truth(p)).at("a", (0, 2)) < 0.1
+
+
+def test_what_mpmath_gives_up_has_no_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its eigenvalues of some matrices with a hundred decades between their entries do not converge."""
+
+    def gives_up(*_: object) -> None:
+        raise RuntimeError("no convergence to an eigenvalue after 172 iterations")
+
+    monkeypatch.setattr(mpmath, "eigsy", gives_up)
+    steps = {"v1": Step("eigenvalues", ("a",), {}), "v2": Step("sum", ("v1",), {"axis": (0,), "keepdims": False})}
+    with pytest.raises(NoTruth, match="no convergence"):
+        truth(program(steps, a=[[1.0, 2.0], [2.0, 5.0]]))

@@ -18,6 +18,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
+from mpmath.libmp import NoConvergence
 
 from tests.programs.backends import NUMPY, exact
 from tests.programs.program import Change, Moment, Program, exact_reverse, exact_run, functions, run
@@ -28,6 +29,8 @@ DIGITS = 50
 MOST_DIGITS = 1600  # 1e±150 squared and squared again, beside 1
 SAME = mpmath.mpf(10) ** -20  # of each entry, between two runs
 DRAWS = 4
+# mpmath: singular; out of a domain; a root that is complex in truth; eigenvalues or a series that do not converge.
+CANNOT_SAY = (ArithmeticError, ValueError, TypeError, RuntimeError, NoConvergence)
 BELOW_FLOATS = mpmath.ldexp(1, -1200)  # float64 ends at 2^-1074: for it, this is zero
 
 
@@ -75,7 +78,7 @@ def once(program: Program, digits: int, change: Change | None) -> tuple[dict[str
         try:
             values = exact_run(program)
             return values, exact_reverse(program, values, change)
-        except (ZeroDivisionError, ValueError, TypeError) as error:  # TypeError: a root that is complex in truth
+        except CANNOT_SAY as error:
             raise NoTruth(str(error)) from error
 
 
@@ -156,7 +159,7 @@ def rounding(program: Program, known: Truth, seed: int = 0) -> Rounding:
         for other in others:
             try:
                 moved = other()
-            except (TypeError, ValueError, ZeroDivisionError):  # rounding leads out of the program's domain
+            except CANNOT_SAY:  # rounding leads out of the program's domain
                 return Rounding(found, of_largest, {k: np.full(g.shape, np.inf) for k, g in found.items()})
             for name, g in moved.items():
                 difference = relative(g - known.gradients[name], known.gradients[name])
