@@ -14,11 +14,12 @@ from crosscheck.doors.layers.places import everything
 from tests.doors.planting import MISTAKES, planted
 from tests.doors.styles_called import CALLED
 from tests.doors.styles_held import HELD
+from tests.doors.styles_stepped import STEPPED
 from tests.doors.styles_updating import UPDATING
 
 pytestmark = pytest.mark.proof
 
-STYLES = HELD | CALLED | UPDATING
+STYLES = HELD | CALLED | UPDATING | STEPPED
 # A division by 5 that is compiled into a product with a fifth is not exact: not recorded, and judged all the same.
 NOT_RECORDED = {"a mean in the step"}
 

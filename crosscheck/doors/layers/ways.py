@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class Ways:
         state: arrays that forward changes and that are compared with what the reference says they become.
         reset: the name of a method that is called before every forward.
         outputs: how many of what forward returns are outputs that backward takes the gradients of.
+        step: the name of a method that is called after backward, and updates the parameters.
     """
 
     parameters: Mapping[str, str] | None = None
@@ -74,6 +75,21 @@ class Ways:
     state: tuple[str, ...] = ()
     reset: str | None = None
     outputs: int | None = None
+    step: str | None = None
+
+
+class Step(NamedTuple):
+    """The method that updates a layer's parameters after a backward that does not.
+
+    Args:
+        name: of the method.
+        takes: the names of its arguments.
+        required: those that have no default.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    required: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,7 @@ class Calling:
         ways: what the caller said.
         nested: the inputs in the structure in which forward takes them, by its arguments.
         reading: what of that which forward returns are outputs.
+        step: the method that is called after backward, where there is one.
     """
 
     title: str
@@ -104,6 +121,12 @@ class Calling:
     ways: Ways
     nested: Mapping[str, Any] = field(default_factory=dict)
     reading: Outputs = ONE
+    step: Step | None = None
+
+    @property
+    def updater(self) -> str:
+        """What updates the parameters, in words."""
+        return f"{self.step.name if self.step is not None else 'backward'} of {self.title}"
 
     def run(self, layer: Any, values: Arrays) -> tuple[Any, Handed]:
         """The output, or one vector of several; and what backward is handed beside the gradient."""
@@ -128,12 +151,25 @@ class Calling:
 
     def back(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any] = NOTHING) -> Any:
         """What backward returns; of a loss that leaves the gradient out, for the gradient 1."""
+        of_step = self.of_step(extra)
         with during(f"{self.backward} of {self.title}"):
-            return self.backwards(layer, grad_output, handed, extra)
+            answer = self.backwards(layer, grad_output, handed, {k: v for k, v in extra.items() if k not in of_step})
+        if self.step is not None:
+            with during(f"{self.step.name} of {self.title}"):
+                getattr(layer, self.step.name)(**of_step)
+        return answer
+
+    def of_step(self, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """What goes to the step and not to backward: what it takes of what the caller gives, and the rate."""
+        if self.step is None:
+            return {}
+        given = {**self.ways.backward_kwargs, **extra}
+        return {k: v for k, v in given.items() if k in self.step.takes and k not in (self.takes or ())}
 
     def backwards(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any]) -> Any:
         ways, method = self.ways, getattr(layer, self.backward)
-        keywords = {**ways.backward_kwargs, **extra}
+        of_step = self.of_step({})
+        keywords = {k: v for k, v in {**ways.backward_kwargs, **extra}.items() if k not in of_step}
         # A loss whose only argument is the rate takes no gradient either.
         if self.takes == () or (ways.loss and self.takes is not None and set(self.takes) <= extra.keys()):
             return method(*ways.backward_args, **keywords)
@@ -185,7 +221,15 @@ def calling(
     if ways.reset is not None:
         method_name(layer, "reset", ways.reset, ())
     needed = required(getattr(layer, backward), ways)
-    return Calling(title, inputs, passed, forward, backward, takes, needed, slots(takes, needed, ways), ways, nested)
+    step = None if ways.step is None else step_of(layer, method_name(layer, "step", ways.step, ()))
+    open_slots = slots(takes, needed, ways)
+    return Calling(title, inputs, passed, forward, backward, takes, needed, open_slots, ways, nested=nested, step=step)
+
+
+def step_of(layer: Any, name: str) -> Step:
+    takes = positional(getattr(layer, name)) or ()
+    parameters = inspect.signature(getattr(layer, name)).parameters if takes else {}
+    return Step(name, takes, tuple(k for k in takes if parameters[k].default is inspect.Parameter.empty))
 
 
 def slots(takes: tuple[str, ...] | None, needed: tuple[str, ...], ways: Ways) -> tuple[str, ...] | None:
