@@ -57,7 +57,7 @@ def test_a_step_of_a_name_of_its_own_with_an_object_that_updates() -> None:
             w -= 0.1 * g / (1 + np.abs(g))
 
     class Told(Delta):
-        update = None
+        update = None  # pyright: ignore[reportAssignmentType]
 
         def train(self, rule: Any) -> None:
             rule.apply(self.W, PLANTED.get("W", lambda g: g)(self.x.T @ self.error))

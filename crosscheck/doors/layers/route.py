@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.layers.declared import Declared
-from crosscheck.doors.layers.outputs import Handed
+from crosscheck.doors.layers.outputs import NOTHING, Handed
 from crosscheck.doors.layers.places import Held, Path, at, private, put
 from crosscheck.doors.layers.returned import Key, flattened, shaped
 from crosscheck.doors.layers.steps import Notebook, StandIn, StepRead, exact_rate, from_step, is_optimizer, stand_in
-from crosscheck.doors.layers.ways import NOTHING, Calling, during
+from crosscheck.doors.layers.ways import Calling, during
 from crosscheck.operation import Array, Arrays
 
 # A learning rate for a backward that must have one, as people use it: what backward does after the update with the new
