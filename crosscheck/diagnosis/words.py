@@ -78,7 +78,7 @@ def axis_names(name: str, shape: Sequence[int], tape: Tape | None) -> tuple[str,
     return plain_names(len(shape))
 
 
-def told(names: tuple[str, ...], shape: Sequence[int], output: Sequence[int]) -> tuple[str, ...]:
+def as_told(names: tuple[str, ...], shape: Sequence[int], output: Sequence[int]) -> tuple[str, ...]:
     """The words for the axes as a sentence has them: of samples only where the output has as many of them."""
     if names != PLAIN.get(len(shape)) or not shape or not output or output[0] == shape[0]:
         return names

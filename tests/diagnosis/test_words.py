@@ -11,13 +11,13 @@ from crosscheck.diagnosis.words import (
     FILTERS,
     IMAGE,
     along,
+    as_told,
     axis_names,
     listed,
     operand_name,
     output_names,
     plain_names,
     step_name,
-    told,
 )
 from crosscheck.traces.tape import record
 from tests.diagnosis import references
@@ -92,7 +92,7 @@ def test_a_row_of_a_table_is_no_sample() -> None:
 
 
 def test_samples_are_told_where_the_output_has_as_many() -> None:
-    assert told(plain_names(2), (5, 3), (5, 2)) == ("batch", "features")
-    assert told(plain_names(2), (5, 3), ()) == ("batch", "features")
-    assert told(plain_names(2), (5, 3), (6, 3)) == ("rows", "columns")
-    assert told(FILTERS, (8, 1, 3, 3), (2, 8, 4, 4)) == FILTERS
+    assert as_told(plain_names(2), (5, 3), (5, 2)) == ("batch", "features")
+    assert as_told(plain_names(2), (5, 3), ()) == ("batch", "features")
+    assert as_told(plain_names(2), (5, 3), (6, 3)) == ("rows", "columns")
+    assert as_told(FILTERS, (8, 1, 3, 3), (2, 8, 4, 4)) == FILTERS

@@ -15,7 +15,7 @@ from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.route import Route
 from crosscheck.doors.layers.sources import route_of
 from crosscheck.doors.layers.steps import UPDATES, rate_argument
-from crosscheck.doors.layers.ways import Step, step_of
+from crosscheck.doors.layers.ways import Applying, step_of
 
 # What updates a layer, beside what an optimizer's method is called; without those that hand gradients out.
 USUAL = frozenset(name.replace("_", "") for name in UPDATES) - {"calc", "minimize", "getgradients", "getupdate"}
@@ -47,7 +47,7 @@ def route_with_step(look: Looking) -> Route:
     return route
 
 
-def steps_of(layer: Any) -> Iterator[Step]:
+def steps_of(layer: Any) -> Iterator[Applying]:
     """The methods that are called as those are that make a step."""
     for name in dir(layer):
         if name.strip("_").replace("_", "").lower() in USUAL and not name.startswith("__"):

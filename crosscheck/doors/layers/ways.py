@@ -78,7 +78,7 @@ class Ways:
     step: str | None = None
 
 
-class Step(NamedTuple):
+class Applying(NamedTuple):
     """The method that updates a layer's parameters after a backward that does not.
 
     Args:
@@ -122,7 +122,7 @@ class Calling:
     ways: Ways
     nested: Mapping[str, Any] = field(default_factory=dict)
     reading: Outputs = ONE
-    step: Step | None = None
+    step: Applying | None = None
     asks: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
@@ -261,10 +261,10 @@ def asked_for(
     return {k: known[k] for k in needed if k in known}
 
 
-def step_of(layer: Any, name: str) -> Step:
+def step_of(layer: Any, name: str) -> Applying:
     takes = positional(getattr(layer, name)) or ()
     parameters = inspect.signature(getattr(layer, name)).parameters if takes else {}
-    return Step(name, takes, tuple(k for k in takes if parameters[k].default is inspect.Parameter.empty))
+    return Applying(name, takes, tuple(k for k in takes if parameters[k].default is inspect.Parameter.empty))
 
 
 def slots(takes: tuple[str, ...] | None, needed: tuple[str, ...], ways: Ways) -> tuple[str, ...] | None:
