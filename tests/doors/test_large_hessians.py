@@ -34,7 +34,7 @@ def hessian(x: Array, wrong: float = 0.0) -> Any:
     middle[:-1] += d
     below = -d.copy()
     below[7] *= 1 + wrong
-    return sparse.diags_array([below, middle, -d], offsets=[-1, 0, 1])
+    return sparse.diags_array([below, middle, -d], offsets=[-1, 0, 1])  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("form", ["sparse", "dense"])
