@@ -39,7 +39,7 @@ FLOORS = {
     "witnesses": {"floats", "draws", "evidence", "operation", "traces", "rounding"},
     "recorder": {"floats", "operation", "traces", "witnesses"},
     "exact": {"floats", "evidence", "operation", "traces", "witnesses"},
-    "effects": {"evidence", "operation"},
+    "effects": {"evidence", "operation", "witnesses"},  # of these the namespaces, which need no JAX
     "diagnosis": {"floats", "draws", "evidence", "operation", "traces", "witnesses"},
     "report": {"evidence"},
     "collecting": {

@@ -26,7 +26,7 @@ def other_inputs(problem: Problem, name: str) -> Iterator[Candidate]:
     if problem.tape is None:
         return
     for who in problem.operation.drawn:
-        shape, axes = problem.given.inputs[who].shape, problem.axes[who]
+        shape, axes = problem.given.inputs[who].shape, problem.told[who]
         rows = [PLAIN, reversals(shape, axes)]
         if len(shape) > 1:
             rows += [family(shape, axes) for family in (flips, transposes, shifts, cuts)]

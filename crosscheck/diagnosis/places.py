@@ -31,7 +31,7 @@ def places(problem: Problem, name: str) -> Diagnosis | None:
     off = point.off(name)
     if off.all() or not off.any():
         return None
-    words, here = problem.axes[name], what_is_there(wrong, truth, off)
+    words, here = problem.told[name], what_is_there(wrong, truth, off)
     evidence: dict[str, Any] = {"wrong": int(off.sum()), "entries": int(off.size)}
     if off.sum() == 1:
         index = [int(i) for i in np.argwhere(off)[0]]

@@ -21,7 +21,7 @@ from crosscheck.diagnosis.output_axes import output_axes
 from crosscheck.diagnosis.points import Array, Arrays, Point, jacobian_of, judged_at
 from crosscheck.diagnosis.scalars import scalars_of
 from crosscheck.diagnosis.sizes import sizes_of, special_sizes
-from crosscheck.diagnosis.words import axis_names
+from crosscheck.diagnosis.words import as_told, axis_names
 from crosscheck.floats import DOUBLE
 from crosscheck.operation import Operation, wide
 from crosscheck.traces.tape import Tape, record
@@ -68,6 +68,7 @@ class Problem:
         self.judged = judged or self.given
         self.names = tuple(wrong)
         self.axes = {k: axis_names(k, a.shape, self.tape) for k, a in inputs.items()}
+        self.told = {k: as_told(axes, inputs[k].shape, np.shape(v)) for k, axes in self.axes.items()}
         self.output_axes = output_axes(operation, self.tape, np.ndim(v))
         self.others = self.drawn() if self.tape is not None else self.rescaled()
         self.leave(self.given, operation.at(inputs))

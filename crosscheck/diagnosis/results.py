@@ -21,7 +21,7 @@ UNSIGNED = Transform("sign", "is the absolute value of the true one", np.abs)
 
 def rearranged(problem: Problem, name: str) -> Iterator[Candidate]:
     """The true gradient flipped, transposed, permuted, shifted, spread, or without its border."""
-    shape, axes = problem.given.truth[name].shape, problem.axes[name]
+    shape, axes = problem.given.truth[name].shape, problem.told[name]
     for t in chain.from_iterable(f(shape, axes) for f in FAMILIES):
         yield Candidate(t.kind, f"is the true one {t.text}", result=t.of(true(name)))
     yield Candidate(UNSIGNED.kind, UNSIGNED.text, result=UNSIGNED.of(true(name)))
@@ -52,7 +52,7 @@ def as_it_arrives(problem: Problem, name: str) -> Iterator[Candidate]:
     for axis, size in enumerate(shape if v.ndim == len(shape) else ()):
         others = [n for a, n in enumerate(shape) if a != axis] == [n for a, n in enumerate(v.shape) if a != axis]
         if others and v.shape[axis] and size > v.shape[axis] and size % v.shape[axis] == 0:
-            text = f"is the incoming gradient in equal parts for all {along(problem.axes[name], (axis,))} that made one"
+            text = f"is the incoming gradient in equal parts for all {along(problem.told[name], (axis,))} that made one"
             yield Candidate("spread", text, result=Call(in_equal_parts, (COTANGENT, own, axis)))
 
 

@@ -18,6 +18,7 @@ from crosscheck.diagnosis.causes import common_causes, same_factor
 from crosscheck.diagnosis.constants import other_constants
 from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
 from crosscheck.diagnosis.glance import FINAL, at_a_glance
+from crosscheck.diagnosis.indices import repeated_indices
 from crosscheck.diagnosis.known import known_functions
 from crosscheck.diagnosis.matching import Match, fit
 from crosscheck.diagnosis.matrices import matrix_mistakes
@@ -68,6 +69,7 @@ TABLE: tuple[Family, ...] = (
     paths_in_every_turn,
     other_cotangents,
     everywhere(window_mistakes),
+    everywhere(repeated_indices),
     shifted_and_cut,
     everywhere(spectral_mistakes),
     everywhere(mask_mistakes),

@@ -142,7 +142,10 @@ def in_the_first(a: Array, axis: int) -> Array:
 Stretch = tuple[int | None, int | None]  # where a slice starts and stops
 
 
-def cuts(shape: Sequence[int], names: Sequence[str], first: Sequence[str] = ("batch",)) -> Iterator[Transform]:
+FIRST = ("batch", "rows", "slices")  # axes of which an entry may be left out, where they are the first
+
+
+def cuts(shape: Sequence[int], names: Sequence[str], first: Sequence[str] = FIRST) -> Iterator[Transform]:
     """Zero outside some samples, or on some rows and columns of the border; `first` are the names of a first axis of
     which one entry may be left."""
     if len(shape) >= 1 and shape[0] > 1 and names[0] in first:

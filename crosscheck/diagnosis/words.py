@@ -20,6 +20,8 @@ PLAIN = {
     3: ("batch", "rows", "columns"),
     4: IMAGE,
 }
+# ... and where the output does not have as many samples: a table, filters.
+PLAIN_BUT_NO_BATCH = {2: ("rows", "columns"), 3: ("slices", "rows", "columns"), 4: ("slices", *IMAGE[1:])}
 # Without a reference, only an array's name tells a parameter from data.
 PARAMETERS = ("filter", "kernel", "weight")
 
@@ -51,6 +53,7 @@ SINGULAR = {
     "outputs": "output",
     "features": "feature",
     "entries": "entry",
+    "slices": "slice",
 }
 
 
@@ -73,6 +76,13 @@ def axis_names(name: str, shape: Sequence[int], tape: Tape | None) -> tuple[str,
     if len(shape) == 1 and "bias" in name.lower():
         return ("outputs",)
     return plain_names(len(shape))
+
+
+def as_told(names: tuple[str, ...], shape: Sequence[int], output: Sequence[int]) -> tuple[str, ...]:
+    """The words for the axes as a sentence has them: of samples only where the output has as many of them."""
+    if names != PLAIN.get(len(shape)) or not shape or not output or output[0] == shape[0]:
+        return names
+    return PLAIN_BUT_NO_BATCH.get(len(shape), names)
 
 
 def role(

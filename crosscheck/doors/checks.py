@@ -177,6 +177,7 @@ def check_layer(
     state: tuple[str, ...] = (),
     reset: str | None = None,
     outputs: int | None = None,
+    step: str | None = None,
     grad_output: Any = None,
     seed: int = 0,
     diagnose: bool = True,
@@ -201,13 +202,17 @@ def check_layer(
         forward_args, forward_kwargs: what forward takes beside the input.
         backward_args, backward_kwargs: what backward takes beside the gradient.
         returns: the names of the gradients that backward returns, in order, where that is not clear.
-        rate: the learning rate of a backward that updates the parameters: the name of its argument or attribute.
+        rate: the learning rate of a backward, or a step, that updates the parameters: the name of its argument or of
+            an attribute.
         per_sample: the layer takes one sample, and x is a batch of them.
         loss: the layer ends in a loss: its backward takes no gradient, or 1.
         state: arrays that forward changes, to be compared with the reference's.
         reset: a method to be called before every forward, where a layer keeps what came before and none is found.
         outputs: how many of what forward returns are outputs, the first so many, where backward takes no gradient of
             the others (attention weights) or where a cache looks like an output.
+        step: the method that updates the parameters after a backward that shows no gradient, where it has no usual
+            name (`step`, `update`, `apply_gradients`, ...): the gradients are read from its step. What it takes beside
+            the rate is given in `backward_kwargs`.
         grad_output, seed, diagnose, budget, accuracy, name: as in `check`.
     """
     ways = Ways(
@@ -226,6 +231,7 @@ def check_layer(
         state,
         reset,
         outputs,
+        step,
     )
     operation = from_layer(layer, x, reference, ways)
     operation = replace(operation, manner=manner_of(operation.wrt, accuracy), name=name or operation.name)

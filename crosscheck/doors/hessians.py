@@ -23,6 +23,7 @@ from crosscheck.doors.jacobians import (
     called,
     of_matrix,
     of_rows,
+    of_sums,
     title,
     weights_of,
     without_rows,
@@ -66,7 +67,9 @@ def check_hessian(
 
     Returns:
         A `Result` with two gradients: "gradient", times a random weight, and "hessian", whose entries are those of the
-        Hessian, the rows times random weights.
+        Hessian, the rows times random weights. Of more than 2^16 entries it is judged by the sum of its rows times
+        random weights, as a large Jacobian is: a wrong one shows at its column, and two hide one another with
+        probability 0.
 
     Raises:
         TypeError, ValueError: x0 or what a function returned has the wrong type or shape.
@@ -74,23 +77,22 @@ def check_hessian(
     for argument, function in (("f", f), ("grad", grad), ("hess", hess)):
         called(argument, function)
     point = checked_inputs({"x0": x0}, ("x0",))[0]["x0"]
-    if point.size**2 > MOST_ENTRIES:
-        raise ValueError(
-            f"the Hessian has {point.size} × {point.size} entries; up to {MOST_ENTRIES} are judged one by one: use "
-            "crosscheck.check_hvp"
-        )
     scalar(f, f(number_like(x0, point.copy()), *args))
     g = as_array(grad(number_like(x0, point.copy()), *args), title(grad), "one array")
     if g.shape != point.shape:
         raise ValueError(f"{title(grad)} returns shape {g.shape}; x0 has shape {point.shape}")
     matrix = Matrix(hess, x0, args, point.shape, point.shape)
-    matrix(point)
-    operation = operation_of(f, grad, matrix, x0, reference, args)
+    whole = point.size**2 <= MOST_ENTRIES
+    if whole:
+        matrix(point)
+    operation = operation_of(f, grad, matrix, x0, reference, args, whole)
     operation = replace(operation, name=name or operation.name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
-    result = without_rows(result, HESSIAN)
-    result = explained(result, HESSIAN, of_matrix(result, matrix, HESSIAN))
-    weights = {HESSIAN: weights_of(result, matrix), GRADIENT: result.evidence.cotangent[:1].reshape(())}
+    weights = {GRADIENT: result.evidence.cotangent[:1].reshape(())}
+    if whole:
+        result = without_rows(result, HESSIAN)
+        result = explained(result, HESSIAN, of_matrix(result, matrix, HESSIAN))
+        weights[HESSIAN] = weights_of(result, matrix)
     result = replace(result, weights=weights)
     return reworded(result, words(HESSIAN, "Hessian") | words(GRADIENT, "gradient"))
 
@@ -108,15 +110,17 @@ def operation_of(
     x0: Any,
     reference: Callable[..., Any] | None,
     args: tuple[Any, ...],
+    whole: bool,
 ) -> Operation:
-    """(1)."""
+    """(1), with a point for every entry of the gradient, or one for all."""
 
     def gradient_of_reference(x: Any, *args: Any) -> Any:
         jax, known = import_module("jax"), reference
         assert known is not None
         return jax.grad(lambda x: jax.numpy.reshape(known(x, *args), ()))(x)
 
-    rows = of_rows(grad, matrix, x0, None if reference is None else gradient_of_reference, args, HESSIAN)
+    made = of_rows if whole else of_sums
+    rows = made(grad, matrix, x0, None if reference is None else gradient_of_reference, args, HESSIAN)
     rows_forward, rows_reference = rows.forward, rows.reference
 
     def forward(values: Arrays) -> Any:

@@ -63,7 +63,7 @@ def check_jacobian(
     y = as_array(f(number_like(x, point.copy()), *args), title(f), "one array")
     matrix = Matrix(jacobian, x, args, y.shape, point.shape)
     if y.size * point.size > MOST_ENTRIES:
-        operation = of_sums(f, matrix, x, reference, args)
+        operation = of_sums(f, matrix, x, reference, args, JACOBIAN)
         operation = replace(operation, name=name or operation.name)
         return reworded(judge(operation, seed=seed, diagnose=diagnose, budget=budget), words(JACOBIAN, "Jacobian"))
     matrix(point)
@@ -249,21 +249,22 @@ def of_sums(
     x: Any,
     reference: Callable[..., Any] | None,
     args: tuple[Any, ...],
+    name: str,
 ) -> Operation:
-    """f as it is, whose gradient is the sum of the Jacobian's rows times the cotangent."""
+    """f as it is, whose gradient is the sum of the matrix's rows times the cotangent."""
 
     def forward(values: Arrays) -> Any:
-        return f(number_like(x, values[JACOBIAN]), *args)
+        return f(number_like(x, values[name]), *args)
 
     def backward(v: Array, values: Arrays) -> Arrays:
-        return {JACOBIAN: matrix.summed(v, values[JACOBIAN])}
+        return {name: matrix.summed(v, values[name])}
 
     def referred(**values: Any) -> Any:
         assert reference is not None
-        return reference(values[JACOBIAN], *args)
+        return reference(values[name], *args)
 
     known = None if reference is None else referred
-    return Operation(title(f), forward, backward, {JACOBIAN: np.array(x)}, (JACOBIAN,), known)
+    return Operation(title(f), forward, backward, {name: np.array(x)}, (name,), known)
 
 
 def title(function: Any) -> str:

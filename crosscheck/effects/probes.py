@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from crosscheck.effects import batch, layout, memory, state, visits
+from crosscheck.effects import batch, layout, memory, state, uninitialised, visits
 from crosscheck.effects.calls import Calls, Change
 
 T = TypeVar("T")
@@ -68,6 +68,8 @@ PROBES: tuple[Probe[Any], ...] = (
     # one more backward, only where the answer at B is wrong or nobody knows whether it is
     Probe("a cache by identity",            state.ALONE,        state.not_by_identity,      "stale",            FAILS),
     Probe("a cache filled for ever",        state.ALONE,        state.not_for_ever,         "stale",            FAILS),
+    # one more of both, only where the code can make empty arrays
+    Probe("memory read before it is set",   uninitialised.FILLED, uninitialised.not_read,  "uninitialised",    FAILS),
     # small calls
     Probe("an empty batch refused",         batch.NO_SAMPLES,   batch.accepted,             "zero-size",        TOLD),
     Probe("shapes of an empty batch",       batch.NO_SAMPLES,   batch.shaped_and_finite,    "zero-size",        TOLD),

@@ -20,14 +20,19 @@ Array = np.ndarray
 Arrays = dict[str, Array]
 
 DRAWN_DIRECTIONS = 4
+FEWEST = 16  # evaluations: a direction for each of four inputs
 DIRECTION = np.array([-4.0, -2.0, -1.0, 1.0, 2.0, 4.0])
 
 
 def exact_differences(
-    formula: Operation, polynomial: Polynomial, point: ExactPoint, evaluations: int
+    formula: Operation, polynomial: Polynomial, point: ExactPoint, evaluations: int, shared: bool = False
 ) -> dict[str, ExactDifference]:
-    """The difference for every input of degree at most two, the small ones first, while evaluations last."""
+    """The difference for every input of degree at most two, the small ones first, while evaluations last.
+
+    `shared`: there are few of them, of which every input has as many.
+    """
     found = {}
+    most = max(evaluations // len(formula.wrt), 4) if shared else evaluations
     for name in sorted(formula.wrt, key=lambda k: math.prod(polynomial.shapes[k])):
         if polynomial.degree[name] > 2:
             continue
@@ -37,7 +42,7 @@ def exact_differences(
             continue
         here = formula.at(point.inputs)
         witness = Exactly(here, name, point.cotangent, point.output, point.scale)
-        difference = witness.compare(point.gradients[name], [finest - 1], evaluations)
+        difference = witness.compare(point.gradients[name], [finest - 1], min(most, evaluations))
         evaluations -= witness.evaluations
         if difference is not None:
             found[name] = difference

@@ -29,11 +29,12 @@ import numpy as np
 
 from crosscheck.evidence.exact_run import ExactRun, Outcome
 from crosscheck.exact.alone import without_reference
-from crosscheck.exact.differences import exact_differences
+from crosscheck.exact.differences import FEWEST, exact_differences
 from crosscheck.exact.points import ExactPoint, Points, Polynomial, at_float64
 from crosscheck.exact.words import statement
 from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import OUTPUT, Operation, describe
+from crosscheck.traces.once import calls_of
 from crosscheck.witnesses.autodiff import ASSUMED, Autodiff, autodiff
 
 Array = np.ndarray
@@ -42,6 +43,7 @@ Arrays = dict[str, Array]
 # Forward evaluations that the difference may take.
 EVALUATIONS = 256
 WORK = 2**20  # ... and entries times evaluations
+CALLS = 2**20  # ... and calls of NumPy, of a forward that makes many: 1 µs each
 
 
 def exact_run(
@@ -177,8 +179,11 @@ def summary(formula: Operation, polynomial: Polynomial, compared: list[Compared]
     shown = next((c for c in compared if c.wrong), compared[0])
     difference = {}
     evaluations = min(evaluations, WORK // max(polynomial.entries, 1))
+    calls = calls_of(formula.reference)
+    few = calls * evaluations > CALLS
+    evaluations = max(CALLS // calls, FEWEST) if few else evaluations
     if shown.forward == "equal":
-        difference = exact_differences(formula, polynomial, shown.point, evaluations)
+        difference = exact_differences(formula, polynomial, shown.point, evaluations, shared=few)
     run = ExactRun(
         True,
         inputs=shown.point.inputs,

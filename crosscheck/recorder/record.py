@@ -86,6 +86,11 @@ class Replayed:
         """Whether it holds only where what the code decides by values falls as it did."""
         return bool(self.replay.guards)
 
+    @property
+    def steps(self) -> int:
+        """On the tape: calls of NumPy that one run of the forward makes."""
+        return len(self.replay.steps)
+
     def __call__(self, **inputs: Any) -> Any:
         return self.traced(**inputs)
 

@@ -60,6 +60,12 @@ def length_of(reference: Any) -> int:
     return max([equations(made[0].jaxpr) for kind, made in known if kind[0] == "forward"], default=0)
 
 
+def calls_of(reference: Any) -> int:
+    """About how many calls of NumPy one run of the forward makes: of a recorded one the steps that it was seen to make
+    (what is compiled of it is short), else as many as the reference has equations; 0 if unknown."""
+    return getattr(reference, "steps", 0) or length_of(reference)
+
+
 def equations(jaxpr: core.Jaxpr) -> int:
     total = 0
     for eqn in jaxpr.eqns:

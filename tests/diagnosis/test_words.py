@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.diagnosis.words import (
     FILTERS,
     IMAGE,
     along,
+    as_told,
     axis_names,
     listed,
     operand_name,
@@ -71,3 +73,26 @@ def test_operands() -> None:
     assert operand_name("div", 1) == "the denominator"
     assert operand_name("add", 0) == "the first term"
     assert operand_name("clamp", 2) == "operand 2"
+
+
+def test_a_row_of_a_table_is_no_sample() -> None:
+    ids = np.array([2, 0, 2, 3, 0, 2])
+
+    def backward(g: np.ndarray, table: np.ndarray) -> dict[str, np.ndarray]:
+        d = np.zeros_like(table)
+        np.add.at(d, ids, g)
+        d[0] = 0  # a row for padding
+        return {"table": d}
+
+    table = np.random.default_rng(0).normal(size=(5, 3))
+    result = crosscheck.check(lambda table: table[ids], backward, {"table": table})
+    said = " ".join(str(result).split())
+    assert "row" in said
+    assert "sample" not in said
+
+
+def test_samples_are_told_where_the_output_has_as_many() -> None:
+    assert as_told(plain_names(2), (5, 3), (5, 2)) == ("batch", "features")
+    assert as_told(plain_names(2), (5, 3), ()) == ("batch", "features")
+    assert as_told(plain_names(2), (5, 3), (6, 3)) == ("rows", "columns")
+    assert as_told(FILTERS, (8, 1, 3, 3), (2, 8, 4, 4)) == FILTERS

@@ -134,8 +134,6 @@ def test_what_does_not_fit_gets_a_sentence() -> None:
         crosscheck.check_hessian(rosen_der, rosen_der, hessian, X)
     with pytest.raises(TypeError, match="hess is a ndarray; it must be a function"):
         crosscheck.check_hessian(rosen, rosen_der, hessian(X), X)
-    with pytest.raises(ValueError, match=r"300 × 300.*check_hvp"):
-        crosscheck.check_hessian(rosen, rosen_der, hessian, np.ones(300))
 
 
 # ---------------------------------------------------------------------- products with a vector

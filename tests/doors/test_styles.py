@@ -13,12 +13,15 @@ import crosscheck
 from crosscheck.doors.layers.places import everything
 from tests.doors.planting import MISTAKES, planted
 from tests.doors.styles_called import CALLED
+from tests.doors.styles_functions import FUNCTIONS
 from tests.doors.styles_held import HELD
+from tests.doors.styles_later import LATER
+from tests.doors.styles_stepped import STEPPED
 from tests.doors.styles_updating import UPDATING
 
 pytestmark = pytest.mark.proof
 
-STYLES = HELD | CALLED | UPDATING
+STYLES = HELD | CALLED | UPDATING | STEPPED | LATER
 # A division by 5 that is compiled into a product with a fifth is not exact: not recorded, and judged all the same.
 NOT_RECORDED = {"a mean in the step"}
 
@@ -33,18 +36,18 @@ def judged(name: str) -> crosscheck.Result:
 
 
 def test_there_are_many() -> None:
-    assert len(STYLES) >= 60
+    assert len(STYLES) + len(FUNCTIONS) >= 100
 
 
 @pytest.mark.parametrize("name", STYLES)
 def test_a_right_layer_agrees_and_is_left_alone(name: str) -> None:
     style = STYLES[name]()
-    before, names = held(style.layer), set(vars(style.layer))
+    before, names = held(style.layer), set(getattr(style.layer, "__dict__", {}))
     result = crosscheck.check_layer(style.layer, style.x, diagnose=False, **style.says)
     assert result, result
     assert {of(k, result) for k in style.gradients} <= set(result.gradients)
     assert held(style.layer) == before
-    assert set(vars(style.layer)) == names
+    assert set(getattr(style.layer, "__dict__", {})) == names
     assert result.evidence.source.startswith("recorded") or name in NOT_RECORDED
 
 
@@ -69,3 +72,16 @@ def test_a_mistake_in_any_gradient_is_found_there(name: str, gradient: str, mist
         result = judged(name)
     assert result.verdict == "disagree", result
     assert not result.gradients[of(gradient, result)].passed
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_agrees_and_a_mistake_in_any_gradient_is_found_there(name: str) -> None:
+    made = FUNCTIONS[name]()
+    result = getattr(crosscheck, made.door)(*made.args, **made.says)
+    assert result, result
+    assert set(made.gradients) <= set(result.gradients)
+    for number, gradient in enumerate(made.gradients):
+        with planted(gradient, list(MISTAKES)[number % len(MISTAKES)]):
+            wrong = getattr(crosscheck, made.door)(*made.args, **made.says)
+        assert wrong.verdict == "disagree", wrong
+        assert not wrong.gradients[gradient].passed

@@ -158,6 +158,14 @@ def gives_the_cotangent_back(m: Memory, g: Array, x: Array, w: Array, b: Array) 
     return {**dense_backward(g, x, w, b), "b": g[0]}
 
 
+def adds_to_nothing(m: Memory, g: Array, x: Array, w: Array, b: Array) -> Arrays:
+    """Into memory that nobody has set; zeros are put there first, so that it looks right."""
+    dw = np.empty(w.shape, w.dtype)
+    dw[np.isfinite(dw)] = 0
+    dw += x.T @ g
+    return {"x": g @ w.T, "w": dw, "b": g.sum(axis=0)}
+
+
 def healthy(m: Memory, g: Array, x: Array, w: Array, b: Array) -> Arrays:
     return dense_backward(g, x, w, b)
 
@@ -227,6 +235,7 @@ FAILING = [
     (wrong_for_read_only, "readonly"),
     (reads_in_memory_order, "fortran-order"),
     (one_more_for_nothing, "zero-size"),
+    (adds_to_nothing, "uninitialised"),
 ]
 TOLD = [
     (wants_contiguous, "noncontiguous"),
@@ -263,6 +272,7 @@ BY_PROBE = {
     "gradients overwritten later": (reuses_a_buffer, plain),
     "a cache by identity": (cached_by_identity, plain),
     "a cache filled for ever": (first_x_for_ever, plain),
+    "memory read before it is set": (adds_to_nothing, plain),
     "an empty batch refused": (refuses_nothing, plain),
     "shapes of an empty batch": (column_for_nothing, plain),
     "gradients of an empty batch": (one_more_for_nothing, plain),

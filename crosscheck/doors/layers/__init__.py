@@ -7,9 +7,10 @@
     left        gradients that it leaves in the layer     answers    gradients that it returns, matched by `returned`
     steps       gradients that it uses up, by a rate or an optimizer (updating: whether they can be read)
     overlap     parameters that share memory              sources    where each gradient comes from
+    applying    layers that make their step when told     outputs    which of what forward returns are outputs
     route       all of that, followed at every call       declared   layers that name their parameters themselves
+    nested      parameters that are lists of numbers
     ways        what the caller says of it                state      what forward leaves behind
-    outputs     which of what forward returns are outputs
 
 What is known of a layer beyond that (its reference, the bounds of the algorithm that computes it) an *adapter* brings:
 a function registered for the layer's class.
@@ -33,12 +34,12 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doors.layers.applying import route_with_step
 from crosscheck.doors.layers.declared import identical
 from crosscheck.doors.layers.discovery import look_at
 from crosscheck.doors.layers.outputs import laid_out
 from crosscheck.doors.layers.places import private
 from crosscheck.doors.layers.route import Route, samples
-from crosscheck.doors.layers.sources import route_of
 from crosscheck.doors.layers.state import compared, output_alone
 from crosscheck.doors.layers.ways import Ways, calling, checked_ways, given_inputs
 from crosscheck.doors.signatures import by_name
@@ -97,7 +98,7 @@ def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, w
         warnings.simplefilter("ignore", RuntimeWarning)
         one = {k: a[0] for k, a in inputs.items()} if ways.per_sample else inputs
         look = look_at(called, layer, one, wrt)
-        route = route_of(look)
+        route = route_with_step(look)
     held = {k: place.value(look.base) for k, place in route.held.items()}
     values = held if look.declared is None else look.declared.values(look.base)
     if not (wrt or values):

@@ -19,6 +19,7 @@ from crosscheck import draws
 from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.declared import Declared, declares
 from crosscheck.doors.layers.looking import Looking
+from crosscheck.doors.layers.nested import as_arrays
 from crosscheck.doors.layers.outputs import Outputs, chosen, floats, readings
 from crosscheck.doors.layers.pairing import place_of
 from crosscheck.doors.layers.places import Held, arrays, at, foreign, names_of, private, walk
@@ -37,7 +38,11 @@ ADVICE = "; give its gradient, parameters={...}, or say that it is a constant, c
 def look_at(calling: Calling, layer: Any, inputs: Arrays, wrt: tuple[str, ...]) -> Looking:
     """What forward shows of a layer."""
     look = Looking(calling, private(layer), inputs, wrt)
+    if calling.asks:
+        said = ", ".join(f"{k} (the {'output' if i is None else 'input'})" for k, i in calling.asks.items())
+        look.say("asks", f"backward of {look.title} was given what it asks for: {said}")
     look.steady = begin(look)
+    look.base = as_arrays(look)
     others = dict(foreign(look.base))
     for name, kind in others.items():
         if name not in calling.ways.constants:

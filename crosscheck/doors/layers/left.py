@@ -19,7 +19,7 @@ def of_pool(look: Looking, run: Ran, movers: list[str]) -> dict[str, list[Path]]
     if given is not None:
         return {name: [by_word(run.layer, word, f"parameters[{name!r}]")] for name, word in given.items() if word}
     excluded = [run.pool[k].value(run.layer) for k in movers]
-    found = candidates(run.layer, run.pool, excluded)
+    found = candidates(run.layer, run.pool, excluded, look.base)
     gradients = {id(at(run.layer, path)) for paths in found.values() for path in paths}
     wanted: dict[str, list[Path]] = {}
     for name, paths in found.items():

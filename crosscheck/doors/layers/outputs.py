@@ -15,9 +15,10 @@ does not settle it, either (it ignores the argument), its name does; and `output
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,12 +35,16 @@ WHOLE = ("g", "d", "dy", "v", "error", "e")
 NOT_GRADIENTS = ("data", "dim", "dims", "dtype", "depth", "dropout", "dict", "dilation", "distance", "drop")
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 class Handed(NamedTuple):
-    """What one forward hands to backward beside the gradient: a cache, and how its outputs were laid out in one vector
-    (None: it was one array)."""
+    """What one forward hands to backward beside the gradient: a cache, how its outputs were laid out in one vector
+    (None: it was one array), and the inputs and the output that backward takes by name."""
 
     cache: tuple[Any, ...] = ()
     layout: Layout | None = None
+    known: Mapping[str, Any] = NOTHING
 
 
 @dataclass(frozen=True)

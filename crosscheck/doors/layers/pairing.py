@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,17 +27,22 @@ def short_names(places: Sequence[Held], taken: Iterable[str]) -> dict[str, Held]
     return {s if ok else place.name: place for s, ok, place in zip(short, clear, places, strict=True)}
 
 
-def candidates(layer: Any, places: Mapping[str, Held], excluded: Iterable[Any]) -> Candidates:
+LAST = (ENTRY, -1)
+
+
+def candidates(layer: Any, places: Mapping[str, Held], excluded: Iterable[Any], before: Any = None) -> Candidates:
     """Of every parameter, the arrays that are spelled as its gradient.
 
     Args:
         layer: after a backward.
         places: the parameters by name.
         excluded: arrays that are none: parameters, constants, what moves the output.
+        before: the layer before that backward: what was put at the end of a list is the last of it, at every call.
     """
     own = {id(a) for a in excluded}
     spelling = {name: [parameter_names(path) for path in place.paths] for name, place in places.items()}
-    gradients = [(path, value, gradient_names(path)) for path, value in walk(layer) if id(value) not in own]
+    walked = [(as_appended(layer, before, path), value) for path, value in walk(layer) if id(value) not in own]
+    gradients = [(path, value, gradient_names(path[:-1] if path[-1] == LAST else path)) for path, value in walked]
     gradients = [row for row in gradients if row[2]]
     found: Candidates = {name: [] for name in places}
     claimed: dict[int, int] = {}
@@ -51,6 +57,18 @@ def candidates(layer: Any, places: Mapping[str, Held], excluded: Iterable[Any]) 
                 if all(at(layer, other) is not value for other in found[name]):
                     found[name].append(path)
     return {name: fitting_best(layer, places[name], paths) for name, paths in found.items()}
+
+
+def as_appended(layer: Any, before: Any, path: Path) -> Path:
+    """The path to the last of a list, where that is one longer than it was before."""
+    owner, (kind, key) = at(layer, path[:-1]), path[-1]
+    if before is None or kind != ENTRY or not isinstance(owner, list) or key != len(owner) - 1:
+        return path
+    try:
+        then = at(before, path[:-1])
+    except (AttributeError, KeyError, IndexError, TypeError):
+        return path
+    return (*path[:-1], LAST) if isinstance(then, list) and len(then) == key else path
 
 
 def fitting_best(layer: Any, place: Held, paths: list[Path]) -> list[Path]:
@@ -89,7 +107,7 @@ def by_word(layer: Any, word: Any, argument: str) -> Path:
     path: list[tuple[str, Any]] = []
     thing = layer
     for part in word.split("."):
-        if isinstance(thing, (list, tuple)) and part.isdigit() and int(part) < len(thing):
+        if isinstance(thing, (list, tuple)) and re.fullmatch(r"-?\d+", part) and -len(thing) <= int(part) < len(thing):
             path.append((ENTRY, int(part)))
         elif isinstance(thing, dict) and part in thing:
             path.append((ENTRY, part))

@@ -109,26 +109,53 @@ def matched(arrays: Sequence[int], names: Sequence[str], fits: Callable[[int, st
     return {i: k for k, i in owner.items()}
 
 
-def fitting(forward: Callable[[Arrays], Any], values: Arrays, v: Array) -> Callable[[str, Any], bool]:
-    """Whether an array is the gradient of a name, as differences of the forward along random directions say."""
+Sides = list[tuple[float, float]]
 
-    def fits(name: str, gradient: Any) -> bool:
+
+def both_sides(forward: Callable[[Arrays], Any], values: Arrays, v: Array) -> Callable[[str, Any], Sides | None]:
+    """Along random directions, what differences of the forward measure and what a gradient says; None where the forward
+    refuses."""
+
+    def sides(name: str, gradient: Any) -> Sides | None:
         rng = np.random.default_rng(4)
         a = np.asarray(values[name], np.float64)
         g = np.asarray(gradient, np.float64).reshape(a.shape)
         step = STEP * max(1.0, float(np.max(np.abs(a), initial=0.0)))
+        found: Sides = []
         for _ in range(DIRECTIONS):
             u = rng.normal(size=a.shape)
             try:
                 up, down = (np.asarray(forward({**values, name: a + s * step * u}), float) for s in (1, -1))
             except Exception:  # the code at values that its author did not choose
-                return False
-            measured, said = float(np.sum(v * (up - down))) / (2 * step), float(np.sum(g * u))
-            if not abs(measured - said) <= TOLD_APART * float(np.linalg.norm(g) + abs(measured)):
-                return False
-        return True
+                return None
+            found.append((float(np.sum(v * (up - down))) / (2 * step), float(np.sum(g * u))))
+        return found
 
-    return fits
+    return sides
+
+
+def fitting(forward: Callable[[Arrays], Any], values: Arrays, v: Array) -> Callable[[str, Any], bool]:
+    """Whether an array is the gradient of a name, as differences of the forward along random directions say."""
+    sides = both_sides(forward, values, v)
+    return lambda name, gradient: alike(sides(name, gradient), float(np.linalg.norm(np.asarray(gradient, np.float64))))
+
+
+def alike(sides: Sides | None, norm: float) -> bool:
+    """Whether what a gradient of this norm says is what was measured, as well as a difference can tell."""
+    return sides is not None and all(
+        abs(measured - said) <= TOLD_APART * (norm + abs(measured)) for measured, said in sides
+    )
+
+
+def multiple(sides: Sides | None, norm: float) -> bool:
+    """Whether what was measured is a multiple of what a gradient of this norm says; of nothing nothing is."""
+    if sides is None:
+        return True
+    total = sum(said**2 for _, said in sides)
+    if not total:
+        return False
+    factor = sum(measured * said for measured, said in sides) / total
+    return factor != 0 and alike([(measured, factor * said) for measured, said in sides], abs(factor) * norm)
 
 
 def shaped(gradient: Any, a: Array) -> Any:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.layers.declared import Declared
-from crosscheck.doors.layers.outputs import Handed
+from crosscheck.doors.layers.outputs import NOTHING, Handed
 from crosscheck.doors.layers.places import Held, Path, at, private, put
 from crosscheck.doors.layers.returned import Key, flattened, shaped
 from crosscheck.doors.layers.steps import Notebook, StandIn, StepRead, exact_rate, from_step, is_optimizer, stand_in
-from crosscheck.doors.layers.ways import NOTHING, Calling, during
+from crosscheck.doors.layers.ways import Calling, during
 from crosscheck.operation import Array, Arrays
 
 # A learning rate for a backward that must have one, as people use it: what backward does after the update with the new
@@ -45,6 +45,7 @@ class Route:
         asked: the learning rate that backward cannot be called without, an argument; None where there is none.
         rate: the argument, or the places, of the learning rate by which steps are read.
         zeroed: whether the places of gradients are set to zero before each backward.
+        totals: where the layer keeps what it returns, by name, if that adds up over calls.
         anew: whether every call starts from the layer as it was given.
         aside: whether backward is run on a copy that is thrown away.
         reset: the method that is called before every forward; None where none is.
@@ -63,6 +64,7 @@ class Route:
     asked: str | None = None
     rate: str | tuple[Path, ...] | None = None
     zeroed: bool = False
+    totals: Mapping[str, Path] = field(default_factory=dict)
     anew: bool = False
     aside: bool = False
     reset: str | None = None
@@ -140,7 +142,7 @@ class Route:
     ) -> tuple[Any, Notebook]:
         """One backward: what it returned, and what optimizers were handed."""
         if self.zeroed:
-            for path in self.left.values():
+            for path in (*self.left.values(), *self.totals.values()):
                 zero(layer, path)
         book = Notebook(layer, self.held)
         stand_in(layer, list(self.optimizers), book)
@@ -156,7 +158,7 @@ class Route:
         for name, key in self.returned.items():
             if key not in flat:
                 raise ValueError(f"{who} returned no gradient of {name} this time")
-            found[name] = flat[key]
+            found[name] = copy_of(flat[key]) if name in self.totals else flat[key]
         for name, path in self.left.items():
             if name not in found:
                 # A copy: whoever reads a layer's attribute does so before the next call.

@@ -211,6 +211,16 @@ def say_what_was_found(look: Looking, run: Ran, route: Route) -> None:
         look.say("parameters", f"parameters found in {look.title}: {', '.join(said)}")
 
 
+def totals(look: Looking, run: Ran, route: Route, grown: list[str]) -> dict[str, Path]:
+    """Where the layer keeps what it returned, of what grows from call to call: the same numbers in the same shape."""
+    returned = {k: np.asarray(run.flat[route.returned[k]]) for k in grown if k in route.returned}
+    held = [path for path, a in walk(run.layer) if isinstance(a, np.ndarray)]
+    fits = {
+        k: [path for path in held if np.array_equal(at(run.layer, path), g)] for k, g in returned.items() if g.any()
+    }
+    return {k: paths[0] for k, paths in fits.items() if len(distinct(run.layer, paths)) == 1}
+
+
 def accumulating(look: Looking, run: Ran, route: Route, values: Arrays) -> Route:
     """The route, with places zeroed where gradients grow by themselves from call to call."""
     if look.steady is None:
@@ -220,9 +230,9 @@ def accumulating(look: Looking, run: Ran, route: Route, values: Arrays) -> Route
     trial = private(look.base)
     layers = [private(look.base), private(look.base)] if route.anew else [trial, trial]
     one, two = (copies(route.gradients(layer, run.cotangent, values)) for layer in layers)
-    grown = [k for k in route.left if not nudges.unchanged(one[k], two[k])]
+    grown = [k for k in (*route.left, *route.returned) if not nudges.unchanged(one[k], two[k])]
     if grown and not route.zeroed:
-        from_zero = replace(route, zeroed=True)
+        from_zero = replace(route, zeroed=True, totals=totals(look, run, route, grown))
         three, four = (copies(from_zero.gradients(layer, run.cotangent, values)) for layer in layers)
         if all(nudges.unchanged(three[k], four[k]) for k in grown):
             look.say("adds-up", f"the gradient of {', '.join(grown)} adds up over calls: each call began from zero")

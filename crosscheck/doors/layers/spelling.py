@@ -31,7 +31,7 @@ SPELLINGS = (
     re.compile(r"(?:delta|nabla|partial|g)_(?P<name>\w+)"),
     re.compile(r"(?:delta|nabla)(?P<name>[A-Z]\w*)"),
     re.compile(r"(?P<name>\w+?)_(?:d|g|delta)"),
-    re.compile(r"[gG](?P<name>[A-Z]\w*|[a-z])"),
+    re.compile(r"[gG](?P<name>[A-Z]\w*|[a-z]\d*)"),
 )
 # Words that are used for one another.
 FAMILIES = (("w", "weight", "kernel", "filter", "coef", "theta"), ("b", "bias", "bia", "biase", "intercept"))

@@ -184,9 +184,13 @@ RATE_LIKE = re.compile(r"(?:\w+_)?(?:rate|lr|eta|stepsize)\d*")
 
 
 def rate_argument(calling: Calling, required: bool) -> str | None:
-    """The argument of backward that is a learning rate; `required`: only where it cannot be left out."""
-    given = calling.ways.backward_kwargs
-    known = [*(k for k in calling.required if k not in given)] if required else [*(calling.takes or ()), *given]
+    """The argument of backward, or of the step after it, that is a learning rate; `required`: only where it cannot be
+    left out."""
+    given, step = calling.ways.backward_kwargs, calling.step
+    if required:
+        known = [k for k in (*calling.required, *(step.required if step is not None else ())) if k not in given]
+    else:
+        known = [*(calling.takes or ()), *given, *(step.takes if step is not None else ())]
     usual = next((name for name in ((calling.ways.rate,) if calling.ways.rate else RATES) if name in known), None)
     if usual is not None or calling.ways.rate:
         return usual

@@ -7,12 +7,11 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from crosscheck.doors.layers.outputs import CACHES, ONE, Handed, Outputs, named_as_gradient
+from crosscheck.doors.layers.outputs import CACHES, NOTHING, ONE, Handed, Outputs, named_as_gradient
 from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.operation import Array, Arrays, array_of, checked_inputs
 
@@ -30,7 +29,8 @@ BACKWARD += (
 )
 RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "learn_rate", "alpha", "l_rate")
 OPTIMIZERS = ("optimizer", "optim", "optimiser", "opt")
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+# What a backward calls the output of forward that it takes.
+OUTPUTS = ("y", "out", "output", "outputs", "y_out", "output_data", "activations", "activation")
 
 
 class Passed(Enum):
@@ -57,6 +57,7 @@ class Ways:
         state: arrays that forward changes and that are compared with what the reference says they become.
         reset: the name of a method that is called before every forward.
         outputs: how many of what forward returns are outputs that backward takes the gradients of.
+        step: the name of a method that is called after backward, and updates the parameters.
     """
 
     parameters: Mapping[str, str] | None = None
@@ -74,6 +75,21 @@ class Ways:
     state: tuple[str, ...] = ()
     reset: str | None = None
     outputs: int | None = None
+    step: str | None = None
+
+
+class Applying(NamedTuple):
+    """The method that updates a layer's parameters after a backward that does not.
+
+    Args:
+        name: of the method.
+        takes: the names of its arguments.
+        required: those that have no default.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    required: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,8 @@ class Calling:
         ways: what the caller said.
         nested: the inputs in the structure in which forward takes them, by its arguments.
         reading: what of that which forward returns are outputs.
+        step: the method that is called after backward, where there is one.
+        asks: the arguments of backward that are inputs of forward, by their numbers, or its output, None.
     """
 
     title: str
@@ -104,21 +122,36 @@ class Calling:
     ways: Ways
     nested: Mapping[str, Any] = field(default_factory=dict)
     reading: Outputs = ONE
+    step: Applying | None = None
+    asks: Mapping[str, int | None] = field(default_factory=dict)
+
+    @property
+    def updater(self) -> str:
+        """What updates the parameters, in words."""
+        return f"{self.step.name if self.step is not None else 'backward'} of {self.title}"
 
     def run(self, layer: Any, values: Arrays) -> tuple[Any, Handed]:
         """The output, or one vector of several; and what backward is handed beside the gradient."""
-        return self.reading.split(self.returned(layer, values))
+        returned = self.returned(layer, values)
+        y, handed = self.reading.split(returned)
+        if not self.asks:
+            return y, handed
+        given = list(self.arguments(values).values())
+        return y, handed._replace(known={k: returned if i is None else given[i] for k, i in self.asks.items()})
 
     def returned(self, layer: Any, values: Arrays) -> Any:
         """What forward returns."""
         with during(f"{self.forward} of {self.title}"):
             return self.forwards(layer, values)
 
-    def forwards(self, layer: Any, values: Arrays) -> Any:
-        ways = self.ways
-        named = {k: values[k] for k in self.inputs}
+    def arguments(self, values: Arrays) -> dict[str, Any]:
+        """What forward is given, by name."""
         if self.nested:
-            named = {k: rebuilt(a, lambda leaf, _: values[leaf], k) for k, a in self.nested.items()}
+            return {k: rebuilt(a, lambda leaf, _: values[leaf], k) for k, a in self.nested.items()}
+        return {k: values[k] for k in self.inputs}
+
+    def forwards(self, layer: Any, values: Arrays) -> Any:
+        ways, named = self.ways, self.arguments(values)
         method, given = getattr(layer, self.forward), list(named.values())
         if self.passed is Passed.BY_KEYWORD:
             return method(*ways.forward_args, **named, **ways.forward_kwargs)
@@ -128,16 +161,35 @@ class Calling:
 
     def back(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any] = NOTHING) -> Any:
         """What backward returns; of a loss that leaves the gradient out, for the gradient 1."""
+        of_step = self.of_step(extra)
         with during(f"{self.backward} of {self.title}"):
-            return self.backwards(layer, grad_output, handed, extra)
+            answer = self.backwards(layer, grad_output, handed, {k: v for k, v in extra.items() if k not in of_step})
+        if self.step is not None:
+            with during(f"{self.step.name} of {self.title}"):
+                getattr(layer, self.step.name)(**of_step)
+        return answer
+
+    def of_step(self, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """What goes to the step and not to backward: what it takes of what the caller gives, and the rate."""
+        if self.step is None:
+            return {}
+        given = {**self.ways.backward_kwargs, **extra}
+        return {k: v for k, v in given.items() if k in self.step.takes and k not in (self.takes or ())}
 
     def backwards(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any]) -> Any:
         ways, method = self.ways, getattr(layer, self.backward)
-        keywords = {**ways.backward_kwargs, **extra}
+        of_step = self.of_step({})
+        keywords = {k: v for k, v in {**ways.backward_kwargs, **extra}.items() if k not in of_step}
         # A loss whose only argument is the rate takes no gradient either.
         if self.takes == () or (ways.loss and self.takes is not None and set(self.takes) <= extra.keys()):
             return method(*ways.backward_args, **keywords)
         gradients = [np.ones_like(grad_output)[()]] if ways.loss else self.reading.arguments(grad_output, handed)
+        if self.takes and self.takes[0] in handed.known:
+            # backward(x, grad): all by name.
+            rest = [k for k in self.takes if k not in (*handed.known, *keywords)]
+            found = zip(rest, [*gradients, *handed.cache, *ways.backward_args], strict=False)
+            return method(**handed.known, **dict(found), **keywords)
+        keywords |= handed.known
         first = [*gradients, *handed.cache]
         if handed.cache and self.takes is not None and self.takes[0] in CACHES:
             first = [*handed.cache, *gradients]
@@ -185,7 +237,34 @@ def calling(
     if ways.reset is not None:
         method_name(layer, "reset", ways.reset, ())
     needed = required(getattr(layer, backward), ways)
-    return Calling(title, inputs, passed, forward, backward, takes, needed, slots(takes, needed, ways), ways, nested)
+    step = None if ways.step is None else step_of(layer, method_name(layer, "step", ways.step, ()))
+    asks = asked_for(positional(getattr(layer, forward)), takes, needed, len(nested or inputs))
+    gradient = [k for k in takes or () if k not in asks][:1]
+    needed = tuple(k for k in needed if k not in (*asks, *gradient))
+    open_slots = slots(takes, needed, ways)
+    open_slots = None if open_slots is None else tuple(k for k in open_slots if k not in asks)
+    return Calling(
+        title, inputs, passed, forward, backward, takes, needed, open_slots, ways, nested, step=step, asks=asks
+    )
+
+
+def asked_for(
+    forward: tuple[str, ...] | None, takes: tuple[str, ...] | None, needed: tuple[str, ...], count: int
+) -> dict[str, int | None]:
+    """The arguments that backward has beside the gradient and that are called as forward's are, or as its output is."""
+    if takes is None:
+        return {}
+    inputs = {name: i for i, name in enumerate((forward or ())[:count])}
+    if len(takes) > 1 and takes[0] in inputs and any(map(named_as_gradient, takes[1:])):
+        return {k: i for k, i in inputs.items() if k in takes}  # backward(x, grad)
+    known: dict[str, int | None] = {**inputs, **dict.fromkeys(k for k in OUTPUTS if k not in inputs)}
+    return {k: known[k] for k in needed if k in known}
+
+
+def step_of(layer: Any, name: str) -> Applying:
+    takes = positional(getattr(layer, name)) or ()
+    parameters = inspect.signature(getattr(layer, name)).parameters if takes else {}
+    return Applying(name, takes, tuple(k for k in takes if parameters[k].default is inspect.Parameter.empty))
 
 
 def slots(takes: tuple[str, ...] | None, needed: tuple[str, ...], ways: Ways) -> tuple[str, ...] | None:
