@@ -12,6 +12,7 @@ import numpy as np
 import reference.network
 from crosscheck.doors.layers import Ways, adapter, any_layer, from_layer, identical
 from crosscheck.judge import judge
+from crosscheck.lecture.configurations import of_stages
 from crosscheck.operation import OUTPUT, Array, Arrays, Notice, Operation, wide
 from manual import Layer, kernels
 from manual.kernels import axes
@@ -37,7 +38,13 @@ def our_layer(layer: Layer, x: Any, reference: Callable[..., Any] | None = None)
         widen=lambda: from_layer(layer.astype(np.float64), wide(np.asarray(x)), reference),
         moving_forward=None if rerun is None else rerun.forward,
         own_bounds=None if rerun is None else rerun.own_bounds,
+        configurations=None if rerun is None or reference is not None else lambda: configurations(layer),
     )
+
+
+def configurations(layer: Layer) -> dict[str, Callable[..., Any]]:
+    """What else the layer could have been configured to."""
+    return of_stages(described(layer), {name: np.array(array) for name, array in layer.named_state().items()})
 
 
 class Rerun:
