@@ -66,7 +66,7 @@ def forward(
     Args:
         prediction: logits (B, K), B and K at least 1; float32, float64 or complex128.
         target: integer labels (B,) from 0 to K - 1, or probabilities (B, K); not differentiated.
-        weights: (K,), what a sample of each class counts; None: all the same.
+        weights: (K,), at least 0: what a sample of each class counts; None: all the same.
         ignored: a label, also one outside the classes, whose samples count nothing.
         smoothing: e, from 0 to 1.
         reduction: "mean", "sum" or "none".
@@ -134,12 +134,19 @@ def counting(
     each = t.dtype.type(1) if weights is None else np.asarray(weights, t.dtype)
     if weights is not None:
         checks.same_shape(each, (classes,), "weights", "one per class")
+        checked_weights(each)
     counted = float(np.real((t * each)[~left_out].sum())) if labels else samples
     if smoothing:
         t = t * t.dtype.type(1 - smoothing) + t.dtype.type(smoothing / classes)
     t = t * each
     t[left_out] = 0
     return t, counted
+
+
+def checked_weights(weights: Array) -> None:
+    """A class counts nothing or more."""
+    for place in np.flatnonzero(~((np.real(weights) >= 0) & np.isfinite(weights)))[:1]:
+        raise ValueError(f"weights[{place}] is {weights[place]}; what a class counts must be finite and at least 0")
 
 
 def distribution(target: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
