@@ -67,7 +67,7 @@ def forward(x: Array, *, axes: Axes = (-1,), eps: float = 1e-5) -> tuple[Array, 
         eps: ε, above 0.
 
     Raises:
-        ValueError: an axis that x does not have or that is named twice, no entries to average, an ε that is not positive.
+        ValueError: an axis that x does not have or is named twice, no entries to average, an ε that is not positive.
     """
     places = tuple(checks.axis(axis, x.shape, "axes") for axis in axes)
     if len(set(places)) < len(places):
