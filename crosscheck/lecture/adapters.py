@@ -30,7 +30,7 @@ def our_layer(layer: Layer, x: Any, reference: Callable[..., Any] | None = None)
     twin_or_given = twin(layer) if reference is None else reference
     state = tuple(layer.named_state())
     operation = any_layer(layer, x, twin_or_given, Ways(constants=places(layer)))
-    if state and reference is None:
+    if state and reference is None and twin_or_given is not None:  # a layer inside may have none
         operation = replace(operation, remarks=(*operation.remarks, *carried_on(layer, operation)))
     rerun = Rerun.of(layer)
     return replace(
