@@ -40,7 +40,7 @@ def others(operation: str, options: Mapping[str, Any]) -> Iterator[tuple[str, An
         if isinstance(value, str) and name in WORDS:
             yield from ((name, word) for word in WORDS[name] if word != value)
             continue
-        default = parameters[name].default if name in parameters else inspect.Parameter.empty
+        default: Any = parameters[name].default if name in parameters else inspect.Parameter.empty
         default = NONE_GIVEN.get(name, default)
         if default is not inspect.Parameter.empty and not np.array_equal(value, default):
             yield name, default

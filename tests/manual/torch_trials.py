@@ -499,8 +499,8 @@ def softmax_cross_entropy(rng: Rng, torch: Any) -> Trial:
     options = {"reduction": reduction, "label_smoothing": smoothing}
 
     def theirs(p: Any) -> Any:
-        w, t = (None if a is None else torch.as_tensor(a) for a in (weights, given))
-        w, t = None if w is None else w.to(p.dtype), t.to(p.dtype) if t.is_floating_point() else t
+        w = None if weights is None else torch.tensor(weights).to(p.dtype)
+        t = given.to(p.dtype) if given.is_floating_point() else given
         return torch.nn.functional.cross_entropy(p, t, w, ignore_index=-100 if ignored is None else ignored, **options)
 
     return Trial(
