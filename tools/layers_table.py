@@ -92,7 +92,10 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "pad": Elsewhere("Pad", "pad", "lax.pad, numpy.pad", exact=True),
     "pixel_shuffle": Elsewhere("DepthToSpace, SpaceToDepth", "pixel_shuffle, pixel_unshuffle", "none", exact=True),
     "embedding": Elsewhere("Gather", "embedding", "numpy.take", "the padding index gives zeros", True),
-    "attention": Elsewhere("Attention", "scaled_dot_product_attention", "nn.dot_product_attention", "a place that may ask nobody gives zeros"),
+    "attention": Elsewhere(
+        "Attention", "scaled_dot_product_attention", "nn.dot_product_attention",
+        "a place that may ask nobody gives zeros",
+    ),
 }  # fmt: skip
 
 
