@@ -12,7 +12,7 @@ import numpy as np
 import reference.network
 from crosscheck.doors.layers import Ways, adapter, any_layer, from_layer, identical
 from crosscheck.judge import judge
-from crosscheck.lecture.configurations import of_stages
+from crosscheck.lecture.configurations import layers_otherwise
 from crosscheck.operation import OUTPUT, Array, Arrays, Notice, Operation, wide
 from manual import Layer, kernels
 from manual.kernels import axes
@@ -44,7 +44,7 @@ def our_layer(layer: Layer, x: Any, reference: Callable[..., Any] | None = None)
 
 def configurations(layer: Layer) -> dict[str, Callable[..., Any]]:
     """What else the layer could have been configured to."""
-    return of_stages(described(layer), {name: np.array(array) for name, array in layer.named_state().items()})
+    return layers_otherwise(described(layer), {name: np.array(array) for name, array in layer.named_state().items()})
 
 
 class Rerun:

@@ -46,7 +46,7 @@ def others(operation: str, options: Mapping[str, Any]) -> Iterator[tuple[str, An
             yield name, default
 
 
-def of_stages(program: list[tuple[Any, ...]], state: Mapping[str, Any]) -> Forwards:
+def layers_otherwise(program: list[tuple[Any, ...]], state: Mapping[str, Any]) -> Forwards:
     """The forwards of a layer with one option of one stage changed, by what is different in words."""
     found: Forwards = {}
     if len(program) > MOST_STAGES:
@@ -67,7 +67,7 @@ def forward_of(program: list[tuple[Any, ...]], state: Mapping[str, Any]) -> Call
     return forward
 
 
-def of_loss(operation: str, options: Mapping[str, Any]) -> Forwards:
+def losses_otherwise(operation: str, options: Mapping[str, Any]) -> Forwards:
     """The same of a loss alone."""
     twin = import_module(f"reference.{operation}").forward
 

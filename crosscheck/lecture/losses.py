@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.lecture.configurations import of_loss
+from crosscheck.lecture.configurations import losses_otherwise
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs, wide
 
 TARGET = "target"
@@ -77,5 +77,5 @@ def from_loss(loss: Any, prediction: Array, target: Array) -> Operation:
     return replace(
         with_loss(identity, loss, target),
         name=type(loss).__name__,
-        configurations=lambda: of_loss(loss.operation, hyper),
+        configurations=lambda: losses_otherwise(loss.operation, hyper),
     )
