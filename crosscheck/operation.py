@@ -79,6 +79,8 @@ class Operation:
         alone: where there is no reference and nothing to record, why, and what to do; "": the forward may be recorded.
         layout: gives where several outputs lie in the one vector that the judge has for them, and `layouts.Layout` has
             the rest; None where there is but one array.
+        configurations: gives what else the forward could have been configured to: in words, and in jax.numpy; None
+            where nothing is known of that.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Operation:
     manner: Manner = field(default_factory=Manner)
     alone: str = ""
     layout: Callable[[], Any] | None = field(default=None, repr=False)
+    configurations: Callable[[], Mapping[str, Callable[..., Any]]] | None = field(default=None, repr=False)
 
     @property
     def dtype(self) -> np.dtype:

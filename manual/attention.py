@@ -20,7 +20,8 @@ With G = ∂L/∂Y from the next layer, H = ∂L/∂P, and softmax's own derivat
     ∂L/∂Q[b,t,d] = a·Σ_s ∂L/∂S[b,t,s]·K[b,s,d]                                 (10)
     ∂L/∂K[b,s,d] = a·Σ_t ∂L/∂S[b,t,s]·Q[b,t,d]                                 (11)
 
-A pair that is forbidden has P = 0, so nothing goes forward through it, and nothing comes back. Self-attention reads one
+A pair that is forbidden has P = 0, so nothing goes forward through it, and nothing comes back; so of a place that may
+ask nobody, whose P and Y are 0, as in PyTorch and ONNX. Self-attention reads one
 x three times: its gradients from Q, K and V add up (`program`, (3)).
 
 Letters: Q queries; K keys; V values; Y output; S scores; P shares; H = ∂L/∂P; a scale; D features of a head; b sample
@@ -74,7 +75,7 @@ def forward(
         scale: a; None: 1/√D.
 
     Raises:
-        ValueError: shapes that do not fit, heads that do not divide, or a place that may ask nobody.
+        ValueError: shapes that do not fit, or heads that do not divide.
     """
     for name, array in (("queries", queries), ("keys", keys), ("values", values)):
         checks.rank(array, name, "B T E")
@@ -91,8 +92,9 @@ def forward(
     if mask is not None:
         scores = masked(scores, np.asarray(mask))
     largest = np.real(scores).max(axis=3, keepdims=True, initial=-np.inf)
-    exponentials = np.exp(scores - largest)
-    shares = exponentials / exponentials.sum(axis=3, keepdims=True)  # (2)
+    nobody = largest == -np.inf  # may be asked
+    exponentials = np.exp(scores - np.where(nobody, 0, largest))
+    shares = exponentials / np.where(nobody, 1, exponentials.sum(axis=3, keepdims=True))  # (2)
     return joined(shares @ v), Saved(q, k, v, shares, factor)  # (1)
 
 
@@ -118,8 +120,6 @@ def masked(scores: Array, mask: Array) -> Array:
         )
     mask = mask[:, None] if mask.ndim == 3 else mask
     open_to = mask if mask.dtype == bool else mask > -np.inf
-    if not open_to.any(axis=-1).all():
-        raise ValueError("mask forbids a place to ask anybody; its mean would be over nothing")
     if mask.dtype == bool:
         return np.where(mask, scores, -np.inf)
     return np.where(open_to, scores + np.where(open_to, mask, 0).astype(np.real(scores).dtype), -np.inf)

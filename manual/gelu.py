@@ -33,9 +33,9 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import in_blocks
-from manual.machine.normal import distribution, distribution_and_density
-from manual.sigmoid import both, logistic
+from manual.machine.elementwise import each_block, in_blocks
+from manual.machine.normal import distribution_and_density
+from manual.sigmoid import both
 
 Array = np.ndarray
 
@@ -45,41 +45,40 @@ ROOT, CUBIC = np.sqrt(2 / np.pi), 0.044715
 class Saved(NamedTuple):
     """What the backward pass needs."""
 
-    x: Array  # the input
-    by_tanh: bool
+    slope: Array  # D, which shares all that is costly with Y
 
 
 def forward(x: Array, *, by_tanh: bool = False) -> tuple[Array, Saved]:
     """x times its probability (1), exact or by tanh (3). x: any shape; float32, float64 or complex128."""
-    return in_blocks(lambda x: x * (logistic(2 * inner(x)) if by_tanh else distribution(x)), x), Saved(
-        x, by_tanh
-    )  # (1)
+    y, slope = np.empty_like(x), np.empty_like(x)
+
+    def work(y: Array, slope: Array, x: Array) -> None:
+        f, rise = by_a_sigmoid(x) if by_tanh else distribution_and_density(x)
+        np.multiply(x, f, out=y)  # (1)
+        np.multiply(x, rise, out=slope)
+        slope += f  # (2), (4)
+
+    each_block(work, (y, slope), (x,))
+    return y, Saved(slope)
 
 
-def inner(x: Array) -> Array:
-    """V of (3)."""
-    return x.dtype.type(ROOT) * (x + x.dtype.type(CUBIC) * x * x * x)  # (3)
-
-
-def slope(x: Array, by_tanh: bool) -> Array:
-    """D."""
-    if by_tanh:
-        (t, rest), steep = both(2 * inner(x)), x.dtype.type(ROOT) * (1 + 3 * x.dtype.type(CUBIC) * x * x)
-        return t + x * (2 * t * rest * steep)  # (4)
-    f, density = distribution_and_density(x)
-    return f + x * density  # (2)
+def by_a_sigmoid(x: Array) -> tuple[Array, Array]:
+    """T of (3), and its slope."""
+    inner = x.dtype.type(ROOT) * (x + x.dtype.type(CUBIC) * x * x * x)
+    t, rest = both(2 * inner)  # (3)
+    return t, 2 * t * rest * (x.dtype.type(ROOT) * (1 + 3 * x.dtype.type(CUBIC) * x * x))
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
-    checks.nudges(x=(nudge_x, saved.x.shape))
-    return in_blocks(lambda x, nudge: slope(x, saved.by_tanh) * nudge, saved.x, nudge_x)  # (5)
+    checks.nudges(x=(nudge_x, saved.slope.shape))
+    return saved.slope * nudge_x  # (5)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
-    checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
-    return (in_blocks(lambda x, g: g * slope(x, saved.by_tanh), saved.x, grad_output),)  # (6)
+    checks.same_shape(grad_output, saved.slope.shape, "grad_output", "the output")
+    return (in_blocks(np.multiply, saved.slope, grad_output),)  # (6)
 
 
 class GELU(Layer):

@@ -23,6 +23,7 @@ import numpy as np
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import in_blocks
 
 Array = np.ndarray
 
@@ -35,7 +36,12 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The hard swish (1), the branch chosen by the real part. x: any shape; float32, float64 or complex128."""
-    return np.where(np.real(x) <= -3, 0 * x, np.where(np.real(x) >= 3, x, x * (x + 3) / 6)), Saved(x)  # (1)
+    return in_blocks(values, x), Saved(x)
+
+
+def values(x: Array) -> Array:
+    """Y."""
+    return np.where(np.real(x) <= -3, 0 * x, np.where(np.real(x) >= 3, x, x * (x + 3) / 6))  # (1)
 
 
 def slope(x: Array) -> Array:
@@ -46,13 +52,13 @@ def slope(x: Array) -> Array:
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.x.shape))
-    return nudge_x * slope(saved.x)  # (2)
+    return in_blocks(lambda x, nudge: nudge * slope(x), saved.x, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
-    return (grad_output * slope(saved.x),)  # (3)
+    return (in_blocks(lambda x, g: g * slope(x), saved.x, grad_output),)  # (3)
 
 
 class HardSwish(Layer):

@@ -116,6 +116,8 @@ class LayerNorm(Layer):
     def __init__(self, shape: int | tuple[int, ...], eps: float = 1e-5, *, dtype: DTypeLike = np.float64) -> None:
         super().__init__(dtype=dtype)
         sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
+        if not sizes:
+            raise ValueError(f"shape is {shape}; it must name at least one axis")
         sizes = tuple(checks.integer(size, "shape", 1) for size in sizes)
         self.eps = checks.positive(eps, "eps")
         self.scales, self.biases = np.ones(sizes), np.zeros(sizes)

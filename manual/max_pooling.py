@@ -2,9 +2,10 @@
 
     Y[b,c,h,w] = max_{0≤i<p, 0≤j<q} X[b,c,s·h+d·i,t·w+e·j]                                    (1)
 
-X stands for the input after padding with -∞, which never wins (`windows` says where windows lie, with padding, dilation
-and a last one that hangs over the end). Let (i*, j*)[b,c,h,w] be the offset of the maximum; of equal maxima the first
-in row-major order. Nudge X by Ẋ. Away from ties the winner stays the winner if the nudge is small, so
+X stands for the input after padding with -∞, which never wins, nor does it where the entries are -∞ themselves
+(`windows` says where windows lie, with padding, dilation and a last one that hangs over the end). Let (i*, j*)[b,c,h,w]
+be the offset of the maximum; of equal maxima the first in row-major order. Nudge X by Ẋ. Away from ties the winner
+stays the winner if the nudge is small, so
 
     Ẏ[b,c,h,w] = Ẋ[b,c,s·h+d·i*,t·w+e·j*]                                                    (2)
 
@@ -154,11 +155,15 @@ def needed(axis: Axis) -> int:
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
-    x, _, pool_size, stride, dilation, along = saved
+    x, y, pool_size, stride, dilation, along = saved
     checks.nudges(x=(nudge_x, (*x.shape[:2], *(axis.entries for axis in along))))
     read = tuple(slice(size) for size in x.shape)
     used = padded(nudge_x, along)[read]  # the padding never wins, whatever its nudge
-    return moved(used, x, pool_size, stride, dilation)
+    nudge_y = moved(used, x, pool_size, stride, dilation)
+    lowest = tied_with_padding(y, along)
+    if lowest is None:
+        return nudge_y
+    return np.where(lowest, moved(used, level(x, along), pool_size, stride, dilation), nudge_y)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
@@ -167,15 +172,41 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     Raises:
         ValueError: grad_output has another shape than y.
     """
-    g, (x, y, pool_size, stride, dilation, along) = grad_output, saved
-    checks.same_shape(g, y.shape, "grad_output", "the output")
+    g, along = grad_output, saved.along
+    checks.same_shape(g, saved.y.shape, "grad_output", "the output")
+    lowest = tied_with_padding(saved.y, along)
+    if lowest is None:
+        grad_x = of_winners(g, saved)
+    else:
+        others = saved._replace(x=level(saved.x, along), y=np.zeros_like(saved.y))
+        grad_x = of_winners(np.where(lowest, 0, g), saved) + of_winners(np.where(lowest, g, 0), others)
+    return (grad_x if configured(along)[-1] else cropped(grad_x, along),)
+
+
+def of_winners(g: Array, saved: Saved) -> Array:
+    """(3), of the input with its padding."""
+    x, y, pool_size, stride, dilation, _ = saved
     dtype = x.dtype if x.dtype == g.dtype else np.result_type(x, g)
     if set(dilation) != {1} or dtype not in checks.PRECISIONS:
-        grad_x = gradient(g, x, pool_size, stride, dilation)
-    else:
-        x, y, g = (a.astype(dtype, copy=False) for a in (x, y, g))
-        grad_x = pooling.backward(g, x, y, pool_size, stride)
-    return (grad_x if configured(along)[-1] else cropped(grad_x, along),)
+        return gradient(g, x, pool_size, stride, dilation)
+    x, y, g = (a.astype(dtype, copy=False) for a in (x, y, g))
+    return pooling.backward(g, x, y, pool_size, stride)
+
+
+def tied_with_padding(y: Array, along: tuple[Axis, ...]) -> Array | None:
+    """Which windows may have -∞ alone, their padding's value too, which must not win; None: there are none."""
+    lowest = np.real(y).min(initial=0)
+    if configured(along)[-1] or lowest > -np.inf:  # not so of NaN
+        return None
+    return np.real(y) == -np.inf
+
+
+def level(x: Array, along: tuple[Axis, ...]) -> Array:
+    """x of which all entries are equal and larger than the padding, so that the first entry of a window wins."""
+    own = (slice(axis.before, axis.before + axis.entries) for axis in along)
+    found = np.full_like(x, -np.inf)
+    found[(slice(None), slice(None), *own)] = 0
+    return found
 
 
 class MaxPoolingLayer(Layer):

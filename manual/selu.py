@@ -23,8 +23,10 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
-from manual.elu import not_positive
+from manual.elu import slope as of_elu
+from manual.elu import values
 from manual.layer import Layer, Stage
+from manual.machine.elementwise import in_blocks
 
 Array = np.ndarray
 
@@ -40,27 +42,24 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The SELU (1), the branch chosen by the real part. x: any shape; float32, float64 or complex128."""
-    return np.where(np.real(x) > 0, x, x.dtype.type(DEPTH) * np.expm1(not_positive(x))) * x.dtype.type(SLOPE), Saved(
-        x
-    )  # (1)
+    return in_blocks(lambda x: values(x, DEPTH) * x.dtype.type(SLOPE), x), Saved(x)  # (1)
 
 
 def slope(x: Array) -> Array:
     """λ or λ·a·exp(X)."""
-    below = x.dtype.type(DEPTH) * np.exp(not_positive(x))
-    return np.where(np.real(x) > 0, 1, below) * x.dtype.type(SLOPE)
+    return of_elu(x, DEPTH) * x.dtype.type(SLOPE)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.x.shape))
-    return nudge_x * slope(saved.x)  # (2)
+    return in_blocks(lambda x, nudge: nudge * slope(x), saved.x, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
-    return (grad_output * slope(saved.x),)  # (3)
+    return (in_blocks(lambda x, g: g * slope(x), saved.x, grad_output),)  # (3)
 
 
 class SELU(Layer):

@@ -66,16 +66,16 @@ def forward(
     Args:
         prediction: logits (B, K), B and K at least 1; float32, float64 or complex128.
         target: integer labels (B,) from 0 to K - 1, or probabilities (B, K); not differentiated.
-        weights: (K,), what a sample of each class counts; None: all the same.
+        weights: (K,), at least 0: what a sample of each class counts; None: all the same.
         ignored: a label, also one outside the classes, whose samples count nothing.
         smoothing: e, from 0 to 1.
         reduction: "mean", "sum" or "none".
 
     Raises:
-        ValueError: a shape that does not fit, a label outside the classes, no samples, or none that counts.
+        ValueError: a shape that does not fit, a label outside the classes; for a mean, no samples, or none that counts.
     """
     checks.rank(prediction, "prediction", "B K")
-    if prediction.size == 0:
+    if prediction.size == 0 and (known(reduction) == "mean" or 0 in prediction.shape[1:]):
         raise ValueError(f"prediction has shape {prediction.shape}; a mean over nothing has no value")
     t, counted = counting(np.asarray(target), prediction, weights, ignored, checks.share(smoothing, "smoothing"))
     shifted = prediction - largest(prediction, 1)
@@ -83,7 +83,9 @@ def forward(
     total = exponentials.sum(axis=1, keepdims=True)
     probabilities = exponentials / total  # (1)
     surprise = np.log(total) - shifted  # -log P
-    divisor = prediction.dtype.type(counted if known(reduction) == "mean" else 1)
+    if counted == 0 and known(reduction) == "mean":
+        raise ValueError("no sample counts: every label is ignored, or of a class without weight")
+    divisor = prediction.dtype.type(counted if reduction == "mean" else 1)
     # T is 0 at most places, and 0 · (-∞) must not be NaN: only what T selects is summed.
     terms = np.multiply(t, surprise, where=t != 0, out=np.zeros_like(surprise))
     loss = terms.sum(axis=1) if reduction == "none" else terms.sum() / divisor  # (2)
@@ -132,9 +134,8 @@ def counting(
     each = t.dtype.type(1) if weights is None else np.asarray(weights, t.dtype)
     if weights is not None:
         checks.same_shape(each, (classes,), "weights", "one per class")
+        checked_weights(each)
     counted = float(np.real((t * each)[~left_out].sum())) if labels else samples
-    if counted == 0:
-        raise ValueError("no sample counts: every label is ignored, or of a class without weight")
     if smoothing:
         t = t * t.dtype.type(1 - smoothing) + t.dtype.type(smoothing / classes)
     t = t * each
@@ -142,11 +143,17 @@ def counting(
     return t, counted
 
 
+def checked_weights(weights: Array) -> None:
+    """A class counts nothing or more."""
+    for place in np.flatnonzero(~((np.real(weights) >= 0) & np.isfinite(weights)))[:1]:
+        raise ValueError(f"weights[{place}] is {weights[place]}; what a class counts must be finite and at least 0")
+
+
 def distribution(target: Array, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     """Labels or probabilities as probabilities (B, K)."""
     samples, classes = shape
     if target.dtype.kind in "iu" and target.shape == (samples,):
-        if target.min() < 0 or target.max() >= classes:
+        if target.min(initial=0) < 0 or target.max(initial=0) >= classes:
             outside = (target < 0) | (target >= classes)
             at = int(np.argmax(outside))
             raise ValueError(f"target[{at}] is {target[at]}; the labels of {classes} classes are 0 to {classes - 1}")

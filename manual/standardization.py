@@ -67,9 +67,11 @@ def forward(x: Array, *, axes: Axes = (-1,), eps: float = 1e-5) -> tuple[Array, 
         eps: ε, above 0.
 
     Raises:
-        ValueError: an axis that x does not have, no entries to average, or an ε that is not positive.
+        ValueError: an axis that x does not have or is named twice, no entries to average, an ε that is not positive.
     """
     places = tuple(checks.axis(axis, x.shape, "axes") for axis in axes)
+    if len(set(places)) < len(places):
+        raise ValueError(f"axes is {tuple(axes)}; x has shape {x.shape}, and one of its axes is named twice")
     done = standardized(x, places, eps)
     return done.y, Saved(done.y.copy(), done.scale, places)
 

@@ -43,5 +43,10 @@ def forward(
         pairs = pairs[:, None] if pairs.ndim == 3 else pairs
         added = jnp.where(pairs, 0.0, -jnp.inf) if pairs.dtype == bool else pairs
         scores = scores + added.astype(scores.dtype)
-    means = jnp.einsum("bhts,bshv->bthv", jax.nn.softmax(scores, axis=-1), v, precision=highest)
+        # A softmax over nothing would be NaN: whoever may ask nobody gets zeros.
+        nobody = jnp.all(added == -jnp.inf, axis=-1, keepdims=True)
+        shares = jnp.where(nobody, 0, jax.nn.softmax(jnp.where(nobody, 0, scores), axis=-1))
+    else:
+        shares = jax.nn.softmax(scores, axis=-1)
+    means = jnp.einsum("bhts,bshv->bthv", shares, v, precision=highest)
     return means.reshape(*means.shape[:2], -1)

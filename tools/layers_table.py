@@ -48,7 +48,7 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "flatten": Elsewhere("Flatten", "flatten", "lax.collapse", exact=True),
     "max_pooling": Elsewhere(
         "MaxPool, GlobalMaxPool", "max_pool1d, 2d, 3d", "lax.reduce_window",
-        "the first maximum in row-major order takes all", True,
+        "the first maximum in row-major order takes all; padding never wins", True,
         "definition, sheets",
     ),
     "average_pooling": Elsewhere("AveragePool", "avg_pool1d, 2d, 3d", "lax.reduce_window"),
@@ -92,7 +92,10 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "pad": Elsewhere("Pad", "pad", "lax.pad, numpy.pad", exact=True),
     "pixel_shuffle": Elsewhere("DepthToSpace, SpaceToDepth", "pixel_shuffle, pixel_unshuffle", "none", exact=True),
     "embedding": Elsewhere("Gather", "embedding", "numpy.take", "the padding index gives zeros", True),
-    "attention": Elsewhere("Attention", "scaled_dot_product_attention", "nn.dot_product_attention"),
+    "attention": Elsewhere(
+        "Attention", "scaled_dot_product_attention", "nn.dot_product_attention",
+        "a place that may ask nobody gives zeros",
+    ),
 }  # fmt: skip
 
 

@@ -91,6 +91,27 @@ def batch_norm() -> Work:
     return work("batch_norm", theirs, IMAGE, (64,), (64,), **statistics)
 
 
+def cross_entropy(samples: int, classes: int) -> Work:
+    """Of labels; the gradient that arrives is one number."""
+    ours, reference = import_module("manual.softmax_cross_entropy"), import_module("reference.softmax_cross_entropy")
+    target = np.random.default_rng(1).integers(0, classes, samples)
+    theirs = None if torch is None else torch.from_numpy(target)
+    return Work(
+        lambda x: ours.forward(x, target=target, reduction="none"),
+        ours.backward,
+        lambda x: reference.forward(x, target=target, reduction="none"),
+        None if torch is None else lambda x: F.cross_entropy(x, theirs, reduction="none"),
+        ((samples, classes),),
+        rounds=True,
+    )
+
+
+def dropout() -> Work:
+    """Everyone draws its own mask, so the rate is one at which nothing is dropped; the draw is made all the same."""
+    seed = {"seed": np.array([3], np.uint64), "rate": 1e-9}
+    return work("dropout", lambda x: F.dropout(x, 1e-9), IMAGE, **seed)
+
+
 def elementwise(operation: str, theirs: Callable[[Any], Any], **options: Any) -> Work:
     """An activation of images."""
     return work(operation, theirs, IMAGE, **options)._replace(copies=4)
@@ -123,8 +144,35 @@ WORKS = {
     "SiLU (8, 64, 56, 56)": elementwise("silu", lambda x: F.silu(x)),
     "ELU (8, 64, 56, 56)": elementwise("elu", lambda x: F.elu(x)),
     "leaky ReLU (8, 64, 56, 56)": elementwise("leaky_relu", lambda x: F.leaky_relu(x)),
+    "SELU (8, 64, 56, 56)": elementwise("selu", lambda x: F.selu(x)),
+    "hard swish (8, 64, 56, 56)": elementwise("hard_swish", lambda x: F.hardswish(x)),
+    "soft ReLU (8, 64, 56, 56)": elementwise("soft_relu", lambda x: F.softplus(x, threshold=700)),
+    "dropout (8, 64, 56, 56)": dropout(),
+    "instance norm (8, 64, 56, 56)": work(
+        "group_norm", lambda x, s, b: F.instance_norm(x, weight=s, bias=b), IMAGE, (64,), (64,), groups=64
+    ),
+    "log-softmax (64, 128, 256)": work("log_softmax", lambda x: F.log_softmax(x, -1), WORDS),
+    "cross-entropy of 1024 samples, 1000 classes": cross_entropy(1024, 1000),
     "softmax (64, 128, 256)": work("softmax", lambda x: F.softmax(x, -1), WORDS),
     "average pooling 56×56, 2×2": work("average_pooling", lambda x: F.avg_pool2d(x, 2), IMAGE, pool_size=(2, 2)),
+    "average pooling 56×56, 3×3, padding 1": work(
+        "average_pooling",
+        lambda x: F.avg_pool2d(x, 3, 2, 1),
+        IMAGE,
+        pool_size=(3, 3),
+        stride=(2, 2),
+        padding=(1, 1),
+    ),
+    "max pooling 56×56, 3×3 stride 2, padding 1": work(
+        "max_pooling", lambda x: F.max_pool2d(x, 3, 2, 1), IMAGE, pool_size=(3, 3), stride=(2, 2), padding=(1, 1)
+    ),
+    "L² pooling 56×56, 2×2": work("lp_pooling", lambda x: F.lp_pool2d(x, 2, 2), IMAGE, pool_size=(2, 2)),
+    "global average 56×56": work(
+        "resampling", lambda x: F.adaptive_avg_pool2d(x, 1), IMAGE, size=(1, 1), rule="average"
+    ),
+    "nearest to 112×112": work(
+        "resampling", lambda x: F.interpolate(x, (112, 112)), IMAGE, size=(112, 112), rule="nearest"
+    ),
     "bilinear to 112×112": work(
         "resampling", lambda x: F.interpolate(x, (112, 112), mode="bilinear"), IMAGE, size=(112, 112), rule="bilinear"
     ),

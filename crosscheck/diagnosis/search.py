@@ -15,6 +15,7 @@ from crosscheck.diagnosis.arguments import other_inputs
 from crosscheck.diagnosis.budget import WORK, Budget
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.causes import common_causes, same_factor
+from crosscheck.diagnosis.configurations import other_configuration
 from crosscheck.diagnosis.constants import other_constants
 from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
 from crosscheck.diagnosis.glance import FINAL, at_a_glance
@@ -223,6 +224,7 @@ def explain(
     if not points:
         return [], []
     at_once = proportional(problem, name, points) or lost_precision(problem, name)
+    at_once = at_once or other_configuration(problem, name, points)
     if at_once is not None:
         return [at_once], []
     # What explained another gradient is tried first: one cause, several wrong gradients.

@@ -12,6 +12,7 @@ import numpy as np
 import reference.network
 from crosscheck.doors.layers import Ways, adapter, any_layer, from_layer, identical
 from crosscheck.judge import judge
+from crosscheck.lecture.configurations import layers_otherwise
 from crosscheck.operation import OUTPUT, Array, Arrays, Notice, Operation, wide
 from manual import Layer, kernels
 from manual.kernels import axes
@@ -29,7 +30,7 @@ def our_layer(layer: Layer, x: Any, reference: Callable[..., Any] | None = None)
     twin_or_given = twin(layer) if reference is None else reference
     state = tuple(layer.named_state())
     operation = any_layer(layer, x, twin_or_given, Ways(constants=places(layer)))
-    if state and reference is None:
+    if state and reference is None and twin_or_given is not None:  # a layer inside may have none
         operation = replace(operation, remarks=(*operation.remarks, *carried_on(layer, operation)))
     rerun = Rerun.of(layer)
     return replace(
@@ -37,7 +38,13 @@ def our_layer(layer: Layer, x: Any, reference: Callable[..., Any] | None = None)
         widen=lambda: from_layer(layer.astype(np.float64), wide(np.asarray(x)), reference),
         moving_forward=None if rerun is None else rerun.forward,
         own_bounds=None if rerun is None else rerun.own_bounds,
+        configurations=None if rerun is None or reference is not None else lambda: configurations(layer),
     )
+
+
+def configurations(layer: Layer) -> dict[str, Callable[..., Any]]:
+    """What else the layer could have been configured to."""
+    return layers_otherwise(described(layer), {name: np.array(array) for name, array in layer.named_state().items()})
 
 
 class Rerun:

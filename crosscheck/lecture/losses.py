@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.lecture.configurations import losses_otherwise
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs, wide
 
 TARGET = "target"
@@ -72,4 +73,9 @@ def from_loss(loss: Any, prediction: Array, target: Array) -> Operation:
         lambda prediction: prediction,
         moving_forward=lambda values: values["prediction"],
     )
-    return replace(with_loss(identity, loss, target), name=type(loss).__name__)
+    hyper = dict(loss.hyperparameters) if hasattr(loss, "hyperparameters") else {}
+    return replace(
+        with_loss(identity, loss, target),
+        name=type(loss).__name__,
+        configurations=lambda: losses_otherwise(loss.operation, hyper),
+    )

@@ -37,6 +37,8 @@ EVERY_KIND = set(
         "missing-mask",
         "wrong-mask",
         "wrong-winner",
+        "wrong-factor",
+        "other-option",
         "spread",
         "ignores-upstream",
         "localized",

@@ -81,7 +81,7 @@ def forward(
         ValueError: a shape or hyper-parameter that does not fit, or an engine that cannot do this configuration.
         TypeError: hyper-parameters that are not made of integers.
     """
-    if 4 in (x.ndim, filters.ndim):
+    if filters.ndim == 4 or (x.ndim == 4 and filters.ndim < 3):  # filters say along how many axes
         pairs: dict[str, Any] = {
             "stride": (1, 1) if stride is None else stride,
             "padding": (0, 0) if padding is None else padding,

@@ -38,8 +38,19 @@ def where(mask: Array, a: Array, out: Array | None = None) -> Array:
 
 
 def one_of(mask: Array, yes: float, no: float, dtype: np.dtype) -> Array:
-    """yes where mask, else no: `np.where(mask, yes, no)`, looked up in a table of two, again without a branch."""
-    return np.take(np.array([no, yes], dtype), mask.view(np.int8))
+    """yes where mask, else no: `np.where(mask, yes, no)`, again without a branch.
+
+    The bits in which the two differ times 1 or 0, in the bits of one: a third to a half of what a table of two takes.
+    """
+    table = np.array([no, yes], dtype)
+    bits = BITS.get(table.dtype)
+    if bits is None:
+        return np.take(table, mask.view(np.int8))
+    no_bits, yes_bits = table.view(bits)
+    found = mask.astype(bits)
+    found *= no_bits ^ yes_bits
+    found ^= no_bits
+    return found.view(dtype)
 
 
 def in_blocks(function: Callable[..., Array], *arrays: Array) -> Array:

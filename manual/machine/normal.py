@@ -31,6 +31,7 @@ COEFFICIENTS = (
     3.3478119482868053878e-14, -1.8645628804193131015e-15, -1.2507950530688647085e-15, 7.418235256624043463e-17,
     5.0681489047961113168e-17,
 )  # fmt: skip
+FAR = 32.0  # from here on erfc and exp(-x²) are 0 in both precisions, and what exp(-x²) is made of would overflow
 LEADING = {4: np.float32(2.0**12), 8: np.float64(2.0**27)}  # h is x rounded to a multiple of its scale over that
 
 
@@ -53,7 +54,10 @@ def erfc_and_falling(x: Array) -> tuple[Array, Array]:
     negative = np.real(x) < 0
     twice = 2 * negative.astype(np.real(x).dtype)
     sign = 1 - twice
-    size = np.abs(x) if x.dtype.kind == "f" else x * sign
+    if x.dtype.kind == "f":
+        size = np.minimum(np.abs(x), x.dtype.type(FAR))
+    else:
+        size = np.where(np.abs(np.real(x)) > FAR, FAR, x * sign)
     v = (size - x.dtype.type(CENTRE)) / (size + x.dtype.type(CENTRE))
     powers = POWERS_OF_FLOAT32 if x.dtype == np.float32 else POWERS
     sums = np.full_like(v, powers[-1])

@@ -5,11 +5,12 @@ import pytest
 from crosscheck.lecture.planted import Mutant, all_mutants, tangent_mutants
 from crosscheck.lecture.planted.beyond import planted_beyond
 from crosscheck.lecture.planted.convolutions import planted_convolutions
+from crosscheck.lecture.planted.options import planted_options
 from crosscheck.lecture.proof import EVERY_KIND, outcome
 
 TABLE = all_mutants()
 # One of every kind is enough here: the others are of other operations, or differ in detail.
-BEYOND = {name for name, *_ in (*planted_beyond(), *planted_convolutions())}
+BEYOND = {name for name, *_ in (*planted_beyond(), *planted_convolutions(), *planted_options())}
 QUICK = list({m.kind: m for m in TABLE if m.name not in BEYOND}.values())
 
 

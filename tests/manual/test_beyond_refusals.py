@@ -25,9 +25,11 @@ from manual import (
     ReflectionPadding,
     ReLUActivation,
     Residual,
+    RMSNorm,
     SelfAttention,
     SoftmaxCrossEntropy,
     Stage,
+    Standardization,
     TransposedConvolutionalLayer,
     TransposedConvolutionalLayer1d,
     Upsampling,
@@ -73,7 +75,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = 
     "an image for a sequence": (
         lambda: ConvolutionalLayer1d(2, 3, 2).forward(ones((1, 2, 4, 4))),
         ValueError,
-        ("filters has shape (3, 2, 2)", "4 axes"),
+        ("x has shape (1, 2, 4, 4)", "3 axes (B, C_in, W)"),
     ),
     "a vector for a sequence": (
         lambda: ConvolutionalLayer1d(2, 3, 2).forward(ones((1, 2))),
@@ -155,10 +157,32 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = 
     ),
     "no weights": (lambda: WeightNorm(ReLUActivation()), TypeError, ("ReLUActivation", "no weights")),
     "heads that do not divide": (lambda: SelfAttention(6, 4), ValueError, ("heads is 4", "6")),
-    "nobody to ask": (
-        lambda: attention(*(ones((1, 2, 2)) for _ in range(3)), mask=[[True, False], [False, False]]),
+    "a mask of another shape": (
+        lambda: attention(*(ones((1, 2, 2)) for _ in range(3)), mask=[[True, False, True]]),
         ValueError,
-        ("mask", "anybody"),
+        ("mask has shape (1, 3)", "(2, 2)"),
+    ),
+    "an axis named twice": (
+        lambda: LayeredNeuralNetwork([Standardization((1, -1))]).forward(ones((2, 4))),
+        ValueError,
+        ("layer 0 (Standardization)", "axes is (1, -1)", "twice"),
+    ),
+    "no axes to normalize": (lambda: LayerNorm(()), ValueError, ("shape is ()", "at least one axis")),
+    "no axes to scale": (lambda: RMSNorm(()), ValueError, ("shape is ()", "at least one axis")),
+    "an image for volumes": (
+        lambda: LayeredNeuralNetwork([ReLUActivation(), ConvolutionalLayer3d(2, 2, 2)]).forward(ones((2, 2, 3, 3))),
+        ValueError,
+        ("layer 1 (ConvolutionalLayer3d)", "x has shape (2, 2, 3, 3)", "5 axes (B, C_in, D, H, W)"),
+    ),
+    "a class that counts less than nothing": (
+        lambda: SoftmaxCrossEntropy([1, -2]).forward(ones((2, 2)), np.array([0, 0])),
+        ValueError,
+        ("weights[1] is -2.0", "at least 0"),
+    ),
+    "a class that counts what is no number": (
+        lambda: SoftmaxCrossEntropy([np.nan, 1]).forward(ones((2, 2)), np.array([0, 0])),
+        ValueError,
+        ("weights[0] is nan", "finite"),
     ),
     "an ignored batch": (
         lambda: SoftmaxCrossEntropy(ignored=1).forward(ones((2, 3)), np.array([1, 1])),

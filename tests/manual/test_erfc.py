@@ -40,3 +40,13 @@ def test_distribution_and_density_are_each_others(rng: np.random.Generator) -> N
     x = rng.normal(scale=3, size=100)
     slope = np.imag(distribution(x + 1e-30j)) / 1e-30
     np.testing.assert_allclose(slope, density(x), rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_far_numbers_have_the_limits_and_nothing_overflows(dtype: type) -> None:
+    x = np.array([9e3, 1e4, 3e7, 1e15, np.inf], dtype)
+    with np.errstate(over="raise", invalid="raise"):
+        np.testing.assert_array_equal(erfc(x), np.zeros(5, dtype))
+        np.testing.assert_array_equal(erfc(-x), np.full(5, 2, dtype))
+        np.testing.assert_array_equal(density(x), np.zeros(5, dtype))
+    assert np.isnan(erfc(np.array([np.nan], dtype)))

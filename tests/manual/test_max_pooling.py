@@ -218,3 +218,23 @@ def test_the_stride_is_the_pool_size_unless_given() -> None:
 )
 def test_what_is_refused(call: Any, kind: type[Exception], words: tuple[str, ...]) -> None:
     refused(call, kind, *words)
+
+
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 1)])  # by the fast path, and by definition
+def test_padding_wins_against_no_entry_of_minus_infinity(dilation: tuple[int, int], rng: np.random.Generator) -> None:
+    """As in PyTorch; the twin's padding is made of numbers, and takes the gradient there."""
+    x = rng.normal(size=(2, 3, 6, 5))
+    x[0, 1, :3, :2] = -np.inf
+    hyper: dict[str, Any] = {"pool_size": (2, 2), "stride": (1, 2), "padding": (1, 1), "dilation": dilation}
+    y, saved = max_pooling.forward(x, **hyper)
+    g, nudge = (rng.integers(-9, 9, one.shape).astype(float) for one in (y, x))  # whose sums are exact
+    (grad_x,) = max_pooling.backward(g, saved)
+    expected = np.zeros_like(x)
+    for b, c, h, w in np.ndindex(y.shape):
+        places = [(h + dilation[0] * i - 1, 2 * w + dilation[1] * j - 1) for i in range(2) for j in range(2)]
+        inside = [at for at in places if 0 <= at[0] < 6 and 0 <= at[1] < 5]
+        winner = max(inside, key=lambda at: x[b, c, at[0], at[1]])  # the first of equal ones
+        expected[b, c, winner[0], winner[1]] += g[b, c, h, w]
+    np.testing.assert_array_equal(grad_x, expected)
+    assert np.count_nonzero(y == -np.inf) > 1
+    assert np.vdot(g, max_pooling.tangent(nudge, saved)) == np.vdot(grad_x, nudge)

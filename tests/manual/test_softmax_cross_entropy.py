@@ -118,3 +118,13 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = 
 @pytest.mark.parametrize(("call", "kind", "words"), ERRORS.values(), ids=ERRORS.keys())
 def test_what_is_refused(call: Callable[[], Any], kind: type[Exception], words: tuple[str, ...]) -> None:
     refused(call, kind, *words)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+def test_all_labels_ignored_and_no_samples_cost_nothing_unless_it_is_a_mean(reduction: str) -> None:
+    loss = SoftmaxCrossEntropy(ignored=1, reduction=reduction)
+    for prediction, target in ((ones((2, 3)), np.array([1, 1])), (ones((0, 3)), np.array([], int))):
+        np.testing.assert_array_equal(
+            loss.forward(prediction, target), np.zeros(len(target) if reduction == "none" else ())
+        )
+        np.testing.assert_array_equal(loss.gradient(prediction, target), np.zeros(prediction.shape))

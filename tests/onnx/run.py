@@ -16,6 +16,7 @@ import numpy as np
 
 from crosscheck.doors.layers import from_layer
 from crosscheck.draws import cotangent
+from crosscheck.evidence.result import Result
 from crosscheck.floats import UNIT
 from crosscheck.judge import judge
 from crosscheck.operation import OUTPUT, Operation
@@ -66,10 +67,28 @@ def outcome(node: Node, seed: int = 0) -> Outcome:
         raise AssertionError(f"{node.name}: nothing to differentiate")
     wrong, share = compared(node, call, layer, operation, seed)
     result = judge(operation, seed=seed, differences=False, exact=False, diagnose=False, progress=False)
-    said = f"{result.verdict} ({', '.join(operation.wrt)})"
-    if wrong or result.verdict != "agree":
+    still = [name for name in operation.wrt if moves_nothing(name, result, operation, seed)]
+    moving = [name for name in operation.wrt if name not in still]
+    verdict = (
+        "agree" if moving and all(result.gradients[name].verdict == "agree" for name in moving) else result.verdict
+    )
+    said = f"{verdict} ({', '.join(moving)})" + (f", 0 everywhere ({', '.join(still)})" if still else "")
+    if wrong or verdict != "agree" or result.verdict == "disagree":
         return Outcome(node, FAILED, wrong or f"gradients: {result.verdict}", said, call.note, share)
     return Outcome(node, PASSED, "", said, call.note, share)
+
+
+def moves_nothing(name: str, result: Result, operation: Operation, seed: int) -> bool:
+    """Whether an array moves no output at all, by hand and by autodiff, as where everybody may ask one place alone: a
+    gradient of zeros, of which the judge decides nothing.
+    """
+    if result.gradients[name].verdict != "undecided":
+        return False
+    assert operation.reference is not None
+    v = cotangent(np.shape(operation.output()), np.random.default_rng(seed))
+    hand = operation.gradients(v.astype(operation.dtype))[name]
+    auto = autodiff(operation.reference, operation.inputs, operation.wrt, v, operation.dtype, both_modes=False)
+    return not np.any(hand) and not np.any(auto.gradients[name].value)
 
 
 def of_name(name: str) -> Outcome:

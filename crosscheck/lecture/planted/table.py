@@ -52,6 +52,7 @@ from crosscheck.lecture.planted.healthy import (
     tanh,
     wide_pool,
 )
+from crosscheck.lecture.planted.options import planted_options
 from crosscheck.lecture.planted.passes import (
     elementwise,
     in_network,
@@ -264,6 +265,6 @@ def all_mutants() -> list[Mutant]:
     )
     add("network: the flow negated at the pool", "sign", network, in_network(lambda g, l, v: -g, 1))
     add("network: gradients accumulate", "accumulates", network, accumulates)
-    for name, kind, healthy, wrong in (*planted_beyond(), *planted_convolutions()):
+    for name, kind, healthy, wrong in (*planted_beyond(), *planted_convolutions(), *planted_options()):
         add(name, kind, healthy, wrong)
     return rows
