@@ -17,6 +17,7 @@ from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.causes import common_causes, same_factor
 from crosscheck.diagnosis.constants import other_constants
 from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
+from crosscheck.diagnosis.gathers import gather_mistakes
 from crosscheck.diagnosis.glance import FINAL, at_a_glance
 from crosscheck.diagnosis.known import known_functions
 from crosscheck.diagnosis.matching import Match, fit
@@ -77,6 +78,8 @@ TABLE: tuple[Family, ...] = (
     everywhere(operand_mistakes),
     everywhere(arriving_transposed),
     everywhere(order_mistakes),
+    in_turns(gather_mistakes),
+    everywhere(gather_mistakes),
     everywhere(matrix_mistakes),
     everywhere(passed_on),
     known_functions,
