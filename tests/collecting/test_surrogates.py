@@ -1,4 +1,4 @@
-"""A reference that holds a gradient back on purpose is not the derivative of the forward, and the page says what it is."""
+"""A reference that holds a gradient back on purpose is no derivative of the forward, and the page says what it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def straight_through(x: Any, w: Any) -> Any:
     return (x + jax.lax.stop_gradient(jnp.round(x) - x)) * w
 
 
-@pytest.mark.parametrize("n", [5, 200])
+@pytest.mark.parametrize("n", [5, pytest.param(200, marks=pytest.mark.proof)])
 def test_a_straight_through_rounding_disagrees_at_any_size(n: int) -> None:
     rng = np.random.default_rng(n)
     inputs = {"x": 3 * rng.normal(size=n), "w": rng.normal(size=n)}
