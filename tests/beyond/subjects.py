@@ -30,8 +30,6 @@ MODULES = (
     likelihoods,
     gates,
     scenes,
-    learning,
-    fields,
 )
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)
 
