@@ -278,7 +278,7 @@ SUBJECTS = (
         (
             Slip("the root of z² - 1 left out", "wrong-factor wrong-derivative", ("root", "derivative")),
             Slip("the room of v taken as constant", PATH),
-            Slip("the square of the room left out", "wrong-factor missing-terms", ("room", "path")),
+            Slip("the square of the room left out", "wrong-operand", ("room",)),
         ),
     ),
     Subject(
@@ -300,7 +300,7 @@ SUBJECTS = (
         bar_backward,
         bar_reference,
         (
-            Slip("the square's derivative left out", PATH),
+            Slip("the square's derivative left out", PATH, ("square",)),
             Slip("the force of the wrong sign", "sign"),
             Slip("the clamped element left out", "localized", ("entry 0",)),
         ),

@@ -247,7 +247,7 @@ SUBJECTS = (
         info_nce_backward,
         info_nce_reference,
         (
-            Slip("the softmax over rows twice", "summed"),
+            Slip("the softmax over rows twice", "summed missing-terms", ("columns", "rows", "log softmax")),
             Slip("not projected on the sphere", PATH),
             Slip("the temperature for its logarithm", "wrong-factor wrong-derivative missing-terms"),
         ),
@@ -297,7 +297,7 @@ SUBJECTS = (
         linear_reference,
         (
             Slip("the denominator taken as constant", PATH),
-            Slip("summed over the past", "reversed"),
+            Slip("summed over the past", "flipped", ("running sum",)),
             Slip("the feature's derivative left out", PATH),
         ),
     ),
