@@ -46,6 +46,7 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
     """
     auto, formula, v = setting.auto, setting.formula, setting.cotangent
     # Far out a floor is the identity for all that floats can say: there the derivative is right and the difference not.
+    # A difference of nothing is none of those: a gradient that is passed on through a rounding is not its derivative.
     steps = auto is not None and auto.roundings.steps
     for name, found in estimates.items():
         difference = found.get(DIFFERENCE)
@@ -62,7 +63,10 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
         if not against.any():
             continue
         if steps:
-            found[DIFFERENCE] = replace(difference, notes={**notes, "confirmed": notes["confirmed"] & ~against})
+            notes = {**notes, "confirmed": notes["confirmed"] & ~(against & (difference.value != 0))}
+            found[DIFFERENCE] = difference = replace(difference, notes=notes)
+            against &= difference.value == 0
+        if not against.any():
             continue
         noise = seen_noise(formula, name, v)
         if auto is not None:  # which has no word for an input whose last place is a whole turn
@@ -72,7 +76,8 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
         differing = np.where(against, difference.value, np.nan)
         fails = against & ~standing(formula, name, v, found[HAND].value, differing, np.nan_to_num(noise, nan=np.inf))
         if auto is not None:
-            found[DIFFERENCE] = replace(difference, notes={**notes, "confirmed": notes["confirmed"] & ~fails})
+            notes = {**notes, "confirmed": notes["confirmed"] & ~fails, "held back": auto.roundings.held_back}
+            found[DIFFERENCE] = replace(difference, notes=notes)
         elif fails.any():
             notes = {**notes, "undecided": notes["undecided"] + int(fails.sum())}
             found[DIFFERENCE] = replace(difference, decided=difference.speaks() & ~fails, notes=notes)

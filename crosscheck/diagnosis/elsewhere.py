@@ -149,8 +149,13 @@ def fitting(operation: Operation, inputs: Arrays, axes: list[AxisOf], sizes: tup
 
 
 def of_length(a: Array, axis: int, size: int) -> Array:
-    """The first entries along an axis, from the beginning again where there are not enough."""
-    return np.take(a, np.arange(size) % a.shape[axis], axis)
+    """The first entries along an axis, from the beginning again where there are not enough.
+
+    Whole numbers in order (the rows of a sparse matrix, segments) stay in order: the last comes again.
+    """
+    places = np.arange(size)
+    in_order = a.dtype.kind in "iu" and a.ndim == 1 and bool((np.diff(a) >= 0).all())
+    return np.take(a, np.minimum(places, len(a) - 1) if in_order else places % a.shape[axis], axis)
 
 
 def same_function(operation: Operation) -> bool:

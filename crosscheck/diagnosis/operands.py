@@ -45,6 +45,10 @@ def operand_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
     """A product whose backward reads an operand flipped or transposed, or leaves it out."""
     for tape, k, i, place in needed_operands(problem):
         what, who, shape = label(tape, k), value_name(tape, place), tape.avals[place].shape
+        if i == 0 and tape.steps[k].name == "mul" and place == tape.steps[k].reads[1]:
+            gives = ((0, Arriving(k)), (1, Call(np.zeros_like, (value(place),))))
+            text = f"leaves out the derivative of the square of {who} ({what})"
+            yield at_step(tape, "missing-terms", text, k, gives=gives)
         words = problem.axes.get(who, ())
         if len(words) != len(shape):  # the input's name, but reshaped on its way here
             words = plain_names(len(shape))

@@ -20,6 +20,7 @@ from crosscheck.diagnosis.paths import Edges, single
 from crosscheck.diagnosis.points import Array, Point, true, value
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.sites import sites_of
+from crosscheck.diagnosis.tolerances import TOLD_ALIKE
 from crosscheck.traces.tape import Edge
 
 POWERS: tuple[tuple[str, Callable[..., Array]], ...] = (
@@ -87,8 +88,18 @@ def ratios(
         return
     for a, top, top_here in few:
         for b, bottom, bottom_here in few:
-            if a != b and fits(right * (top_here / bottom_here), wrong, exact):
+            ratio = top_here / bottom_here
+            if a != b and not is_mask_of(ratio) and fits(right * ratio, wrong, exact):
                 yield f"reads {a} where {b} is needed", Call(np.divide, (top, bottom))
+
+
+def is_mask_of(ratio: Array) -> bool:
+    """Whether one array is a multiple of the other wherever it is not zero, as padding is: then nothing was read for
+    it, but entries were lost."""
+    kept = ratio[ratio != 0]
+    if kept.size == ratio.size or not kept.size:
+        return False
+    return bool(np.ptp(kept) <= TOLD_ALIKE * np.abs(kept).max())
 
 
 def other_arrays(problem: Problem, name: str) -> Iterator[Candidate]:

@@ -18,6 +18,7 @@ from crosscheck.diagnosis.causes import common_causes, same_factor
 from crosscheck.diagnosis.configurations import other_configuration
 from crosscheck.diagnosis.constants import other_constants
 from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
+from crosscheck.diagnosis.gathers import gather_mistakes
 from crosscheck.diagnosis.glance import FINAL, at_a_glance
 from crosscheck.diagnosis.indices import repeated_indices
 from crosscheck.diagnosis.known import known_functions
@@ -80,6 +81,8 @@ TABLE: tuple[Family, ...] = (
     everywhere(operand_mistakes),
     everywhere(arriving_transposed),
     everywhere(order_mistakes),
+    in_turns(gather_mistakes),
+    everywhere(gather_mistakes),
     everywhere(matrix_mistakes),
     everywhere(passed_on),
     known_functions,

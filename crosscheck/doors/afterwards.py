@@ -102,7 +102,8 @@ def of_forward(result: Result, layout: Layout | None) -> Iterator[Finding]:
 
 
 def exchanged(result: Result, wrong: list[str]) -> Iterator[tuple[str, Diagnosis]]:
-    """Of two wrong gradients, each the other's."""
+    """Of two wrong gradients, each the other's; one that the reference gives, too, was not taken from elsewhere."""
+    wrong = [k for k in wrong if not is_that_of(result, k, k)]
     for i, a in enumerate(wrong):
         for b in wrong[i + 1 :]:
             if is_that_of(result, a, b) and is_that_of(result, b, a):

@@ -158,6 +158,8 @@ def shared_mistake(case: Case, entries: Entries) -> Entries:
         f"{where} hand-derived and autodiff agree, and the differences of the forward "
         "contradict both: a mistake that they share"
     )
+    if case.heard[DIFFERENCE].notes.get("held back", False):
+        sentence += ", or what both leave out on purpose: the reference stops a gradient on its way"
     return Entries(entries.right & ~against, entries.wrong | against, (*entries.said, sentence))
 
 

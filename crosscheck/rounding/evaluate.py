@@ -25,7 +25,17 @@ from crosscheck.rounding.copies import Plane, Run, equation
 from crosscheck.rounding.draws import COPIES
 from crosscheck.rounding.loops import LOOPS, count, inside
 from crosscheck.rounding.moving import by_numpy
-from crosscheck.rounding.reading import call, decides, entrywise_outputs, estimated, live, numbers_alone, steps, turns
+from crosscheck.rounding.reading import (
+    call,
+    decides,
+    entrywise_outputs,
+    estimated,
+    held_back,
+    live,
+    numbers_alone,
+    steps,
+    turns,
+)
 from crosscheck.rounding.rules import ENTRYWISE, WHOLE
 from crosscheck.rounding.spreads import Gathered, excused, larger, scattered
 from crosscheck.rounding.straight import straight
@@ -76,6 +86,7 @@ class Roundings:
         estimated: primitives without a row in the table.
         decides: whether anything is compared in the program, so that it may have kinks.
         steps: whether anything in it is constant between jumps.
+        held_back: whether some gradient is stopped in it.
         interpreted: whether it is so small that its copies were computed by NumPy.
     """
 
@@ -88,6 +99,7 @@ class Roundings:
     estimated: frozenset[str]
     decides: bool
     steps: bool = False
+    held_back: bool = False
     interpreted: bool = False
 
 
@@ -139,7 +151,7 @@ def roundings(
     )
     flipped = any(out.flipped for out in found)
     together = short and not small
-    said = estimated(jaxpr), decides(jaxpr), steps(jaxpr)
+    said = estimated(jaxpr), decides(jaxpr), steps(jaxpr), held_back(jaxpr)
     return Roundings(outputs, t, block * blocks, count(jaxpr), together, flipped, *said, interpreted=small)
 
 

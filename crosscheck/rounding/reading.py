@@ -89,6 +89,12 @@ def steps(jaxpr: core.Jaxpr) -> bool:
     return own or any(steps(j) for eqn in jaxpr.eqns for j in inside(eqn))
 
 
+def held_back(jaxpr: core.Jaxpr) -> bool:
+    """Whether some gradient is stopped on purpose, as in a straight-through estimate (and in JAX's softmax)."""
+    own = any(eqn.primitive.name == "stop_gradient" for eqn in jaxpr.eqns)
+    return own or any(held_back(j) for eqn in jaxpr.eqns for j in inside(eqn))
+
+
 def estimated(jaxpr: core.Jaxpr) -> frozenset[str]:
     """The primitives without a row."""
     found: set[str] = set()

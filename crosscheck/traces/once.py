@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 from jax.extend import core
 
 T = TypeVar("T")
@@ -27,13 +28,17 @@ class TracedOnce:
 
     def __call__(self, **inputs: Any) -> Any:
         closed, structure = self.forward(inputs)
-        return jax.tree.unflatten(structure, core.jaxpr_as_fun(closed)(*jax.tree.leaves(inputs)))
+        given = [
+            a if jnp.result_type(a) == aval.dtype else jnp.asarray(a, aval.dtype)
+            for a, aval in zip(jax.tree.leaves(inputs), closed.in_avals, strict=True)
+        ]
+        return jax.tree.unflatten(structure, core.jaxpr_as_fun(closed)(*given))
 
     def forward(self, inputs: dict[str, Any]) -> tuple[core.ClosedJaxpr, Any]:
         """The program of the inputs in the order of their names, and the structure of what it returns."""
 
         def trace() -> tuple[core.ClosedJaxpr, Any]:
-            closed, out = jax.make_jaxpr(lambda d: self.reference(**d), return_shape=True)(inputs)
+            closed, out = traced(self.reference, inputs)
             return closed, jax.tree.structure(out)
 
         return self.get("forward", inputs, trace)
@@ -44,6 +49,24 @@ class TracedOnce:
         if kind not in self.known:
             self.known[kind] = make()
         return self.known[kind]
+
+
+def traced(reference: Callable[..., Any], inputs: dict[str, Any]) -> tuple[core.ClosedJaxpr, Any]:
+    """The program and the shape of what it returns.
+
+    A reference that makes arrays of its own (`jnp.zeros(())` as the state of a scan) makes them in float32 for its
+    author and in float64 where 64 bits are on: beside float32 inputs the two may not meet. Then it is traced as its
+    author runs it.
+    """
+    program = jax.make_jaxpr(lambda d: reference(**d), return_shape=True)
+    try:
+        return program(inputs)
+    except TypeError:
+        floats = [a for a in jax.tree.leaves(inputs) if jnp.issubdtype(jnp.result_type(a), jnp.inexact)]
+        if any(jnp.finfo(jnp.result_type(a)).bits > 32 for a in floats):
+            raise
+    with jax.enable_x64(False):
+        return program(inputs)
 
 
 def forward_program(reference: Callable[..., Any], inputs: dict[str, Any]) -> core.ClosedJaxpr:

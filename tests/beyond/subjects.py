@@ -5,9 +5,11 @@ from __future__ import annotations
 from tests.beyond import (
     algebra,
     attention,
+    fields,
     further,
     gates,
     implicit,
+    learning,
     likelihoods,
     lookups,
     norms,
@@ -17,11 +19,22 @@ from tests.beyond import (
 )
 from tests.beyond.planted import Slip, Subject
 
-MODULES = (attention, norms, recurrent, lookups, algebra, signals, implicit, likelihoods, gates, scenes)
+MODULES = (
+    attention,
+    norms,
+    recurrent,
+    lookups,
+    algebra,
+    signals,
+    implicit,
+    likelihoods,
+    gates,
+    scenes,
+)
 SUBJECTS: tuple[Subject, ...] = tuple(subject for module in MODULES for subject in module.SUBJECTS)
 
 # Planted after the kinds of names were settled.
-HELD_OUT: tuple[Subject, ...] = further.SUBJECTS
+HELD_OUT: tuple[Subject, ...] = (*further.SUBJECTS, *learning.SUBJECTS, *fields.SUBJECTS)
 
 
 def planted(only: str = "") -> list[tuple[Subject, Slip]]:
