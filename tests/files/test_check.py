@@ -190,7 +190,7 @@ REFUSED = {
     "no backward": (RIGHT.replace("def backward", "def backwards"), ("has no backward (it has backwards)",)),
     "no inputs": (RIGHT.replace("inputs =", "points ="), ("has no inputs",)),
     "no function": (RIGHT + "reference = 3\n", ("my_layer.py: reference is 3, an int; it must be a function",)),
-    "no gradient": (RIGHT.replace("return grad", "return None and grad"), ("backward of forward returned",)),
+    "no gradient": (RIGHT.replace("return grad", "return None and grad"), ("backward of my_layer returned",)),
     "no shape": (RIGHT.replace('"4"', '"4x4"'), ("input x is '4x4'; a shape is written",)),
     "inside NumPy": (
         RIGHT.replace('{"x": "4"}', '{"a": (3, 4)}').replace("(grad_output, x)", "(grad_output, a)")
