@@ -1,8 +1,8 @@
 """What is printed where the terminal, or the file that is piped to, knows fewer characters than we use.
 
-A page has `±`, the shades of a map and some letters of mathematics. Where standard output is written in a code that lacks
-them, as Windows' code pages and Latin-1 do, each is replaced by what one types for it; never a traceback after a check
-that is finished.
+A page has `±`, the shades of a map and some letters of mathematics. Where standard output is written in a code that
+lacks them, as Windows' code pages and Latin-1 do, each is replaced by what one types for it; never a traceback after a
+check that is finished.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.causes import common_causes, same_factor
 from crosscheck.diagnosis.constants import other_constants
 from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
+from crosscheck.diagnosis.extremes import exchanged_branches
 from crosscheck.diagnosis.glance import FINAL, at_a_glance
 from crosscheck.diagnosis.known import known_functions
 from crosscheck.diagnosis.matching import Match, fit
@@ -43,6 +44,7 @@ from crosscheck.diagnosis.posing import pieces_of, posed
 from crosscheck.diagnosis.precision import lost_precision
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.products import other_arrays, paths_times_arrays, times_arrays
+from crosscheck.diagnosis.repeats import assigned_indices
 from crosscheck.diagnosis.results import as_it_arrives, rearranged, summed_cotangents
 from crosscheck.diagnosis.scaling import proportional
 from crosscheck.diagnosis.spectra import spectral_mistakes
@@ -68,9 +70,11 @@ TABLE: tuple[Family, ...] = (
     paths_in_every_turn,
     other_cotangents,
     everywhere(window_mistakes),
+    everywhere(assigned_indices),
     shifted_and_cut,
     everywhere(spectral_mistakes),
     everywhere(mask_mistakes),
+    everywhere(exchanged_branches),
     weighted_paths,
     cut_paths,
     everywhere(derivative_mistakes),

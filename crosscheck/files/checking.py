@@ -16,8 +16,8 @@ from crosscheck.doors.trees import leaves
 from crosscheck.files.contents import Contents, contents_of
 from crosscheck.files.drawing import inputs_of
 from crosscheck.files.loading import UserFile, filled
-from crosscheck.interrupts import when_interrupted
 from crosscheck.files.unfilled import unfilled, without
+from crosscheck.interrupts import when_interrupted
 
 
 class CheckedFile(NamedTuple):

@@ -38,8 +38,8 @@ def stamps(files: set[Path]) -> Stamps:
 def wait_for_change(watch: Callable[..., Any], before: Stamps, checked: Path) -> None:
     """Until one of the files is another than before, and the one that is checked is there.
 
-    An editor may take a file away before it puts it back. What it imports may be gone for good, or come later: that is a
-    change like another.
+    An editor may take a file away before it puts it back. What the file imports may be gone for good, or come later:
+    that is a change like another.
     """
     folders = {file.parent for file in before if file.parent.is_dir()}
     woken = watch(*folders, recursive=False, yield_on_timeout=True, rust_timeout=LOOKED_AFTER, watch_filter=None)

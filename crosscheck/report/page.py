@@ -19,6 +19,7 @@ from crosscheck.report.failing import (
     CONSEQUENCES,
     WITNESSES,
     heading,
+    is_a_place,
     picture,
     sentence,
     title_of,
@@ -50,7 +51,7 @@ def in_short(result: Result) -> str:
     if causes:
         return causes[0].explanation
     if wrong:
-        reason = why(wrong[0])
+        reason = why(wrong[0]) or next(filter(is_a_place, wrong[0].diagnoses), None)
         if reason is None:
             return heading(result, wrong[0])
         return sentence(reason).removeprefix("" if reason.kind == "shape" else "the gradient of ")
