@@ -13,6 +13,7 @@ forward mode                          v · J e for every entry, where the Functi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -159,7 +160,8 @@ class TensorWays:
         _, handed = self.called.given(named, ())
         tangent = torch.zeros_like(handed[k])
         tangent[index] = 1
-        with dual.dual_level():
+        with warnings.catch_warnings(), dual.dual_level():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own, at its first use of forward mode
             returned = self.called.f(**{**handed, k: dual.make_dual(handed[k], tangent)})
             moved = {n: dual.unpack_dual(t).tangent for n, t in leaves(returned) if isinstance(t, torch.Tensor)}
         return float(sum(np.vdot(w[n], t.numpy()) for n, t in moved.items() if t is not None and w.get(n) is not None))
