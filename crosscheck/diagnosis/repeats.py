@@ -32,11 +32,11 @@ def assigned_indices(problem: Problem, name: str) -> Iterator[Candidate]:
                 text = (
                     f"keeps only the {which} of equal indices instead of adding up, in the backward of {label(tape, k)}"
                 )
-                gives = ((0, Call(assigned, (HERE, k, Arriving(k), last))),)
+                gives = ((0, Call(overlaid, (HERE, k, Arriving(k), last))),)
                 yield at_step(tape, "overwritten", text, k, gives=gives)
 
 
-def assigned(point: Point, k: int, g: Array, last: bool) -> Array:
+def overlaid(point: Point, k: int, g: Array, last: bool) -> Array:
     """`g` laid one after another where step k reads, the last one on top, or the first."""
     places = read_places(point, k).ravel()
     given = g.ravel()[places != OUTSIDE]

@@ -261,13 +261,14 @@ def test_the_survey_there_is_says_when_the_file_is_wrong(folder: Path) -> None:
     assert "make and no space" in check("def make(padding): ...\n").output
 
 
-def test_what_is_finished_is_printed_at_ctrl_c(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As Ctrl-C does it, in the middle of the survey: `interrupts.FINISHED` says what there is."""
-    check("import crosscheck.interrupts as i\n" + RIGHT + REAL.replace("    x = ", "    i.print_finished()\n    x = "))
-    shown = capsys.readouterr()
-    said = shown.out or shown.err
-    assert "my_layer (float64): agree" in said
-    assert "wrong" in said.partition("x wrong")[1] or "x: " in said
+def test_what_is_finished_is_printed_at_ctrl_c(folder: Path) -> None:
+    """As Ctrl-C does it, whenever the survey makes a configuration: `interrupts.FINISHED` says what there is."""
+    text = "import crosscheck.interrupts as i\n" + RIGHT + REAL.replace("    x = ", "    i.print_finished()\n    x = ")
+    shown = check(text)
+    _, *told = shown.stdout.split("my_layer (float64): agree")
+    assert len(told) > 3, shown.output
+    assert "configuration" in told[1]
+    assert "x: right in all" in "".join(told[:-1]) or "x: wrong" in "".join(told[:-1])
 
 
 REAL = """
