@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from crosscheck.encoding import never_unwritable
 from crosscheck.interrupts import listening
 
 AGREED, DISAGREED, MISUSED, UNDECIDED = 0, 1, 2, 3
@@ -50,6 +51,7 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """The command beside this thread, which listens for Ctrl-C (exit status 130)."""
+        never_unwritable()
         return listening(lambda: super(Commands, self).main(*args, **extra))
 
 

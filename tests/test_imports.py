@@ -63,6 +63,7 @@ FLOORS = {
     },
     "surveys": {
         *("draws", "deadline", "progress", "evidence", "operation", "spaces", "diagnosis", "report", "judge", "doors"),
+        "interrupts",
     },
     "frameworks": {"doors", "evidence", "judge", "manner", "operation", "witnesses"},
     "jax": {"doors", "evidence", "frameworks", "operation", "traces"},
@@ -70,10 +71,11 @@ FLOORS = {
         *("floats", "doors", "evidence", "frameworks", "judge", "operation", "rounding", "traces", "witnesses"),
     },
     "interrupts": set(),
-    "cli": {"interrupts"},
+    "encoding": set(),
+    "cli": {"encoding", "interrupts"},
     "spaces": set(),
     "pytest": {"__init__", "doors", "evidence", "spaces", "surveys"},
-    "files": {"cli", "deadline", "doors", "draws", "evidence", "traces"},
+    "files": {"cli", "deadline", "doors", "draws", "evidence", "interrupts", "traces"},
     "__main__": {"cli"},
     "__init__": {"doors", "evidence", "jax", "marks", "spaces", "surveys", "torch", "witnesses"},
 }

@@ -11,8 +11,10 @@ the judged point and at generic ones, within the bounds of the judgement, with a
     cotangents   another cotangent: ones, masked, cut, flipped, or as the backward left it after writing to it
     windowed     convolutions and pools: indices (`windows`), overlaps, `winners`   one step of the backward switched,
     activations  masks and derivatives                                              or all steps of a kind (`steps`),
+    extremes     the branches of a maximum of two exchanged
     operands     products; what a layer passes back; a state before or after        or every turn of a loop (`sites`)
     matrices     triangles, diagonals, symmetric halves; Cholesky, QR, solve
+    gathers      what comes back to an entry that is read several times; an order that is not undone
     spectra      half spectra, conjugates, running sums
     known        softmax, GELU, SiLU: functions of several steps
     paths        paths left out or weighted; statistics taken as constants; turns of a loop lost

@@ -45,8 +45,9 @@ def written(point: Point, k: int, g: Array, way: str) -> Array:
     if way == "mean":
         np.add.at(out, entries, terms)
         return (out / np.maximum(np.bincount(entries, minlength=out.size), 1)).reshape(shape)
-    for entry, term in zip(*((entries, terms) if way == "last" else (entries[::-1], terms[::-1])), strict=True):
-        out[entry] = term
+    if way == "first":
+        entries, terms = entries[::-1], terms[::-1]
+    out[entries] = terms  # NumPy goes through them in order
     return out.reshape(shape)
 
 
@@ -66,7 +67,9 @@ def gather_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         inside = places[places >= 0]
         if np.unique(inside).size < inside.size:
             for way in ("last", "first"):
-                text = f"keeps of what comes back to an entry that {what} reads several times only the {way} term"
+                text = f"keeps only the {way} of what comes back to an entry that {what} reads several times"
+                if way == "last":
+                    text += " (a[i] += g for np.add.at(a, i, g))"
                 given = Call(written, (HERE, k, arriving, way))
                 yield at_step(tape, "overwritten", text, k, gives=((0, given),))
             text = f"averages what comes back to an entry that {what} reads several times instead of adding it up"

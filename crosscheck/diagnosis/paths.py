@@ -255,5 +255,5 @@ def said(number: float, reading: Reading | None, path: str) -> tuple[str, str]:
     if number == 2:
         return "scaled", f"counts the path through {path} twice"
     if number == 0.5:
-        return "scaled", f"counts the path through {path} half"
+        return "scaled", f"counts only half of the path through {path}"
     return "scaled", f"on the path through {path} is {in_words(number, reading.text if reading else None, 1e-9)}"

@@ -18,9 +18,9 @@ from crosscheck.diagnosis.causes import common_causes, same_factor
 from crosscheck.diagnosis.configurations import other_configuration
 from crosscheck.diagnosis.constants import other_constants
 from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
+from crosscheck.diagnosis.extremes import exchanged_branches
 from crosscheck.diagnosis.gathers import gather_mistakes
 from crosscheck.diagnosis.glance import FINAL, at_a_glance
-from crosscheck.diagnosis.indices import repeated_indices
 from crosscheck.diagnosis.known import known_functions
 from crosscheck.diagnosis.matching import Match, fit
 from crosscheck.diagnosis.matrices import matrix_mistakes
@@ -71,18 +71,18 @@ TABLE: tuple[Family, ...] = (
     paths_in_every_turn,
     other_cotangents,
     everywhere(window_mistakes),
-    everywhere(repeated_indices),
+    in_turns(gather_mistakes),
+    everywhere(gather_mistakes),
     shifted_and_cut,
     everywhere(spectral_mistakes),
     everywhere(mask_mistakes),
+    everywhere(exchanged_branches),
     weighted_paths,
     cut_paths,
     everywhere(derivative_mistakes),
     everywhere(operand_mistakes),
     everywhere(arriving_transposed),
     everywhere(order_mistakes),
-    in_turns(gather_mistakes),
-    everywhere(gather_mistakes),
     everywhere(matrix_mistakes),
     everywhere(passed_on),
     known_functions,

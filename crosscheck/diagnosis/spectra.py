@@ -19,6 +19,9 @@ from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.pulling import pulled
 from crosscheck.diagnosis.steps import at_step, live_steps
 
+INNER = "the spectrum between its first and last entry"
+WEIGHTED = ((f"counts {INNER} twice", 2.0), (f"counts only half of {INNER}", 0.5))
+
 
 def spectral_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
     """A half spectrum weighted wrongly, a conjugate left out, a running sum in the wrong direction."""
@@ -26,12 +29,15 @@ def spectral_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         what, params = label(tape, k), step.eqn.params
         if step.name == "fft":
             rows = [("conjugate", "conjugates what arrives", Call(np.conj, (Arriving(k),)))]
-            if "R" in params["fft_type"].name:
-                for text, weight in (("twice", 2.0), ("half", 0.5)):
-                    sentence = f"counts the spectrum between its first and last entry {text}"
-                    rows.append(("half-spectrum", sentence, Call(between, (HERE, k, Arriving(k), weight))))
-            for kind, text, changed in rows:
-                gives = ((0, Call(pulled, (HERE, k, 0, changed))),)
+            spectrum, real = params["fft_type"].name == "RFFT", params["fft_type"].name == "IRFFT"
+            for sentence, weight in WEIGHTED if spectrum else ():
+                rows.append(("half-spectrum", sentence, Call(between, (HERE, k, Arriving(k), weight))))
+            steps = [(kind, text, Call(pulled, (HERE, k, 0, changed))) for kind, text, changed in rows]
+            for sentence, weight in WEIGHTED if real else ():
+                given = Call(pulled, (HERE, k, 0, Arriving(k)))
+                steps.append(("half-spectrum", sentence, Call(between, (HERE, k, given, weight))))
+            for kind, text, given in steps:
+                gives = ((0, given),)
                 yield at_step(tape, kind, f"{text} in the backward of {what}", k, gives=gives)
         if step.name == "cumsum":
             axis, reverse = params["axis"], params["reverse"]

@@ -39,7 +39,7 @@ from crosscheck.doors.signatures import by_name
 from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.finding import Finding
-from crosscheck.evidence.reason import Diagnosis, Reasons
+from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import Result
 from crosscheck.marks import Adding, MarkedPoint, marking
 
@@ -90,7 +90,8 @@ class Between(NamedTuple):
                 diagnoses[wrong[0]] = (*diagnoses.get(wrong[0], ()), line)
         if not findings:
             return result
-        return replace(result, reasons=Reasons(diagnoses, (*findings, *result.reasons.findings)))
+        reasons = replace(result.reasons, diagnoses=diagnoses, findings=(*findings, *result.reasons.findings))
+        return replace(result, reasons=reasons)
 
     def of_unasked(self) -> Iterator[Finding]:
         if self.unasked:

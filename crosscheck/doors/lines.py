@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 import textwrap
+import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,8 +46,19 @@ def line_in(function: Callable[..., Any], name: str) -> SourceLine | None:
         node = last_assignment(tree, node) or node
     number = node.lineno
     file = Path(inspect.getsourcefile(function) or "").name
-    text = lines[number - 1].strip()
+    text = without_comment(lines[number - 1].strip())
     return SourceLine(file, first + number - 1, text if len(text) <= LONGEST else text[: LONGEST - 3] + "...")
+
+
+def without_comment(line: str) -> str:
+    """A line of code without the comment at its end; as it is where it cannot be read alone."""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(line).readline):
+            if token.type == tokenize.COMMENT:
+                return line[: token.start[1]].rstrip() or line
+    except (tokenize.TokenError, SyntaxError):  # it goes on in the next line
+        pass
+    return line
 
 
 def expressions(tree: ast.AST, name: str) -> Iterator[ast.expr]:

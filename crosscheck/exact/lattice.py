@@ -28,6 +28,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -167,6 +168,8 @@ class Lattice:
         self.kinks = False
 
     def constant(self, value: Any) -> Note:
+        if jnp.issubdtype(jnp.result_type(value), jax.dtypes.extended):  # a key of random numbers
+            return Note(0, self.flat, 1)
         if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
             same = np.unique(np.asarray(value)) if np.size(value) <= 4096 else np.zeros(2)
             known = float(same[0]) if same.size == 1 and same.dtype.kind in "biu" else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import crosscheck
@@ -15,6 +17,7 @@ from crosscheck.files.contents import Contents, contents_of
 from crosscheck.files.drawing import inputs_of
 from crosscheck.files.loading import UserFile, filled
 from crosscheck.files.unfilled import unfilled, without
+from crosscheck.interrupts import when_interrupted
 
 
 class CheckedFile(NamedTuple):
@@ -38,10 +41,10 @@ def checked(file: UserFile, seed: int, *, full: bool, budget: float | None) -> C
         Refused: it cannot be checked; nothing was judged.
     """
     module = file.load()
-    with file.first_on_path():
+    found: list[CheckedFile] = []
+    with file.first_on_path(), when_interrupted(lambda: print_all(found)):
         said = contents_of(module, file.path, crosscheck.check)
         content: dict[str, Any] = {"file": str(file.path), "seed": seed}
-        found: list[CheckedFile] = []
         if said.forward is not None:
             found.append(of_functions(file, said, seed, full=full, budget=budget))
         if said.make is not None:
@@ -53,10 +56,15 @@ def checked(file: UserFile, seed: int, *, full: bool, budget: float | None) -> C
     return CheckedFile(status, "\n\n".join(outcome.text for outcome in found), {**content, "status": status})
 
 
+def print_all(found: list[CheckedFile]) -> None:
+    for outcome in found:
+        print(outcome.text)
+
+
 def of_functions(file: UserFile, said: Contents, seed: int, *, full: bool, budget: float | None) -> CheckedFile:
     assert said.forward is not None
     assert said.backward is not None
-    options = dict(said.options)
+    options = {"name": file.path.stem, **said.options}
     with file.own_errors():
         inputs = inputs_of(said.inputs, seed)
         open_ones = unfilled(said.forward, said.backward, inputs, options.get("convention"))
@@ -74,6 +82,9 @@ def of_functions(file: UserFile, said: Contents, seed: int, *, full: bool, budge
             budget=budget,
             **options,
         )
+    limit = () if budget is None else ("--budget", f"{budget:g}")
+    again = shlex.join(["crosscheck", "check", str(file.path), "--seed", str(seed), *limit])
+    result = replace(result, call=again)
     status = status_of(result.verdict)
     text = result.full() if full else str(result)
     if open_ones:

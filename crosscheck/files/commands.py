@@ -13,6 +13,8 @@ from crosscheck.cli import AGREED, MISUSED, budget_option
 if TYPE_CHECKING:
     from crosscheck.files.loading import UserFile
 
+STANDARD_OUTPUT = Path("-")
+
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     "--json",
     "json_file",
     type=click.Path(path_type=Path),
-    help="Also write the result to this file, whole or not at all.",
+    help="Also write the result to this file, whole or not at all; to standard output if it is -, and the page then "
+    "to standard error.",
 )
 @budget_option
 @click.option("--watch", is_flag=True, help="Check again on every save, until Ctrl-C.")
@@ -40,7 +43,8 @@ def check(file: Path, seed: int, full: bool, json_file: Path | None, budget: flo
     """
     from crosscheck.files.whole import why_not_writable
 
-    if json_file is not None and (reason := why_not_writable(json_file)):
+    aside = json_file == STANDARD_OUTPUT
+    if json_file is not None and not aside and (reason := why_not_writable(json_file)):
         raise click.BadParameter(reason, param_hint="--json")
     from crosscheck.files.loading import UserFile
 
@@ -57,16 +61,16 @@ def check(file: Path, seed: int, full: bool, json_file: Path | None, budget: flo
         before = stamps(user.files)
         once(user, seed, full, json_file, budget)
         before |= {path: stamp for path, stamp in stamps(user.files).items() if path not in before}
-        click.echo(f"\nwatching {file}; Ctrl-C ends")
-        wait_for_change(waiting, before)
-        click.echo("")
+        click.echo(f"\nwatching {file}; Ctrl-C ends", err=aside)
+        wait_for_change(waiting, before, user.path.resolve())
+        click.echo("", err=aside)
 
 
 def once(file: UserFile, seed: int, full: bool, json_file: Path | None, budget: float | None) -> int:
     """One check, printed; its exit status."""
     from crosscheck.files.checking import checked
     from crosscheck.files.loading import Refused, filled
-    from crosscheck.files.whole import write_whole
+    from crosscheck.files.whole import as_json, write_whole
     from crosscheck.traces.programs import keep_compilations
 
     keep_compilations()
@@ -78,9 +82,12 @@ def once(file: UserFile, seed: int, full: bool, json_file: Path | None, budget: 
         return MISUSED
     finally:
         file.forget()
-    click.echo(found.text)
+    aside = json_file == STANDARD_OUTPUT
+    click.echo(found.text, err=aside)
     try:
-        if json_file is not None:
+        if aside:
+            click.echo(as_json(found.content), nl=False)
+        elif json_file is not None:
             write_whole(json_file, found.content)
     except OSError as error:
         click.echo(filled(f"{json_file} cannot be written: {error.strerror}"), err=True)

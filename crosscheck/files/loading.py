@@ -57,7 +57,12 @@ class UserFile:
             code = compile(source, str(self.path), "exec", dont_inherit=True)
         sys.modules[self.name] = module
         with self.first_on_path(), self.own_errors():
-            exec(code, module.__dict__)
+            try:
+                exec(code, module.__dict__)
+            except ModuleNotFoundError as error:
+                if error.name:  # it may still be written
+                    self.beside.add(self.folder.joinpath(*error.name.split(".")).with_suffix(".py"))
+                raise
         return module
 
     @property

@@ -35,9 +35,13 @@ def stamps(files: set[Path]) -> Stamps:
     return found
 
 
-def wait_for_change(watch: Callable[..., Any], before: Stamps) -> None:
-    """Until one of the files is another than before, and is there."""
-    folders = {file.parent for file in before}
+def wait_for_change(watch: Callable[..., Any], before: Stamps, checked: Path) -> None:
+    """Until one of the files is another than before, and the one that is checked is there.
+
+    An editor may take a file away before it puts it back. What the file imports may be gone for good, or come later:
+    that is a change like another.
+    """
+    folders = {file.parent for file in before if file.parent.is_dir()}
     woken = watch(*folders, recursive=False, yield_on_timeout=True, rust_timeout=LOOKED_AFTER, watch_filter=None)
-    while (now := stamps(set(before))) == before or None in now.values():
+    while (now := stamps(set(before))) == before or now[checked] is None:
         next(woken)

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 
+def as_json(content: Any) -> str:
+    """The text of a JSON file."""
+    return f"{json.dumps(content, indent=1, ensure_ascii=False)}\n"
+
+
 def write_whole(path: Path, content: Any) -> None:
     """Write beside it, and put it in its place when it is complete; what was there before stays until then."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.write("\n")
+            file.write(as_json(content))
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

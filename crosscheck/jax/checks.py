@@ -16,7 +16,7 @@ from crosscheck.doors.tangents import check_jvp
 from crosscheck.evidence.result import Result
 from crosscheck.frameworks.question import Manners, Question, answered
 from crosscheck.jax.calls import RuleCall, as_numpy, cotangent_like, inexact_places, is_array
-from crosscheck.jax.undecorated import rule_of, rules_inside, static_places, without_rules
+from crosscheck.jax.undecorated import plain_of, rule_of, rules_inside, static_places, without_rules
 from crosscheck.jax.ways import ways_of
 from crosscheck.operation import OUTPUT, Array, Arrays, Notice, describe
 from crosscheck.traces.precision import double_precision
@@ -135,9 +135,9 @@ def question_of(
 
 def undecorated(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Callable[..., Any] | None, tuple[str, ...]]:
     """The function that f's rule was written for; of an f that is none, f without the rules inside, and their names."""
-    rule = rule_of(f)
-    if rule is not None:
-        return rule.fun, ()
+    plain = plain_of(f)
+    if plain is not None:
+        return plain, ()
     fixed = {i: a for i, a in enumerate(args) if not all(map(is_array, jax.tree.leaves(a)))}
 
     def free(*moving: Any) -> Any:
@@ -151,8 +151,7 @@ def undecorated(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Callable[
 
 def arguments(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[dict[int, str], dict[int, Any]]:
     """The names of the arguments that vary, and those that are given once, both by position."""
-    rule = rule_of(f)
-    places = static_places(rule, len(args)) if rule is not None else frozenset()
+    places = static_places(f, len(args)) if rule_of(f) is not None else frozenset()
     fixed = {i: a for i, a in enumerate(args) if i in places or not any(map(is_array, jax.tree.leaves(a)))}
     if len(fixed) == len(args):
         raise TypeError(f"nothing of {name_of(f)} is differentiated: no argument is an array of floats")

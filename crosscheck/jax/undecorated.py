@@ -14,19 +14,41 @@ from crosscheck.traces.walk import PLAIN_CALLS, inner_jaxpr
 
 
 def rule_of(f: Any) -> Any:
-    """The `custom_vjp` or `custom_jvp` object that f is or wraps (in a `jit`, say); None where there is none."""
-    seen: set[int] = set()
-    while f is not None and id(f) not in seen:
-        if isinstance(f, (jax.custom_vjp, jax.custom_jvp)):
-            return f
-        seen.add(id(f))
-        f = f.func if isinstance(f, functools.partial) else getattr(f, "__wrapped__", None)
-    return None
+    """The `custom_vjp` or `custom_jvp` object that f is, or is the `jit` or a `partial` of; None where there is none.
+
+    A `vmap` of a rule is another function: it has rules inside.
+    """
+    if isinstance(f, (jax.custom_vjp, jax.custom_jvp)):
+        return f
+    inner = inside(f)
+    return None if inner is None else rule_of(inner)
 
 
-def static_places(rule: Any, count: int) -> frozenset[int]:
-    """The positions of the arguments that the rule does not differentiate."""
-    places = (i if i >= 0 else i + count for i in getattr(rule, "nondiff_argnums", ()) or ())
+def inside(f: Any) -> Any:
+    """What a `jit` or a `partial` calls; None of anything else."""
+    if isinstance(f, functools.partial):
+        return f.func
+    return getattr(f, "__wrapped__", None) if isinstance(f, jax.stages.Wrapped) else None
+
+
+def plain_of(f: Any) -> Callable[..., Any] | None:
+    """The function that f's rule was written for, with the arguments that f's partials hold; None without a rule."""
+    if isinstance(f, (jax.custom_vjp, jax.custom_jvp)):
+        return f.fun
+    plain = None if inside(f) is None else plain_of(inside(f))
+    if plain is not None and isinstance(f, functools.partial):
+        return functools.partial(plain, *f.args, **f.keywords)
+    return plain
+
+
+def static_places(f: Any, count: int) -> frozenset[int]:
+    """The positions of f's `count` arguments that its rule does not differentiate."""
+    if isinstance(f, functools.partial):
+        held = len(f.args)
+        return frozenset(i - held for i in static_places(f.func, count + held) if i >= held)
+    if inside(f) is not None:
+        return static_places(inside(f), count)
+    places = (i if i >= 0 else i + count for i in getattr(f, "nondiff_argnums", ()) or ())
     return frozenset(i for i in places if 0 <= i < count)
 
 

@@ -74,14 +74,14 @@ def wrong_blocks(
             yield Paragraph(gradient.line, "backward", INDENT, "code")
         yield from worst_block(result, gradient)
         return
-    if reason is None:
-        yield Paragraph(without_reason(result, gradient), "why", INDENT, "cause")
-    else:
+    where = [d for d in gradient.diagnoses if is_a_place(d)]
+    if reason is not None:
         explained[gradient.name] = reason
         yield from reason_blocks(gradient, reason)
-    for diagnosis in gradient.diagnoses:
-        if is_a_place(diagnosis):
-            yield Paragraph(f"{diagnosis.explanation}{as_slices(gradient)}", "where", INDENT, "cause")
+    for diagnosis in where:
+        yield Paragraph(f"{diagnosis.explanation}{as_slices(gradient)}", "where", INDENT, "cause")
+    if reason is None:  # where it is wrong leads to the mistake, then
+        yield Paragraph(without_reason(result, gradient), "why", INDENT, "cause")
     if gradient.line:
         yield Paragraph(gradient.line, "backward", INDENT, "code")
     maps = picture(gradient, width - INDENT - LABEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from typing import Literal, NamedTuple
 
 WIDEST, NARROWEST = 80, 60
 LABEL = 11  # columns of a label and the space after it
+BEFORE_COMMENT = re.compile(r" {2,}#")  # as comments are aligned
 TOGETHER = "\N{NO-BREAK SPACE}"  # in what is to be folded, between words that stay in one line
 
 Role = Literal["title", "wrong", "cause", "plain", "code", "map", "numbers"]
@@ -45,13 +47,19 @@ def opening(block: Paragraph) -> tuple[str, str]:
     return before, " " * (len(before) if block.label else block.indent + 2)
 
 
+def code_in(text: str, width: int) -> str:
+    """A line of code, with the comment at its end where both fit."""
+    together = BEFORE_COMMENT.sub("  #", text)
+    return together if len(together) <= width else together.partition("  #")[0]
+
+
 def lines_of(block: Paragraph, width: int) -> list[str]:
     """The block in lines of at most `width` columns, without spaces at their ends."""
     before, after = opening(block)
     if block.role in ("map", "numbers"):
         return [(before + line)[:width].rstrip() for line in block.text.split("\n")]
     folded = textwrap.wrap(
-        block.text,
+        code_in(block.text, width - len(before)) if block.role == "code" else block.text,
         width,
         initial_indent=before,
         subsequent_indent=after,

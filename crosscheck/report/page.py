@@ -19,6 +19,7 @@ from crosscheck.report.failing import (
     CONSEQUENCES,
     WITNESSES,
     heading,
+    is_a_place,
     picture,
     sentence,
     title_of,
@@ -34,6 +35,7 @@ from crosscheck.report.text import number, pair_heading, pair_line
 # Findings of what a check did not look at.
 NOT_JUDGED = ("left-out", "not-compared", "none", "unjudged", "ambiguous", "constants")
 NAMED = 3  # names in the first line; more are counted
+FIRST_WRONG = "line-by-line"  # the finding that says which line to mend first
 PACKAGES = {"python": "Python", "crosscheck": "crosscheck", "numpy": "NumPy", "jax": "JAX"}
 
 
@@ -49,7 +51,7 @@ def in_short(result: Result) -> str:
     if causes:
         return causes[0].explanation
     if wrong:
-        reason = why(wrong[0])
+        reason = why(wrong[0]) or next(filter(is_a_place, wrong[0].diagnoses), None)
         if reason is None:
             return heading(result, wrong[0])
         return sentence(reason).removeprefix("" if reason.kind == "shape" else "the gradient of ")
@@ -74,6 +76,9 @@ def page(result: Result, width: int) -> Iterator[Paragraph]:
     causes, consequences = failing(result)
     for finding in causes:
         yield Paragraph(f"{finding.kind}: {finding.explanation}", role="wrong")
+    for finding in result.findings:
+        if finding.kind == FIRST_WRONG:
+            yield Paragraph(finding.explanation, role="wrong")
     explained: dict[str, Diagnosis] = {}
     for gradient in of_verdict(result, "disagree"):
         yield from wrong_blocks(result, gradient, explained, width)
@@ -90,7 +95,7 @@ def page(result: Result, width: int) -> Iterator[Paragraph]:
         yield Paragraph(text, "not judged")
     two = any(d.kind == "forward" for g in result.gradients.values() for d in g.diagnoses)
     for finding in result.findings:
-        told = finding.fails or finding.kind in NOT_JUDGED or (two and finding.kind == "two-functions")
+        told = finding.fails or finding.kind in (*NOT_JUDGED, FIRST_WRONG) or (two and finding.kind == "two-functions")
         if not told:
             yield Paragraph(finding.explanation, "noticed")
     yield from remarks(right)

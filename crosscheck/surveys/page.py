@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crosscheck.evidence.reason import Diagnosis
+from crosscheck.evidence.wording import counted as many
 from crosscheck.report.failing import is_a_place
 from crosscheck.report.html import boxed
 from crosscheck.report.layout import Paragraph, folded
@@ -51,7 +52,7 @@ def html(survey: Survey) -> str:
 
 def summary(survey: Survey) -> str:
     """One line: what is wrong, when, and at how many configurations one looked."""
-    counted = f"{len(survey.visits)} configurations{f' of {survey.space}' if survey.space != GIVEN else ''}"
+    counted = f"{many(len(survey.visits), 'configuration')}{f' of {survey.space}' if survey.space != GIVEN else ''}"
     wrong = [row for row in survey.rows if row.verdict == WRONG]
     if survey.passed:
         return shortened(f"{survey.name}: right in all {counted}")

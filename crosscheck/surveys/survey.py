@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from crosscheck.deadline import Deadline, checked_budget
 from crosscheck.doors.door import door
 from crosscheck.evidence.result import Result
+from crosscheck.interrupts import when_interrupted
 from crosscheck.judge import judge
 from crosscheck.progress import shown
 from crosscheck.spaces.space import Space
@@ -72,8 +73,17 @@ def survey(
     deadline = Deadline(checked_budget(budget))
     visitor = Visitor(factory, seed, deadline)
     title = name or getattr(make, "__name__", type(make).__name__)
-    with shown(title, deadline):
-        search = Search(varied, visitor, configurations, seed, deadline)
+    search = Search(varied, visitor, configurations, seed, deadline)
+
+    def recorded(rows: Iterable[Surveyed], found: Result | None = None, left_out: tuple[str, ...] = ()) -> Survey:
+        fixed = fixed_of(space, varied, factory, visitor.first_input)
+        named = name or visitor.title or title
+        return Survey(named, space.name, seed, tuple(rows), tuple(search.visits), fixed, found, left_out, page, html)
+
+    def so_far() -> Survey:
+        return recorded(row_of(search, k, None, None) for k in ranked(search))
+
+    with shown(title, deadline), when_interrupted(lambda: print(so_far())):
         search.run()
         names = ranked(search)
         smallest = {k: search.smallest(k) for k in names if WRONG in completed(search.visits)[k]}
@@ -91,18 +101,7 @@ def survey(
     left_out = tuple(deadline.left_out[:1])
     if deadline.passed and not left_out:
         left_out = (f"what comes after {search.asked} configurations",)
-    return Survey(
-        name or visitor.title or title,
-        space.name,
-        seed,
-        rows,
-        tuple(search.visits),
-        fixed_of(space, varied, factory, visitor.first_input),
-        found,
-        left_out,
-        page,
-        html,
-    )
+    return recorded(rows, found, left_out)
 
 
 def space_of(given: Any) -> Space:

@@ -43,8 +43,8 @@ def check_function(
     """Check a hand-written `torch.autograd.Function` against autograd of a plain forward.
 
     The backward is called as autograd calls it, and besides with cotangents in other layouts, for one input and
-    through one output at a time, twice through one graph, under `vmap` where it has a rule, and where it can be
-    differentiated, a second time.
+    through one output at a time, twice through one graph, under `vmap` where it has a rule, in forward mode where it
+    has a `jvp`, and where it can be differentiated, a second time.
 
     Args:
         function: the class; not an instance.
@@ -97,6 +97,7 @@ def check_function(
         Manners(grad_output, wrt, seed, diagnose, budget, accuracy),
         own=reference is None,
         vmaps=vmaps and has_setup(function),
+        pushes=function.jvp is not torch.autograd.Function.jvp,
         twice=double_backward,
     )
 
@@ -222,11 +223,12 @@ def asked(
     *,
     own: bool,
     vmaps: bool = False,
+    pushes: bool = False,
     twice: bool | None = None,
 ) -> Result:
     """The judge's result on a subject and its plain forward."""
     with one_thread():
-        return answer(subject, plain, manners, own=own, vmaps=vmaps, twice=twice)
+        return answer(subject, plain, manners, own=own, vmaps=vmaps, pushes=pushes, twice=twice)
 
 
 def answer(
@@ -236,6 +238,7 @@ def answer(
     *,
     own: bool,
     vmaps: bool,
+    pushes: bool,
     twice: bool | None,
 ) -> Result:
     """`twice`: whether a wrong second derivative fails; None: it is not asked for."""
@@ -257,7 +260,7 @@ def answer(
             remarks.append(Notice("no-reference", sentence, False))
 
     def ways(structure: Structure) -> Any:
-        return ways_of(called, structure, vmaps=vmaps)
+        return ways_of(called, structure, vmaps=vmaps, pushes=pushes)
 
     question = Question(
         subject.name,

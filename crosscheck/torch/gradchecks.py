@@ -8,6 +8,7 @@ from typing import Any
 
 from crosscheck.doors.door import door, shown
 from crosscheck.evidence.result import Result
+from crosscheck.evidence.wording import listed
 from crosscheck.frameworks.question import Manners
 from crosscheck.operation import Notice
 from crosscheck.torch.checks import Subject, asked
@@ -69,7 +70,7 @@ def gradcheck(
     }
     for name, value in settings.items():
         if value:
-            raise ValueError(f"{name}={value!r} is not supported: {UNSUPPORTED[name]} are left to PyTorch's gradcheck")
+            raise ValueError(f"{name}={value!r} is not supported: PyTorch's own gradcheck has {UNSUPPORTED[name]}")
     if not check_backward_ad:
         raise ValueError("check_backward_ad=False is not supported: the backward is what is checked here")
     if not callable(func):
@@ -79,20 +80,25 @@ def gradcheck(
         raise TypeError(f"inputs is {shown(inputs)}; it must be a tensor or a sequence of tensors")
     if not any(isinstance(a, torch.Tensor) and a.requires_grad for a in given):
         raise ValueError("gradcheck expects at least one input tensor to require a gradient, and none does")
-    result = judged(func, given)
+    tolerances = {"eps": (eps, 1e-6), "atol": (atol, 1e-5), "rtol": (rtol, 1e-3), "nondet_tol": (nondet_tol, 0.0)}
+    unread = [f"{name}={value!r}" for name, (value, default) in tolerances.items() if value != default]
+    result = judged(func, given, unread)
     if not result and raise_exception:
         raise import_module("torch.autograd.gradcheck").GradcheckError(str(result))
     return bool(result)
 
 
-def judged(func: Any, inputs: tuple[Any, ...]) -> Result:
-    """The whole result, of which `gradcheck` says yes or no."""
+def judged(func: Any, inputs: tuple[Any, ...], unread: Sequence[str] = ()) -> Result:
+    """The whole result, of which `gradcheck` says yes or no; it says that the tolerances `unread` are not read."""
     functions = Functions(func, inputs, parameters=False)
     replaced = functions.hand_written()
     remarks: list[Notice] = []
     if replaced:
         what = ", ".join(replaced)
         remarks.append(Notice("rules", f"the reference is the same with the forwards of {what} under autograd", False))
+    if unread:
+        sentence = f"{listed(unread)} neither widen nor narrow the verdict: the allowance follows from the roundings"
+        remarks.append(Notice("tolerances", sentence, False))
     subject = Subject(functions.name, functions.call, functions.tensors, remarks, frozenset())
     plain = plainly(functions.call) if replaced else None
     return asked(subject, plain, Manners(), own=True)

@@ -8,11 +8,14 @@ a second backward                     through the same graph, as `retain_graph=T
 written to after the forward          an input that was kept as an attribute, not by `save_for_backward`
 a graph of the gradient               `create_graph=True`, as a double backward needs it
 vmap                                  where the Function has a rule for it
+forward mode                          v · J e for every entry, where the Function has a `jvp`
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -26,9 +29,12 @@ from crosscheck.torch.needs import pytorch
 from crosscheck.torch.tensors import tensor
 
 MOST_PARTS = 8  # inputs or outputs, each a call
+MOST_ENTRIES = 2048  # of the inputs, each a tangent of forward mode
 
 
-def ways_of(called: TensorCall, structure: Structure, *, vmaps: bool = False) -> tuple[OtherCall, ...]:
+def ways_of(
+    called: TensorCall, structure: Structure, *, vmaps: bool = False, pushes: bool = False
+) -> tuple[OtherCall, ...]:
     """Those that say something of a function."""
     asked = TensorWays(called, structure)
     found = [
@@ -43,6 +49,9 @@ def ways_of(called: TensorCall, structure: Structure, *, vmaps: bool = False) ->
     layout = next(iter(structure.layouts.values()), None)
     if layout is not None and 1 < len(layout.parts) <= MOST_PARTS:
         found.append(OtherCall("one-output", "through one output at a time, and added up", asked.one_output))
+    floats = [structure.inputs[k] for k in called.moving]
+    if pushes and all(np.asarray(a).dtype.kind == "f" for a in floats) and sum(map(np.size, floats)) <= MOST_ENTRIES:
+        found.append(OtherCall("forward-mode", "in forward mode", asked.forward_mode))
     if vmaps:
         found.append(OtherCall("vmap", "under vmap", asked.batched))
     return tuple(found)
@@ -134,6 +143,28 @@ class TensorWays:
             for k, g in self.pulled(found, outputs[number : number + 1], cotangents[number : number + 1]).items():
                 total[k] = g if total.get(k) is None else total[k] if g is None else total[k] + g
         return self.given(total, values)
+
+    def forward_mode(self, values: Arrays, v: Array) -> Mapping[str, Array]:
+        """Entry by entry, what arrives along the tangent that the Function's `jvp` gives."""
+        named, w = self.structure.nested(values), dict(leaves(self.structure.cotangent(v, values)))
+        total: dict[str, Any] = {}
+        for k in self.called.moving:
+            total[k] = np.zeros(np.shape(named[k]))
+            for index in np.ndindex(total[k].shape):
+                total[k][index] = self.pushed(named, w, k, index)
+        return self.given(total, values)
+
+    def pushed(self, named: Mapping[str, Any], w: Mapping[str, Any], k: str, index: tuple[int, ...]) -> float:
+        """w · ẏ for the tangent that is one at an entry of tensor k."""
+        torch, dual = pytorch(), import_module("torch.autograd.forward_ad")
+        _, handed = self.called.given(named, ())
+        tangent = torch.zeros_like(handed[k])
+        tangent[index] = 1
+        with warnings.catch_warnings(), dual.dual_level():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own, at its first use of forward mode
+            returned = self.called.f(**{**handed, k: dual.make_dual(handed[k], tangent)})
+            moved = {n: dual.unpack_dual(t).tangent for n, t in leaves(returned) if isinstance(t, torch.Tensor)}
+        return float(sum(np.vdot(w[n], t.numpy()) for n, t in moved.items() if t is not None and w.get(n) is not None))
 
     def batched(self, values: Arrays, v: Array) -> Mapping[str, Array]:
         """The point, another one, the point again, by `torch.func.vmap` of the forward; each row's gradient."""

@@ -301,6 +301,16 @@ def by_keywords(g: Any, x: Any) -> Any:
     return dict(z=grad_z)
 
 
+def with_a_comment(g: Any, x: Any) -> Any:
+    return {"z": g * (x != "#")}  # (3), and more words
+
+
+def test_a_line_is_told_without_its_comment() -> None:
+    line = line_in(with_a_comment, "z")
+    assert line is not None
+    assert line.text == 'return {"z": g * (x != "#")}'
+
+
 def test_a_line_is_found_in_the_source() -> None:
     line = line_in(put_into_a_dictionary, "z")
     assert line is not None

@@ -80,7 +80,9 @@ def test_filled_in_wrong_the_line_is_named(folder: Path) -> None:
     shown = check(begun().replace(BEGUN, "grad_w = x.T @ grad_output"))
     assert shown.exit_code == DISAGREED
     said = " ".join(shown.output.split())
-    assert "z, x are right, and w is the first that is wrong (my_layer.py:29: grad_w = x.T @ grad_output" in said
+    first = "z, x are right, and w is the first that is wrong (my_layer.py:29: grad_w = x.T @ grad_output)"
+    assert said.index(first) < said.index("w (3, 2): wrong")
+    assert "backward my_layer.py:29" in said
 
 
 def test_a_wrong_line_before_the_open_one_is_wrong(folder: Path) -> None:
@@ -131,6 +133,10 @@ def test_json_is_there_whole_or_not_at_all(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir() if p.is_file()) == ["my_layer.py", "out.json"]
     assert check("forward = 1", "--json", "other.json").exit_code == MISUSED
     assert not Path("other.json").exists()
+    beside = check(RIGHT, "--json", "-")
+    assert json.loads(beside.stdout)["call"] == "crosscheck check my_layer.py --seed 0"
+    assert beside.stderr.startswith("my_layer (float64): agree")
+    assert not Path("-").exists()
     for nowhere in ("nowhere/out.json", "."):
         shown = check(RIGHT, "--json", nowhere)
         assert shown.exit_code == MISUSED
@@ -190,7 +196,7 @@ REFUSED = {
     "no backward": (RIGHT.replace("def backward", "def backwards"), ("has no backward (it has backwards)",)),
     "no inputs": (RIGHT.replace("inputs =", "points ="), ("has no inputs",)),
     "no function": (RIGHT + "reference = 3\n", ("my_layer.py: reference is 3, an int; it must be a function",)),
-    "no gradient": (RIGHT.replace("return grad", "return None and grad"), ("backward of forward returned",)),
+    "no gradient": (RIGHT.replace("return grad", "return None and grad"), ("backward of my_layer returned",)),
     "no shape": (RIGHT.replace('"4"', '"4x4"'), ("input x is '4x4'; a shape is written",)),
     "inside NumPy": (
         RIGHT.replace('{"x": "4"}', '{"a": (3, 4)}').replace("(grad_output, x)", "(grad_output, a)")
@@ -210,6 +216,13 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(why: str, folder: Path) ->
         assert sentence in said
     own = str(Path(crosscheck.__file__).parent)
     assert own not in shown.output
+
+
+def test_the_page_says_how_to_repeat_it(folder: Path) -> None:
+    said = " ".join(check(RIGHT, "--seed", "3", "--budget", "60").output.split())
+    assert "repeat crosscheck check my_layer.py --seed 3 --budget 60" in said
+    assert said.startswith("my_layer (float64): agree")
+    assert check(RIGHT + 'options = {"name": "sine"}').output.startswith("sine (float64): agree")
 
 
 # ---------------------------------------------------------------------- a survey
@@ -246,6 +259,16 @@ def test_the_survey_there_is_says_when_the_file_is_wrong(folder: Path) -> None:
     assert shown.exit_code == DISAGREED, shown.output
     assert "x wrong exactly when offset ≥ 1" in shown.output
     assert "make and no space" in check("def make(padding): ...\n").output
+
+
+def test_what_is_finished_is_printed_at_ctrl_c(folder: Path) -> None:
+    """As Ctrl-C does it, whenever the survey makes a configuration: `interrupts.FINISHED` says what there is."""
+    text = "import crosscheck.interrupts as i\n" + RIGHT + REAL.replace("    x = ", "    i.print_finished()\n    x = ")
+    shown = check(text)
+    _, *told = shown.stdout.split("my_layer (float64): agree")
+    assert len(told) > 3, shown.output
+    assert "configuration" in told[1]
+    assert "x: right in all" in "".join(told[:-1]) or "x: wrong" in "".join(told[:-1])
 
 
 REAL = """

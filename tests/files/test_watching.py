@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from crosscheck.cli import MISUSED, main
 from crosscheck.files import watching
@@ -62,12 +62,32 @@ def test_every_save_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         Path("mine.py").unlink,
         write("mine.py", RIGHT.replace("2 * x", "3 * x")),
     )
-    monkeypatch.setattr(watching, "watcher", lambda: saves)
-    shown = CliRunner().invoke(main, ["check", "mine.py", "--watch"])
-    assert isinstance(shown.exception, KeyboardInterrupt | SystemExit)
+    shown = watched(saves, monkeypatch)
     assert re.findall(VERDICT, shown.output, re.MULTILINE) == ["disagree", "agree", "disagree"]
     assert shown.output.count("\nwatching mine.py; Ctrl-C ends\n") == 4
     assert shown.output.count("SyntaxError") == 1
+
+
+def test_what_is_imported_may_go_and_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sibling that is gone for good does not end the watch; one that is written later is waited for."""
+    monkeypatch.chdir(tmp_path)
+    write("mine.py", RIGHT)()
+    write("beside.py", "factor = 2.0")()
+    saves = Saved(
+        Path("beside.py").unlink,
+        write("mine.py", RIGHT.replace("beside", "later")),
+        write("later.py", "factor = 3.0"),
+    )
+    shown = watched(saves, monkeypatch)
+    assert re.findall(VERDICT, shown.output, re.MULTILINE) == ["agree", "disagree"]
+    assert shown.output.count("raised ModuleNotFoundError") == 2
+
+
+def watched(saves: Saved, monkeypatch: pytest.MonkeyPatch) -> Result:
+    monkeypatch.setattr(watching, "watcher", lambda: saves)
+    shown = CliRunner().invoke(main, ["check", "mine.py", "--watch"])
+    assert isinstance(shown.exception, KeyboardInterrupt | SystemExit)
+    return shown
 
 
 def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import crosscheck
-from tests.jax.rules import RIGHT, WRONG, Rule, normal, with_jvp, with_vjp
+from tests.jax.rules import RIGHT, WRONG, Rule, both, normal, with_jvp, with_vjp
 
 FEW = 3  # of each are asked every day
 
@@ -38,6 +39,37 @@ def test_a_wrong_rule_is_caught_and_named(rule: Rule) -> None:
     result = check(rule)
     assert result.verdict == "disagree", result
     assert rule.words in " ".join(str(result).split())
+
+
+def scaled_by(factor: float) -> Any:
+    return with_vjp(
+        lambda k, x, y: k * x * y,
+        lambda k, x, y: (k * x * y, (x, y)),
+        lambda k, saved, g: (factor * k * saved[1] * g, k * saved[0] * g),
+        (0,),
+    )
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_of_a_partial_or_a_vmap_the_reference_takes_what_it_takes(factor: float) -> None:
+    """A partial holds arguments of the rule; the vmap of a rule is another function than the rule."""
+    x, y = normal(3), normal(4, 3)
+    held = partial(scaled_by(factor), 2.0)
+    assert bool(crosscheck.jax.check_custom_vjp(held, x, y[0])) == (factor == 1)
+    mapped = jax.vmap(held, in_axes=(None, 0))
+    assert bool(crosscheck.jax.check_custom_vjp(mapped, x, y)) == (factor == 1)
+
+
+def test_a_key_of_random_numbers_is_passed_on() -> None:
+    def kept(x: Any, key: Any) -> Any:
+        return jnp.where(jax.random.bernoulli(key, 0.5, x.shape), 2 * x, 0)
+
+    def backward(factor: float, key: Any, g: Any) -> Any:
+        return jnp.where(jax.random.bernoulli(key, 0.5, g.shape), factor * g, 0), None
+
+    for factor, right in ((2.0, True), (1.0, False)):
+        rule = with_vjp(kept, both(kept, lambda x, key: key), partial(backward, factor))
+        assert bool(crosscheck.jax.check_custom_vjp(rule, normal(6), jax.random.key(0))) == right
 
 
 def test_the_configuration_is_as_it_was() -> None:

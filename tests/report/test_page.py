@@ -162,6 +162,8 @@ def test_where_no_reason_is_known_or_none_was_looked_for_it_says_so() -> None:
     place = result(0.5, reasons=(Diagnosis("localized", "the gradient of weights is wrong only in row 2", {}),))
     assert "no mistake that is known" in words(place)
     assert "where the gradient of weights is wrong only in row 2" in words(place)
+    assert words(place).index("only in row 2") < words(place).index("no mistake that is known")
+    assert place.summary() == "Dense: disagree: weights is wrong only in row 2"
 
 
 def test_one_cause_of_two_gradients_is_told_once() -> None:
@@ -203,8 +205,8 @@ def test_a_block_of_wrong_entries_is_said_as_an_index() -> None:
     place = Diagnosis("localized", "the gradient of weights is wrong only in row 2", {})
     both = result(0.5, also=(2, 2), reasons=(place,))
     assert "wrong only in row 2 (weights[2, 1:3])" in words(both)
-    assert "wrong only in row 2 worst" in words(result(0.5, reasons=(place,)))
-    assert "wrong only in row 2 map" in words(result(0.5, also=(0, 2), reasons=(place,)))
+    assert "wrong only in row 2 why" in words(result(0.5, reasons=(place,)))
+    assert "wrong only in row 2 why" in words(result(0.5, also=(0, 2), reasons=(place,)))
 
 
 def test_a_witness_that_is_silent_where_it_is_wrong_does_not_agree_with_it() -> None:

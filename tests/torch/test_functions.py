@@ -61,8 +61,44 @@ def test_gradcheck_says_yes_and_no() -> None:
     wide = {"atol": 1e3, "rtol": 1e3, "eps": 1e-2, "nondet_tol": 1e3}
     assert crosscheck.torch.gradcheck(SINE.apply, (x,), atol=0.0, rtol=0.0) is True
     assert crosscheck.torch.gradcheck(TWICE.apply, (x,), raise_exception=False, **wide) is False
-    with pytest.raises(torch.autograd.gradcheck.__globals__["GradcheckError"], match="2 times too large"):
+    with pytest.raises(torch.autograd.gradcheck.__globals__["GradcheckError"], match="2 times too large") as shown:
         crosscheck.torch.gradcheck(TWICE.apply, x, **wide)
+    said = " ".join(str(shown.value).split())
+    assert "eps=0.01, atol=1000.0, rtol=1000.0 and nondet_tol=1000.0 neither widen nor narrow the verdict" in said
+
+
+class Pushing(torch.autograd.Function):
+    """A cube, with a forward mode whose exponent is a class attribute."""
+
+    power = 2
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return 3 * g * x**2
+
+    @classmethod
+    def jvp(cls, ctx: Any, t: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return 3 * t * x**cls.power
+
+
+class PushingWrong(Pushing):
+    power = 3
+
+
+def test_forward_mode_says_the_same() -> None:
+    x = normal(2, 3)
+    assert crosscheck.torch.check_function(Pushing, x)
+    result = crosscheck.torch.check_function(PushingWrong, x)
+    assert result.gradients["x"].passed
+    assert "forward-mode: in forward mode, the gradient of x is another one" in wrong_words(result)
 
 
 @pytest.mark.parametrize(

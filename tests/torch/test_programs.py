@@ -107,7 +107,7 @@ def swish(ctx: Any, x: Any) -> Any:
 
 def without_a_factor(ctx: Any, g: Any) -> Any:
     x, s = saved(ctx)
-    return g * (s + x * s)  # (1 - s) is missing
+    return g * (s + x * s)  # of the second s the factor (1 - s) is missing
 
 
 def test_the_page_names_the_step_and_both_lines() -> None:
@@ -115,8 +115,7 @@ def test_the_page_names_the_step_and_both_lines() -> None:
     page = " ".join(str(result).split())
     assert "leaves out the factor 1 - y of the derivative of the sigmoid" in page
     assert "s = torch.sigmoid(x)" in page
-    assert "backward test_programs.py" in page
-    assert "(1 - s) is missing" in page
+    assert "return g * (s + x * s)" in page.partition("backward test_programs.py")[2]
     assert "differentiated twice" not in page  # it follows from what is wrong, and says nothing of its own
 
 
