@@ -94,9 +94,12 @@ def open_entry(gradient: GradientResult) -> tuple[int, ...] | None:
     pair = gradient.judged_by
     if pair is None or pair.bounds.shape != gradient.undecided.shape or not gradient.undecided.any():
         return None
-    if HAND not in gradient.estimates:
+    shown = gradient.undecided & ~pair.silent
+    if HAND not in gradient.estimates or not shown.any():
         return None
     size = np.abs(np.asarray(gradient.estimates[HAND].value, np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(gradient.undecided & ~pair.silent, pair.bounds / size, -1.0)
-    return tuple(int(i) for i in np.unravel_index(int(np.nanargmax(ratio)), ratio.shape))
+        ratio = np.where(
+            shown, np.nan_to_num(pair.bounds / size, nan=0.0, posinf=np.inf), -1.0
+        )  # 0/0: nothing, of nothing
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))

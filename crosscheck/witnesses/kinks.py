@@ -21,6 +21,9 @@ One power of u for both, as the two errors ask: curvature costs ε, rounding u/s
 step reaches another piece nor the points another kink more often than with any other division. A step that straddles a
 kink gives a slope between those of its sides, which widens nothing.
 
+Near is what is small to the entries that move. One that is smaller than the array by √u or more would be thrown across
+everything by a step of the array's; it is asked about apart, with a reach of its own order of magnitude.
+
 Of a maximum, x ± εd meets every piece there is. Of what takes a number from the middle (a median) a tied entry is that
 one only where as many of the others lie below it as above; of kinks behind kinks a piece may ask for an order, too. So
 before a direction refutes, points are drawn at which every entry moves up with one probability, drawn for each point,
@@ -54,6 +57,7 @@ LEGITIMATE, ILLEGITIMATE, CANNOT_TELL = "legitimate", "illegitimate", "cannot te
 
 QUARTER = 2.0 ** (-53 / 4)  # u^¼
 EIGHTH = 2.0 ** (-53 / 8)  # u^⅛
+ORDER = 53 / 2  # binary digits, of 1/√u
 SHAKES = 2  # nearby points of each kind: anywhere, toward d, away from d
 SINGLES = 40
 BLOCKS = 20
@@ -157,9 +161,9 @@ def asked(
     """(1), direction after direction."""
     told = np.zeros(near.x.shape, bool)
     count, left = 0, ORDERED_IN_ALL
-    for d in directions(where, np.random.default_rng(4)) if along is None else along:
-        if not d.any():
-            continue
+    whole = directions(where, np.random.default_rng(4)) if along is None else along
+    for order, d in (part for one in whole for part in near.parted(one)):
+        near.keep_to(order)
         if deadline is not None and time.perf_counter() > deadline:
             break
         count += 1
@@ -238,10 +242,23 @@ class Nearby:
 
     def __init__(self, x: Array, v: Array, noise: Array, unit: float) -> None:
         self.x, self.v, self.noise, self.unit = x, v, noise, unit
-        size = float(np.sqrt(np.mean(x**2))) if x.size and x.any() else 1.0
-        self.reach = 2.0 ** np.floor(np.log2(size)) * QUARTER
-        self.step = self.reach * QUARTER
+        scale = float(np.max(np.abs(x), initial=0.0)) or 1.0  # no square overflows, and none vanishes
+        self.size = 2.0 ** np.floor(np.log2(scale * float(np.sqrt(np.mean((x / scale) ** 2)) if x.any() else 1.0)))
+        with np.errstate(divide="ignore"):
+            below = np.where(x == 0, 0.0, np.log2(self.size) - np.log2(np.abs(x)))
+        self.orders = np.maximum(0, np.floor(below / ORDER)).astype(int)  # a zero has none of its own
         self.rng = np.random.default_rng(5)
+        self.keep_to(0)
+
+    def keep_to(self, order: int) -> None:
+        """Near from now on is what is small to entries that are 2^(order · ORDER) times smaller than the array."""
+        self.reach = self.size * 2.0 ** (-order * ORDER) * QUARTER
+        self.step = self.reach * QUARTER
+
+    def parted(self, d: Array) -> Iterator[tuple[int, Array]]:
+        """The parts of a direction whose entries are of one order."""
+        for order in np.unique(self.orders[d != 0]).tolist():
+            yield order, np.where(self.orders == order, d, 0.0)
 
     def one_sided(self, t: float, d: Array) -> Array:
         """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
@@ -350,6 +367,6 @@ def directions(where: Array, rng: np.random.Generator) -> Iterator[Array]:
 
 
 def evaluations_planned(where: Array) -> int:
-    """How many forwards a ruling takes at the most, the noise aside."""
+    """How many forwards a ruling takes at the most, the noise aside, for entries of one order of magnitude."""
     slabs = sum(min(n, 4) for n in where.shape)
     return 1 + EACH * (1 + slabs + 2 * BLOCKS + min(SINGLES, int(where.sum()))) + MORE * ORDERED_IN_ALL

@@ -336,3 +336,13 @@ def test_what_is_off_by_a_small_constant_is_said_to_be_with_the_accuracy_that_it
     share = told.split("accuracy=")[1].split()[0]
     assert crosscheck.check(lambda x: np.log(x), lambda g, x: g / (x + 1e-10), {"x": x}, accuracy=float(share))
     assert "small constant" not in words(result(0.5))
+
+
+def test_a_gradient_of_zeros_that_is_known_exactly_and_shows_nothing_has_its_page() -> None:
+    """An allowance of 0 over an entry of 0 is no number, and the entry of which least is known is none of them."""
+    inputs = {"a": np.array([[-3.0, -2.0]]), "b": np.array([[2.0, 5.0]])}
+    result = crosscheck.check(
+        lambda a, b: 0.0 * a + b, lambda g, a, b: {"a": 0.0 * g, "b": g}, inputs, lambda a, b: 0.0 * a + b
+    )
+    assert result.verdict == "undecided"
+    assert "the gradient is zero everywhere" in " ".join(str(result).split())

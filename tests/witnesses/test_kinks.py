@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crosscheck.operation import Operation
-from crosscheck.witnesses.kinks import directions, is_convention
+from crosscheck.witnesses.kinks import ILLEGITIMATE, directions, is_convention
 
 Array = np.ndarray
 
@@ -88,3 +88,19 @@ def test_directions_ask_every_entry_in_question_alone_and_no_other() -> None:
     signed = [d for d in directions(where, np.random.default_rng(0)) if (d < 0).any()]
     assert signed
     assert not any(d[~where].any() for d in signed)
+
+
+DECADES = np.array([-2.9e-55, 1.3e42, 3.0, -1e-145, -1.7])
+
+
+@pytest.mark.parametrize(("largest", "legitimate"), [(0.5, True), (0.51, False), (0.0, False)])
+def test_near_is_what_is_small_to_an_entry_not_to_the_array(largest: float, legitimate: bool) -> None:
+    """A step that is small to 10^42 is none to 10^-55, where tanh has a slope that it has at no point out there."""
+
+    def bent(x: Array) -> Array:
+        return np.tanh(x) + 0.5 * x
+
+    gradient = np.array([1.5, largest, 0.5 + np.cosh(3.0) ** -2, 1.5, 0.5 + np.cosh(1.7) ** -2])
+    operation = Operation("f", lambda d: bent(d["x"]), lambda g, d: {}, {"x": DECADES}, ("x",), None)
+    found = is_convention(operation, "x", np.ones(5), gradient, 1e-16 * np.abs(bent(DECADES)))
+    assert (found.answer != ILLEGITIMATE) == legitimate
