@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from crosscheck.effects.arrays import Arrays
-from crosscheck.effects.calls import STATE, Calls, Change, commas
+from crosscheck.effects.arrays import Array, Arrays
+from crosscheck.effects.calls import STATE, Calls, Change, Site, commas
 from crosscheck.effects.comparison import far, finite, same_bytes
 from crosscheck.effects.visits import BACKWARD, BACKWARD_B, Visit, visited
 
@@ -112,6 +112,7 @@ def not_for_ever(calls: Calls, alone: Arrays) -> Iterator[str]:
                 continue
             mixed = calls.truth({**calls.b.inputs, name: values}, calls.b.cotangent)
             held = [k for k in names if not far(other.values[k], mixed[k])]
+            held = beside(calls, name, held) if held else []
             if held:
                 yield (
                     f"the gradient of {commas(held)} is right at the first point only, as if the first {name} were "
@@ -120,3 +121,26 @@ def not_for_ever(calls: Calls, alone: Arrays) -> Iterator[str]:
                 return
     except Exception:  # the truth, too, may refuse a mixture of the points
         return
+
+
+ASIDE = 2.0**-6  # of an array's size: off the kinks at which integers lie, and near for a derivative
+
+
+def beside(calls: Calls, name: str, held: list[str]) -> list[str]:
+    """Those of which the same holds near B, at numbers in general position.
+
+    B may lie where comparisons are ties. There a right gradient may be by its convention what the reference's is by
+    another's, or where another side of the tie was taken.
+    """
+    rng = np.random.default_rng(11)
+
+    def moved(a: Array) -> Array:
+        scale = ASIDE * float(np.max(np.abs(a), initial=0.0))
+        return np.asarray(a + scale * rng.uniform(-1, 1, a.shape), a.dtype) if a.dtype.kind == "f" else a
+
+    b, truth = calls.b, calls.truth
+    assert truth is not None
+    there = Site({k: moved(x) for k, x in b.inputs.items()}, b.cotangent)
+    answer, true = calls.plain(there), truth(there.inputs, there.cotangent)
+    mixed = truth({**there.inputs, name: calls.a.inputs[name]}, there.cotangent)
+    return [k for k in held if far(answer[k], true[k]) and not far(answer[k], mixed[k])]
