@@ -22,6 +22,8 @@ def remarks(estimates: Mapping[str, Estimate], pairs: Pairs) -> list[str]:
             f"the reference's gradient is NaN at {untaken} entries, by 0 · NaN from a branch that is not taken: "
             "read as 0"
         )
+    if AUTODIFF in estimates and estimates[AUTODIFF].notes.get("coarse", False):
+        said.append("the forward rounds to fewer bits than float32 has: its differences are steps, and none is heard")
     if DIFFERENCE in estimates:
         notes = estimates[DIFFERENCE].notes
         size = math.prod(estimates[DIFFERENCE].value.shape)

@@ -27,6 +27,7 @@ from crosscheck.rounding.loops import LOOPS, count, inside
 from crosscheck.rounding.moving import by_numpy
 from crosscheck.rounding.reading import (
     call,
+    coarsens,
     decides,
     entrywise_outputs,
     estimated,
@@ -87,6 +88,7 @@ class Roundings:
         decides: whether anything is compared in the program, so that it may have kinks.
         steps: whether anything in it is constant between jumps.
         held_back: whether some gradient is stopped in it.
+        coarsens: whether numbers in it are rounded to fewer bits than float32 has.
         interpreted: whether it is so small that its copies were computed by NumPy.
     """
 
@@ -100,6 +102,7 @@ class Roundings:
     decides: bool
     steps: bool = False
     held_back: bool = False
+    coarsens: bool = False
     interpreted: bool = False
 
 
@@ -151,7 +154,7 @@ def roundings(
     )
     flipped = any(out.flipped for out in found)
     together = short and not small
-    said = estimated(jaxpr), decides(jaxpr), steps(jaxpr), held_back(jaxpr)
+    said = estimated(jaxpr), decides(jaxpr), steps(jaxpr), held_back(jaxpr), coarsens(jaxpr)
     return Roundings(outputs, t, block * blocks, count(jaxpr), together, flipped, *said, interpreted=small)
 
 

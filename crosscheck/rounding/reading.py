@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -87,6 +88,19 @@ def steps(jaxpr: core.Jaxpr) -> bool:
     """Whether anything in it is constant between jumps, as floor is: its derivative is 0, and no difference says so."""
     own = any(primitive(eqn.primitive.name).lock == "step" for eqn in jaxpr.eqns)
     return own or any(steps(j) for eqn in jaxpr.eqns for j in inside(eqn))
+
+
+def coarsens(jaxpr: core.Jaxpr) -> bool:
+    """Whether numbers in it are rounded to fewer bits than float32 has: between the few that are left it is constant,
+    and its derivative is that of what was rounded."""
+
+    def rounds(eqn: core.JaxprEqn) -> bool:
+        if eqn.primitive.name == "reduce_precision":
+            return eqn.params["mantissa_bits"] < np.finfo(np.float32).nmant
+        to = eqn.params["new_dtype"] if eqn.primitive.name == "convert_element_type" else None
+        return to is not None and jnp.issubdtype(to, jnp.floating) and jnp.finfo(to).nmant < np.finfo(np.float32).nmant
+
+    return any(rounds(eqn) or any(coarsens(j) for j in inside(eqn)) for eqn in jaxpr.eqns)
 
 
 def held_back(jaxpr: core.Jaxpr) -> bool:

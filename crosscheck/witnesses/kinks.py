@@ -319,7 +319,11 @@ class NearForward(Nearby):
         return self.v * (self.moved(up) - self.moved(down)) / along(up - down, d)
 
     def moved(self, z: Array) -> Array:
-        return np.asarray(self.operation.output({self.name: like(self.x, z)}), np.float64).ravel()
+        """The output at z; NaN where the code refuses a point that is not its own."""
+        try:
+            return np.asarray(self.operation.output({self.name: like(self.x, z)}), np.float64).ravel()
+        except Exception:
+            return np.full(self.y.shape, np.nan)
 
 
 class NearReference(Nearby):
@@ -333,7 +337,10 @@ class NearReference(Nearby):
         return self.slope(t * d, d)
 
     def slope(self, shift: Array, d: Array) -> Array:
-        there = self.truth({**self.inputs, self.name: self.x + self.reach * shift})[self.name]
+        try:
+            there = self.truth({**self.inputs, self.name: self.x + self.reach * shift})[self.name]
+        except Exception:  # the truth may refuse a point that is not its own
+            return np.full(1, np.nan)
         return np.array([float(np.sum(there * d))])
 
 

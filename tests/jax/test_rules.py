@@ -113,3 +113,22 @@ def test_a_rule_that_jax_cannot_trace_is_called_as_it_is() -> None:
     result = crosscheck.jax.check_custom_vjp(with_vjp(jnp.sin, lambda x: (jnp.sin(x), x), bwd), normal(3))
     assert all(g.passed for g in result.gradients.values()), result
     assert "under vmap, it raises" in " ".join(str(result).split())
+
+
+def test_a_rule_of_a_forward_in_bfloat16_is_not_accused_by_steps() -> None:
+    """Its differences are steps or nothing; what autodiff, rounded as coarsely, cannot tell is left undecided."""
+    rng = np.random.default_rng(0)
+
+    def given(wrong: bool) -> Any:
+        @jax.custom_vjp
+        def f(x: Any, w: Any) -> Any:
+            return (x.astype(jnp.bfloat16) @ w.astype(jnp.bfloat16)).astype(x.dtype)
+
+        f.defvjp(lambda x, w: (f(x, w), (x, w)), lambda s, g: (g @ (s[1] if wrong else s[1].T), s[0].T @ g))
+        return f
+
+    x, w = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 3), (3, 3)))
+    right = crosscheck.jax.check_custom_vjp(given(False), x, w, diagnose=False)
+    assert right.verdict == "undecided"
+    assert "rounds to fewer bits than float32 has" in " ".join(str(right).split())
+    assert crosscheck.jax.check_custom_vjp(given(True), x, w, diagnose=False).verdict == "disagree"
