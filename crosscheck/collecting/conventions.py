@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -39,12 +38,9 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         verdict = decided[name]
         open_entries = verdict.mismatched | verdict.undecided
         difference = gradient.estimates.get(DIFFERENCE)
-        if not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
+        if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
             continue
-        if difference is None and (setting.auto is None or not gradient.right_shape):
-            continue
-        # Without a difference, as where the code takes no numbers but its own, the reference's own jumps may show them.
-        unseen = open_entries if difference is None else open_entries & ~difference.notes["kink"]
+        unseen = open_entries & ~difference.notes["kink"]
         if unseen.any() and not on_kinks(setting, name, gradient.estimates, unseen):
             continue
         ruling = ruled(setting, name, gradient, open_entries)
@@ -89,12 +85,10 @@ def on_kinks(setting: Setting, name: str, estimates: Mapping[str, Estimate], whe
     if auto is not None and not auto.roundings.decides:
         return False
     if auto is not None and not isinstance(formula.reference, Foreign):
-        others = [estimates[w].value for w in (AUTODIFF, DIFFERENCE) if w in estimates]
-        gap = functools.reduce(np.fmax, [np.abs(estimates[HAND].value - other) for other in others])
+        apart = [np.abs(estimates[HAND].value - estimates[w].value) for w in (AUTODIFF, DIFFERENCE)]
+        gap = np.fmax(*apart)
         if jumps(partial(setting.truth, v=v), formula.inputs, name, gap)[where].all():
             return True
-    if DIFFERENCE not in estimates:
-        return False
     return not is_linear(formula, name, v, noise_by_design(setting, name), estimates[DIFFERENCE])
 
 
