@@ -3,7 +3,8 @@
     dx = np.empty_like(x);  dx += g * w          right wherever the memory was zero, which it mostly is
 
 One forward and one backward are made where `np.empty` and `np.empty_like`, in the namespaces that the code looks names
-up in, hand out NaN. What is written before it is read is what it was.
+up in, hand out NaN. What is written before it is read is what it was. So what the code remembers of these calls need
+not be undone, and must not be: other threads may use the same caches.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def filled(calls: Calls) -> Arrays | None:
         return None
     v, inputs = fresh(calls.a.cotangent), {k: fresh(x) for k, x in calls.a.inputs.items()}
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"), replaced(found, Filled().stand_in, {}):
+        swapped = replaced(found, Filled().stand_in, {}, undone=False)
+        with warnings.catch_warnings(), np.errstate(all="ignore"), swapped:
             warnings.simplefilter("ignore")
             y = calls.forward({k: fresh(x) for k, x in calls.a.inputs.items()})
             return copied({OUTPUT: y, **calls.backward(v, inputs)})

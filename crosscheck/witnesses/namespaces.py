@@ -201,11 +201,13 @@ def restore(held: Any, was: Any) -> None:
 
 
 @contextmanager
-def replaced(found: Reached, stand_in: Callable[[Any], Any], builtins: dict[str, Any]) -> Generator[None]:
+def replaced(
+    found: Reached, stand_in: Callable[[Any], Any], builtins: dict[str, Any], *, undone: bool = True
+) -> Generator[None]:
     """`stand_in(value)` in the place of every value reached, and these names of built-ins where the code mentions
-    them; all is put back whatever happens."""
+    them; all is put back whatever happens. `undone`: what the code binds meanwhile, too (`kept`)."""
     undo: list[Callable[[], Any]] = []
-    with kept(found):
+    with kept(found) if undone else ONE_AT_A_TIME:
         try:
             for value, put in list(found.places()):
                 other = stand_in(value)
