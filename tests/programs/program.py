@@ -172,11 +172,11 @@ def functions(program: Program, change: Change | None = None) -> tuple[Callable[
 
 
 def check(program: Program, change: Change | None = None, *, with_reference: bool = True, diagnose: bool = True) -> Any:
-    """What the judge says of it."""
+    """What the judge says of it; that it can be printed belongs to it."""
     import crosscheck
 
     forward, backward, reference = functions(program, change)
-    return crosscheck.check(
+    result = crosscheck.check(
         forward,
         backward,
         program.inputs,
@@ -184,6 +184,8 @@ def check(program: Program, change: Change | None = None, *, with_reference: boo
         grad_output=program.grad_output,
         diagnose=diagnose,
     )
+    _ = str(result), result.full()
+    return result
 
 
 def exact_inputs(program: Program) -> dict[str, Any]:

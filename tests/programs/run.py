@@ -97,7 +97,6 @@ def judged(
     try:
         with at_most(limit):
             result = check(program, change, with_reference=with_reference, diagnose=diagnose)
-            _ = str(result), result.full()  # that a page can be made belongs to it
             return result.verdict, said(result), result
     except TooLong:
         return "too long", f"more than {limit:g} s", None
