@@ -69,6 +69,7 @@ def test_train_on_the_command_line():
     assert "3,658" in shown.output
 
 
+@pytest.mark.proof
 def test_train_cross_checked_on_the_command_line():
     shown = CliRunner().invoke(main, ["train", "patterns", "--epochs", "1", "--check", "--double"])
     assert shown.exit_code == 0, shown.output

@@ -134,6 +134,7 @@ def images(count: int) -> tuple[Array, Array]:
     return rng.normal(size=(count, 2, 6, 8)) + labels[:, None, None, None], labels
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", NETWORKS)
 def test_its_passes_and_its_pictures_work(name: str, rng: Rng) -> None:
     network, (x, labels) = NETWORKS[name](rng), images(5)
