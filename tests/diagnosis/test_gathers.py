@@ -70,8 +70,8 @@ def operation(index: Array, write: Any) -> Operation:
 @pytest.mark.parametrize(
     ("index", "write", "words"),
     [
-        (READ, last, "keeps only the last of what comes back"),
-        pytest.param(READ, first, "keeps only the first of what comes back", marks=pytest.mark.proof),
+        (READ, last, "keeps only the last of several contributions"),
+        pytest.param(READ, first, "keeps only the first of several contributions", marks=pytest.mark.proof),
         pytest.param(READ, averaged, "averages what comes back to an entry", marks=pytest.mark.proof),
         (ORDER, left, "in the order of the result"),
         pytest.param(ORDER, read, "instead of writing it there", marks=pytest.mark.proof),

@@ -34,8 +34,8 @@ def assigned(grad_output: Any, image: Any, rows: Any, share: Any) -> Any:
 
 def test_at_every_reading_the_last_of_equal_indices_stays() -> None:
     page = said(between_rows, assigned, IMAGE)
-    assert "the gradient of image keeps only the last of what comes back to an entry" in page
-    assert "that every indexing reads several times" in page
+    assert "the gradient of image keeps only the last of several contributions to an entry" in page
+    assert "that every indexing reads, instead of adding up" in page
 
 
 def first(grad_output: Any, table: Any, at: Any) -> Any:

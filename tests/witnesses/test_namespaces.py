@@ -1,0 +1,51 @@
+"""What code can reach: what is near comes first, and what was bound meanwhile is undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from crosscheck.witnesses.namespaces import LONGEST, MOST_OBJECTS, kept, reached
+
+
+class Thing:
+    def __init__(self, held: Any = None) -> None:
+        self.held = held
+
+
+class Layer:
+    """Its weights are near; a cache that many layers of a long process have filled is reached, too, and is too much."""
+
+    cache = Thing([Thing([Thing([Thing() for _ in range(90)]) for _ in range(20)]) for _ in range(20)])
+
+    def __init__(self) -> None:
+        self.parts = {"dense": {"w": np.ones(3)}}
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.cache.held.append(Thing())
+        self.parts["dense"]["w"] = self.parts["dense"]["w"] * x
+        return self.parts["dense"]["w"]
+
+
+def test_the_near_is_reached_before_there_is_too_much() -> None:
+    layer = Layer()
+    found = reached(layer.forward)
+    assert 20 * 20 * 90 > MOST_OBJECTS
+    w, length = layer.parts["dense"]["w"], len(layer.cache.held)
+    with kept(found):
+        layer.forward(np.zeros(3))
+    assert layer.parts["dense"]["w"] is w
+    assert len(layer.cache.held) == length
+
+
+def test_what_is_bound_in_a_long_dictionary_is_undone() -> None:
+    memo: dict[Any, Any] = {i: i for i in range(LONGEST + 1)}
+
+    def forward(x: int) -> int:
+        memo[x] = -x
+        return memo[x]
+
+    with kept(reached(forward)):
+        assert forward(7) == forward(7) == -7
+    assert memo[7] == 7
