@@ -10,7 +10,7 @@ import numpy as np
 from crosscheck.collecting.setting import Estimates, Setting, noise_by_design, output_noise
 from crosscheck.deadline import Deadline
 from crosscheck.evidence.decision import RESOLUTION
-from crosscheck.evidence.estimate import AUTODIFF, COMPLEX_STEP, DIFFERENCE, DIRECTIONS, HAND
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND
 from crosscheck.evidence.pair import compare
 from crosscheck.operation import Arrays
 from crosscheck.witnesses.contradiction import seen_noise, standing
@@ -21,7 +21,10 @@ LONG_CHECK = 2.0
 
 
 def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
-    """The witnesses that move the inputs, on every gradient that the hand-derived code gave."""
+    """The witnesses that move the inputs, on every gradient that the hand-derived code gave; none where the forward
+    rounds to so few bits that they would see its steps, or nothing."""
+    if setting.auto is not None and setting.auto.roundings.coarsens:
+        return {}
 
     def announce(usual: int, most: int) -> None:
         took = usual * setting.took
@@ -49,11 +52,6 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
     # A difference of nothing is none of those: a gradient that is passed on through a rounding is not its derivative.
     steps = auto is not None and auto.roundings.steps
     for name, found in estimates.items():
-        if auto is not None and auto.roundings.coarsens:  # a difference sees the steps of its few bits, or nothing
-            moved_ones = [w for w in (DIFFERENCE, DIRECTIONS, COMPLEX_STEP) if found.pop(w, None) is not None]
-            if moved_ones and AUTODIFF in found:
-                notes = {**found[AUTODIFF].notes, "coarse": True}
-                found[AUTODIFF] = replace(found[AUTODIFF], notes=notes)
         difference = found.get(DIFFERENCE)
         if difference is None or HAND not in found:
             continue

@@ -35,10 +35,15 @@ def read_from(point: Point, k: int) -> Array:
     return np.nan_to_num(np.asarray(read)).astype(np.int64) - 1
 
 
+def places_of(point: Point, k: int) -> Array:
+    """`read_from`, once for all that is tried there."""
+    return point.once(("read from", k), lambda: read_from(point, k))
+
+
 def written(point: Point, k: int, g: Array, way: str) -> Array:
     """What goes back to the operand if the terms of (1) are not added up but one is kept, or their mean."""
     shape = point.value(point.tape.steps[k].reads[0]).shape if point.tape is not None else ()
-    places = point.once(("read from", k), lambda: read_from(point, k))
+    places = places_of(point, k)
     inside = places >= 0
     entries, terms = places[inside], g[inside]
     out = np.zeros(int(np.prod(shape)), g.dtype)
@@ -53,7 +58,7 @@ def written(point: Point, k: int, g: Array, way: str) -> Array:
 
 def read_again(point: Point, k: int, g: Array) -> Array:
     """What arrives, read at the places to which it is to be written."""
-    places = point.once(("read from", k), lambda: read_from(point, k))
+    places = places_of(point, k)
     return g.ravel()[places]
 
 
@@ -63,7 +68,7 @@ def gather_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
         if step.name != "gather" or step.active != (0,):
             continue
         what, arriving = label(tape, k), Arriving(k)
-        places = read_from(problem.given, k)
+        places = places_of(problem.given, k)
         inside = places[places >= 0]
         if np.unique(inside).size < inside.size:
             for way in ("last", "first"):

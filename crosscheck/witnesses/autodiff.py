@@ -107,7 +107,8 @@ def autodiff(
             rng = np.random.default_rng([seed, 4])
             flat += [rng.normal(size=values[k].shape) * typical(values[k]) for k in sorted(values)]
         found = roundings(both or reverse, flat, unit=UNIT[dtype], seed=seed, values=known)
-    outputs = [estimate(AUTODIFF, out, n) for out, n in zip(found.outputs, [0, *lost, 0, 0], strict=False)]
+    counts = [0, *lost, 0, 0]
+    outputs = [estimate(AUTODIFF, out, n, found.coarsens) for out, n in zip(found.outputs, counts, strict=False)]
     adjoint = None
     if both is not None:
         *outputs, along, against = outputs
@@ -153,10 +154,10 @@ def run(closed: core.ClosedJaxpr, flat: list[Any]) -> list[Array]:
     return [np.asarray(a) for a in plain(closed, list(closed.consts), flat)]
 
 
-def estimate(witness: str, out: Rounded, untaken: int = 0) -> Estimate:
+def estimate(witness: str, out: Rounded, untaken: int, coarse: bool) -> Estimate:
     value = np.asarray(out.value)
     nothing = np.zeros(value.shape)
-    notes = {"untaken": untaken}
+    notes = {"untaken": untaken, "coarse": coarse}
     return Estimate(witness, value, nothing, out.sigma, out.terms, out.entrywise, excuse=out.excuse, notes=notes)
 
 
