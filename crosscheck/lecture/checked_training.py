@@ -221,7 +221,7 @@ class StepChecker:
         # JAX's come in the order of a flattened (gradients, parameters, both kinds of state by sorted name).
         names = ["gradients", "parameters", *sorted(step.updated_state), *sorted(carried)]
         for name, out in zip(names, found.outputs, strict=True):
-            theirs = estimate(AUTODIFF, out)
+            theirs = estimate(AUTODIFF, out, untaken=0, coarse=found.coarsens)
             pairs[name] = compare(assumed(HAND, ours[name], theirs, None), theirs, found.t)
         verdict: Verdict = "agree"
         if any(pair.disagree.any() for pair in pairs.values()):
