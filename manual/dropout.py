@@ -22,6 +22,7 @@ Source: N. Srivastava et al., *Dropout*, JMLR 15 (2014) 1929-1958; G. Steele, D.
 pseudorandom number generators*, OOPSLA 2014, for SplitMix64.
 """
 
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,11 +30,16 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import where
+from manual.machine.elementwise import each_block, each_slice, where
 
 Array = np.ndarray
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the step of SplitMix64: 2⁶⁴ over the golden ratio, odd
+# Its two mixing factors, and by how many bits the product is moved then.
+MIXES = (
+    (np.uint64(0xBF58476D1CE4E5B9), np.uint64(27)),
+    (np.uint64(0x94D049BB133111EB), np.uint64(31)),
+)
 
 
 class Saved(NamedTuple):
@@ -58,7 +64,7 @@ def forward(x: Array, *, seed: Array, rate: float, training: bool = True) -> tup
     rate = below_one(rate)
     if not training:
         return np.array(x), Saved(np.ones(x.shape, bool), 0.0), (np.array(seed),)
-    kept = (fractions(seed, x.size) >= rate).reshape(x.shape)
+    kept = drawn(seed, x.size, rate).reshape(x.shape)
     moved = np.asarray(seed, np.uint64) + np.uint64(x.size) * np.asarray([GOLDEN])
     return kept_of(x, kept, rate), Saved(kept, rate), (moved.reshape(np.shape(seed)),)  # (1)
 
@@ -70,17 +76,38 @@ def below_one(rate: Any) -> float:
     return rate
 
 
-def fractions(seed: Array, count: int) -> Array:
-    """The first numbers of SplitMix64 from a seed, as fractions from 0 to below 1."""
-    state = np.asarray(seed, np.uint64).reshape(1) + np.arange(1, count + 1, dtype=np.uint64) * GOLDEN
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((state ^ (state >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+def drawn(seed: Array, count: int, rate: float) -> Array:
+    """K for so many entries: of their SplitMix64 numbers the first 53 bits, as a fraction, are at least p."""
+    first, least = np.asarray(seed, np.uint64).reshape(1), np.uint64(ceil(rate * 2.0**53))
+    kept = np.empty(count, bool)
+
+    def work(at: slice) -> None:
+        state = np.arange(at.start + 1, at.stop + 1, dtype=np.uint64)
+        state *= GOLDEN
+        state += first
+        mixed = state >> np.uint64(30)
+        for factor, shift in MIXES:
+            state ^= mixed
+            state *= factor
+            np.right_shift(state, shift, out=mixed)
+        state ^= mixed
+        state >>= np.uint64(11)
+        np.greater_equal(state, least, out=kept[at])
+
+    each_slice(work, count)
+    return kept
 
 
 def kept_of(a: Array, kept: Array, rate: float) -> Array:
     """a where it is kept, grown, and 0 elsewhere."""
-    return where(kept, a) / np.real(a).dtype.type(1 - rate)
+
+    def work(y: Array, kept: Array, a: Array) -> None:
+        where(kept, a, y)
+        y /= np.real(a).dtype.type(1 - rate)
+
+    y = np.empty_like(a)
+    each_block(work, (y,), (kept, a))
+    return y
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:

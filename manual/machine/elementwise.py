@@ -83,12 +83,16 @@ def each_block(work: Callable[..., object], results: Sequence[Array], arrays: Se
         work(*results, *arrays)
         return
     numbers = [a.ravel(order="K") for a in (*results, *(laid_out(a, first) for a in arrays))]
-    shares = threads.share(first.size, threads.num_threads() if first.size >= PARALLEL else 1)
+    each_slice(lambda at: work(*(a[at] for a in numbers)), first.size)
+
+
+def each_slice(work: Callable[[slice], object], size: int) -> None:
+    """work(slice) for as many numbers, a block at a time, on several threads if there are many."""
+    shares = threads.share(size, threads.num_threads() if size >= PARALLEL else 1)
 
     def part(some: int) -> None:
         for start in range(shares[some].start, shares[some].stop, BLOCK):
-            at = slice(start, min(start + BLOCK, shares[some].stop))
-            work(*(a[at] for a in numbers))
+            work(slice(start, min(start + BLOCK, shares[some].stop)))
 
     threads.run(part, len(shares), guarded=False)
 

@@ -175,7 +175,7 @@ def gated(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
 def dropped(layer: Layer, x: Any, p: dict[str, Any], h: dict[str, Any]) -> Any:
     if not h["training"]:
         return x
-    kept = manual.dropout.fractions(layer.named_state()["seed"], x.numel()) >= h["rate"]
+    kept = manual.dropout.drawn(layer.named_state()["seed"], x.numel(), h["rate"])
     return x * torch.tensor(kept.reshape(x.shape)) / (1 - h["rate"])
 
 
