@@ -12,3 +12,10 @@ LONG = np.dtype(np.longdouble)  # more digits than DOUBLE on some machines only
 UNIT = {dtype: float(ml_dtypes.finfo(dtype).eps) / 2 for dtype in (*HALVES, *PRECISIONS)}
 # The smallest normal number of a format, by its u.
 SMALLEST = {UNIT[dtype]: float(ml_dtypes.finfo(dtype).smallest_normal) for dtype in UNIT}
+
+
+def root_mean_square(a: np.ndarray) -> float:
+    """The typical size of an array's finite entries, 0 where there are none; no square overflows, and none vanishes."""
+    size = np.abs(a[np.isfinite(a)]).astype(np.float64)
+    largest = float(np.max(size, initial=0.0))
+    return largest * float(np.sqrt(np.mean((size / largest) ** 2))) if largest > 0 else 0.0

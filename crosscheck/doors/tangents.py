@@ -32,6 +32,7 @@ from crosscheck.doors.structure import Structure
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.evidence.result import Result
 from crosscheck.evidence.wording import listed
+from crosscheck.floats import root_mean_square
 from crosscheck.judge import judge
 from crosscheck.operation import Array, Arrays, Operation, checked_inputs
 from crosscheck.recorder.values import is_recorded
@@ -263,8 +264,8 @@ class Steps:
 
 def direction(x: Array, number: int, rng: np.random.Generator) -> Array:
     """A tangent of x: an eighth of its typical size, of both signs; of the second, every other entry is zero."""
-    scale = float(np.sqrt(np.mean(x.astype(np.float64) ** 2))) if x.size else 0.0
-    t = rng.uniform(0.5, 1.5, x.shape) * rng.choice([-1.0, 1.0], x.shape) * (scale or 1.0) / 8
+    scale = root_mean_square(x) or 1.0
+    t = rng.uniform(0.5, 1.5, x.shape) * rng.choice([-1.0, 1.0], x.shape) * scale / 8
     if number and x.size > 1:
         t = t * (np.arange(x.size).reshape(x.shape) % 2) / 4
     return np.asarray(t, x.dtype)

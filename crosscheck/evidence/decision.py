@@ -31,7 +31,7 @@ from crosscheck.evidence.power import power_of
 from crosscheck.evidence.remarks import remarks
 from crosscheck.evidence.verdict import Decision, GradientVerdict
 from crosscheck.evidence.wording import counted
-from crosscheck.floats import DOUBLE, SINGLE, UNIT
+from crosscheck.floats import DOUBLE, SINGLE, UNIT, root_mean_square
 
 Array = np.ndarray
 
@@ -131,11 +131,6 @@ def tells(pair: Pair, truth: Estimate, hand: Estimate | None = None) -> Array:
         if hand is not None and hand.notes.get("accuracy"):
             size = np.maximum(size, np.max(size, initial=0.0, where=np.isfinite(size)))
         return pair.bounds <= np.maximum(RESOLUTION * size, UNDERFLOW)
-
-
-def root_mean_square(a: Array) -> float:
-    finite = a[np.isfinite(a)]
-    return float(np.sqrt(np.mean(np.square(finite, dtype=np.float64)))) if finite.size else 0.0
 
 
 def excused(pairs: Pairs) -> Array | bool:

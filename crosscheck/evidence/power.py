@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.evidence.pair import Pair
+from crosscheck.floats import root_mean_square
 
 Array = np.ndarray
 
@@ -60,7 +61,7 @@ def power_of(gradient: Array, pair: Pair, exact: bool) -> Power:
     """The power of one comparison, from its bounds alone."""
     size = np.abs(np.asarray(gradient, np.float64))
     finite = np.isfinite(size)
-    rms = float(np.sqrt(np.mean(size[finite] ** 2))) if finite.any() else 0.0
+    rms = root_mean_square(size)
     spoken = ~pair.silent & finite
     threshold = pair.bounds
     judged = spoken & (threshold <= TYPICAL * np.maximum(size, rms)) & (rms > 0)

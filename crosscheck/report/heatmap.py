@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from crosscheck.floats import root_mean_square
+
 Array = np.ndarray
 
 # Error as a share of the gradient's typical size, below which a character stands.
@@ -26,8 +28,7 @@ def heat_map(
     """
     if mismatched.ndim == 0 or mismatched.size < 2 or not mismatched.any():
         return []
-    finite = np.abs(value[np.isfinite(value)])
-    size = float(np.sqrt(np.mean(finite**2))) if finite.size and finite.any() else 1.0
+    size = root_mean_square(value) or 1.0
     relative = np.where(mismatched, np.where(np.isfinite(difference), difference, np.inf) / size, -1.0)
     filters = name.endswith("filters") and relative.ndim == 4
     maps = []

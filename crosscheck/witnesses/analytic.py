@@ -29,7 +29,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from crosscheck.floats import DOUBLE, UNIT
+from crosscheck.floats import DOUBLE, UNIT, root_mean_square
 from crosscheck.witnesses.noise import like
 
 Array = np.ndarray
@@ -43,7 +43,7 @@ ROUNDING = UNIT[DOUBLE]
 
 def sizes(x: Array) -> Array:
     """How far every entry is moved at the least: half of itself, a zero half of what the others are."""
-    typical = float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) or 1.0 if x.size else 1.0
+    typical = root_mean_square(x) or 1.0
     return np.where(x == 0, typical, np.abs(x)) / 2
 
 

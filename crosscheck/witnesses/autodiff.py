@@ -24,7 +24,7 @@ from jax.extend import core
 
 from crosscheck.evidence.estimate import AUTODIFF, Estimate
 from crosscheck.evidence.pair import Pair, allowance, compare
-from crosscheck.floats import UNIT
+from crosscheck.floats import UNIT, root_mean_square
 from crosscheck.operation import OUTPUT
 from crosscheck.rounding import Rounded, Roundings, long, plain, roundings
 from crosscheck.traces.once import derived, forward_program
@@ -234,8 +234,7 @@ def meets(jaxpr: core.Jaxpr, names: frozenset[str]) -> bool:
 
 def typical(a: Array) -> float:
     """The root mean square, 1 for an array of zeros: so that no input drowns the others in a sum over all."""
-    largest = float(np.max(np.abs(a), initial=0.0))
-    return largest * float(np.sqrt(np.mean((a / largest) ** 2))) if largest > 0 else 1.0
+    return root_mean_square(a) or 1.0
 
 
 def output_shape(reference: Callable[..., Any], inputs: Arrays) -> tuple[tuple[int, ...], np.dtype]:

@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crosscheck.floats import DOUBLE, SINGLE, UNIT
+from crosscheck.floats import DOUBLE, SINGLE, UNIT, root_mean_square
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
-from crosscheck.witnesses.longdouble import FOURTH, NOISE, answers, kept_apart, quiet, rms
+from crosscheck.witnesses.longdouble import FOURTH, NOISE, answers, kept_apart, quiet
 from crosscheck.witnesses.noise import DRAWS, one_ulp_off
 from crosscheck.witnesses.nudges import nudged
 
@@ -67,7 +67,9 @@ def fourths(operation: Operation, v: Array, names: tuple[str, ...], size: float)
         runs.append(answers(at, nudged(v, j * size, 2), names).values)
     told = [k for k in names if all(k in run and run[k].shape == runs[0][k].shape for run in runs)]
     shown = {k: np.tensordot(np.array(FOURTH, float), np.stack([run[k] for run in runs]), 1) for k in told}
-    return {k: Shown(rms(a) / NOISE, UNIT[DOUBLE] * rms(runs[2][k])) for k, a in shown.items()}
+    return {
+        k: Shown(root_mean_square(a) / NOISE, UNIT[DOUBLE] * root_mean_square(runs[2][k])) for k, a in shown.items()
+    }
 
 
 def in_single(operation: Operation) -> Operation:

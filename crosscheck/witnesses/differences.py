@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crosscheck.evidence.estimate import DIFFERENCE, Estimate
+from crosscheck.floats import root_mean_square
 from crosscheck.witnesses import noise
 from crosscheck.witnesses.extrapolation import GOLDEN, STEPS, Answer
 from crosscheck.witnesses.noise import Function, like
@@ -56,7 +57,7 @@ class Differences(Forward):
         super().__init__(func, x, cotangent, noise)
         magnitude = np.abs(self.flat)
         finite = magnitude[np.isfinite(magnitude)].astype(np.float64)
-        self.rms = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+        self.rms = root_mean_square(finite)
         # A zero has no size of its own: it takes that of the array.
         size = np.where(magnitude > 0, np.maximum(magnitude.astype(np.float64), SMALL * self.rms), self.rms)
         self.scale = scale_of(size)
@@ -105,7 +106,7 @@ class Differences(Forward):
 
     def estimate(self, found: GroupResult, left: int) -> Estimate:
         value, bound, kink = found.value, found.bound, found.kink
-        natural = np.maximum(np.abs(value), rms_of(value[~kink]))
+        natural = np.maximum(np.abs(value), root_mean_square(value[~kink]))
         if self.rms > 0:
             natural = np.maximum(natural, float(np.sum(np.abs(self.v * np.nan_to_num(self.y)))) / self.rms)
         shape = self.x.shape
@@ -274,11 +275,6 @@ def parts(group: Group) -> Iterator[Group]:
 def scale_of(size: Array) -> Array:
     """The power of two below; 1 for 0."""
     return np.where(size > 0, 2.0 ** np.floor(np.log2(np.where(size > 0, size, 1.0))), 1.0)
-
-
-def rms_of(a: Array) -> float:
-    a = a[np.isfinite(a)]
-    return float(np.sqrt(np.mean(a**2))) if a.size else 0.0
 
 
 def along_direction(func: Function, x: Array, direction: Array, v: Array, noise: Array | None = None) -> GroupResult:

@@ -2,7 +2,8 @@
 
 A difference of |a| + 10⁹ at a = 0 is noise, and the slope that JAX takes there, 1, is one convention of several. So
 where a gradient is said to be wrong and no difference shows a kink, the reference is asked at nearby points, x + εs and
-x + εs/2 with random signs s and ε = √u of the array's size. Where its gradient changes by d(ε) from that at x,
+x + εs/2 with random signs s and ε = √u of each entry's scale (`orders`). Where its gradient changes by d(ε) from that
+at x,
 
     d(ε/2) > gap/4   and   |d(ε) - d(ε/2)| < d(ε/2)/4                                                               (1)
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Array, Arrays
+from crosscheck.witnesses.orders import orders_of, scale_of, size_of
 
 SHAKES = 4
 
@@ -30,8 +32,8 @@ def jumps(truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gap: Arr
         gap: how far apart two answers are that one of them may be a convention; the input's shape.
     """
     x = np.asarray(inputs[name], np.float64)
-    size = float(np.sqrt(np.mean(x**2))) or 1.0
-    reach = size * float(np.sqrt(UNIT[DOUBLE]))
+    size = size_of(x)
+    reach = scale_of(orders_of(x, size), size) * float(np.sqrt(UNIT[DOUBLE]))
     here = truth(inputs)[name]
     rng = np.random.default_rng(7)
     found = np.zeros(x.shape, bool)

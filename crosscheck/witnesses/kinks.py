@@ -21,8 +21,7 @@ One power of u for both, as the two errors ask: curvature costs ε, rounding u/s
 step reaches another piece nor the points another kink more often than with any other division. A step that straddles a
 kink gives a slope between those of its sides, which widens nothing.
 
-Near is what is small to the entries that move. One that is smaller than the array by √u or more would be thrown across
-everything by a step of the array's; it is asked about apart, with a reach of its own order of magnitude.
+Near is what is small to the entries that move: those of another order of magnitude (`orders`) are asked about apart.
 
 Of a maximum, x ± εd meets every piece there is. Of what takes a number from the middle (a median) a tied entry is that
 one only where as many of the others lie below it as above; of kinks behind kinks a piece may ask for an order, too. So
@@ -50,6 +49,7 @@ from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Arrays, Operation
 from crosscheck.witnesses.differences import USEFUL
 from crosscheck.witnesses.noise import like, measured_noise, unit_of
+from crosscheck.witnesses.orders import orders_of, scale_of, size_of
 
 Array = np.ndarray
 
@@ -57,7 +57,6 @@ LEGITIMATE, ILLEGITIMATE, CANNOT_TELL = "legitimate", "illegitimate", "cannot te
 
 QUARTER = 2.0 ** (-53 / 4)  # u^¼
 EIGHTH = 2.0 ** (-53 / 8)  # u^⅛
-ORDER = 53 / 2  # binary digits, of 1/√u
 SHAKES = 2  # nearby points of each kind: anywhere, toward d, away from d
 SINGLES = 40
 BLOCKS = 20
@@ -242,17 +241,14 @@ class Nearby:
 
     def __init__(self, x: Array, v: Array, noise: Array, unit: float) -> None:
         self.x, self.v, self.noise, self.unit = x, v, noise, unit
-        scale = float(np.max(np.abs(x), initial=0.0)) or 1.0  # no square overflows, and none vanishes
-        self.size = 2.0 ** np.floor(np.log2(scale * float(np.sqrt(np.mean((x / scale) ** 2)) if x.any() else 1.0)))
-        with np.errstate(divide="ignore"):
-            below = np.where(x == 0, 0.0, np.log2(self.size) - np.log2(np.abs(x)))
-        self.orders = np.maximum(0, np.floor(below / ORDER)).astype(int)  # a zero has none of its own
+        self.size = size_of(x)
+        self.orders = orders_of(x, self.size)
         self.rng = np.random.default_rng(5)
         self.keep_to(0)
 
     def keep_to(self, order: int) -> None:
-        """Near from now on is what is small to entries that are 2^(order · ORDER) times smaller than the array."""
-        self.reach = self.size * 2.0 ** (-order * ORDER) * QUARTER
+        """Near from now on is what is small to the entries of this order of magnitude."""
+        self.reach = float(scale_of(order, self.size)) * QUARTER
         self.step = self.reach * QUARTER
 
     def parted(self, d: Array) -> Iterator[tuple[int, Array]]:

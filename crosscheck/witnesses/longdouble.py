@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crosscheck.floats import DOUBLE, LONG
+from crosscheck.floats import DOUBLE, LONG, root_mean_square
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation, wide
 from crosscheck.witnesses.lifting import lifted
 from crosscheck.witnesses.namespaces import kept, reached
@@ -229,7 +229,7 @@ def drop_coarse(operation: Operation, v: Array, narrow: Answers, double: Answers
                 found.drop(name, refused[0] if refused else "its shape changes beside the judged point")
                 del last[name]
                 continue
-            noise, most = rms(fourth(told[2:])), FINER * own(told[0], told[1])
+            noise, most = root_mean_square(fourth(told[2:])), FINER * own(told[0], told[1])
             least, largest = (share * last[name] for share in FALL)
             first = step == WIDTHS[0]
             if noise <= most and (first or noise >= least):
@@ -252,13 +252,10 @@ def fourth(near: list[Array]) -> Array:
 
 def own(double: Array, long: Array) -> float:
     """B of (2): at least the rounding of an answer to float64."""
-    return rms(np.maximum(np.abs(apart(double, long)), np.spacing(np.abs(long).astype(DOUBLE)) / np.sqrt(12)))
+    return root_mean_square(
+        np.maximum(np.abs(apart(double, long)), np.spacing(np.abs(long).astype(DOUBLE)) / np.sqrt(12))
+    )
 
 
 def apart(double: Array, long: Array) -> Array:
     return (double - long).astype(DOUBLE)
-
-
-def rms(a: Array) -> float:
-    finite = a[np.isfinite(a)].astype(DOUBLE)
-    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0

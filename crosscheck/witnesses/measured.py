@@ -69,9 +69,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from crosscheck.floats import DOUBLE, UNIT
+from crosscheck.floats import DOUBLE, UNIT, root_mean_square
 from crosscheck.operation import Array, Arrays, Operation, Truth
-from crosscheck.witnesses.longdouble import quiet, rms
+from crosscheck.witnesses.longdouble import quiet
 from crosscheck.witnesses.nudges import nudged
 
 MEMBERS = 8  # with six runs up to 40 degrees of freedom: a quantile within a quarter of the normal one's
@@ -135,7 +135,7 @@ def itself(operation: Operation, cotangent: Array, truth: Truth, names: list[str
             there = truth(*beside(operation, cotangent, size, 2 * seed))
         except Exception:  # the truth may refuse a point that is not its own
             continue
-        if all(rms(there[k] - here[k]) <= MOVED * rms(here[k]) for k in names):
+        if all(root_mean_square(there[k] - here[k]) <= MOVED * root_mean_square(here[k]) for k in names):
             return number
     return None
 

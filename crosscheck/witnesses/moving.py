@@ -32,6 +32,7 @@ from crosscheck.witnesses.differences import (
 )
 from crosscheck.witnesses.groups import Plan, find_plan, probes
 from crosscheck.witnesses.noise import like
+from crosscheck.witnesses.orders import orders_of, scale_of, size_of
 
 Array = np.ndarray
 
@@ -207,9 +208,10 @@ def is_linear(operation: Operation, name: str, v: Array, noise: Array | None, es
 
 
 def random_direction(x: Array, rng: np.random.Generator) -> Array:
-    """Random signs, every entry moved in proportion to the array's typical size, none left out."""
-    scale = float(np.sqrt(np.mean(x.astype(np.float64) ** 2))) or 1.0
-    return like(x, rng.choice([-1.0, 1.0], x.shape) * 2.0 ** np.floor(np.log2(scale)), np.float64)
+    """Random signs, every entry moved in proportion to the array's typical size (one of another order of magnitude in
+    proportion to that), none left out."""
+    size = size_of(x)
+    return like(x, rng.choice([-1.0, 1.0], x.shape) * scale_of(orders_of(x, size), size), np.float64)
 
 
 def directions(
