@@ -30,8 +30,8 @@ from crosscheck.witnesses.moving import is_linear
 
 
 def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
-    """Where all that is open or wrong in a gradient lies on kinks: whether it is a legitimate convention, none, or
-    nobody can tell."""
+    """Where all that is wrong in a gradient lies on kinks: whether that, and what is open there, is a legitimate
+    convention, none, or nobody can tell."""
     decided = decide(evidence).gradients
     settled = {}
     for name, gradient in evidence.gradients.items():
@@ -40,16 +40,20 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         difference = gradient.estimates.get(DIFFERENCE)
         if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
             continue
-        unseen = open_entries & ~difference.notes["kink"]
-        if unseen.any() and not on_kinks(setting, name, gradient.estimates, unseen):
+        on_kinks = open_entries & difference.notes["kink"]
+        if not on_kinks.all(where=open_entries):
+            on_kinks = open_entries & (
+                on_kinks | unseen_kinks(setting, name, gradient.estimates, open_entries & ~on_kinks)
+            )
+        if not on_kinks.any() or (verdict.mismatched & ~on_kinks).any():
             continue
-        ruling = ruled(setting, name, gradient, open_entries)
+        ruling = ruled(setting, name, gradient, on_kinks)
         if ruling.answer == LEGITIMATE:
-            settled[name] = replace(gradient, conventions=int(open_entries.sum()))
+            settled[name] = replace(gradient, conventions=on_kinks)
         elif ruling.answer == ILLEGITIMATE:
             settled[name] = replace(gradient, illegitimate=refuted(ruling))
         elif verdict.mismatched.any():
-            settled[name] = replace(gradient, unruled=int(open_entries.sum()))
+            settled[name] = replace(gradient, unruled=on_kinks)
     settled |= inconsistent(setting, evidence, decided, settled)
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
 
@@ -61,7 +65,7 @@ def inconsistent(
     settled: Mapping[str, GradientEvidence],
 ) -> dict[str, GradientEvidence]:
     """The gradients that are a convention each, but none together with those of the other inputs on kinks."""
-    alone = [name for name, gradient in settled.items() if gradient.conventions]
+    alone = [name for name, gradient in settled.items() if gradient.conventions is not None]
     kinky = {}
     for name, gradient in evidence.gradients.items():
         difference = gradient.estimates.get(DIFFERENCE)
@@ -75,21 +79,22 @@ def inconsistent(
     if ruling.answer != ILLEGITIMATE:
         return {}
     why = f"together with that of {listed(k for k in kinky if k not in alone) or 'the other'} {refuted(ruling)}"
-    return {name: replace(settled[name], conventions=0, illegitimate=why) for name in alone}
+    return {name: replace(settled[name], conventions=None, illegitimate=why) for name in alone}
 
 
-def on_kinks(setting: Setting, name: str, estimates: Mapping[str, Estimate], where: Array) -> bool:
-    """Whether these entries lie on kinks that differences of one entry do not show: they are hidden by rounding, or
+def unseen_kinks(setting: Setting, name: str, estimates: Mapping[str, Estimate], where: Array) -> Array:
+    """Which of these entries lie on kinks that differences of one entry do not show: they are hidden by rounding, or
     show only where several entries move together."""
     auto, formula, v = setting.auto, setting.formula, setting.cotangent
+    found = np.zeros(where.shape, bool)
     if auto is not None and not auto.roundings.decides:
-        return False
+        return found
     if auto is not None and not isinstance(formula.reference, Foreign):
         apart = [np.abs(estimates[HAND].value - estimates[w].value) for w in (AUTODIFF, DIFFERENCE)]
-        gap = np.fmax(*apart)
-        if jumps(partial(setting.truth, v=v), formula.inputs, name, gap)[where].all():
-            return True
-    return not is_linear(formula, name, v, noise_by_design(setting, name), estimates[DIFFERENCE])
+        found = jumps(partial(setting.truth, v=v), formula.inputs, name, np.fmax(*apart)) & where
+    if found.all(where=where) or is_linear(formula, name, v, noise_by_design(setting, name), estimates[DIFFERENCE]):
+        return found
+    return where
 
 
 def refuted(ruling: Ruling) -> str:

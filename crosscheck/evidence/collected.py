@@ -49,10 +49,10 @@ class GradientEvidence:
         shape: of the input.
         returned: the shape of the gradient that the hand-derived code returned.
         estimates: by witness; none of `HAND` where the shape is wrong.
-        conventions: how many entries lie on kinks where what the hand-derived code says is one of several legitimate
-            conventions; 0 where it is not, and where nobody asked.
+        conventions: a mask of the entries on kinks where what the hand-derived code says is one of several legitimate
+            conventions; None where it is not, and where nobody asked.
         illegitimate: why what it says on kinks is no convention; "" where it may be one, and where nobody asked.
-        unruled: how many entries lie on kinks where rounding hides whether what it says is a convention.
+        unruled: the entries on kinks where rounding hides whether what it says is a convention.
         vacuous: why agreeing shows nothing of it; "" where it shows something.
         elsewhere: a further point at which it is wrong; None where there is none.
         how: how the rounding of the hand-derived code was had: assumed, longdouble, measured.
@@ -62,9 +62,9 @@ class GradientEvidence:
     shape: tuple[int, ...]
     returned: tuple[int, ...]
     estimates: Mapping[str, Estimate]
-    conventions: int = 0
+    conventions: Array | None = None
     illegitimate: str = ""
-    unruled: int = 0
+    unruled: Array | None = None
     vacuous: str = ""
     elsewhere: Elsewhere | None = None
     how: str = ""

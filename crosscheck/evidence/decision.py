@@ -235,17 +235,20 @@ def by_no_convention(case: Case, entries: Entries) -> Entries:
 
 
 def by_convention(case: Case, entries: Entries) -> Entries:
-    if not case.gradient.conventions:
+    legitimate = case.gradient.conventions
+    if legitimate is None:
         return entries
-    return Entries(np.ones_like(entries.right), np.zeros_like(entries.wrong))
+    right, wrong = entries.right | legitimate, entries.wrong & ~legitimate
+    return Entries(right, wrong, () if right.all() else entries.said)
 
 
 def by_nobody(case: Case, entries: Entries) -> Entries:
-    if not case.gradient.unruled:
+    hidden = case.gradient.unruled
+    if hidden is None:
         return entries
-    where = f"at {counted(case.gradient.unruled, 'entry', 'entries')} on kinks"
+    where = f"at {counted(int(hidden.sum()), 'entry', 'entries')} on kinks"
     sentence = f"{where} rounding hides whether it is one of the derivatives that a convention may take there"
-    return Entries(entries.right, np.zeros_like(entries.wrong), (*entries.said, sentence))
+    return Entries(entries.right, entries.wrong & ~hidden, (*entries.said, sentence))
 
 
 RULES = (
@@ -261,8 +264,8 @@ RULES = (
     Rule("what is wrong at a further point is wrong, if nothing shows at this one", at_further_points),
     Rule("an agreement at points where nothing can be seen settles nothing", shows_nothing),
     Rule("open entries that all lie on kinks are wrong, if they are no convention", by_no_convention),
-    Rule("open or wrong entries that all lie on kinks are right, if they are a legitimate convention", by_convention),
-    Rule("wrong entries that all lie on kinks are open, where nobody can tell whether they are one", by_nobody),
+    Rule("open or wrong entries on kinks are right, if they are a legitimate convention", by_convention),
+    Rule("wrong entries on kinks are open, where nobody can tell whether they are one", by_nobody),
 )
 
 

@@ -145,8 +145,8 @@ def loses(name: str, lost: Array, value: Array, digits: int) -> Finding:
 
 def of_conventions(evidence: Evidence) -> Iterator[Finding]:
     for name, g in evidence.gradients.items():
-        if g.conventions:
-            where = f"at {counted(g.conventions, 'entry', 'entries')} on a kink"
+        if g.conventions is not None:
+            where = f"at {counted(int(g.conventions.sum()), 'entry', 'entries')} on a kink"
             yield Finding("convention", f"{where} the gradient of {name} is a legitimate convention, of several", False)
 
 

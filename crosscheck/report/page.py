@@ -146,7 +146,7 @@ def right_lines(result: Result, right: list[GradientResult]) -> Iterator[Paragra
     widest = max((len(str(g.shape)) for g in right), default=0)
     for title, gradient in zip(titles, right, strict=True):
         pair, off = gradient.judged_by, ""
-        if result.evidence.gradients[gradient.name].conventions:
+        if result.evidence.gradients[gradient.name].conventions is not None:
             off = ", by a convention on kinks"
         elif pair is not None and pair.worst_index is not None:
             off = f": off by {number(pair.error_at_worst)} of {number(pair.bound)} allowed"

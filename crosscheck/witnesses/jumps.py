@@ -8,7 +8,8 @@ at x,
     d(ε/2) > gap/4   and   |d(ε) - d(ε/2)| < d(ε/2)/4                                                               (1)
 
 is a jump: it does not shrink with ε, as the change of a smooth gradient does, and it is as large as the gap that is to
-be explained. The reference may have many such points beside x; of `SHAKES` the largest counts.
+be explained. The reference may have many such points beside x; of `SHAKES`, each with its mirror image, the largest
+counts.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ def jumps(truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gap: Arr
     here = truth(inputs)[name]
     rng = np.random.default_rng(7)
     found = np.zeros(x.shape, bool)
-    for _ in range(SHAKES):
-        signs = rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.0, x.shape)
+    signs = np.zeros(x.shape)
+    for shake in range(SHAKES):
+        signs = -signs if shake % 2 else rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.0, x.shape)
         with np.errstate(all="ignore"):
             try:
                 outer, inner = (truth({**inputs, name: x + t * reach * signs})[name] - here for t in (1.0, 0.5))

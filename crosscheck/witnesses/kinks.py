@@ -61,7 +61,7 @@ SHAKES = 2  # nearby points of each kind: anywhere, toward d, away from d
 SINGLES = 40
 BLOCKS = 20
 # Forwards for one direction, and for one more point of it.
-EACH = 2 * 2 * 3 * SHAKES + 4
+EACH = 2 * 2 * 3 * SHAKES + 8
 MORE = 4
 # More points before a direction refutes, and for a ruling at the most: a direction seldom needs more than a few.
 ORDERED = 512
@@ -246,12 +246,12 @@ class Nearby:
         self.rng = np.random.default_rng(5)
         self.keep_to(0)
 
-    def keep_to(self, order: int) -> None:
+    def keep_to(self, order: float) -> None:
         """Near from now on is what is small to the entries of this order of magnitude."""
         self.reach = float(scale_of(order, self.size)) * QUARTER
         self.step = self.reach * QUARTER
 
-    def parted(self, d: Array) -> Iterator[tuple[int, Array]]:
+    def parted(self, d: Array) -> Iterator[tuple[float, Array]]:
         """The parts of a direction whose entries are of one order."""
         for order in np.unique(self.orders[d != 0]).tolist():
             yield order, np.where(self.orders == order, d, 0.0)
@@ -264,9 +264,13 @@ class Nearby:
         """v_o f_o' along d at x + ε shift."""
         raise NotImplementedError
 
+    def felt(self, d: Array) -> Array:
+        """The outputs that d can move at all, whose noise counts: another's is large beside a small step."""
+        return np.ones(self.v.shape, bool)
+
     def slopes(self, d: Array) -> Slopes:
         with np.errstate(all="ignore"):
-            seen = Slopes(float(np.sum(np.abs(self.v) * self.noise)) / self.step, self.v.shape)
+            seen = Slopes(self.noise_along(np.ones(self.v.shape, bool)), self.v.shape)
             for t in (1.0, -1.0):
                 seen.see(self.one_sided(t, d), self.one_sided(t / 2, d))
             for lead in (0.0, 1.0, -1.0):
@@ -275,7 +279,13 @@ class Nearby:
                     shake = self.rng.uniform(-1.0, 1.0, self.x.shape) * (1.0 if lead == 0 else EIGHTH)
                     shift = shake + lead * d
                     seen.see(self.slope(shift, d), self.slope(shift / 2, d))
+            if seen.noise > USEFUL * seen.size:
+                seen.noise = self.noise_along(self.felt(d))
         return seen
+
+    def noise_along(self, felt: Array) -> float:
+        """The noise of these outputs in a slope."""
+        return float(np.sum(np.abs(self.v) * self.noise, where=felt)) / self.step
 
     def ordered(self, d: Array, seen: Slopes) -> None:
         """One more point; every other time the entries of d, or some of them where they are several, stand still."""
@@ -301,7 +311,10 @@ class NearForward(Nearby):
         self.y = np.asarray(y, np.float64).ravel()
         if noise is None:
             noise = measured_noise(lambda z: operation.output({name: z}), x, self.y, unit)
-        super().__init__(x, np.asarray(v, np.float64).ravel(), np.asarray(noise, np.float64).ravel(), unit)
+        # What is less than u of an output is swallowed, and looks like no noise and no slope.
+        least = np.where(np.isfinite(self.y), unit * np.abs(self.y), 0.0)
+        noise = np.maximum(np.asarray(noise, np.float64).ravel(), least)
+        super().__init__(x, np.asarray(v, np.float64).ravel(), noise, unit)
 
     def one_sided(self, t: float, d: Array) -> Array:
         """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
@@ -313,6 +326,10 @@ class NearForward(Nearby):
         point = self.x + self.reach * shift
         up, down = point + self.step * d, point - self.step * d
         return self.v * (self.moved(up) - self.moved(down)) / along(up - down, d)
+
+    def felt(self, d: Array) -> Array:
+        far = 8.0 * (float(np.max(np.abs(self.x), initial=0.0)) + 1.0)
+        return np.any([self.moved(self.x + t * d) != self.y for t in (self.size, -self.size, far, -far)], axis=0)
 
     def moved(self, z: Array) -> Array:
         """The output at z; NaN where the code refuses a point that is not its own."""

@@ -5,8 +5,8 @@ array. It has an order of magnitude of its own, k below the array's, and what is
 
     2^(-k · ORDER) of the array's size, which is at least the entry, and less than the entry / √u                   (1)
 
-so that √u of it changes no entry's sign. A zero has no size. Its scale is the array's, or that of 1, at which exp and
-tanh turn, where that is less.
+so that √u of it changes no entry's sign. A zero has no size: its scale is the array's, or beside numbers above 1/√u
+that of 1, at which exp and tanh turn.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ def size_of(x: Array) -> float:
 
 
 def orders_of(x: Array, size: float) -> Array:
-    """k of (1), integers from 0; `size`: that of the array."""
-    below = np.log2(size) - np.log2(np.where(x == 0, min(size, 1.0), np.abs(x)))
-    return np.maximum(0, np.floor(below / ORDER)).astype(int)
+    """k of (1), from 0; an integer where x is not 0. `size`: that of the array."""
+    own = np.where(x == 0, min(size, 1.0), np.abs(x))
+    below = np.maximum(0, (np.log2(size) - np.log2(own)) / ORDER)
+    return np.where((x == 0) & (below >= 1), below, np.floor(below))
 
 
-def scale_of(order: Array | int, size: float) -> Array:
+def scale_of(order: Array | float, size: float) -> Array:
     """(1)."""
     return size * 2.0 ** (-np.asarray(order, np.float64) * ORDER)

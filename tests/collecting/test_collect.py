@@ -315,8 +315,10 @@ def relu(slope: float, slip: float = 1.0) -> Operation:
 
 
 def test_a_convention_is_counted_where_only_kinks_are_open() -> None:
-    assert collect(relu(0.5), exact=False).gradients["x"].conventions == 2
-    assert collect(relu(0.0), exact=False).gradients["x"].conventions == 0  # nothing is open
-    assert collect(relu(1.5), exact=False).gradients["x"].conventions == 0
-    assert collect(relu(0.5, slip=1 + 1e-6), exact=False).gradients["x"].conventions == 0  # the rest is wrong, too
-    assert collect(relu(0.5), exact=False, differences=False).gradients["x"].conventions == 0
+    legitimate = collect(relu(0.5), exact=False).gradients["x"].conventions
+    assert legitimate is not None
+    assert legitimate.sum() == 2
+    assert collect(relu(0.0), exact=False).gradients["x"].conventions is None  # nothing is open
+    assert collect(relu(1.5), exact=False).gradients["x"].conventions is None
+    assert collect(relu(0.5, slip=1 + 1e-6), exact=False).gradients["x"].conventions is None  # the rest is wrong, too
+    assert collect(relu(0.5), exact=False, differences=False).gradients["x"].conventions is None

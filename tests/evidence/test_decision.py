@@ -296,10 +296,17 @@ def test_an_exact_run_that_leaves_a_name_out_says_equal_but_for_ties() -> None:
 def test_a_legitimate_convention_settles_what_is_open_or_wrong_on_kinks() -> None:
     hand, difference = says(HAND, OFF), says(DIFFERENCE, TRUE, kink=LAST)
     assert verdict(hand, says(AUTODIFF, TRUE), difference).verdict == "disagree"
-    found = check(hand, says(AUTODIFF, TRUE), difference, conventions=1)
+    found = check(hand, says(AUTODIFF, TRUE), difference, conventions=LAST)
     assert found.verdict == "agree"
     assert [f.kind for f in found.findings] == ["convention"]
     assert found.gradients["x"].odd_one_out is None
+
+
+def test_a_convention_settles_its_own_entries_and_leaves_open_what_is_open_elsewhere() -> None:
+    hand = says(HAND, OFF, bound=np.array([0.0, np.inf, 0.0]))
+    found = check(hand, says(AUTODIFF, TRUE), conventions=LAST).gradients["x"]
+    assert found.verdict == "undecided"
+    assert (found.mismatched.any(), found.undecided.tolist()) == (False, [False, True, False])
 
 
 def test_what_is_no_convention_is_wrong_where_nobody_else_decided() -> None:
@@ -310,7 +317,7 @@ def test_what_is_no_convention_is_wrong_where_nobody_else_decided() -> None:
 
 
 def test_what_rounding_hides_on_kinks_is_open() -> None:
-    found = verdict(says(HAND, OFF), says(AUTODIFF, TRUE), says(DIFFERENCE, TRUE, kink=LAST), unruled=1)
+    found = verdict(says(HAND, OFF), says(AUTODIFF, TRUE), says(DIFFERENCE, TRUE, kink=LAST), unruled=LAST)
     assert found.verdict == "undecided"
     assert found.undecided.tolist() == LAST.tolist()
     assert any("at 1 entry on kinks" in remark for remark in found.remarks)
@@ -342,8 +349,8 @@ def one_of_each_rule() -> list[GradientVerdict]:
         verdict(*right, elsewhere=at_further_point()),
         verdict(*right, vacuous="nothing was checked"),
         verdict(says(HAND, TRUE), says(DIFFERENCE, TRUE, kink=LAST), illegitimate="it is no derivative"),
-        verdict(says(HAND, OFF), says(AUTODIFF, TRUE), conventions=1),
-        verdict(says(HAND, OFF), says(AUTODIFF, TRUE), unruled=1),
+        verdict(says(HAND, OFF), says(AUTODIFF, TRUE), conventions=LAST),
+        verdict(says(HAND, OFF), says(AUTODIFF, TRUE), unruled=LAST),
     ]
 
 

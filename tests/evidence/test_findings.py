@@ -107,12 +107,17 @@ FOUND: dict[str, tuple[Evidence, str, bool, tuple[str, ...]]] = {
         False,
         ("gradient of x", "right", "6 of 16 digits", "1e-06"),
     ),
-    "a convention": (healthy(gradients=gradient(conventions=4)), "convention", False, ("4 entries", "x", "several")),
-    "a convention without a reference": (
-        healthy(gradients=gradient(conventions=4), reference=None),
+    "a convention": (
+        healthy(gradients=gradient(conventions=np.array([True, False, True]))),
         "convention",
         False,
-        ("4 entries", "x", "several"),
+        ("2 entries", "x", "several"),
+    ),
+    "a convention without a reference": (
+        healthy(gradients=gradient(conventions=np.array([True, False, True])), reference=None),
+        "convention",
+        False,
+        ("2 entries", "x", "several"),
     ),
 }
 
