@@ -14,7 +14,7 @@ import numpy as np
 from crosscheck import spaces
 from crosscheck.spaces import Space
 from tests.survey.layers import Array, Attention, Pool, Recurrent
-from tests.survey.table import Make, Plant, times
+from tests.survey.plants.plant import Make, Plant, times
 
 
 class General:

@@ -15,7 +15,8 @@ from crosscheck import Survey, survey
 from crosscheck.surveys.made import Factory
 from tests.survey.equivalence import Truths
 from tests.survey.later import LATER
-from tests.survey.table import HEALTHY, PLANTS, Plant
+from tests.survey.plants.plant import Plant
+from tests.survey.table import HEALTHY, PLANTS
 
 MOST = 200
 FOUND = 0.9

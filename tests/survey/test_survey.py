@@ -15,7 +15,8 @@ from crosscheck.judge import judge
 from crosscheck.surveys.made import Factory
 from crosscheck.surveys.visits import OUTCOMES, Visitor
 from tests.survey.planted import is_found
-from tests.survey.table import HEALTHY, PLANTS, Plant
+from tests.survey.plants.plant import Plant
+from tests.survey.table import HEALTHY, PLANTS
 
 BRIEF = {"a scalar takes the mean"}
 

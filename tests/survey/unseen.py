@@ -11,28 +11,14 @@ from crosscheck import spaces
 from crosscheck.spaces import Space
 from tests.survey.later import PAIRS, Affine, AnyLayout, General, general
 from tests.survey.layers import Array, Attention, BatchNorm, Convolution, Dense, GroupNorm, Leaky, Pool, Recurrent
-from tests.survey.table import (
-    ATTENTION,
-    CONVOLUTION,
-    DENSE,
-    ELEMENTWISE,
-    IMAGES,
-    POOLING,
-    RECURRENT,
-    ROWS,
-    Make,
-    Plant,
-    attention,
-    batch_norm,
-    both,
-    convolution,
-    dense,
-    group_norm,
-    leaky,
-    pool,
-    recurrent,
-    times,
-)
+from tests.survey.plants.attention import ATTENTION, attention
+from tests.survey.plants.convolutions import CONVOLUTION, convolution
+from tests.survey.plants.dense import DENSE, dense
+from tests.survey.plants.elementwise import ELEMENTWISE, leaky
+from tests.survey.plants.norms import IMAGES, ROWS, batch_norm, group_norm
+from tests.survey.plants.plant import Make, Plant, both, times
+from tests.survey.plants.pools import POOLING, pool
+from tests.survey.plants.recurrent import RECURRENT, recurrent
 
 
 class MirroredColumns(Convolution):
