@@ -41,7 +41,7 @@ FLOORS = {
     "exact": {"floats", "evidence", "operation", "traces", "witnesses"},
     "effects": {"evidence", "operation", "witnesses"},  # of these the namespaces, which need no JAX
     "diagnosis": {"floats", "draws", "evidence", "operation", "traces", "witnesses"},
-    "report": {"evidence"},
+    "report": {"floats", "evidence"},
     "collecting": {
         "floats",
         "manner",

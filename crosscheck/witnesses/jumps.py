@@ -20,7 +20,7 @@ import numpy as np
 
 from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Array, Arrays
-from crosscheck.witnesses.orders import orders_of, scale_of, size_of
+from crosscheck.witnesses.orders import orders_of, scale_at, size_of
 
 SHAKES = 4
 
@@ -34,7 +34,7 @@ def jumps(truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gap: Arr
     """
     x = np.asarray(inputs[name], np.float64)
     size = size_of(x)
-    reach = scale_of(orders_of(x, size), size) * float(np.sqrt(UNIT[DOUBLE]))
+    reach = scale_at(orders_of(x, size), size) * float(np.sqrt(UNIT[DOUBLE]))
     here = truth(inputs)[name]
     rng = np.random.default_rng(7)
     found = np.zeros(x.shape, bool)

@@ -49,7 +49,7 @@ from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Arrays, Operation
 from crosscheck.witnesses.differences import USEFUL
 from crosscheck.witnesses.noise import like, measured_noise, unit_of
-from crosscheck.witnesses.orders import orders_of, scale_of, size_of
+from crosscheck.witnesses.orders import orders_of, scale_at, size_of
 
 Array = np.ndarray
 
@@ -248,7 +248,7 @@ class Nearby:
 
     def keep_to(self, order: float) -> None:
         """Near from now on is what is small to the entries of this order of magnitude."""
-        self.reach = float(scale_of(order, self.size)) * QUARTER
+        self.reach = float(scale_at(order, self.size)) * QUARTER
         self.step = self.reach * QUARTER
 
     def parted(self, d: Array) -> Iterator[tuple[float, Array]]:

@@ -32,7 +32,7 @@ from crosscheck.witnesses.differences import (
 )
 from crosscheck.witnesses.groups import Plan, find_plan, probes
 from crosscheck.witnesses.noise import like
-from crosscheck.witnesses.orders import orders_of, scale_of, size_of
+from crosscheck.witnesses.orders import orders_of, scale_at, size_of
 
 Array = np.ndarray
 
@@ -211,7 +211,7 @@ def random_direction(x: Array, rng: np.random.Generator) -> Array:
     """Random signs, every entry moved in proportion to the array's typical size (one of another order of magnitude in
     proportion to that), none left out."""
     size = size_of(x)
-    return like(x, rng.choice([-1.0, 1.0], x.shape) * scale_of(orders_of(x, size), size), np.float64)
+    return like(x, rng.choice([-1.0, 1.0], x.shape) * scale_at(orders_of(x, size), size), np.float64)
 
 
 def directions(

@@ -32,6 +32,6 @@ def orders_of(x: Array, size: float) -> Array:
     return np.where((x == 0) & (below >= 1), below, np.floor(below))
 
 
-def scale_of(order: Array | float, size: float) -> Array:
+def scale_at(order: Array | float, size: float) -> Array:
     """(1)."""
     return size * 2.0 ** (-np.asarray(order, np.float64) * ORDER)

@@ -7,7 +7,7 @@ import pytest
 
 from crosscheck.floats import root_mean_square
 from crosscheck.witnesses.jumps import jumps
-from crosscheck.witnesses.orders import ORDER, orders_of, scale_of, size_of
+from crosscheck.witnesses.orders import ORDER, orders_of, scale_at, size_of
 
 DECADES = np.array([1e150, -3e143, 2e60, -1e-9, 4e-113, 0.0])
 
@@ -21,7 +21,7 @@ def test_the_typical_size_of_anything() -> None:
 
 def test_the_scale_of_an_entry_is_at_least_the_entry_and_less_than_what_throws_it_across() -> None:
     size = size_of(DECADES)
-    scale = scale_of(orders_of(DECADES, size), size)
+    scale = scale_at(orders_of(DECADES, size), size)
     own = np.abs(DECADES[1:-1])
     assert (scale[1:-1] >= own / 2).all()
     assert (scale[1:-1] * 2.0**-ORDER <= own).all()
@@ -35,7 +35,7 @@ def test_an_ordinary_array_has_one_order_and_the_scale_of_a_zero_is_its_own() ->
 
 def test_the_scale_of_a_zero_beside_huge_numbers_is_one() -> None:
     size = size_of(DECADES)
-    np.testing.assert_allclose(scale_of(orders_of(DECADES, size), size)[-1], 1)
+    np.testing.assert_allclose(scale_at(orders_of(DECADES, size), size)[-1], 1)
 
 
 def falling(x: np.ndarray) -> np.ndarray:
