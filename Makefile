@@ -46,8 +46,10 @@ crosscheck: $(BIN)/.project
 
 # Two processes, whatever the machine has: each is a JAX of its own. PARALLEL= runs all in one.
 PARALLEL ?= -n 2 --dist worksteal
+# WHICH="proof or not proof" takes the longer tests along, with the collecting done once.
+WHICH    ?= not proof
 test: crosscheck $(BIN)/.test
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) -m "$(WHICH)"
 
 # What is marked as a proof: every mistake in every gradient, the memory of every engine, codes of many styles.
 proofs: $(BIN)/.test
