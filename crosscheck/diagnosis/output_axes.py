@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from crosscheck.diagnosis.words import OUTPUT_IMAGE, output_names
+from crosscheck.diagnosis.words import OUTPUT_IMAGE, output_names, plain_names
 from crosscheck.operation import Operation
 from crosscheck.traces.tape import Step, Tape
 
@@ -59,6 +59,36 @@ def carried(step: Step, tape: Tape, known: Mapping[int, Names]) -> Names | None:
         if shape == written and step.name not in ELSEWHERE:
             return names
     return None
+
+
+def batch_recognised(operation: Operation, axes: Iterable[Names], ndim: int) -> bool:
+    """Whether the first axis is that of a batch: a convolution says so, or parameters that all of it shares; or its
+    entries do not hear of one another, where those of another axis do."""
+    if any("batch" in names and names != plain_names(len(names)) for names in axes):
+        return True
+    first = next((a for a in operation.inputs.values() if a.dtype.kind == "f"), None)
+    if first is None or first.ndim < 2 or not ndim:
+        return False
+    if not by_samples(operation):
+        return False
+    shared = any(a.shape == first.shape[1:] for a in operation.inputs.values())
+    return shared or any(mixed(operation, axis) for axis in range(1, first.ndim))
+
+
+def mixed(operation: Operation, axis: int) -> bool:
+    """Whether some entry of the output hears of the first along an axis of the first input, and of others, too."""
+    name, x = next((k, a) for k, a in operation.inputs.items() if a.dtype.kind == "f")
+
+    def heard(part: slice) -> np.ndarray:
+        moved = np.array(x)
+        at = np.moveaxis(moved, axis, 0)[part]
+        at += MOVE * np.where(at == 0, 1, at)
+        return operation.moved({name: moved}) != operation.output()
+
+    try:
+        return bool((heard(slice(1)) & heard(slice(1, None))).any())
+    except Exception:  # the code at a point that its author did not choose
+        return False
 
 
 def by_samples(operation: Operation) -> bool:

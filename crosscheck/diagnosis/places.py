@@ -11,7 +11,7 @@ from crosscheck.diagnosis.factors import in_words
 from crosscheck.diagnosis.points import Array, Point
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.tolerances import TOLD_ALIKE
-from crosscheck.diagnosis.words import SINGULAR, listed
+from crosscheck.diagnosis.words import SINGULAR, listed, one_of
 from crosscheck.evidence.reason import Diagnosis
 
 # Of the border's entries, how many must be wrong before "the border" is the place and not an
@@ -35,7 +35,7 @@ def places(problem: Problem, name: str) -> Diagnosis | None:
     evidence: dict[str, Any] = {"wrong": int(off.sum()), "entries": int(off.size)}
     if off.sum() == 1:
         index = [int(i) for i in np.argwhere(off)[0]]
-        at = ", ".join(f"{SINGULAR.get(w, w)} {i}" for w, i in zip(words, index, strict=True))
+        at = ", ".join(one_of(w, i) for w, i in zip(words, index, strict=True))
         return Diagnosis(
             "localized",
             f"the gradient of {name} is wrong at one entry only ({at}){here}",
@@ -119,10 +119,11 @@ def on_axes(off: Array, words: Sequence[str]) -> tuple[list[str], dict[str, list
 
 
 def in_axis(indices: Array, size: int, word: str) -> str:
-    one = SINGULAR.get(word, word)
-    many = "samples" if word == "batch" else word
+    axis = word.startswith("axis ")
+    one = f"entry of {word}" if axis else SINGULAR.get(word, word)
+    many = "samples" if word == "batch" else f"{word}, indices" if axis else word
     if len(indices) == 1:
-        return f"{one} {indices[0]}"
+        return one_of(word, indices[0])
     steps = np.unique(np.diff(indices))
     if len(steps) == 1 and steps[0] > 1 and len(indices) > 2 - (size <= 4):
         ordinal = {2: "second", 3: "third"}.get(int(steps[0]), f"{steps[0]}th")

@@ -17,7 +17,7 @@ from crosscheck import draws
 from crosscheck.diagnosis.budget import CALL, STEP, Budget, pass_work
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.factors import Reading, Size
-from crosscheck.diagnosis.output_axes import output_axes
+from crosscheck.diagnosis.output_axes import batch_recognised, output_axes
 from crosscheck.diagnosis.points import Array, Arrays, Point, jacobian_of, judged_at
 from crosscheck.diagnosis.scalars import scalars_of
 from crosscheck.diagnosis.sizes import sizes_of, special_sizes
@@ -68,7 +68,8 @@ class Problem:
         self.judged = judged or self.given
         self.names = tuple(wrong)
         self.axes = {k: axis_names(k, a.shape, self.tape) for k, a in inputs.items()}
-        self.told = {k: as_told(axes, inputs[k].shape, np.shape(v)) for k, axes in self.axes.items()}
+        batch = batch_recognised(operation, self.axes.values(), np.ndim(v))
+        self.told = {k: as_told(axes, inputs[k].shape, np.shape(v), batch=batch) for k, axes in self.axes.items()}
         self.output_axes = output_axes(operation, self.tape, np.ndim(v))
         self.others = self.drawn() if self.tape is not None else self.rescaled()
         self.leave(self.given, operation.at(inputs))

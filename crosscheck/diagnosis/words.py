@@ -20,8 +20,12 @@ PLAIN = {
     3: ("batch", "rows", "columns"),
     4: IMAGE,
 }
-# ... and where the output does not have as many samples: a table, filters.
-PLAIN_BUT_NO_BATCH = {2: ("rows", "columns"), 3: ("slices", "rows", "columns"), 4: ("slices", *IMAGE[1:])}
+# ... and where nobody knows of samples: words that are true of any array.
+PLAIN_BUT_NO_BATCH = {
+    2: ("rows", "columns"),
+    3: ("slices", "rows", "columns"),
+    4: ("slices", "axis 1", "axis 2", "axis 3"),
+}
 # Without a reference, only an array's name tells a parameter from data.
 PARAMETERS = ("filter", "kernel", "weight")
 
@@ -78,11 +82,21 @@ def axis_names(name: str, shape: Sequence[int], tape: Tape | None) -> tuple[str,
     return plain_names(len(shape))
 
 
-def as_told(names: tuple[str, ...], shape: Sequence[int], output: Sequence[int]) -> tuple[str, ...]:
-    """The words for the axes as a sentence has them: of samples only where the output has as many of them."""
-    if names != PLAIN.get(len(shape)) or not shape or not output or output[0] == shape[0]:
+def as_told(
+    names: tuple[str, ...], shape: Sequence[int], output: Sequence[int], *, batch: bool = True
+) -> tuple[str, ...]:
+    """The words for the axes as a sentence has them: of samples only where a batch was recognised, and the output has
+    as many of them."""
+    if names != PLAIN.get(len(shape)) or not shape:
+        return names
+    if batch and (not output or output[0] == shape[0]):
         return names
     return PLAIN_BUT_NO_BATCH.get(len(shape), names)
+
+
+def one_of(word: str, index: int) -> str:
+    """ "column 3", "index 3 of axis 1"."""
+    return f"index {index} of {word}" if word.startswith("axis ") else f"{SINGULAR.get(word, word)} {index}"
 
 
 def role(

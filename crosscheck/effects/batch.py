@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosscheck.effects.arrays import Arrays, copied, fresh, rows
-from crosscheck.effects.calls import STATE, Calls, Change
+from crosscheck.effects.calls import Calls, Change
 from crosscheck.effects.visits import FORWARD, OUTPUT, visited
+from crosscheck.evidence.finding import UNSETTLED
 from crosscheck.operation import describe
 
 
@@ -87,7 +88,7 @@ def batched(calls: Calls) -> set[str] | None:
 
 # What stays on a set, or is held in places, has a shape of its own: nothing of it is left out.
 NO_SAMPLES = Change(
-    "no samples at all", no_samples, when=lambda calls: not (calls.found(*STATE) or calls.operation.manner.charted)
+    "no samples at all", no_samples, when=lambda calls: not (calls.found(*UNSETTLED) or calls.operation.manner.charted)
 )
 
 

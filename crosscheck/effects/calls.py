@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Allowed = Mapping[str, Array | float]
 
-# Findings about what the code remembers: with one of them, comparing further answers says nothing new.
+# Findings about what the code remembers.
 STATE = ("stale", "accumulates", "nondeterministic")
 # Far enough for a digit that is lost in a larger number to be lost otherwise, and far below what a misread array does;
 # nearer where the gradient itself moves on that way: a batch of mean 10⁵ and variance 1 is another one within 2^-20.

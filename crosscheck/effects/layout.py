@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosscheck.effects.arrays import Array, Arrays, fresh, locked, strided
-from crosscheck.effects.calls import STATE, Calls, Change, commas
+from crosscheck.effects.calls import Calls, Change, commas
 from crosscheck.effects.visits import BACKWARD, visited
+from crosscheck.evidence.finding import UNSETTLED
 from crosscheck.operation import describe
 
 Expectation = Callable[[Calls, "Arrays | Exception"], Iterator[str]]
@@ -79,7 +80,7 @@ EQUAL_CALLS = Change(
     when=lambda calls: differs(calls, ALL_AT_ONCE),
 )
 ISOLATED = tuple(
-    Change(name, variant, when=lambda calls: calls.answer(EQUAL_CALLS) is not None and not calls.found(*STATE))
+    Change(name, variant, when=lambda calls: calls.answer(EQUAL_CALLS) is not None and not calls.found(*UNSETTLED))
     for name, variant in VARIANTS.items()
 )
 READ_ONLY, STRIDED, FORTRAN, DOUBLED = ISOLATED

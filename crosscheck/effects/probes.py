@@ -51,6 +51,8 @@ PROBES: tuple[Probe[Any], ...] = (
     Probe("backward writes to those of B",  visits.BACKWARD_B,  memory.arguments_unchanged, "mutated-argument", FAILS),
     Probe("forward overwrites the output",  visits.BACKWARD_B,  memory.own_output_stays,    "aliased",          TOLD),
     Probe("one answer everywhere",          visits.BACKWARD_B,  state.another_answer,       "stale",            FAILS),
+    # one more of both, only where the code can make empty arrays
+    Probe("memory read before it is set",   uninitialised.FILLED, uninitialised.not_read,  "uninitialised",    FAILS),
     # the third backward, with all variants in one call; where its answer differs, what changed it: one at a time
     Probe("an answer moved by other calls", layout.EQUAL_CALLS, state.never_stale,          "stale",            FAILS),
     Probe("an answer added to",             layout.EQUAL_CALLS, state.never_accumulates,    "accumulates",      FAILS),
@@ -68,8 +70,6 @@ PROBES: tuple[Probe[Any], ...] = (
     # one more backward, only where the answer at B is wrong or nobody knows whether it is
     Probe("a cache by identity",            state.ALONE,        state.not_by_identity,      "stale",            FAILS),
     Probe("a cache filled for ever",        state.ALONE,        state.not_for_ever,         "stale",            FAILS),
-    # one more of both, only where the code can make empty arrays
-    Probe("memory read before it is set",   uninitialised.FILLED, uninitialised.not_read,  "uninitialised",    FAILS),
     # small calls
     Probe("an empty batch refused",         batch.NO_SAMPLES,   batch.accepted,             "zero-size",        TOLD),
     Probe("shapes of an empty batch",       batch.NO_SAMPLES,   batch.shaped_and_finite,    "zero-size",        TOLD),

@@ -13,7 +13,9 @@ import numpy as np
 from crosscheck.effects.arrays import Array, Arrays
 from crosscheck.effects.calls import STATE, Calls, Change, Site, commas
 from crosscheck.effects.comparison import far, finite, same_bytes
+from crosscheck.effects.uninitialised import unwritten
 from crosscheck.effects.visits import BACKWARD, BACKWARD_B, Visit, visited
+from crosscheck.evidence.finding import UNSETTLED
 
 
 def right_at_a(calls: Calls, names: list[str]) -> list[str]:
@@ -42,7 +44,9 @@ def alone(calls: Calls) -> Arrays | None:
 
 
 ALONE = Change(
-    "backward at B, in arrays made for it", alone, when=lambda calls: not calls.found(*STATE) and bool(suspects(calls))
+    "backward at B, in arrays made for it",
+    alone,
+    when=lambda calls: not calls.found(*UNSETTLED) and bool(suspects(calls)),
 )
 
 
@@ -72,7 +76,10 @@ never_stale, never_accumulates, never_random = (never(kind) for kind in STATE)
 
 def changes(calls: Calls, answers: list[Arrays]) -> Iterator[tuple[str, str]]:
     """How each gradient differs between identical calls, where it does: the kind, and a sentence."""
+    unset = unwritten(calls)
     for k, first in visited(calls, BACKWARD).values.items():
+        if k in unset:  # the memory of the last call, mostly: it may seem to be added to
+            continue
         one, two, three = (answer[k] for answer in answers)
         if any(a.shape != first.shape for a in (one, two, three)):
             yield "nondeterministic", f"the gradient of {k} changes its shape"

@@ -77,10 +77,18 @@ def filled(calls: Calls) -> Arrays | None:
 FILLED = Change("both at A, with NaN in empty arrays", filled)
 
 
-def not_read(calls: Calls, answer: Arrays) -> Iterator[str]:
-    """The answers are what they were, where they were finite."""
+def unwritten(calls: Calls) -> list[str]:
+    """The answers that have NaN then, and are finite otherwise."""
+    answer = calls.answer(FILLED)
+    if answer is None:
+        return []
     first = {**visited(calls, FORWARD).values, **visited(calls, BACKWARD).values}
-    names = [k for k in finite(first) if first[k].shape == answer[k].shape and np.isnan(answer[k]).any()]
+    return [k for k in finite(first) if first[k].shape == answer[k].shape and np.isnan(answer[k]).any()]
+
+
+def not_read(calls: Calls, _: Arrays) -> Iterator[str]:
+    """The answers are what they were, where they were finite."""
+    names = unwritten(calls)
     if OUTPUT in names:
         yield "the output depends on memory that numpy.empty leaves as it finds it: with NaN there, it has NaN"
     gradients = [k for k in names if k != OUTPUT]

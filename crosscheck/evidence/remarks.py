@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, DIRECTIONS, HAND, Estimate
 from crosscheck.evidence.pair import Pairs
 from crosscheck.evidence.wording import counted
@@ -13,6 +15,15 @@ from crosscheck.evidence.wording import counted
 def remarks(estimates: Mapping[str, Estimate], pairs: Pairs) -> list[str]:
     """What the report says about a gradient beside its numbers."""
     said = []
+    if HAND in estimates and AUTODIFF in estimates:
+        lost = ~(np.isfinite(estimates[HAND].value) | np.isfinite(estimates[AUTODIFF].value))
+        if lost.any():
+            at = tuple(int(i) for i in np.argwhere(lost)[0])
+            said.append(
+                f"at {counted(int(lost.sum()), 'entry', 'entries')} neither the hand-derived gradient nor autodiff's "
+                f"is finite ({estimates[HAND].value[at]} and {estimates[AUTODIFF].value[at]}, the first at "
+                f"{list(at)}): there may be no derivative"
+            )
     normwise = max((e.notes.get("normwise", 0) for e in estimates.values()), default=0)
     if normwise:
         said.append(f"{normwise} entries agree normwise only: rounding spread over the array, as by an FFT or Winograd")

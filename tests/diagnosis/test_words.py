@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from crosscheck.diagnosis.words import (
     as_told,
     axis_names,
     listed,
+    one_of,
     operand_name,
     output_names,
     plain_names,
@@ -96,3 +99,32 @@ def test_samples_are_told_where_the_output_has_as_many() -> None:
     assert as_told(plain_names(2), (5, 3), ()) == ("batch", "features")
     assert as_told(plain_names(2), (5, 3), (6, 3)) == ("rows", "columns")
     assert as_told(FILTERS, (8, 1, 3, 3), (2, 8, 4, 4)) == FILTERS
+
+
+def test_where_no_batch_was_recognised_the_words_are_true_of_any_array() -> None:
+    assert as_told(plain_names(2), (5, 3), (5, 3), batch=False) == ("rows", "columns")
+    assert as_told(plain_names(4), (5, 3, 4, 4), (5, 3, 4, 4), batch=False)[1] == "axis 1"
+    assert (one_of("columns", 3), one_of("axis 1", 3), one_of("batch", 0)) == (
+        "column 3",
+        "index 3 of axis 1",
+        "sample 0",
+    )
+
+
+def only_in_row_2(forward: Callable[..., np.ndarray], **inputs: np.ndarray) -> str:
+    """What is said of x, whose gradient is right but for zeros in row 2."""
+
+    def backward(g: np.ndarray, **values: np.ndarray) -> dict[str, np.ndarray]:
+        x = values["x"]
+        truth = {"x": g * np.cos(x)} if "w" not in values else {"x": g @ values["w"].T, "w": x.T @ g}
+        truth["x"][2] = 0
+        return truth
+
+    return " ".join(str(crosscheck.check(forward, backward, inputs)).split())
+
+
+def test_samples_are_those_of_a_batch_that_was_recognised() -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(5, 4)), rng.normal(size=(4, 3))
+    assert "wrong only in row 2" in only_in_row_2(lambda x: np.sin(x), x=x)
+    assert "wrong only in sample 2" in only_in_row_2(lambda x, w: x @ w, x=x, w=w)

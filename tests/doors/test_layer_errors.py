@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -42,10 +41,10 @@ class Four(ReturnsFirst):
         return (*super().backward(dout), 1.0)
 
 
-class Locked(Attributes):
+class Started(Attributes):
     def __init__(self) -> None:
         super().__init__()
-        self.lock = threading.Lock()
+        self.samples = (i for i in range(3))
 
 
 class Doubling:
@@ -102,7 +101,10 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "nothing": (lambda: check(Nothing(), X), r"returned no gradient of x and left none \(as dx or grad_x\)"),
     "text": (lambda: check(Text(), X), r"forward of Text returned a tuple without an array of floats in it"),
     "four": (lambda: check(Four(), X), r"returned 4 gradients for the inputs x and the parameters W, b"),
-    "a lock": (lambda: check(Locked(), X), r"layer is a Locked that cannot be copied \(TypeError: cannot pickle"),
+    "a generator held": (
+        lambda: check(Started(), X),
+        r"layer is a Started that cannot be copied \(TypeError: cannot pickle",
+    ),
     "no function": (lambda: check_gradient(None, np.cos, X), r"f is None; it must be a function f\(x"),
     "no derivative": (lambda: check_gradient(np.sum, None, X), r"grad is None; it must be a function grad"),
     "no point": (lambda: check_gradient(np.sum, np.cos, "x"), r"x0 is a str; it must be an array"),

@@ -72,3 +72,19 @@ def test_a_layer_is_looked_at_too() -> None:
 
     result = crosscheck.check_layer(Scale(), X, diagnose=False)
     assert [f.kind for f in result.findings if f.fails] == ["uninitialised"], result
+
+
+def test_the_memory_of_the_call_before_is_not_said_to_be_added_to() -> None:
+    last = np.zeros((4, 3))
+
+    def backward(g: Array, x: Array, w: Array) -> dict[str, Array]:
+        dw = np.empty(w.shape)
+        if np.isfinite(dw).all():
+            dw[...] = last  # as memory that is handed out again mostly is
+        dw += x.T @ g
+        last[...] = dw
+        return {"x": g @ w.T, "w": dw}
+
+    inputs = {"x": X, "w": np.random.default_rng(1).normal(size=(4, 3))}
+    result = crosscheck.check(lambda x, w: x @ w, backward, inputs, diagnose=False)
+    assert [f.kind for f in result.findings] == ["uninitialised"], result

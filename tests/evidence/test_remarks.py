@@ -57,3 +57,11 @@ def test_a_difference_that_contradicts_two_who_agree() -> None:
     wrong = says(HAND, [0.0, 5.0, 5.0, 0.0, 0.0, 0.0])
     pairs[HAND, AUTODIFF] = compare(wrong, auto)
     assert remarks({**heard, HAND: wrong}, pairs) == []
+
+
+def test_where_two_give_no_number_that_is_said() -> None:
+    hand, auto = np.array([[1.0, np.nan], [2.0, 3.0]]), np.array([[1.0, np.inf], [2.0, np.nan]])
+    estimates = {HAND: Estimate(HAND, hand, np.zeros((2, 2))), AUTODIFF: Estimate(AUTODIFF, auto, np.zeros((2, 2)))}
+    assert remarks(estimates, Pairs({}))[0].startswith(
+        "at 1 entry neither the hand-derived gradient nor autodiff's is finite (nan and inf, the first at [0, 1])"
+    )

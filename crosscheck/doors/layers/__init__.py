@@ -9,7 +9,7 @@
     overlap     parameters that share memory              sources    where each gradient comes from
     applying    layers that make their step when told     outputs    which of what forward returns are outputs
     route       all of that, followed at every call       declared   layers that name their parameters themselves
-    nested      parameters that are lists of numbers
+    nested      parameters that are lists of numbers    methods    the methods, by their names and arguments
     ways        what the caller says of it                state      what forward leaves behind
 
 What is known of a layer beyond that (its reference, the bounds of the algorithm that computes it) an *adapter* brings:

@@ -10,8 +10,9 @@ import numpy as np
 
 from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.once import Ran
-from crosscheck.doors.layers.places import Path, private
-from crosscheck.doors.layers.returned import POSITION, Key, by_position, fitting
+from crosscheck.doors.layers.places import ENTRY, Path, private, walk
+from crosscheck.doors.layers.returned import POSITION, Key, by_position, fitting, squeezed
+from crosscheck.doors.layers.spelling import gradient_names
 
 
 def positions(
@@ -58,18 +59,47 @@ def positions(
         )
     if len(wanted) == 1:
         return {wanted[0]: keys[0]}
+    order = told_apart(look, run, [run.flat[key] for key in keys], wanted, names, ("returned", "returns=(...)"))
+    if order != wanted:
+        look.say("order", f"backward of {look.title} returned the gradients of {', '.join(order)}, in this order")
+    return dict(zip(order, keys, strict=True))
+
+
+def told_apart(
+    look: Looking, run: Ran, arrays: list[Any], wanted: list[str], names: list[str], words: tuple[str, str]
+) -> list[str]:
+    """The name of each array, by its shape and its values; `words` are what backward did, and how to say it."""
     values = {**look.inputs, **{k: np.asarray(run.pool[k].value(look.base)) for k in names}}
     wide = private(look.base, wider=True)
     route = replace(run.route, held={k: run.pool[k] for k in names})
     fits = fitting(lambda at_values: route.forward(private(wide), at_values), values, run.cotangent)
-    order, unsure = by_position([run.flat[key] for key in keys], wanted, values, fits)
+    order, unsure = by_position(arrays, wanted, values, fits)
     if unsure:
         look.say(
             "ambiguous",
-            f"which of the gradients that backward of {look.title} returned is that of {', '.join(unsure)} cannot be "
-            "told: their shapes do not say it, nor do their values; say it, returns=(...)",
+            f"which of the gradients that backward of {look.title} {words[0]} is that of {', '.join(unsure)} cannot be "
+            f"told: their shapes do not say it, nor do their values; say it, {words[1]}",
             True,
         )
-    if order != wanted:
-        look.say("order", f"backward of {look.title} returned the gradients of {', '.join(order)}, in this order")
-    return dict(zip(order, keys, strict=True))
+    return order
+
+
+def in_lists(look: Looking, run: Ran, names: list[str], known: set[int]) -> dict[str, Path]:
+    """The gradients of parameters that are left in lists, which are called the gradients and say not which:
+    `grads = [[dW1, db1], [dW2, db2]]` for `weights` and `biases`. As many of them as there are parameters without one.
+
+    Args:
+        known: the arrays that are something else.
+    """
+    lists: dict[Path, list[tuple[Path, Any]]] = {}
+    for path, value in walk(run.layer):
+        top = next((path[:i] for i, (kind, _) in enumerate(path) if kind == ENTRY), ())
+        inside = all(kind == ENTRY and isinstance(key, int) for kind, key in path[len(top) :])
+        if top and inside and gradient_names(top) and isinstance(value, np.ndarray) and id(value) not in known:
+            lists.setdefault(top, []).append((path, value))
+    shapes = sorted(squeezed(run.pool[k].value(look.base)) for k in names)
+    fit = [rows for rows in lists.values() if sorted(squeezed(a) for _, a in rows) == shapes]
+    if len(fit) != 1 or not names:
+        return {}
+    order = told_apart(look, run, [a for _, a in fit[0]], names, names, ("left", "parameters={...}"))
+    return {k: path for k, (path, _) in zip(order, fit[0], strict=True)}

@@ -31,10 +31,10 @@ def flat_of(layer: Any) -> np.ndarray | None:
     """The flat vector of parameters, where there is one with its gradients, or with a setter."""
     if isinstance(getattr(layer, "__dict__", {}).get("parameters"), np.ndarray):
         return None if not hasattr(layer, "gradients") else np.asarray(layer.parameters)
-    flat = getattr(layer, "parameters", None)
     try:
+        flat = getattr(layer, "parameters", None)
         flat = flat() if callable(flat) else flat
-    except TypeError:  # it takes arguments, and is another method
+    except Exception:  # it takes arguments, and is another method; it gives gradients, too, and there are none yet
         return None
     return flat if isinstance(flat, np.ndarray) else None
 

@@ -23,6 +23,7 @@ Runs = Callable[[Any], Any]
 
 def nudged(a: Any, size: float, rng: np.random.Generator) -> Any:
     """Numbers beside those of `a`, none of them the same."""
+    a = np.asarray(a) if isinstance(a, np.ndarray) else a
     largest = float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a)))
     away = np.asarray(rng.uniform(0.5, 1.0, np.shape(a)) * rng.choice([-1.0, 1.0], np.shape(a)))
     moved = np.asarray(a) + away * size * (largest or 1.0)

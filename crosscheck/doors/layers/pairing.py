@@ -23,7 +23,7 @@ def short_names(places: Sequence[Held], taken: Iterable[str]) -> dict[str, Held]
         for place in places
     ]
     short = [".".join(own) for own in words]
-    clear = [s and not s.isdigit() and short.count(s) == 1 and s not in taken for s in short]
+    clear = [s and not s.replace(".", "").isdigit() and short.count(s) == 1 and s not in taken for s in short]
     return {s if ok else place.name: place for s, ok, place in zip(short, clear, places, strict=True)}
 
 

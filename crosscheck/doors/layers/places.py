@@ -12,6 +12,7 @@ only be written into.
 from __future__ import annotations
 
 import copy
+import io
 import sys
 import sysconfig
 import types
@@ -53,7 +54,8 @@ class Held:
     def put(self, root: Any, value: Any) -> None:
         """Put a value there; a private copy of it must have been made."""
         if not self.writable:
-            at(root, self.paths[0])[...] = value
+            there = at(root, self.paths[0])
+            (np.asarray(there) if is_array(there) else there)[...] = value  # and its mask stays what it is
             return
         number = not isinstance(at(root, self.paths[0]), np.ndarray) and np.ndim(value) == 0
         for path in self.paths:
@@ -233,6 +235,7 @@ def private(layer: Any, wider: bool = False) -> Any:
     owners: dict[int, Array] = {}
     for a in held:
         memo[id(a)] = copied(a, owners, wider)
+    memo |= {id(thing): thing for _, thing in every(layer) if is_no_state(thing)}
     tied = [k for k, f in vars(layer).items() if is_tied(f, layer)] if hasattr(layer, "__dict__") else []
     if tied:
         raise TypeError(
@@ -249,6 +252,11 @@ def private(layer: Any, wider: bool = False) -> Any:
         if isinstance(value, np.ndarray) and not own(twin, path):
             put(twin, path, copied(value, owners, wider))  # a class's array becomes the object's own
     return twin
+
+
+def is_no_state(thing: Any) -> bool:
+    """Whether it holds nothing that is computed with, and cannot be copied: a module, a lock, an open file."""
+    return isinstance(thing, (types.ModuleType, io.IOBase)) or type(thing).__module__ in ("_thread", "threading")
 
 
 def is_tied(function: Any, layer: Any) -> bool:
@@ -272,8 +280,8 @@ def copied(a: Array, owners: dict[int, Array], wider: bool) -> Array:
     """A copy of `a` whose memory is that of the copies of what `a` shares memory with."""
     owner = owner_of(a)
     kind = np.dtype(np.float64) if wider and a.dtype == np.float32 else a.dtype
-    if owner.base is not None or owner.dtype != a.dtype or not owner.flags.forc:
-        return np.array(a, kind, order="K")
+    if owner.base is not None or owner.dtype != a.dtype or not owner.flags.forc or type(a) is not np.ndarray:
+        return np.array(a, kind, order="K", subok=True)  # of a masked array with its mask
     twin = owners.setdefault(id(owner), np.array(owner, kind, order="K"))
     if owner is a:
         return twin

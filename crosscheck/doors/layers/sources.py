@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crosscheck.doors.layers import nudges, overlap
-from crosscheck.doors.layers.answers import positions
+from crosscheck.doors.layers.answers import in_lists, positions
 from crosscheck.doors.layers.discovery import ADVICE, absent
 from crosscheck.doors.layers.left import is_kept, of_inputs, of_pool
 from crosscheck.doors.layers.looking import Looking
@@ -49,6 +49,8 @@ def route_of(look: Looking) -> Route:
     # A number that `returns` names.
     names += [k for k in returned if k in run.pool and k not in (*names, *look.inputs)]
     sources = {k: [*left.get(k, ())] for k in names}
+    for k, path in unnamed(look, run, movers, sources, returned).items():
+        sources[k] = [path]
     doubtful(look, run, sources, returned)
     stepped = [k for k in names if not sources[k] and k not in returned and k not in run.noted]
     stepped = stepped if run.changed.intersection(stepped) else []  # one that stays where others move has a step of 0
@@ -85,6 +87,18 @@ def route_of(look: Looking) -> Route:
     values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in route.held.items()}}
     grown = unless_it_raises(look, route, lambda way: accumulating(look, run, way, values))
     return beginning_anew(look, grown, run.cotangent, values)
+
+
+def unnamed(
+    look: Looking, run: Ran, movers: list[str], sources: Mapping[str, list[Path]], returned: Mapping[str, Key]
+) -> dict[str, Path]:
+    """The gradients in lists of the parameters that have none elsewhere."""
+    if look.calling.ways.parameters is not None:
+        return {}
+    without = [k for k in movers if not sources[k] and k not in returned and k not in run.noted]
+    known = {id(at(run.layer, path)) for paths in sources.values() for path in paths}
+    known |= {id(place.value(run.layer)) for k, place in run.pool.items() if k in movers}
+    return in_lists(look, run, without, known)
 
 
 def apart(

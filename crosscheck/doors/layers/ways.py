@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crosscheck.doors.layers.methods import method_name, method_of, positional
 from crosscheck.doors.layers.outputs import CACHES, NOTHING, ONE, Handed, Outputs, named_as_gradient
 from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.operation import Array, Arrays, array_of, checked_inputs
@@ -152,7 +153,7 @@ class Calling:
 
     def forwards(self, layer: Any, values: Arrays) -> Any:
         ways, named = self.ways, self.arguments(values)
-        method, given = getattr(layer, self.forward), list(named.values())
+        method, given = method_of(layer, self.forward), list(named.values())
         if self.passed is Passed.BY_KEYWORD:
             return method(*ways.forward_args, **named, **ways.forward_kwargs)
         if self.passed is Passed.AS_LIST:
@@ -164,6 +165,7 @@ class Calling:
         of_step = self.of_step(extra)
         with during(f"{self.backward} of {self.title}"):
             answer = self.backwards(layer, grad_output, handed, {k: v for k, v in extra.items() if k not in of_step})
+            answer = tuple(answer) if isinstance(answer, Iterator) else answer  # yield dx; yield dw
         if self.step is not None:
             with during(f"{self.step.name} of {self.title}"):
                 getattr(layer, self.step.name)(**of_step)
@@ -177,7 +179,7 @@ class Calling:
         return {k: v for k, v in given.items() if k in self.step.takes and k not in (self.takes or ())}
 
     def backwards(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any]) -> Any:
-        ways, method = self.ways, getattr(layer, self.backward)
+        ways, method = self.ways, method_of(layer, self.backward)
         of_step = self.of_step({})
         keywords = {k: v for k, v in {**ways.backward_kwargs, **extra}.items() if k not in of_step}
         # A loss whose only argument is the rate takes no gradient either.
@@ -231,14 +233,14 @@ def calling(
     title = type(layer).__name__
     forward = method_name(layer, "forward", ways.forward, FORWARD)
     backward = method_name(layer, "backward", ways.backward, BACKWARD)
-    takes = positional(getattr(layer, backward))
+    takes = positional(method_of(layer, backward))
     if takes is not None:
         takes = tuple(k for k in takes if k not in ways.backward_kwargs)
     if ways.reset is not None:
         method_name(layer, "reset", ways.reset, ())
-    needed = required(getattr(layer, backward), ways)
+    needed = required(method_of(layer, backward), ways)
     step = None if ways.step is None else step_of(layer, method_name(layer, "step", ways.step, ()))
-    asks = asked_for(positional(getattr(layer, forward)), takes, needed, len(nested or inputs))
+    asks = asked_for(positional(method_of(layer, forward)), takes, needed, len(nested or inputs))
     gradient = [k for k in takes or () if k not in asks][:1]
     needed = tuple(k for k in needed if k not in (*asks, *gradient))
     open_slots = slots(takes, needed, ways)
@@ -282,32 +284,6 @@ def slots(takes: tuple[str, ...] | None, needed: tuple[str, ...], ways: Ways) ->
     return tuple(name for name in found if name not in given)
 
 
-def method_name(layer: Any, role: str, given: str | None, usual: tuple[str, ...]) -> str:
-    if given is not None:
-        if not isinstance(given, str):
-            raise TypeError(f"{role} is a {type(given).__name__}; it must be the name of a method of the layer")
-        if not callable(getattr(layer, given, None)):
-            raise TypeError(f"{role} is {given!r}; {type(layer).__name__} has no such method")
-        return given
-    for name in usual:
-        if callable(getattr(layer, name, None)):
-            return name
-    raise TypeError(
-        f"layer is a {type(layer).__name__} without a {role} method; name the method that it has: {role}='...'"
-    )
-
-
-def positional(method: Callable[..., Any]) -> tuple[str, ...] | None:
-    """The names of the positional arguments that a method takes."""
-    try:
-        parameters = inspect.signature(method).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return None
-    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-
-
 def required(method: Callable[..., Any], ways: Ways) -> tuple[str, ...]:
     """The arguments, beside the gradient, that a call cannot leave out; those that are given by position come first."""
     try:
@@ -334,7 +310,7 @@ def given_inputs(layer: Any, x: Any, ways: Ways) -> tuple[Arrays, tuple[str, ...
             raise TypeError(f"x is a dictionary with the keys {list(x)}; they must be the names of forward's arguments")
         named = dict(x)
     elif isinstance(x, tuple) and not hasattr(x, "dtype"):
-        method = getattr(layer, method_name(layer, "forward", ways.forward, FORWARD))
+        method = method_of(layer, method_name(layer, "forward", ways.forward, FORWARD))
         names = positional(method) or ()
         names = names if len(names) >= len(x) else tuple(f"x{i}" for i in range(len(x)))
         named = dict(zip(names, x, strict=False))
