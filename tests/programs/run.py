@@ -47,21 +47,22 @@ class TooLong(BaseException):
 
 @contextmanager
 def at_most(seconds: float | None) -> Generator[None]:
-    """Raises TooLong after that many seconds, where the platform has alarms and this is the main thread."""
-    if seconds is None or not hasattr(signal, "SIGALRM"):
+    """Raises TooLong after that many seconds of computing, on all cores, whoever else has them meanwhile; where the
+    platform has such alarms and this is the main thread."""
+    if seconds is None or not hasattr(signal, "SIGPROF"):
         yield
         return
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise TooLong
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 @dataclass(frozen=True)
