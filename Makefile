@@ -24,7 +24,7 @@ help:
 	@echo "make mutants      prove the judge: planted mistakes caught and named, 2,000 healthy checks not accused"
 	@echo "make programs     5,000 random programs through the judge, right and with a mistake (COUNT=, SEED=, JOBS=)"
 	@echo "make beyond       mistakes beyond convolutions, planted and named (ONLY=, JOBS=)"
-	@echo "make survey-planted  conditions planted in layers of all kinds, and what a survey says of them (ONLY=)"
+	@echo "make survey-planted  conditions planted in layers of all kinds, and what a survey says of them (ONLY=, SEED=)"
 	@echo "make onnx         ONNX's node tests through the layers, with all gradients; writes docs/onnx.md"
 	@echo "make laws         prove the roundings: every row of the table and whole programs against 50 digits"
 	@echo "make checkers     the same mistakes through other gradient checkers (docs/checkers.md)"
@@ -149,8 +149,8 @@ versions: $(BIN)/.test
 
 # Planted conditions, found and worded; healthy layers, of which none is said. ONLY= selects rows.
 survey-planted: $(BIN)/.test
-	$(BIN)/python -m tests.survey.planted $(if $(ONLY),--only "$(ONLY)")
-	$(BIN)/python -m tests.survey.planted --later $(if $(ONLY),--only "$(ONLY)")
+	$(BIN)/python -m tests.survey.planted --seed $(or $(SEED),0) $(if $(ONLY),--only "$(ONLY)")
+	$(BIN)/python -m tests.survey.planted --seed $(or $(SEED),0) --later $(if $(ONLY),--only "$(ONLY)")
 
 # The node tests that the package onnx generates, forward and all gradients; writes docs/onnx.md.
 onnx: $(BIN)/.test

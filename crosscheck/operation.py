@@ -236,7 +236,8 @@ def checked_inputs(
     What is not differentiated may be infinite or NaN, as a mask is; what is, may be infinite where it is `fixed`.
     """
     if not isinstance(inputs, Mapping) or not inputs:
-        raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
+        given = "one without an array" if isinstance(inputs, Mapping) else type(inputs).__name__
+        raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {given}")
     arrays = {str(k): array_of(str(k), a) for k, a in inputs.items()}
     for k, a in arrays.items():
         if a.dtype.kind not in "fiub":

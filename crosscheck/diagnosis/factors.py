@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from crosscheck.diagnosis.tolerances import SAME_FACTOR
 
+# What a variance that is not biased is multiplied by, and that upside down: a quotient of quotients nobody reads right.
+CORRECTION, INVERSE = "n / (n - 1) of n, ", "(n - 1) / n of n, "
+
 
 class Size(NamedTuple):
     """A number that a derivation may multiply or divide by, in words; `cost` is how far-fetched that is."""
@@ -112,6 +115,9 @@ def whole_readings(factor: float, sizes: Sequence[Size], most: float, same: floa
 
 
 def written(over: tuple[str, ...], under: tuple[str, ...]) -> str:
+    upright = [name for name in under if name.startswith(CORRECTION)]
+    over = (*over, *(name.replace(CORRECTION, INVERSE, 1) for name in upright))
+    under = tuple(name for name in under if name not in upright)
     top = " · ".join(over) or "1"
     if not under:
         return top

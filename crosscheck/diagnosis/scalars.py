@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crosscheck.diagnosis.factors import CORRECTION
 from crosscheck.diagnosis.labels import label, value_name
 from crosscheck.diagnosis.points import Point
 from crosscheck.traces.tape import Tape
@@ -30,7 +31,7 @@ def scalars_of(point: Point) -> dict[str, float]:
             continue
         found.setdefault(name, value)
         if value == round(value) > 2:
-            found.setdefault(f"n / (n - 1) of n, {name}", value / (value - 1))
+            found.setdefault(f"{CORRECTION}{name}", value / (value - 1))
     return dict(list(found.items())[:MOST_SCALARS])
 
 

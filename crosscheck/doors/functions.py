@@ -40,7 +40,8 @@ def from_functions(
 def structure_of(forward: Callable[..., Any], inputs: Mapping[str, Any], convention: str | None = None) -> Structure:
     """What stands between a function of nested values and the judge (`structure`)."""
     if not isinstance(inputs, Mapping) or not inputs:
-        raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {type(inputs).__name__}")
+        given = "one without an array" if isinstance(inputs, Mapping) else type(inputs).__name__
+        raise TypeError(f"inputs must be a non-empty dictionary of arrays by name, not {given}")
     if convention is not None and convention not in CONVENTIONS:
         raise ValueError(f"convention is {convention!r}; it must be one of {', '.join(map(repr, CONVENTIONS))}")
     forward = by_name("forward", forward, tuple(map(str, inputs)))

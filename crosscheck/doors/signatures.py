@@ -29,6 +29,13 @@ def by_name(who: str, function: Callable[..., Any], names: tuple[str, ...], firs
         pass
     else:
         return function
+    if first and bindable(signature, (first, *names)):  # all by name only
+
+        def named_call(given: Any, /, **values: Any) -> Any:
+            return function(**{first: given}, **values)
+
+        named_call.__name__ = getattr(function, "__name__", who)
+        return named_call
     ordered = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = len(leading) + len(names)
     by_position = any(p.kind is p.POSITIONAL_ONLY for p in ordered[len(leading) : needed])
@@ -43,6 +50,15 @@ def by_name(who: str, function: Callable[..., Any], names: tuple[str, ...], firs
         return ordered_call
     named = ", ".join(p.name for p in signature.parameters.values()) or "nothing"
     raise TypeError(f"{who} takes {named}; it is called with {', '.join([*leading, *(f'{k}=' for k in names)])}")
+
+
+def bindable(signature: inspect.Signature, names: tuple[str, ...]) -> bool:
+    """Whether it can be called with these arguments by name."""
+    try:
+        signature.bind(**dict.fromkeys(names))
+    except TypeError:
+        return False
+    return True
 
 
 def takes(signature: inspect.Signature, count: int) -> bool:

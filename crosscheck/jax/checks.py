@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -14,8 +13,9 @@ from crosscheck.doors.door import door, shown
 from crosscheck.doors.structure import Structure
 from crosscheck.doors.tangents import check_jvp
 from crosscheck.evidence.result import Result
+from crosscheck.frameworks.arguments import argument_names, float32_only
 from crosscheck.frameworks.question import Manners, Question, answered
-from crosscheck.jax.calls import RuleCall, as_numpy, cotangent_like, inexact_places, is_array
+from crosscheck.jax.calls import TRACING, RuleCall, as_numpy, cotangent_like, inexact_places, is_array
 from crosscheck.jax.undecorated import plain_of, rule_of, rules_inside, static_places, without_rules
 from crosscheck.jax.ways import ways_of
 from crosscheck.operation import OUTPUT, Array, Arrays, Notice, describe
@@ -145,7 +145,13 @@ def undecorated(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Callable[
         return f(*[fixed[i] if i in fixed else next(rest) for i in range(len(args))])
 
     with double_precision():
-        inside = rules_inside(free, *[a for i, a in enumerate(args) if i not in fixed])
+        try:
+            inside = rules_inside(free, *[a for i, a in enumerate(args) if i not in fixed])
+        except TRACING as error:
+            raise TypeError(
+                f"f is {shown(f)}, which JAX cannot trace ({describe(error).splitlines()[0]}); it must be a function "
+                "with a custom rule, in jax.numpy"
+            ) from error
     return (without_rules(f) if inside else None), inside
 
 
@@ -155,20 +161,8 @@ def arguments(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[dict[int, s
     fixed = {i: a for i, a in enumerate(args) if i in places or not any(map(is_array, jax.tree.leaves(a)))}
     if len(fixed) == len(args):
         raise TypeError(f"nothing of {name_of(f)} is differentiated: no argument is an array of floats")
-    own = names_of(f, len(args))
+    own = argument_names(f, len(args))
     return {i: own[i] for i in range(len(args)) if i not in fixed}, fixed
-
-
-def names_of(f: Callable[..., Any], count: int) -> list[str]:
-    """The arguments by their names in f's signature; arg0, arg1, ... where it has none."""
-    found: list[str] = []
-    try:
-        for p in inspect.signature(f).parameters.values():
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
-                found.append(p.name)
-    except (TypeError, ValueError):  # a built-in function
-        pass
-    return [found[i] if i < len(found) else f"arg{i}" for i in range(count)]
 
 
 def given(value: Any) -> Any:
@@ -186,18 +180,7 @@ def name_of(f: Any) -> str:
 def in_single(called: RuleCall, inputs: Mapping[str, Any]) -> list[Notice]:
     """Sets a rule to float32 that takes nothing else; what is said of it."""
     wider = {k: jax.tree.map(widest, a) for k, a in inputs.items()}
-    try:
-        gradient_of_ones(called, wider)
-        return []
-    except Exception as error:
-        called.single = True
-        try:
-            gradient_of_ones(called, wider)
-        except Exception:
-            called.single = False
-            return []  # its own exception comes when it is judged, or in forward mode
-        said = describe(error)
-    return [Notice("float32-only", f"it takes float32 only, and is called so: to float64 it raises {said}", False)]
+    return float32_only(called, lambda: gradient_of_ones(called, wider))
 
 
 def widest(leaf: Any) -> Any:

@@ -1,7 +1,7 @@
 """A failure's section is the page of its check, and under it the smallest test that fails the same.
 
-So of whatever raises `GradientMismatch`, and of `assert result` and `assert crosscheck.check(...)`, whose result is
-found in the frame of the assertion.
+So of whatever raises `GradientMismatch`, and of `assert result`, `assert crosscheck.check(...)` and unittest's
+`self.assertTrue(result)`, whose result is found in the frame of the assertion.
 """
 
 from __future__ import annotations
@@ -65,14 +65,15 @@ def text_of(result: Result | Survey, *, full: bool) -> str:
 
 def own_words(error: BaseException, result: Result | Survey) -> list[str]:
     """The message that the test gave its assertion, if it is more than the result."""
-    own = str(error).split("\nassert ")[0].strip()
+    own = str(error).split("\nassert ")[0].removeprefix(f"{result!r} is not true").removeprefix(" : ").strip()
     is_page = own in ("", str(result), result.summary()) or carried(error) is not None
     return [] if is_page or own.startswith("assert ") else [*own.splitlines(), ""]
 
 
 def place_of(excinfo: pytest.ExceptionInfo[BaseException]) -> tuple[Path, int]:
     """The user's last line: that of the test, and not of what it called of ours."""
-    frames = [(Path(entry.path), entry.lineno + 1) for entry in excinfo.traceback]
+    entries = [entry for entry in excinfo.traceback if "__unittest" not in entry.frame.f_globals]
+    frames = [(Path(entry.path), entry.lineno + 1) for entry in entries or excinfo.traceback]
     return next((f for f in reversed(frames) if not f[0].is_relative_to(HERE)), frames[-1])
 
 
@@ -86,9 +87,17 @@ def asserted(excinfo: pytest.ExceptionInfo[BaseException]) -> Result | Survey | 
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
     frame = traceback.tb_frame
+    if is_assert_true(frame):
+        expression = frame.f_locals.get("expr")
+        return expression if isinstance(expression, (Result, Survey)) else None
     test = assertion_at(frame, traceback.tb_lineno)
     found = () if test is None else values(test, frame)
     return next((value for value in found if isinstance(value, (Result, Survey)) and not value), None)
+
+
+def is_assert_true(frame: FrameType) -> bool:
+    """Whether it is unittest's `assertTrue(result)`."""
+    return "__unittest" in frame.f_globals and frame.f_code.co_name == "assertTrue"
 
 
 def assertion_at(frame: FrameType, line: int) -> ast.expr | None:

@@ -72,6 +72,8 @@ def of_numbers(table: Factors) -> Iterator[Atom]:
             if place < len(values) - 1:
                 yield Atom(f"{name} ≤ {said}", DEEPER + more, column <= value)
                 yield Atom(f"{name} = {said}", MIDDLE + more, column == value)
+                # A number that changes nothing: a temperature of 1 among smaller and larger ones.
+                yield Atom(f"{name} ≠ {said}", MIDDLE + more, ~np.isnan(column) & (column != value))
             else:
                 yield Atom(f"{name} = {said}", DEEPER + more, column == value)
         if len(values) > 2 and (values == np.round(values)).all():

@@ -13,6 +13,7 @@ from crosscheck.doors.functions import structure_of
 from crosscheck.doors.structure import Structure
 from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.evidence.result import Result
+from crosscheck.frameworks.arguments import float32_only
 from crosscheck.frameworks.otherwise import with_findings
 from crosscheck.frameworks.question import Manners, Question, answered
 from crosscheck.operation import Notice, describe
@@ -128,6 +129,11 @@ def check_module(
     """
     if not callable(module):
         raise TypeError(f"module is {shown(module)}; it must be a torch.nn.Module or a function of tensors")
+    if isinstance(module, type):
+        raise TypeError(f"module is the class {module.__name__}; give one, {module.__name__}(...)")
+    given = next((a for a in inputs if isinstance(a, np.ndarray) and a.dtype.kind in "fc"), None)
+    if given is not None and not any(isinstance(a, pytorch().Tensor) for a in inputs):
+        raise TypeError("inputs has an array of NumPy, and no tensor; give it as one, torch.from_numpy(...)")
     functions = Functions(module, inputs)
     tensors = functions.tensors
     if not tensors:
@@ -312,18 +318,7 @@ def in_single(called: TensorCall, inputs: Mapping[str, Any]) -> list[Notice]:
         y = called.forward(**{k: a.copy() for k, a in wider.items()})
         called.gradients({k: a.copy() for k, a in wider.items()}, ones_like(y))
 
-    try:
-        once()
-        return []
-    except Exception as error:
-        called.single = True
-        try:
-            once()
-        except Exception:
-            called.single = False
-            return []  # its own exception comes when it is judged
-        said = describe(error)
-    return [Notice("float32-only", f"it takes float32 only, and is called so: to float64 it raises {said}", False)]
+    return float32_only(called, once)
 
 
 def ones_like(y: Any) -> Any:

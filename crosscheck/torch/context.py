@@ -6,11 +6,11 @@ detached, as autograd does it.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from crosscheck.doors.trees import rebuilt
+from crosscheck.frameworks.arguments import argument_names
 from crosscheck.torch.needs import pytorch
 
 
@@ -68,16 +68,8 @@ def own_forward(function: Any) -> Callable[..., Any]:
 
 
 def names_of(function: Any, count: int) -> list[str]:
-    """The arguments by their names in the forward; arg0, arg1, ... where it has none."""
-    found: list[str] = []
-    try:
-        parameters = list(inspect.signature(function.forward).parameters.values())
-    except (TypeError, ValueError):  # made in C++
-        parameters = []
-    for p in parameters[0 if has_setup(function) else 1 :]:
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
-            found.append(p.name)
-    return [found[i] if i < len(found) else f"arg{i}" for i in range(count)]
+    """The arguments by their names in the forward."""
+    return argument_names(function.forward, count, beside=0 if has_setup(function) else 1)
 
 
 def writes(function: Any, args: tuple[Any, ...]) -> tuple[frozenset[int], frozenset[int]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from crosscheck.frameworks.arguments import argument_names
 from crosscheck.torch.context import names_of, own_forward
 from crosscheck.torch.needs import pytorch
 
@@ -28,7 +29,7 @@ class Functions:
             module = named_apply(function)
         of_class = isinstance(module, torch.nn.Module)
         self.name = type(module).__name__ if of_class else getattr(module, "__name__", type(module).__name__)
-        self.names = input_names(module.forward if of_class else module, len(inputs))
+        self.names = argument_names(module.forward if of_class else module, len(inputs))
         if function is not None:
             self.names = names_of(function, len(inputs))
         self.inputs = inputs
@@ -135,15 +136,3 @@ def replaced(by: Callable[[Any], Callable[..., Any]]) -> Generator[None]:
         yield
     finally:
         function.apply = original
-
-
-def input_names(function: Callable[..., Any], count: int) -> list[str]:
-    """The inputs by their names in a signature; arg0, arg1, ... where it has none."""
-    found: list[str] = []
-    try:
-        for p in inspect.signature(function).parameters.values():
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
-                found.append(p.name)
-    except (TypeError, ValueError):  # a built-in function
-        pass
-    return [found[i] if i < len(found) else f"arg{i}" for i in range(count)]

@@ -54,3 +54,10 @@ def test_a_factor_in_words(factor: float, name: str | None, text: str) -> None:
 def test_a_number_shows_what_tells_it_from_one() -> None:
     assert number(1 + 1e-9) == "1.000000001"
     assert number(9.0) == "9"
+
+
+def test_a_correction_of_a_variance_upside_down_is_one_quotient() -> None:
+    special = [Size("n / (n - 1) of n, the count", 4 / 3, 2.0)]
+    assert readings(0.75, [], special=special)[0].text == "(n - 1) / n of n, the count"
+    assert readings(4 / 3, [], special=special)[0].text == "n / (n - 1) of n, the count"
+    assert readings(0.75, [], special=special)[0].value({"n / (n - 1) of n, the count": 2.0}) == 0.5

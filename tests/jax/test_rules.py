@@ -88,6 +88,7 @@ def test_the_configuration_is_as_it_was() -> None:
     ("f", "args", "sentence"),
     [
         (3, (np.ones(2),), "f is 3, an int; it must be a function with a custom rule"),
+        (np.sin, (np.ones(2),), "f is <ufunc .sin.>, an ufunc, which JAX cannot trace"),
         (jnp.sin, (), "was given no arguments"),
         (lambda x: x * 2, (np.ones(2),), "no function inside of it brings a rule: give reference="),
         (with_jvp(jnp.sin, None), (3,), "nothing of sin is differentiated"),

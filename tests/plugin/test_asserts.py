@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 SUITE = """
+import unittest
+
 import numpy as np
 import pytest
 import crosscheck
@@ -41,6 +43,14 @@ def test_message():
 def test_words_of_its_own():
     result = wrong()
     assert result, f"layer 3: {result!r}"
+
+
+class TestCase(unittest.TestCase):
+    def test_true(self):
+        self.assertTrue(wrong())
+
+    def test_true_with_words(self):
+        self.assertTrue(wrong(), "layer 4")
 
 
 def test_raised():
@@ -93,7 +103,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         text=True,
         check=False,
     )
-    assert "9 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "11 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     parts: dict[str, str] = {}
     for part in done.stdout.split("\n____")[1:]:
         name = part.split("\n")[0].strip("_ ")
@@ -108,7 +118,11 @@ PAGE = (
 )
 
 
-@pytest.mark.parametrize("name", ["test_bare", "test_named", "test_message", "test_words_of_its_own", "test_raised"])
+ASSERTED = ["test_bare", "test_named", "test_message", "test_words_of_its_own", "test_raised"]
+ASSERTED += ["TestCase.test_true", "TestCase.test_true_with_words"]
+
+
+@pytest.mark.parametrize("name", ASSERTED)
 def test_the_page_is_shown(shown: dict[str, str], name: str) -> None:
     for words in PAGE:
         assert shown[name].count(words) == 1, shown[name]
@@ -120,12 +134,16 @@ def test_the_page_is_shown(shown: dict[str, str], name: str) -> None:
 
 def test_the_tests_own_words_stay(shown: dict[str, str]) -> None:
     assert "layer 3: sine: disagree: x has the wrong sign" in shown["test_words_of_its_own"]
+    assert "layer 4" in shown["TestCase.test_true_with_words"]
+    assert "is not true" not in shown["TestCase.test_true_with_words"]
 
 
 def test_the_callers_line_is_shown_and_none_of_ours(shown: dict[str, str]) -> None:
     line = 1 + SUITE[: SUITE.index("wrong().raise_for_failure()")].count("\n")
     assert f"test_suite.py:{line}: GradientMismatch" in shown["test_raised"]
     assert "raise GradientMismatch" not in shown["test_raised"]
+    line = 1 + SUITE[: SUITE.index("self.assertTrue(wrong())")].count("\n")
+    assert f"test_suite.py:{line}: AssertionError" in shown["TestCase.test_true"]
 
 
 def test_an_assertion_about_something_else_is_left_alone(shown: dict[str, str]) -> None:

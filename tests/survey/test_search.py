@@ -19,6 +19,7 @@ from tests.survey.made_up import MadeUp, said, searched
 
 C, D, A, R = spaces.convolution(), spaces.dense(), spaces.attention(), spaces.recurrent()
 N, P = spaces.normalization("NCHW"), spaces.pooling(("NCHW", "NHWC"), pairs=True)
+T = Space("softmax", {"rows": (1, 2, 4), "classes": (2, 3, 5), "temperature": (1.0, 0.5, 2.0)})
 
 Wrong = Callable[[Mapping[str, Any], int], bool]
 PLANTED: tuple[tuple[Space, str, Wrong], ...] = (
@@ -31,6 +32,7 @@ PLANTED: tuple[tuple[Space, str, Wrong], ...] = (
     ),
     (P, "layout = NHWC and padding rows ≥ 1", lambda c, d: c["layout"] == "NHWC" and c["padding"][0] == 1),
     (P, "stride rows ≠ stride columns", lambda c, d: c["stride"][0] != c["stride"][1]),
+    (T, "temperature ≠ 1", lambda c, d: c["temperature"] != 1),
 )
 MORE: tuple[tuple[Space, str, Wrong], ...] = (
     (C, "channels = filters", lambda c, d: c["channels"] == c["filters"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch: Any = pytest.importorskip("torch")
@@ -175,6 +176,13 @@ def test_a_second_derivative_that_autograd_cannot_know_is_said() -> None:
 def test_a_wrong_call_is_one_sentence(function: Any, args: tuple[Any, ...], sentence: str) -> None:
     with pytest.raises(TypeError, match=sentence):
         crosscheck.torch.check_function(function, *args)
+
+
+def test_a_module_is_made_and_gets_tensors() -> None:
+    with pytest.raises(TypeError, match=r"module is the class Linear; give one, Linear"):
+        crosscheck.torch.check_module(torch.nn.Linear, normal(2))
+    with pytest.raises(TypeError, match="inputs has an array of NumPy, and no tensor"):
+        crosscheck.torch.check_module(torch.nn.Linear(3, 2), np.ones((2, 3)))
 
 
 def test_the_threads_are_as_they_were() -> None:
