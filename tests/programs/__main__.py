@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--without-reference", action="store_true", help="differences and complex steps judge alone")
     p.add_argument("--verdicts", action="store_true", help="no search for the reasons of what is wrong")
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (all cores)")
-    p.add_argument("--limit", type=float, default=120.0, help="seconds of computing after which a check is given up (120)")
+    p.add_argument("--limit", type=float, default=120.0, help="seconds of computing for a check (120)")
     p.add_argument("--all", action="store_true", help="print every program's outcome, not the faults alone")
     p.add_argument("--show", type=int, metavar="I", help="one program by its index")
     p.add_argument("--shrink", type=int, metavar="I", help="the smallest part of it that still shows its fault")
