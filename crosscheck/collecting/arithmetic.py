@@ -14,7 +14,7 @@ from crosscheck.evidence.collected import Reference
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, HAND, HAND_SINGLE, Estimate
 from crosscheck.evidence.finding import Finding
 from crosscheck.evidence.pair import Pair, compare
-from crosscheck.floats import DOUBLE, SINGLE, UNIT
+from crosscheck.floats import DOUBLE, SINGLE, UNIT, root_mean_square
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.witnesses.autodiff import Autodiff, autodiff
 from crosscheck.witnesses.coarse import by_dtype, by_steps
@@ -38,9 +38,17 @@ def found_inside(setting: Setting, hand: Arrays, said: Mapping[str, Said], estim
         pairs = {k: compare(s.estimate, truths[k], setting.t) for k, s in open_ones.items()}
         if not any(s.how in ("recorded", "measured") or pairs[k].disagree.any() for k, s in open_ones.items()):
             return found
-    found |= by_steps(setting.formula, setting.cotangent, (OUTPUT, *hand))
+    truth, known = (None, {}) if setting.auto is None else (setting.truth, rounding_of(setting))
+    found |= by_steps(setting.formula, setting.cotangent, (OUTPUT, *hand), truth, known)
     # Of a function that is only known to float32 (its constants are rounded to it) no derivative is known better.
     return found | hand.keys() if OUTPUT in found else found
+
+
+def rounding_of(setting: Setting) -> dict[str, float]:
+    """How far the reference's own rounding can be off, by name."""
+    assert setting.auto is not None
+    told = {**setting.auto.gradients, OUTPUT: setting.auto.output}
+    return {k: setting.t * root_mean_square(e.sigma) for k, e in told.items() if e.sigma is not None}
 
 
 def as_formula(setting: Setting, hand: Arrays) -> tuple[Pair | None, Estimates, dict[str, Said]]:

@@ -14,9 +14,11 @@ from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate
 from crosscheck.evidence.verdict import GradientVerdict
 from crosscheck.evidence.wording import listed
-from crosscheck.operation import Array
+from crosscheck.floats import DOUBLE
+from crosscheck.operation import Array, Arrays
+from crosscheck.witnesses.autodiff import autodiff
 from crosscheck.witnesses.foreign import Foreign
-from crosscheck.witnesses.jumps import jumps
+from crosscheck.witnesses.jumps import by_rounding, jumps, off_kinks
 from crosscheck.witnesses.kinks import (
     CANNOT_TELL,
     ILLEGITIMATE,
@@ -47,6 +49,8 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
             )
         if not on_kinks.any() or (verdict.mismatched & ~on_kinks).any():
             continue
+        if off_kinks_of_reference(setting, name, gradient.estimates, verdict.mismatched).any():
+            continue  # of which no convention is to be had
         ruling = ruled(setting, name, gradient, on_kinks)
         if ruling.answer == LEGITIMATE:
             settled[name] = replace(gradient, conventions=on_kinks)
@@ -66,16 +70,19 @@ def inconsistent(
 ) -> dict[str, GradientEvidence]:
     """The gradients that are a convention each, but none together with those of the other inputs on kinks."""
     alone = [name for name, gradient in settled.items() if gradient.conventions is not None]
-    kinky = {}
+    kinky, kinks = {}, {}
     for name, gradient in evidence.gradients.items():
         difference = gradient.estimates.get(DIFFERENCE)
         # A gradient that is wrong by itself says nothing of the others.
         right = decided[name].verdict == "agree" and difference is not None and difference.notes["kink"].any()
         if right or name in alone:
             kinky[name] = gradient.estimates[HAND].value
+            ruled_on = settled[name].conventions if name in alone else None
+            seen = np.zeros(gradient.shape, bool) if difference is None else difference.notes["kink"]
+            kinks[name] = seen if ruled_on is None else seen | ruled_on
     if not alone or len(kinky) < 2 or setting.formula.manner.on:
         return {}
-    ruling = together(setting.formula, kinky, setting.cotangent, output_noise(setting))
+    ruling = together(setting.formula, kinky, setting.cotangent, noise_beside(setting), kinks)
     if ruling.answer != ILLEGITIMATE:
         return {}
     why = f"together with that of {listed(k for k in kinky if k not in alone) or 'the other'} {refuted(ruling)}"
@@ -97,6 +104,27 @@ def unseen_kinks(setting: Setting, name: str, estimates: Mapping[str, Estimate],
     return where
 
 
+def off_kinks_of_reference(setting: Setting, name: str, estimates: Mapping[str, Estimate], where: Array) -> Array:
+    """Which of these entries, where autodiff speaks against the code, lie beside a kink of the reference and not on it:
+    nearer than a difference comes, and farther than rounding reaches."""
+    auto, formula, v = setting.auto, setting.formula, setting.cotangent
+    nothing = np.zeros(where.shape, bool)
+    if auto is None or setting.inside or isinstance(formula.reference, Foreign) or not where.any():
+        return nothing
+    reference, here = formula.reference, estimates[AUTODIFF].value
+    assert reference is not None
+
+    def says(inputs: Arrays) -> Estimate:
+        found = autodiff(reference, inputs, formula.wrt, v, DOUBLE, seed=setting.seed, both_modes=False)
+        return found.gradients[name]
+
+    def truth(inputs: Arrays) -> Array:
+        return setting.truth(inputs, v)[name]
+
+    gap = np.abs(estimates[HAND].value - here)
+    return off_kinks(says, truth, formula.inputs, formula.wrt, here, gap, where)
+
+
 def refuted(ruling: Ruling) -> str:
     return (
         f"it is no derivative of any side of the kinks: moved in one direction, it gives {ruling.along:.4g}, where the "
@@ -106,7 +134,7 @@ def refuted(ruling: Ruling) -> str:
 
 
 def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array) -> Ruling:
-    auto, noise = setting.auto, output_noise(setting)
+    auto, noise = setting.auto, noise_beside(setting)
     more = noise_by_design(setting, name)
     noise = noise if more is None else np.fmax(noise, more)
     value, formula, v = gradient.estimates[HAND].value, setting.formula, setting.cotangent
@@ -116,3 +144,17 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array)
     truth = partial(setting.truth, v=v)
     one = is_one_of_the_references(truth, formula.inputs, name, value, where)
     return Ruling(LEGITIMATE) if one else ruling
+
+
+def noise_beside(setting: Setting) -> Array:
+    """The same as `output_noise` at a point beside, too: log(1 + |x|) rounds nothing at 0, and everything at 1e-80."""
+    noise, formula = output_noise(setting), setting.formula
+    if setting.auto is None or formula.reference is None or isinstance(formula.reference, Foreign):
+        return noise
+    rng = np.random.default_rng(10)
+    moved = {**formula.inputs, **{k: by_rounding(formula.inputs[k], rng) for k in formula.wrt}}
+    try:
+        there = autodiff(formula.reference, moved, formula.wrt, setting.cotangent, DOUBLE, both_modes=False)
+    except Exception:  # the reference may refuse a point that is not its own
+        return noise
+    return noise if there.output.sigma is None else np.fmax(noise, setting.t * there.output.sigma)

@@ -79,7 +79,7 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
                 return None  # the truth times a number is said by that number alone
         elif not point.same(factor * array, name):
             return None
-    if factor is None:
+    if factor is None or not reproduced(problem, name, candidate, factor, budget):
         return None
     if factor == 1.0:
         return None if holds(problem, name, candidate, 1.0) is False else Match(candidate, 1.0, [])
@@ -88,6 +88,16 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
     if point is not None:
         named = [r for r in named if holds(problem, name, candidate, r.value(point.sizes)) is not False]
     return Match(candidate, factor, named) if named else None
+
+
+def reproduced(problem: Problem, name: str, candidate: Candidate, factor: float, budget: Budget) -> bool:
+    """Whether a candidate gives what the user's code does at further points, be that right or wrong there."""
+    for point in problem.further:
+        budget.spend(problem.work(candidate, point, name))
+        array = evaluate(candidate, point, name)
+        if array is None or array.shape != point.wrong[name].shape or not point.same(factor * array, name):
+            return False
+    return True
 
 
 def is_multiple_of_truth(array: Array, point: Point, name: str) -> bool:

@@ -38,6 +38,7 @@ from crosscheck.rounding.reading import (
     turns,
 )
 from crosscheck.rounding.rules import ENTRYWISE, WHOLE
+from crosscheck.rounding.sizes import flushed
 from crosscheck.rounding.spreads import Gathered, excused, larger, scattered
 from crosscheck.rounding.straight import straight
 from crosscheck.traces.fingerprint import key_of
@@ -139,15 +140,20 @@ def roundings(
         short = count(jaxpr) <= AS_ONE
         runner = interpreted if small else whole if short else by_equations
 
+        read = [(a, flushed(a, unit)) for a in flat]
+
         def run(number: int, amplitude: float, *, free: bool = False, summed: bool = False) -> tuple[list[Plane], bool]:
             word = np.uint32((seed * 1_000_003 + number) % 2**32)
-            return runner(closed, consts, flat, Settings(unit, block, free, summed), word, amplitude)
+            return runner(closed, consts, read, Settings(unit, block, free, summed), word, amplitude)
 
         found = gathered(run, blocks, t, summed=alive > LARGE)
         if not values and (small or short):
             values = plain(closed, consts, flat)
         values = [*values, *(out.value for out in found[len(values) :])]
     flags = entrywise_outputs(jaxpr, [True] * len(jaxpr.invars))
+    if any(size is not None for _, size in read):
+        for v, out in zip(values, found, strict=True):
+            out.otherwise(np.asarray(v))
     outputs = tuple(
         Rounded(np.asarray(v), out.sigma(t), out.terms, flag, out.excuse if out.flipped else None)
         for v, out, flag in zip(values, found, flags, strict=True)
@@ -216,6 +222,11 @@ def walk(
     return [read(atom) for atom in jaxpr.outvars]
 
 
+def given(read: list[Any], run: Run) -> list[Plane]:
+    """The arguments, each with the size of what XLA flushes of it, or None."""
+    return [Plane(a, run.perturbed(a, None, size, 200 + i)) for i, (a, size) in enumerate(read)]
+
+
 def at_once(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
     """One equation, a loop being one, as part of a program that is compiled as one."""
     loop = LOOPS.get(eqn.primitive.name)
@@ -223,35 +234,35 @@ def at_once(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
 
 
 def interpreted(
-    closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], settings: Settings, seed: Any, amplitude: float
+    closed: core.ClosedJaxpr, consts: list[Any], read: list[Any], settings: Settings, seed: Any, amplitude: float
 ) -> tuple[list[Plane], bool]:
     """The program by NumPy."""
     run = Run(settings.unit, settings.copies, settings.free, seed, amplitude, interpreted=True)
     with np.errstate(all="ignore"):
-        planes = walk(closed.jaxpr, consts, [Plane(a) for a in flat], run)
+        planes = walk(closed.jaxpr, consts, given(read, run), run)
         return [scattered(p) for p in planes] if settings.summed else planes, bool(run.flipped())
 
 
 def whole(
-    closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], settings: Settings, seed: Any, amplitude: float
+    closed: core.ClosedJaxpr, consts: list[Any], read: list[Any], settings: Settings, seed: Any, amplitude: float
 ) -> tuple[list[Plane], bool]:
     """The program compiled as one."""
     jaxpr = closed.jaxpr
 
     def make() -> Callable[..., Any]:
-        def program(consts: list[Any], flat: list[Any], seed: Any, amplitude: Any) -> Any:
+        def program(consts: list[Any], read: list[Any], seed: Any, amplitude: Any) -> Any:
             run = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
-            planes = walk(jaxpr, consts, [Plane(a) for a in flat], run)
+            planes = walk(jaxpr, consts, given(read, run), run)
             return [scattered(p) for p in planes] if settings.summed else planes, run.flipped()
 
         return jax.jit(program)
 
-    planes, flip = compiled(("whole", key_of(closed), settings), make)(consts, flat, seed, amplitude)
+    planes, flip = compiled(("whole", key_of(closed), settings), make)(consts, read, seed, amplitude)
     return planes, bool(flip)
 
 
 def by_equations(
-    closed: core.ClosedJaxpr, consts: list[Any], flat: list[Any], settings: Settings, seed: Any, amplitude: float
+    closed: core.ClosedJaxpr, consts: list[Any], read: list[Any], settings: Settings, seed: Any, amplitude: float
 ) -> tuple[list[Plane], bool]:
     """The program equation by equation."""
     run = Run(settings.unit, settings.copies, settings.free, seed, amplitude)
@@ -287,7 +298,7 @@ def by_equations(
             run.flips.append(flip)
         return outs
 
-    planes = walk(closed.jaxpr, consts, [Plane(a) for a in flat], run, step)
+    planes = walk(closed.jaxpr, consts, given(read, run), run, step)
     return [scattered(p) for p in planes] if settings.summed else planes, any(bool(f) for f in run.flips)
 
 

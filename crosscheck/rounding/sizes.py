@@ -95,6 +95,18 @@ def smallest(y: Any, u: float) -> float:
     return max(float(jnp.finfo(y.dtype).tiny), SMALLEST.get(u, 0.0))
 
 
+def flushed(a: Any, unit: float) -> Any:
+    """How far an argument is off by: XLA reads what is below the smallest normal number as zero. None: not at all.
+
+    NumPy looks, for XLA would see zeros.
+    """
+    values = np.asarray(a)
+    if values.dtype.kind != "f":
+        return None
+    below = (values != 0) & (np.abs(values) < np.finfo(values.dtype).tiny)
+    return np.where(below, smallest(values, unit), 0.0).astype(values.dtype) if below.any() else None
+
+
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     if row.kind is Kind.ADDS:
         return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), u * xp.abs(y))

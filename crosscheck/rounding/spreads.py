@@ -36,6 +36,14 @@ class Gathered:
             self.spread = seen if self.spread is None else np.hypot(self.spread, seen)
         self.flipped = self.flipped or flipped
 
+    def otherwise(self, value: Array) -> None:
+        """The program gave another value than its main run, which does not flush what XLA does."""
+        if np.array_equal(value, self.value, equal_nan=True):
+            return
+        with np.errstate(invalid="ignore"):
+            self.excuse = larger(self.excuse if self.flipped else None, np.nan_to_num(np.abs(value - self.value)))
+        self.flipped = True
+
     def sigma(self, t: float) -> Array:
         return np.zeros(self.value.shape) if self.spread is None else self.spread / (t * np.sqrt(self.blocks))
 

@@ -67,7 +67,8 @@ def still_along(
     gap = abs(agreed - differing)
     for level in range(FINEST, COARSEST, -1):
         step = size * 2.0**-level
-        if weighted <= gap / 4 * step:
+        # A step below the smallest normal number has lost its digits.
+        if step >= np.finfo(np.float64).tiny and weighted <= gap / 4 * step:
             with np.errstate(all="ignore"):
                 try:
                     moved = np.asarray(line(step), np.float64) - line(-step)

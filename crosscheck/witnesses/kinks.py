@@ -45,27 +45,23 @@ from itertools import combinations
 
 import numpy as np
 
-from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Arrays, Operation
 from crosscheck.witnesses.differences import USEFUL
-from crosscheck.witnesses.noise import like, measured_noise, unit_of
-from crosscheck.witnesses.orders import orders_of, scale_at, size_of
+from crosscheck.witnesses.nearby import LEVELS_BELOW, OF_EACH_KIND, Nearby, NearForward, NearReference
+from crosscheck.witnesses.noise import like
 
 Array = np.ndarray
 
 LEGITIMATE, ILLEGITIMATE, CANNOT_TELL = "legitimate", "illegitimate", "cannot tell"
 
-QUARTER = 2.0 ** (-53 / 4)  # u^¼
-EIGHTH = 2.0 ** (-53 / 8)  # u^⅛
-SHAKES = 2  # nearby points of each kind: anywhere, toward d, away from d
 SINGLES = 40
 BLOCKS = 20
 # Forwards for one direction, and for one more point of it.
-EACH = 2 * 2 * 3 * SHAKES + 8
+EACH = 2 * 2 * 3 * OF_EACH_KIND + 8
 MORE = 4
 # More points before a direction refutes, and for a ruling at the most: a direction seldom needs more than a few.
 ORDERED = 512
-ORDERED_IN_ALL = 2048
+ORDERED_IN_ALL = 2 * (1 + LEVELS_BELOW) * ORDERED
 
 
 @dataclass(frozen=True)
@@ -119,10 +115,14 @@ def is_one_of_the_references(
     return asked(NearReference(truth, inputs, name), gradient, where, None).answer == LEGITIMATE
 
 
-def together(operation: Operation, gradients: Arrays, v: Array, noise: Array | None = None) -> Ruling:
+def together(
+    operation: Operation, gradients: Arrays, v: Array, noise: Array | None = None, kinks: Arrays | None = None
+) -> Ruling:
     """The same along directions that move several inputs at once, by which max(a, b) has one slope where a = b.
 
     Each of two gradients may be a convention, and the two together none: the whole to both sides, or a quarter.
+    `kinks`: the entries that are known to lie on some; what hangs on none of them is then left alone, too, whose noise
+    may be large.
     """
     names, start = list(gradients), 0
     places: dict[str, slice] = {}
@@ -145,7 +145,9 @@ def together(operation: Operation, gradients: Arrays, v: Array, noise: Array | N
         d = np.zeros(given.shape)
         d[places[a]] = d[places[b]] = 1.0
         shifts.append(d)
-    shifts += [np.where(rng.random(given.shape) < 0.5, 1.0, 0.0) for _ in range(SHAKES)]
+    shifts += [np.where(rng.random(given.shape) < 0.5, 1.0, 0.0) for _ in range(OF_EACH_KIND)]
+    if kinks is not None:
+        shifts.append(np.concatenate([np.ravel(kinks[k]) for k in names]).astype(np.float64))
     gradient = np.concatenate([np.ravel(gradients[k]) for k in names])
     return asked(NearForward(joined, ALL, v, noise), gradient, np.ones(given.shape, bool), None, shifts)
 
@@ -165,6 +167,8 @@ def asked(
         near.keep_to(order)
         if deadline is not None and time.perf_counter() > deadline:
             break
+        if near.step < np.finfo(np.float64).tiny:
+            continue  # it has lost its digits
         count += 1
         seen = near.slopes(d)
         if not seen.finite:
@@ -180,7 +184,11 @@ def asked(
         if not seen.finite:
             continue
         if not seen.allows(inner, rounding):
-            if more < ORDERED:
+            if more < ORDERED or left < near.finer * ORDERED:
+                continue
+            allowed, used = allowed_nearer(near, order, d, inner, rounding)
+            left -= used
+            if allowed:
                 continue
             return Ruling(ILLEGITIMATE, d, inner, seen.low, seen.high, count)
         if seen.slack <= USEFUL * max(seen.size, abs(inner)):
@@ -188,179 +196,22 @@ def asked(
     return Ruling(LEGITIMATE if told[where].all() else CANNOT_TELL, directions=count)
 
 
-class Slopes:
-    """What was seen along one direction: by output, the least and the largest v_o f_o'(x_j; d), and their drift."""
-
-    def __init__(self, noise: float, outputs: tuple[int, ...]) -> None:
-        self.noise = noise
-        self.lowest, self.highest = np.full(outputs, np.inf), np.full(outputs, -np.inf)
-        self.drift = np.zeros(outputs)
-
-    def see(self, outer: Array, inner: Array) -> None:
-        """One more point: its slopes at ε and at ε/2."""
-        self.drift = np.maximum(self.drift, np.abs(outer - inner))
-        self.lowest, self.highest = np.minimum(self.lowest, inner), np.maximum(self.highest, inner)
-
-    @property
-    def low(self) -> float:
-        return float(self.lowest.sum())
-
-    @property
-    def high(self) -> float:
-        return float(self.highest.sum())
-
-    @property
-    def slack(self) -> float:
-        """e, by (2)."""
-        return self.noise + float(self.drift.sum())
-
-    @property
-    def size(self) -> float:
-        """Σ_o of the largest |v_o f_o'|, for the scale."""
-        return float(np.maximum(np.abs(self.lowest), np.abs(self.highest)).sum())
-
-    @property
-    def finite(self) -> bool:
-        with np.errstate(invalid="ignore"):
-            return bool(np.isfinite([self.low, self.high, self.slack]).all())
-
-    def allows(self, inner: float, rounding: float) -> bool:
-        """(1)."""
-        return self.low - self.slack - rounding <= inner <= self.high + self.slack + rounding
-
-
-class Nearby:
-    """Slopes at points near x, output by output; who gives them is left to `one_sided` and `slope`.
-
-    Args:
-        x: float64.
-        v: the cotangent, flat.
-        noise: the error of each output, flat.
-        unit: the unit roundoff of what is moved.
-    """
-
-    def __init__(self, x: Array, v: Array, noise: Array, unit: float) -> None:
-        self.x, self.v, self.noise, self.unit = x, v, noise, unit
-        self.size = size_of(x)
-        self.orders = orders_of(x, self.size)
-        self.rng = np.random.default_rng(5)
-        self.keep_to(0)
-
-    def keep_to(self, order: float) -> None:
-        """Near from now on is what is small to the entries of this order of magnitude."""
-        self.reach = float(scale_at(order, self.size)) * QUARTER
-        self.step = self.reach * QUARTER
-
-    def parted(self, d: Array) -> Iterator[tuple[float, Array]]:
-        """The parts of a direction whose entries are of one order."""
-        for order in np.unique(self.orders[d != 0]).tolist():
-            yield order, np.where(self.orders == order, d, 0.0)
-
-    def one_sided(self, t: float, d: Array) -> Array:
-        """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
-        raise NotImplementedError
-
-    def slope(self, shift: Array, d: Array) -> Array:
-        """v_o f_o' along d at x + ε shift."""
-        raise NotImplementedError
-
-    def felt(self, d: Array) -> Array:
-        """The outputs that d can move at all, whose noise counts: another's is large beside a small step."""
-        return np.ones(self.v.shape, bool)
-
-    def slopes(self, d: Array) -> Slopes:
-        with np.errstate(all="ignore"):
-            seen = Slopes(self.noise_along(np.ones(self.v.shape, bool)), self.v.shape)
-            for t in (1.0, -1.0):
-                seen.see(self.one_sided(t, d), self.one_sided(t / 2, d))
-            for lead in (0.0, 1.0, -1.0):
-                for _ in range(SHAKES):
-                    # Beside ±d a shake of u^⅛: small to d, so that d leads; large to the step, so that it parts ties.
-                    shake = self.rng.uniform(-1.0, 1.0, self.x.shape) * (1.0 if lead == 0 else EIGHTH)
-                    shift = shake + lead * d
-                    seen.see(self.slope(shift, d), self.slope(shift / 2, d))
-            if seen.noise > USEFUL * seen.size:
-                seen.noise = self.noise_along(self.felt(d))
-        return seen
-
-    def noise_along(self, felt: Array) -> float:
-        """The noise of these outputs in a slope."""
-        return float(np.sum(np.abs(self.v) * self.noise, where=felt)) / self.step
-
-    def ordered(self, d: Array, seen: Slopes) -> None:
-        """One more point; every other time the entries of d, or some of them where they are several, stand still."""
-        still = (d != 0) & (self.rng.random() < 0.5)
-        if np.count_nonzero(still) > 1:
-            still = still & (self.rng.random(self.x.shape) < self.rng.random())
-        up = self.rng.random(self.x.shape) < self.rng.random()
-        shift = np.where(still, 0.0, np.where(up, 1.0, -1.0) * self.rng.uniform(0.5, 1.0, self.x.shape))
-        with np.errstate(all="ignore"):
-            seen.see(self.slope(shift, d), self.slope(shift / 2, d))
-
-
-class NearForward(Nearby):
-    """By differences of the forward."""
-
-    def __init__(self, operation: Operation, name: str, v: Array, noise: Array | None) -> None:
-        self.operation, self.name = operation, name
-        given = operation.inputs[name]
-        x = like(given, given, np.float64)
-        with np.errstate(all="ignore"):
-            y = operation.output({name: x})
-        unit = unit_of(x, y)
-        self.y = np.asarray(y, np.float64).ravel()
-        if noise is None:
-            noise = measured_noise(lambda z: operation.output({name: z}), x, self.y, unit)
-        # What is less than u of an output is swallowed, and looks like no noise and no slope.
-        least = np.where(np.isfinite(self.y), unit * np.abs(self.y), 0.0)
-        noise = np.maximum(np.asarray(noise, np.float64).ravel(), least)
-        super().__init__(x, np.asarray(v, np.float64).ravel(), noise, unit)
-
-    def one_sided(self, t: float, d: Array) -> Array:
-        """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
-        z = self.x + self.reach * t * d
-        return self.v * (self.moved(z) - self.y) / along(z - self.x, d)
-
-    def slope(self, shift: Array, d: Array) -> Array:
-        """v_o f_o' along d at x + ε shift."""
-        point = self.x + self.reach * shift
-        up, down = point + self.step * d, point - self.step * d
-        return self.v * (self.moved(up) - self.moved(down)) / along(up - down, d)
-
-    def felt(self, d: Array) -> Array:
-        far = 8.0 * (float(np.max(np.abs(self.x), initial=0.0)) + 1.0)
-        return np.any([self.moved(self.x + t * d) != self.y for t in (self.size, -self.size, far, -far)], axis=0)
-
-    def moved(self, z: Array) -> Array:
-        """The output at z; NaN where the code refuses a point that is not its own."""
-        try:
-            return np.asarray(self.operation.output({self.name: like(self.x, z)}), np.float64).ravel()
-        except Exception:
-            return np.full(self.y.shape, np.nan)
-
-
-class NearReference(Nearby):
-    """By the reference's gradients: ⟨g(x_j), d⟩, all outputs together."""
-
-    def __init__(self, truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str) -> None:
-        self.truth, self.inputs, self.name = truth, inputs, name
-        super().__init__(np.asarray(inputs[name], np.float64), np.ones(1), np.zeros(1), UNIT[DOUBLE])
-
-    def one_sided(self, t: float, d: Array) -> Array:
-        return self.slope(t * d, d)
-
-    def slope(self, shift: Array, d: Array) -> Array:
-        try:
-            there = self.truth({**self.inputs, self.name: self.x + self.reach * shift})[self.name]
-        except Exception:  # the truth may refuse a point that is not its own
-            return np.full(1, np.nan)
-        return np.array([float(np.sum(there * d))])
-
-
-def along(step: Array, d: Array) -> float:
-    """How many times d the step is, as stored: x + h rounds."""
-    largest = int(np.argmax(np.abs(d)))
-    return float(step.ravel()[largest] / d.ravel()[largest])
+def allowed_nearer(near: Nearby, order: float, d: Array, inner: float, rounding: float) -> tuple[bool, int]:
+    """Whether points nearer by allow what those at ε refute, as far as their rounding lets them tell; the nearest
+    first. And how many more points that took."""
+    used = 0
+    for finer in range(near.finer, 0, -1):
+        near.keep_to(order, finer)
+        seen = near.slopes(d)
+        for _ in range(ORDERED):
+            if seen.allows(inner, rounding) or not seen.finite:
+                break
+            near.ordered(d, seen)
+            used += 1
+        # What the slopes change on the way to the kink is no excuse not to look.
+        if seen.finite and seen.noise <= USEFUL * max(seen.size, abs(inner)) and seen.allows(inner, rounding):
+            return True, used
+    return False, used
 
 
 def directions(where: Array, rng: np.random.Generator) -> Iterator[Array]:
@@ -389,4 +240,5 @@ def directions(where: Array, rng: np.random.Generator) -> Iterator[Array]:
 def evaluations_planned(where: Array) -> int:
     """How many forwards a ruling takes at the most, the noise aside, for entries of one order of magnitude."""
     slabs = sum(min(n, 4) for n in where.shape)
-    return 1 + EACH * (1 + slabs + 2 * BLOCKS + min(SINGLES, int(where.sum()))) + MORE * ORDERED_IN_ALL
+    asked_about = 1 + slabs + 2 * BLOCKS + min(SINGLES, int(where.sum()))
+    return 1 + EACH * (1 + LEVELS_BELOW) * asked_about + MORE * ORDERED_IN_ALL

@@ -5,8 +5,8 @@ array. It has an order of magnitude of its own, k below the array's, and what is
 
     2^(-k · ORDER) of the array's size, which is at least the entry, and less than the entry / √u                   (1)
 
-so that √u of it changes no entry's sign. A zero has no size: its scale is the array's, or beside numbers above 1/√u
-that of 1, at which exp and tanh turn.
+so that √u of it changes no entry's sign. Who takes steps of u^¼ parts orders at u^¼, too: `digits` = ORDER / 2. A zero
+has no size: its scale is the array's, or beside numbers above 1/√u that of 1, at which exp and tanh turn.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def size_of(x: Array) -> float:
     return float(2.0 ** np.floor(np.log2(root_mean_square(x) or 1.0)))
 
 
-def orders_of(x: Array, size: float) -> Array:
+def orders_of(x: Array, size: float, digits: float = ORDER) -> Array:
     """k of (1), from 0; an integer where x is not 0. `size`: that of the array."""
     own = np.where(x == 0, min(size, 1.0), np.abs(x))
-    below = np.maximum(0, (np.log2(size) - np.log2(own)) / ORDER)
+    below = np.maximum(0, (np.log2(size) - np.log2(own)) / digits)
     return np.where((x == 0) & (below >= 1), below, np.floor(below))
 
 
-def scale_at(order: Array | float, size: float) -> Array:
+def scale_at(order: Array | float, size: float, digits: float = ORDER) -> Array:
     """(1)."""
-    return size * 2.0 ** (-np.asarray(order, np.float64) * ORDER)
+    return size * 2.0 ** (-np.asarray(order, np.float64) * digits)

@@ -62,8 +62,22 @@ def test_one_point_that_it_does_not_reproduce_is_enough(rng: np.random.Generator
 
     assert tried(posed(by_turns, rng)) is None
     varying = posed(lambda r, g, **_: r["weights"][::-1] * (2 if g[0, 0] > 0 else 5), rng)
-    factors = {2 if point.v[0, 0] > 0 else 5 for point in varying.points("weights")}
+    factors = {2 if point.v[0, 0] > 0 else 5 for point in (*varying.points("weights"), *varying.further)}
     assert (tried(varying) is None) == (len(factors) > 1)
+
+
+def test_a_branch_that_the_first_points_did_not_take_is_asked_about(rng: np.random.Generator) -> None:
+    """Flipped as long as the cotangent is of one sign somewhere, as where one side of a clip was not met."""
+    seen: list[bool] = []
+
+    def on_one_side(right, g, **_):
+        seen.append(g[0, 0] > 0)
+        return right["weights"][::-1] if seen[-1] == seen[0] else right["weights"] * 1.5
+
+    problem = posed(on_one_side, rng)
+    sides = [point.v[0, 0] > 0 for point in problem.further]
+    assert len(set(sides)) == 2, "both sides are met"
+    assert tried(problem) is None
 
 
 def test_what_makes_no_difference_explains_nothing(rng: np.random.Generator) -> None:
