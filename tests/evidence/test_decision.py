@@ -38,7 +38,7 @@ def says(
     witness: str,
     value: Array,
     *,
-    bound: float = BOUND,
+    bound: float | Array = BOUND,
     decided: Any = None,
     kink: Any = None,
     excuse: Any = None,
