@@ -45,10 +45,14 @@ class TooLong(BaseException):
     """Not an Exception, so that no handler in the judge swallows it."""
 
 
+# What waits without computing, on a lock or a child, is given up after so many times the limit.
+WAITING = 10
+
+
 @contextmanager
 def at_most(seconds: float | None) -> Generator[None]:
     """Raises TooLong after that many seconds of computing, on all cores, whoever else has them meanwhile; where the
-    platform has such alarms and this is the main thread."""
+    platform has alarms and this is the main thread."""
     if seconds is None or not hasattr(signal, "SIGPROF"):
         yield
         return
@@ -56,13 +60,16 @@ def at_most(seconds: float | None) -> Generator[None]:
     def ring(number: int, frame: FrameType | None) -> None:
         raise TooLong
 
-    before = signal.signal(signal.SIGPROF, ring)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    alarms = ((signal.SIGPROF, signal.ITIMER_PROF, 1), (signal.SIGALRM, signal.ITIMER_REAL, WAITING))
+    before = [signal.signal(number, ring) for number, _, _ in alarms]
+    for _, clock, times in alarms:
+        signal.setitimer(clock, times * seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+        for (number, clock, _), handler in zip(alarms, before, strict=True):
+            signal.setitimer(clock, 0)
+            signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
