@@ -2,8 +2,8 @@
 
 A difference of |a| + 10⁹ at a = 0 is noise, and the slope that JAX takes there, 1, is one convention of several. So
 where a gradient is said to be wrong and no difference shows a kink, the reference is asked at nearby points, x + εs and
-x + εs/2 with random signs s and ε = √u of each entry's scale (`orders`). Where its gradient changes by d(ε) from that
-at x,
+x + εs/2 with random signs s and ε = √u of each entry's scale (`orders`); then with ε = u^¾, for which a smooth change
+that drowns a small jump at √u is none. Where its gradient changes by d(ε) from that at x,
 
     d(ε/2) > gap/4   and   |d(ε) - d(ε/2)| < d(ε/2)/4                                                               (1)
 
@@ -34,6 +34,7 @@ from crosscheck.witnesses.autodiff import ASSUMED
 from crosscheck.witnesses.orders import orders_of, scale_at, size_of
 
 SHAKES = 4
+POWERS = (0.5, 0.75)  # of u, the two ε
 # Points of (2); a piece that one in 25 of them meets is missed with probability 0.96^512 < 1e-9.
 ORDERED = 512
 LEAST = 2.0**-511  # √ of the smallest normal number
@@ -48,13 +49,14 @@ def jumps(truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gap: Arr
     """
     x = np.asarray(inputs[name], np.float64)
     size = size_of(x)
-    reach = scale_at(orders_of(x, size), size) * float(np.sqrt(UNIT[DOUBLE]))
+    scale = scale_at(orders_of(x, size), size)
     here = truth(inputs)[name]
     rng = np.random.default_rng(7)
     found = np.zeros(x.shape, bool)
     signs = np.zeros(x.shape)
-    for shake in range(SHAKES):
+    for shake in range(SHAKES * len(POWERS)):
         signs = -signs if shake % 2 else rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.0, x.shape)
+        reach = scale * UNIT[DOUBLE] ** POWERS[shake // SHAKES]
         with np.errstate(all="ignore"):
             try:
                 outer, inner = (truth({**inputs, name: x + t * reach * signs})[name] - here for t in (1.0, 0.5))

@@ -57,6 +57,13 @@ def test_the_sign_of_zero_jumps() -> None:
     assert jumps(lambda inputs: {"x": np.sign(inputs["x"])}, {"x": x}, "x", np.ones(3)).tolist() == [False, True, False]
 
 
+def test_a_small_jump_is_told_from_a_steep_slope() -> None:
+    """erfc(4 + relu(x)): at √u of the array the gradient has changed as much as it jumps."""
+    x = np.array([0.0, 2.0])
+    found = jumps(lambda inputs: {"x": 50 * inputs["x"] + 1e-7 * (inputs["x"] > 0)}, {"x": x}, "x", np.full(2, 5e-8))
+    assert found.tolist() == [True, False]
+
+
 def test_tanh_at_zero_beside_huge_numbers_does_not() -> None:
     x = np.array([1e142, 0.0])
     found = jumps(lambda inputs: {"x": bell(inputs["x"])}, {"x": x}, "x", np.full(2, 0.5))
