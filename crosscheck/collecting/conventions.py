@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -35,6 +35,7 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
     """Where all that is wrong in a gradient lies on kinks: whether that, and what is open there, is a legitimate
     convention, none, or nobody can tell."""
     decided = decide(evidence).gradients
+    noise = cache(lambda: noise_beside(setting))  # a run of the reference, for all gradients
     settled = {}
     for name, gradient in evidence.gradients.items():
         verdict = decided[name]
@@ -51,14 +52,14 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
             continue
         if off_kinks_of_reference(setting, name, gradient.estimates, verdict.mismatched).any():
             continue  # of which no convention is to be had
-        ruling = ruled(setting, name, gradient, on_kinks)
+        ruling = ruled(setting, name, gradient, on_kinks, noise())
         if ruling.answer == LEGITIMATE:
             settled[name] = replace(gradient, conventions=on_kinks)
         elif ruling.answer == ILLEGITIMATE:
             settled[name] = replace(gradient, illegitimate=refuted(ruling))
         elif verdict.mismatched.any():
             settled[name] = replace(gradient, unruled=on_kinks)
-    settled |= inconsistent(setting, evidence, decided, settled)
+    settled |= inconsistent(setting, evidence, decided, settled, noise)
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
 
 
@@ -67,6 +68,7 @@ def inconsistent(
     evidence: Evidence,
     decided: Mapping[str, GradientVerdict],
     settled: Mapping[str, GradientEvidence],
+    noise: Callable[[], Array],
 ) -> dict[str, GradientEvidence]:
     """The gradients that are a convention each, but none together with those of the other inputs on kinks."""
     alone = [name for name, gradient in settled.items() if gradient.conventions is not None]
@@ -82,7 +84,7 @@ def inconsistent(
             kinks[name] = seen if ruled_on is None else seen | ruled_on
     if not alone or len(kinky) < 2 or setting.formula.manner.on:
         return {}
-    ruling = together(setting.formula, kinky, setting.cotangent, noise_beside(setting), kinks)
+    ruling = together(setting.formula, kinky, setting.cotangent, noise(), kinks)
     if ruling.answer != ILLEGITIMATE:
         return {}
     why = f"together with that of {listed(k for k in kinky if k not in alone) or 'the other'} {refuted(ruling)}"
@@ -133,9 +135,8 @@ def refuted(ruling: Ruling) -> str:
     )
 
 
-def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array) -> Ruling:
-    auto, noise = setting.auto, noise_beside(setting)
-    more = noise_by_design(setting, name)
+def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array, noise: Array) -> Ruling:
+    auto, more = setting.auto, noise_by_design(setting, name)
     noise = noise if more is None else np.fmax(noise, more)
     value, formula, v = gradient.estimates[HAND].value, setting.formula, setting.cotangent
     ruling = is_convention(formula, name, v, value, noise, where)

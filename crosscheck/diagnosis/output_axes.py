@@ -78,12 +78,13 @@ def batch_recognised(operation: Operation, axes: Iterable[Names], ndim: int) -> 
 def mixed(operation: Operation, axis: int) -> bool:
     """Whether some entry of the output hears of the first along an axis of the first input, and of others, too."""
     name, x = next((k, a) for k, a in operation.inputs.items() if a.dtype.kind == "f")
+    y = operation.output()
 
     def heard(part: slice) -> np.ndarray:
         moved = np.array(x)
         at = np.moveaxis(moved, axis, 0)[part]
         at += MOVE * np.where(at == 0, 1, at)
-        return operation.moved({name: moved}) != operation.output()
+        return operation.moved({name: moved}) != y
 
     try:
         return bool((heard(slice(1)) & heard(slice(1, None))).any())

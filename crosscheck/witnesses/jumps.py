@@ -31,12 +31,11 @@ from crosscheck.evidence.estimate import Estimate
 from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Array, Arrays
 from crosscheck.witnesses.autodiff import ASSUMED
+from crosscheck.witnesses.nearby import ORDERED
 from crosscheck.witnesses.orders import orders_of, scale_at, size_of
 
 SHAKES = 4
 POWERS = (0.5, 0.75)  # of u, the two ε
-# Points of (2); a piece that one in 25 of them meets is missed with probability 0.96^512 < 1e-9.
-ORDERED = 512
 LEAST = 2.0**-511  # √ of the smallest normal number
 
 

@@ -47,7 +47,7 @@ import numpy as np
 
 from crosscheck.operation import Arrays, Operation
 from crosscheck.witnesses.differences import USEFUL
-from crosscheck.witnesses.nearby import LEVELS_BELOW, OF_EACH_KIND, Nearby, NearForward, NearReference
+from crosscheck.witnesses.nearby import LEVELS_BELOW, OF_EACH_KIND, ORDERED, Nearby, NearForward, NearReference
 from crosscheck.witnesses.noise import like
 
 Array = np.ndarray
@@ -59,8 +59,7 @@ BLOCKS = 20
 # Forwards for one direction, and for one more point of it.
 EACH = 2 * 2 * 3 * OF_EACH_KIND + 8
 MORE = 4
-# More points before a direction refutes, and for a ruling at the most: a direction seldom needs more than a few.
-ORDERED = 512
+# More points for a ruling at the most: a direction seldom needs more than a few.
 ORDERED_IN_ALL = 2 * (1 + LEVELS_BELOW) * ORDERED
 
 

@@ -14,20 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from tests.doors.planting import Array, normal, s
-from tests.doors.styles_held import WB, Attributes, Style, X
+from tests.doors.styles_held import WB, Attributes, Stacks, Style, X
 
 
-class ListsOfLists:
+class ListsOfLists(Stacks):
     """weights and biases; gradients[i] is [dW, db], put in front while the loop goes back."""
-
-    def __init__(self) -> None:
-        self.weights, self.biases = [normal(4, 5), normal(5, 3)], [normal(5), normal(3)]
-
-    def forward(self, x: Array) -> Array:
-        self.a = [x]
-        for w, b in zip(self.weights, self.biases, strict=True):
-            self.a.append(np.tanh(self.a[-1] @ w + b))
-        return self.a[-1]
 
     def backward(self, grad: Array) -> Array:
         self.gradients = []
