@@ -6,8 +6,8 @@ one program. A step by itself costs some 0.1 ms instead of 10 µs, which the sea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,6 +18,14 @@ from crosscheck.traces.walk import inner_jaxpr
 
 # Steps from which on a tape is not compiled as one.
 MANY_STEPS = 100
+
+
+class Switched(NamedTuple):
+    """What a backward pass does otherwise, by edge or step: (1) of `tape`, the names of `Tape.pull`."""
+
+    scales: Mapping[tuple[int, int], float]
+    injected: Mapping[tuple[int, int], Any]
+    slopes: Mapping[int, Any]
 
 
 class StepByStep:
@@ -32,6 +40,7 @@ class StepByStep:
     def __init__(self, tape: Any, forward: Callable[..., Any], pull: Callable[..., Any]) -> None:
         self.tape, self.forward, self.pull_back = tape, forward, pull
         self.kinds = [self.kind(step) for step in tape.steps]
+        self.moving = [[w for w in step.writes if tape.moves[w]] for step in tape.steps]
 
     def kind(self, step: Any) -> Any:
         """What two steps have in common that one compiled piece serves."""
@@ -63,27 +72,27 @@ class StepByStep:
                 write(place, out)
         return values
 
-    def pull(
-        self, residuals: list[list[Any]], v: Any, scales: Any, injected: list[Any], given: Any, slopes: list[Any]
-    ) -> tuple[list[Any], list[Any]]:
-        """As `Tape.trace_pull`."""
+    def pull(self, residuals: list[list[Any]], v: Any, switched: Switched) -> tuple[list[Any], list[Any]]:
+        """As `Tape.trace_pull`; what is not switched costs nothing."""
         tape = self.tape
         arrived: dict[int, Any] = {tape.output: v}
         arriving: list[Any] = [None] * len(tape.steps)
-        sloped = {k: n for n, k in enumerate(tape.sloped) if given[n]}
         for k in reversed(range(len(tape.steps))):
             step = tape.steps[k]
-            moving = [w for w in step.writes if tape.moves[w]]
+            moving = self.moving[k]
             if not step.active or not any(w in arrived for w in moving):
                 continue
             g = [arrived[w] if w in arrived else zeros(tape.avals[w]) for w in moving]
             arriving[k] = g[0] if len(g) == 1 else g
-            for i, pulled in zip(step.active, self.pulled(k, moving, residuals[k], g), strict=True):
-                edge, place = tape.number[k, i], step.reads[i]
-                if k in sloped:
-                    pulled = slopes[sloped[k]] * g[0]
-                back = scales[edge] * np.asarray(pulled) + np.asarray(injected[edge])  # (1) of `tape`
-                arrived[place] = arrived[place] + back if place in arrived else back
+            for i, back in zip(step.active, self.pulled(k, moving, residuals[k], g), strict=True):
+                edge, place = (k, i), step.reads[i]
+                if k in switched.slopes:
+                    back = switched.slopes[k] * np.asarray(g[0])
+                if edge in switched.scales:
+                    back = switched.scales[edge] * np.asarray(back)
+                if edge in switched.injected:
+                    back = np.asarray(back) + switched.injected[edge]  # (1) of `tape`
+                arrived[place] = np.asarray(arrived[place]) + np.asarray(back) if place in arrived else back
         inputs = [tape.inputs[n] for n in tape.wrt]
         return [arrived[p] if p in arrived else zeros(tape.avals[p]) for p in inputs], arriving
 

@@ -32,7 +32,7 @@ from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.scans import scan_sizes
 from crosscheck.traces.sources import Source, source_of
-from crosscheck.traces.stepwise import MANY_STEPS, StepByStep, zeros
+from crosscheck.traces.stepwise import MANY_STEPS, StepByStep, Switched, zeros
 from crosscheck.traces.walk import evaluate, inner_jaxpr
 
 Array = np.ndarray
@@ -122,11 +122,12 @@ class Tape:
         self.no_slopes = [zeros(self.avals[self.steps[k].writes[0]]) for k in self.sloped]
         self.compiled_run: Callable[..., Any] = jax.jit(self.trace_run)
         self.compiled_pull: Callable[..., Any] = jax.jit(self.trace_pull)
+        self.pull_by: Callable[..., tuple[list[Any], list[Any]]] = self.pull_as_one
         self.stepwise, self.pieces = len(self.steps) > MANY_STEPS, 1  # how many programs are compiled for it
         if self.stepwise:
             by_steps = StepByStep(self, as_function, pull_back)
             self.pieces = len(set(by_steps.kinds))
-            self.compiled_run, self.compiled_pull = by_steps.run, by_steps.pull
+            self.compiled_run, self.pull_by = by_steps.run, by_steps.pull
         self.programs: dict[Any, Callable[..., Any]] = {}  # further compiled pieces of the same forward
         self.nothing: list[Any] | None = None
 
@@ -300,25 +301,38 @@ class Tape:
             slopes: by elementwise step (`sloped`), what what arrives is multiplied with instead of the derivative.
         """
         with double_precision():
-            if self.nothing is None:
-                self.nothing = [jax.device_put(zeros(self.avals[self.steps[k].reads[i]])) for k, i in self.edges]
             read = [[values[r] for r in step.reads] for step in self.steps]
             for (k, i), value in (residuals or {}).items():
-                read[k][i] = self.shaped(value, self.avals[self.steps[k].reads[i]])
-            factors = np.ones(len(self.edges))
-            for edge, scale in (scales or {}).items():
-                factors[self.number[edge]] = scale
-            added = list(self.nothing)
-            for edge, value in (injected or {}).items():
-                added[self.number[edge]] = self.shaped(value, self.avals[self.steps[edge[0]].reads[edge[1]]])
-            given, others = np.zeros(len(self.sloped), bool), list(self.no_slopes)
-            for k, slope in (slopes or {}).items():
-                n = self.sloped.index(k)
-                given[n], others[n] = True, self.shaped(slope, self.avals[self.steps[k].writes[0]])
+                read[k][i] = self.shaped(value, self.operand((k, i)))
+            switched = Switched(
+                dict(scales or {}),
+                {edge: self.shaped(value, self.operand(edge)) for edge, value in (injected or {}).items()},
+                {k: self.shaped(slope, self.avals[self.steps[k].writes[0]]) for k, slope in (slopes or {}).items()},
+            )
             v = self.shaped(v, self.avals[self.output])
-            gradients, arriving = self.compiled_pull(read, v, factors, added, given, others)
+            gradients, arriving = self.pull_by(read, v, switched)
             named = {n: np.asarray(g) for n, g in zip(self.wrt, gradients, strict=True)}
             return Pulled(named, [tuple(a) if isinstance(a, list) else a for a in arriving])
+
+    def pull_as_one(self, read: list[list[Any]], v: Any, switched: Switched) -> tuple[list[Any], list[Any]]:
+        """By the one compiled program, whose switches are all arguments."""
+        if self.nothing is None:
+            self.nothing = [jax.device_put(zeros(self.operand(edge))) for edge in self.edges]
+        factors, added = np.ones(len(self.edges)), list(self.nothing)
+        for edge, scale in switched.scales.items():
+            factors[self.number[edge]] = scale
+        for edge, value in switched.injected.items():
+            added[self.number[edge]] = value
+        given, others = np.zeros(len(self.sloped), bool), list(self.no_slopes)
+        for k, slope in switched.slopes.items():
+            n = self.sloped.index(k)
+            given[n], others[n] = True, slope
+        return self.compiled_pull(read, v, factors, added, given, others)
+
+    def operand(self, edge: Edge) -> Any:
+        """The shape and dtype of what a step reads there."""
+        step, i = edge
+        return self.avals[self.steps[step].reads[i]]
 
     @staticmethod
     def shaped(value: Any, aval: Any) -> Array:
