@@ -14,6 +14,7 @@ import numpy as np
 
 import crosscheck
 from crosscheck.operation import OUTPUT, Array, Operation
+from crosscheck.recorder.operations import OwnProgram
 from crosscheck.recorder.record import LONG, record
 from crosscheck.recorder.tape import Line, RecordedStep
 from crosscheck.recorder.values import is_recorded
@@ -45,7 +46,9 @@ class Noted:
 
 def lines_of_gradients(operation: Operation, cotangent: Array) -> dict[str, str]:
     """By name, `layer.py:14: dw = x.T @ g`; nothing for a backward, or a gradient, that cannot be recorded."""
-    noted = Noted()
+    noted, own = Noted(), operation.own_program
+    if isinstance(own, OwnProgram) and own.refuses(operation.inputs):
+        return {}
 
     def flat(values: Mapping[str, Any]) -> Any:
         returned = operation.backward(values[OUTPUT], {k: a for k, a in values.items() if k != OUTPUT})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,19 +51,38 @@ def with_own_program(operation: Operation) -> Operation:
         return operation
     widen = operation.widen
     wider = None if widen is None else lambda: with_own_program(widen())
-    return replace(operation, widen=wider, own_program=partial(program_of_backward, operation.backward, operation.wrt))
+    return replace(operation, widen=wider, own_program=OwnProgram(operation.backward, operation.wrt))
 
 
-def program_of_backward(
-    backward: Callable[[Array, Arrays], Any], wrt: tuple[str, ...], inputs: Arrays, grad_output: Array
-) -> Replayed | None:
-    """See `Operation.own_program`."""
+@dataclass
+class OwnProgram:
+    """See `Operation.own_program`. What could not be recorded (a loop over entries that is too long) is not tried again
+    at other points of the same shapes.
+    """
 
-    def flat(values: Arrays) -> Any:
-        gradients = backward(values[OUTPUT], {k: a for k, a in values.items() if k != OUTPUT})
-        return np.concatenate([np.ravel(gradients[k]) for k in wrt])
+    backward: Callable[[Array, Arrays], Any]
+    wrt: tuple[str, ...]
+    refused: set[Any] = field(default_factory=set)
 
-    return record(flat, {**inputs, OUTPUT: grad_output}, LONG, double=False).reference
+    def __call__(self, inputs: Arrays, grad_output: Array) -> Replayed | None:
+        if self.refuses(inputs):
+            return None
+        found = record(self.flat, {**inputs, OUTPUT: grad_output}, LONG, double=False).reference
+        if found is None:
+            self.refused.add(shapes_of(inputs))
+        return found
+
+    def refuses(self, inputs: Arrays) -> bool:
+        """Whether it could not be recorded at inputs of these shapes."""
+        return shapes_of(inputs) in self.refused
+
+    def flat(self, values: Arrays) -> Any:
+        gradients = self.backward(values[OUTPUT], {k: a for k, a in values.items() if k != OUTPUT})
+        return np.concatenate([np.ravel(gradients[k]) for k in self.wrt])
+
+
+def shapes_of(inputs: Arrays) -> Any:
+    return tuple((k, np.shape(a), np.asarray(a).dtype) for k, a in sorted(inputs.items()))
 
 
 def referring(operation: Operation, reference: Replayed) -> Operation:
