@@ -5,7 +5,7 @@
 
 Sizes are absolute. Where an operation is done in a coarser format than the judged code's u, the format's own counts:
 
-    a + b, a · b, a / b     u |y|                               rounded once, to nearest
+    a + b, a · b, a / b     u |y|                               rounded once, to nearest; 0 + b and 0 · b are exact
     f(x)                    u (c₀ |y| + c₁ |x f'(x)|)           the c of the row, measured
     Σ of k terms            u √k Σ|terms|                       random signs (Higham & Mary 2019)
     Σ in turn, k terms      u k Σ|terms|                        equal terms round alike
@@ -108,12 +108,14 @@ def flushed(a: Any, unit: float) -> Any:
 
 
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
+    size = u * xp.abs(y)
+    if row.kind is not Kind.ADDS:
+        size = xp.where(xp.abs(y) < smallest(y, u), smallest(y, u), size)
+    for operand in x[:1] if row.kind is Kind.DIVIDES else x:
+        if isinstance(operand, jax.Array) or not np.all(operand):
+            size = xp.where(operand == 0, 0.0, size)  # 0 · b is 0, and 0 + b is b
     if row.kind is Kind.ADDS:
-        return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), u * xp.abs(y))
-    factors = [v for v in (x if row.kind is Kind.MULTIPLIES else x[:1]) if isinstance(v, jax.Array) or not np.all(v)]
-    size = xp.where(xp.abs(y) < smallest(y, u), smallest(y, u), u * xp.abs(y))
-    for factor in factors:  # 0 · b is 0
-        size = xp.where(factor == 0, 0.0, size)
+        return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), size)
     return unless(few_digits(x, half(u)), size) if row.kind is Kind.MULTIPLIES else size
 
 

@@ -200,6 +200,19 @@ def test_constants_are_rounded_once_and_small_integers_not_at_all() -> None:
     assert other.sigma > same.sigma > 0  # the constant's own rounding has cancelled
 
 
+def test_what_is_added_to_zero_is_not_rounded() -> None:
+    """log(1 + exp(x)) = x + log(1 + exp(-x)): its last term is 0 from 746 on, and exp(x - that sum) is 1."""
+
+    def share(x: jnp.ndarray) -> jnp.ndarray:
+        scaled = x * 0.7
+        return jnp.exp(scaled - (scaled + jnp.log1p(jnp.exp(-scaled))))
+
+    for x in (1e4, 1e17, 1e40):
+        assert rounded(share, np.array([x])).outputs[0].sigma < 1e-15
+    lost = rounded(lambda x: (x * 0.7 + 1.0) - x * 0.7, np.array([1e17])).outputs[0]
+    assert lost.sigma > 1  # what is small beside it is lost, and not exact
+
+
 def test_complex_values_are_rounded() -> None:
     f = lambda x, y: jnp.real((x + 1j * y) * (0.3 - 0.7j))  # noqa: E731
     x, y = RNG.normal(size=5), RNG.normal(size=5)
