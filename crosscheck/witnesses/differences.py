@@ -177,6 +177,7 @@ class Walk:
         self.converged = np.zeros(group.members, bool)
         self.edge = np.zeros(group.members)
         self.last = np.zeros(group.members)  # the bound one level above; nothing has fallen yet
+        self.linear = np.full(group.members, np.inf)  # (5) of `extrapolation`, over the step
         self.chosen: int | None = None
         self.far: Array | None = None
 
@@ -195,7 +196,7 @@ class Walk:
 
     def again(self) -> None:
         """Forget what only makes sense from one level to the next."""
-        self.last[:], self.stayed[:] = 0.0, 0
+        self.last[:], self.stayed[:], self.linear[:] = 0.0, 0, np.inf
 
     def down(self, scale: Array, levels: list[int], conclude: Array | bool = True) -> None:
         """Level after level; where all that is open looks like kinks, the smallest step at once, which shows it.
@@ -213,7 +214,7 @@ class Walk:
     def take(self, level: int, scale: Array) -> None:
         step = scale * (GOLDEN * 2.0**-level)
         stencil = Stencil(self.differences, self.group, step, self.reach)
-        said = self.remembered(stencil.ask(self.done))
+        said = self.remembered(stencil.ask(self.done), level)
         value, bound = self.best.value, self.best.bound
         with np.errstate(all="ignore"):
             # A bounded function between whose turns the steps fall shows a small slope and a bound as large, and the
@@ -243,11 +244,15 @@ class Walk:
         self.done |= good & ~refuted & (small | (said.converged & ~said.stays) | worse)
         self.chosen = level if better.any() else self.chosen
 
-    def remembered(self, said: Answer) -> Answer:
-        """The same with the jump in slope that coarser steps have seen, as far as this one's noise may hide it."""
+    def remembered(self, said: Answer, level: int) -> Answer:
+        """The same with the jump in slope that coarser steps have seen, as far as this one's noise may hide it, and the
+        jump in the second derivative that they leave room for.
+        """
+        step = 2.0**-level
         with np.errstate(all="ignore"):
             edge = np.fmax(said.edge, np.minimum(self.edge, said.edge + said.hidden))
-            bound = said.bound + (edge - said.edge)
+            self.linear = np.fmin(self.linear, said.linear / step)
+            bound = said.bound + (edge - said.edge) + np.fmax(self.linear * step - said.turn, 0.0)
         self.edge = edge
         return said._replace(edge=edge, bound=bound)
 

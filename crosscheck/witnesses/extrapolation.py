@@ -25,6 +25,13 @@ R = (4 D(ηh/2) - D(ηh)) / 3, which shares no step with E. The truncation is
 J_o from (2) by all five steps, output by output, and its noise, where it is beyond that noise: any slope between the
 one-sided ones is within ½|J| of their mean, so that a kink of little weight widens the bound instead of hiding behind
 smooth neighbours. A jump that was seen at one level and would be lost in the noise of a smaller step is still there.
+
+X has more noise than E, N_X: where c₁h is as small as that, |E - X| may be small by accident, and what is known of
+0.156 c₁h is
+
+    L(h) = |E - X| + N_X, or at most a larger step's, which falls with h                                     (5)
+
+In (4) L stands for 2 |E - X| where it is more.
 The numbers above are those of `WEIGHTS`; a test recomputes them.
 
 The states of an entry, and what follows:
@@ -93,7 +100,8 @@ class Answer(NamedTuple):
 
     `converged`: T is down to the noise of the numbers that it is made of, so that a smaller step gains nothing.
     `stays`: the second differences are seen, and stay as h falls (p between ½ and -¼). `seen`: seen at the smallest
-    step. `edge`: the last term of (4); `hidden`: what it could be more, in outputs whose J is within noise.
+    step. `edge`: the last term of (4); `hidden`: what it could be more, in outputs whose J is within noise. `turn`: the
+    first term of (4); `linear`: the L of (5).
     """
 
     value: Array
@@ -104,6 +112,8 @@ class Answer(NamedTuple):
     seen: Array
     edge: Array
     hidden: Array
+    turn: Array
+    linear: Array
 
 
 class Samples(NamedTuple):
@@ -137,7 +147,8 @@ def of_a_line(samples: list[Samples]) -> Answer:
     a, b, e = samples[:3]
     spread = np.maximum(np.abs(a.slope - b.slope), np.abs(e.slope - b.slope))
     yes, no = np.ones(spread.shape, bool), np.zeros(spread.shape, bool)
-    return Answer(b.slope, spread + b.noise + b.jump / 2, yes, yes, no, no, b.jump / 2, 2.0 * b.noise)
+    bound, linear = spread + b.noise + b.jump / 2, spread + a.noise + b.noise
+    return Answer(b.slope, bound, yes, yes, no, no, b.jump / 2, 2.0 * b.noise, np.zeros(spread.shape), linear)
 
 
 # Members at a time: there may be ten million of them, and (3) and (4) take a score of arrays.
@@ -147,7 +158,7 @@ CHUNK = 2**18
 def answer_of(samples: list[Samples], edges: tuple[Array, Array] | None) -> Answer:
     """What three steps say, or five where `edges`, seen and hidden, are given: of each member as a line or a curve."""
     size = samples[0].slope.size
-    out = Answer(*(np.empty(size, kind) for kind in (float, float, bool, bool, bool, bool, float, float)))
+    out = Answer(*(np.empty(size, kind) for kind in (float, float, *[bool] * 4, *[float] * 4)))
     for start in range(0, size, CHUNK):
         members = slice(start, start + CHUNK)
         here = [s.part(members) for s in samples]
@@ -168,7 +179,8 @@ def of_a_curve(samples: list[Samples], edge: Array, hidden: Array) -> Answer:
         smooth, careful, second = (w @ slopes for w in WEIGHTS[:3])
         noise, noise_careful, noise_second = (np.abs(w) @ noises for w in WEIGHTS[:3])
         apart = np.abs(smooth - second)
-        error = 2 * np.abs(smooth - careful) + edge + noise
+        turn = 2 * np.abs(smooth - careful)
+        error = turn + edge + noise
         own = np.abs(second - samples[4].slope) + noise_second
         coarse, fine = samples[0], samples[3]
         ratio = fine.jump / coarse.jump
@@ -182,4 +194,6 @@ def of_a_curve(samples: list[Samples], edge: Array, hidden: Array) -> Answer:
             seen,
             edge,
             hidden,
+            turn,
+            turn / 2 + noise_careful,
         )

@@ -132,6 +132,22 @@ def test_a_joint_of_little_weight_does_not_hide(weight: float) -> None:
     assert holds(estimate, np.cos(x) + 2 * weight * np.maximum(x, 0))
 
 
+def test_a_joint_in_noise_does_not_hide_behind_the_careful_combination() -> None:
+    """E - X is noise where the joint's own term is as small."""
+    rng = np.random.default_rng(6)
+    for _ in range(500):
+        a, b, c, d = rng.normal(size=4)
+        noise, large = 10.0 ** rng.uniform(0, 4), 10.0 ** rng.uniform(-1, 3)
+
+        def f(z: np.ndarray, a=a, b=b, c=c, d=d, noise=noise, large=large) -> np.ndarray:
+            joint = a * z * np.abs(z) + b * z + c * z**2
+            return large * joint + noise * np.cos(1 + 0.1 * d * z) + d * z**2 * np.abs(z)
+
+        estimate = differenced(f, np.zeros(1))
+        assert estimate.speaks().all()
+        assert holds(estimate, np.array([large * b - noise * np.sin(1) * 0.1 * d])), (a, b, c, d, noise, large)
+
+
 # ---------------------------------------------------------------------- kinked, and not kinked
 
 
