@@ -4,7 +4,8 @@ Of rounding a standard deviation is known; of a truncation, or of an algorithm w
 be. Two estimates agree at an entry if they differ by no more than the allowance that follows from both (`pair`). There
 is no other tolerance in the project. An estimate may also say that it cannot speak at an entry (a kink inside its
 step), and it may carry an excuse: how far the truth could move if a comparison within rounding of a tie had gone the
-other way. An excuse never makes two estimates agree; it turns a disagreement into "undecided".
+other way, or by what is too fine to be seen. An excuse never makes two estimates agree; it turns a disagreement into
+"undecided".
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Estimate:
         terms: same shape; the sum of the absolute terms that were added up into each entry. None: unknown.
         entrywise: whether `sigma` is known entry by entry, and not by the size of the whole array only.
         decided: same shape, boolean; where the witness speaks at all. None means everywhere.
-        excuse: same shape; how far the truth itself could move by a comparison within rounding of a tie.
+        excuse: same shape; how far the truth itself could move by a comparison within rounding of a tie, or by what no
+            step sees.
         notes: counts and facts for the report.
     """
 

@@ -17,8 +17,8 @@ class Pair:
     """Two witnesses compared, entry by entry.
 
     `difference` and `bounds` are arrays: how far the two are apart, and how far they may be. `agree`, `disagree` and
-    `silent` are boolean arrays that partition the entries; `silent` where one of the two does
-    not speak or where the difference is excused by a tie within rounding (`excused`).
+    `silent` are boolean arrays that partition the entries; `silent` where one of the two does not speak or the
+    difference is excused.
     """
 
     first: str
@@ -97,9 +97,11 @@ def compare(first: Estimate, second: Estimate, t: float | None = None) -> Pair:
         raise TypeError("estimates with a standard deviation are compared at a quantile: give t")
     allowed = allowance(sigmas, [first.bound, second.bound], t or 0.0)
     speaks = first.speaks() & second.speaks()
-    excuse = sum((e.excuse for e in (first, second) if e.excuse is not None), np.zeros_like(allowed))
     within = difference <= allowed
-    excused = ~within & (difference <= allowed + excuse)
+    excused = np.zeros(within.shape, bool)
+    excuses = [e.excuse for e in (first, second) if e.excuse is not None]
+    if excuses and not within.all():
+        excused = ~within & (difference <= sum(excuses, allowed))
     return Pair(
         first.witness,
         second.witness,

@@ -117,6 +117,7 @@ class Differences(Forward):
             bound.reshape(shape),
             terms=found.terms.reshape(shape),
             decided=decided.reshape(shape),
+            excuse=found.unseen.reshape(shape),
             notes={
                 "kinks": int(kink.sum()),
                 "crossed": int((found.crossed & ~kink).sum()),
@@ -143,7 +144,7 @@ class Differences(Forward):
             walk.down(own, list(LEVELS))
         if (walk.open & ~walk.useful).any():
             walk.down(own, list(FURTHER))
-        return walk.result(level)
+        return walk.result(level, np.where(small, own, np.inf))
 
 
 class GroupResult(NamedTuple):
@@ -155,13 +156,14 @@ class GroupResult(NamedTuple):
     crossed: Array
     confirmed: Array
     terms: Array
+    unseen: Array
     level: int
 
 
 def nothing_known(n: int) -> GroupResult:
     """n entries of which nothing was asked yet; filled group by group."""
     kink, crossed, confirmed = (np.zeros(n, bool) for _ in range(3))
-    return GroupResult(np.zeros(n), np.full(n, np.inf), kink, crossed, confirmed, np.zeros(n), 0)
+    return GroupResult(np.zeros(n), np.full(n, np.inf), kink, crossed, confirmed, np.zeros(n), np.zeros(n), 0)
 
 
 class Walk:
@@ -180,6 +182,7 @@ class Walk:
         self.linear = np.full(group.members, np.inf)  # (5) of `extrapolation`, over the step
         self.chosen: int | None = None
         self.far: Array | None = None
+        self.stirred = np.zeros(differences.y.shape, bool)  # outputs that a step has moved
 
     @property
     def open(self) -> Array:
@@ -215,6 +218,7 @@ class Walk:
         step = scale * (GOLDEN * 2.0**-level)
         stencil = Stencil(self.differences, self.group, step, self.reach)
         said = self.remembered(stencil.ask(self.done), level)
+        self.stirred |= stencil.moved
         value, bound = self.best.value, self.best.bound
         with np.errstate(all="ignore"):
             # A bounded function between whose turns the steps fall shows a small slope and a bound as large, and the
@@ -256,12 +260,21 @@ class Walk:
         self.edge = edge
         return said._replace(edge=edge, bound=bound)
 
-    def result(self, level: int) -> GroupResult:
+    def result(self, level: int, own: Array) -> GroupResult:
+        """`own`: the size of entries that are small among their neighbours, infinite for others.
+
+        Steps of the neighbours' size see a function that is as good as straight around 0. Whether it is straight down
+        to the entry's own size only its own steps see, and what is less than their noise nobody: a difference of that
+        size accuses nobody (weights that saturate at 10⁻⁶⁰ beside others of 1).
+        """
         value, terms = self.best.value, self.best.terms
         # The walk's own arithmetic; and an entry on a kink has no number.
         bound = np.where(self.kink, np.inf, self.best.bound + np.maximum(np.abs(value), terms) * 2.0**-52)
         crossed = self.crossed & ~self.kink
-        return GroupResult(value, bound, self.kink, crossed, self.best.confirmed, terms, level)
+        forward = self.differences
+        noise = np.abs(forward.v) * np.maximum(forward.n, 2 * forward.unit * np.abs(forward.y))
+        unseen = self.group.contract(np.where(self.stirred, noise, 0.0)) / own
+        return GroupResult(value, bound, self.kink, crossed, self.best.confirmed, terms, unseen, level)
 
 
 def parts(group: Group) -> Iterator[Group]:

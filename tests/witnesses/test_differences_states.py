@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from crosscheck.evidence.estimate import Estimate
+from crosscheck.evidence.estimate import HAND, Estimate
+from crosscheck.evidence.pair import compare
 from crosscheck.witnesses.differences import MOST, SETUP, Differences, one_by_one
 from crosscheck.witnesses.extrapolation import STEPS, WEIGHTS
 
@@ -194,6 +195,24 @@ def test_sixteen_decades_in_one_array() -> None:
 def softmax(x: Array) -> Array:
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
+
+
+def test_what_is_below_an_entrys_own_noise_accuses_nobody() -> None:
+    """A term that saturates at 1e-60, and is worth 1e-20 of the output: no step sees it, and its slope is 1e40."""
+    x = np.array([1e-60, 1.0, -2.0])
+    weights = np.array([1.0, 2.0, 3.0])
+
+    def f(z: Array) -> Array:
+        return np.array((weights * z).sum() + 1e-20 * z[0] / (1e-60 + np.abs(z[0])) + 1.0)
+
+    estimate = differenced(f, x)
+    right = weights + np.array([1e-20 * 1e-60 / 2e-60**2, 0, 0])
+    pair = compare(Estimate(HAND, right, np.zeros(3)), estimate)
+    assert not pair.disagree.any()
+    assert pair.agree[1:].all()
+    assert compare(Estimate(HAND, 1.01 * weights, np.zeros(3)), estimate).disagree[1:].all()
+    seen = differenced(f, np.array([1e-10, 1.0, -2.0]))  # here its own steps see as much as the neighbours'
+    assert compare(Estimate(HAND, 1.01 * weights, np.zeros(3)), seen).disagree.all()
 
 
 def test_what_an_output_has_absorbed_is_in_the_bound() -> None:
