@@ -66,8 +66,8 @@ def calls_within(operation: Operation, name: str, outputs: int) -> int:
 
 
 def direction_count(operation: Operation, name: str, outputs: int) -> int:
-    """How many directions stand in for the entries: fewer where the forward is long."""
-    count = calls_within(operation, name, outputs) // (SETUP + TYPICAL)
+    """How many directions stand in for the entries: fewer where the forward is long, and each may take two levels."""
+    count = calls_within(operation, name, outputs) // (1 + 2 * TYPICAL)
     return min(DIRECTION_COUNT, max(FEWEST_DIRECTIONS, count))
 
 
@@ -80,13 +80,13 @@ def evaluations_planned(operation: Operation, name: str, outputs: int, groups: i
     planning = probes(x.shape) if worth_planning(operation, name, outputs) else 0
     count = min(x.size if groups is None else groups, x.size)
     once = SETUP + planning
-    line = SETUP + MOST
+    line = 1 + MOST
     if count > affordable(operation, name, outputs):
         directions = direction_count(operation, name, outputs)
-        return once + directions * (SETUP + TYPICAL), once + directions * line
+        return once + directions * (1 + TYPICAL), once + directions * line
     complex_steps = (1 + MOVED_RUNS) * count + (CHECK_EVALUATIONS if operation.moving_forward is None else 0)
     complex_steps = complex_steps if count <= COMPLEX_GROUPS else 0
-    return once + count * TYPICAL + SETUP + TYPICAL + complex_steps, once + count * MOST + line + complex_steps
+    return once + (1 + count) * TYPICAL + 1 + complex_steps, once + count * MOST + line + complex_steps
 
 
 def worth_planning(operation: Operation, name: str, outputs: int) -> bool:
@@ -123,10 +123,10 @@ def moving_witnesses(
     rule and at the most, once that is known.
     """
     x, manner = operation.inputs[name], operation.manner
+    witness = Differences(lambda z: operation.moved({name: z}), x, v, noise)
+    noise, outputs = witness.n, witness.y.size  # measured once, and of the same point along every direction
     if manner.directions is not None:
         return [directions(operation, name, v, noise, deadline, manner.directions)]
-    witness = Differences(lambda z: operation.moved({name: z}), x, v, noise)
-    outputs = witness.y.size
     if manner.entries is not None and manner.entries < x.size:
         drawn = sampled(witness, manner.entries, deadline)
         return [drawn, directions(operation, name, v, noise, deadline, FEWEST_DIRECTIONS)]
