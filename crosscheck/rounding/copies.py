@@ -91,13 +91,16 @@ class Run:
         keys = [key] if self.step is None else [key, draws.sum_of(draws.keyed(self.step, 1), key)]
         return sum(draws.signs(draws.mixed(self.entries[shape] + k), self.copies, dtype) for k in keys)
 
-    def perturbed(self, value: Any, copies: Any, size: Any, part: int) -> Any:
-        """`copies`, each entry moved by amplitude · size, up or down."""
+    def perturbed(self, value: Any, copies: Any, size: Any, part: int, alike: Any = None) -> Any:
+        """`copies`, each entry moved by amplitude · size, up or down; where `alike`, equal numbers equally."""
         if size is None:
             return copies
         dtype = xp.abs(value).dtype
         scaled = xp.where(size < jnp.inf, xp.asarray(self.amplitude).astype(dtype) * size.astype(dtype), 0.0)
         noise = scaled * self.drawn(value, part)
+        if alike is not None:
+            words = draws.words_of_values(xp.asarray(self.seed, np.uint32), value)
+            noise = xp.where(alike, xp.copysign(scaled, value) * draws.signs(words, self.copies, dtype), noise)
         if jnp.iscomplexobj(value):
             noise = joined(noise, scaled * self.drawn(value, part + 100))
         return (value if copies is None else copies) + noise
@@ -169,8 +172,8 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
         if not run.free and (row.lock is not None or not all(inexact(out) for out in y)):
             run.flips.append(fell_otherwise(y, otherwise, moved, row.lock))
             moved = [m if inexact(out) else None for out, m in zip(y, moved, strict=True)]
-    own = sizes.own(eqn, x, y, run.unit)
-    moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, own, strict=True))]
+    own, alike = sizes.own(eqn, x, y, run.unit), sizes.absorbed(eqn, x, y)
+    moved = [run.perturbed(out, m, s, i, alike) for i, (out, m, s) in enumerate(zip(y, moved, own, strict=True))]
     if run.free:
         return [Plane(out, m) for out, m in zip(y, moved, strict=True)]
     sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit, run.amplitude) for p in planes])

@@ -5,7 +5,9 @@
 
 Sizes are absolute. Where an operation is done in a coarser format than the judged code's u, the format's own counts:
 
-    a + b, a · b, a / b     u |y|                               rounded once, to nearest; 0 + b and 0 · b are exact
+    a + b, a · b, a / b     u |y|                               rounded once, to nearest; 0 + b and 0 · b are exact,
+                                                                and a + b by no more than |a| and |b|, as far as
+                                                                the format of the evaluation can show that
     f(x)                    u (c₀ |y| + c₁ |x f'(x)|)           the c of the row, measured
     Σ of k terms            u √k Σ|terms|                       random signs (Higham & Mary 2019)
     Σ in turn, k terms      u k Σ|terms|                        equal terms round alike
@@ -114,9 +116,26 @@ def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: fl
     for operand in x[:1] if row.kind is Kind.DIVIDES else x:
         if isinstance(operand, jax.Array) or not np.all(operand):
             size = xp.where(operand == 0, 0.0, size)  # 0 · b is 0, and 0 + b is b
+    here = float(jnp.finfo(y.dtype).eps)
+    if row.kind is Kind.ADDS and u > here:  # a coarser format's sum, whose nearest number is as near as each term
+        less = xp.minimum(xp.abs(x[0]), xp.abs(x[1]))
+        size = xp.where(less > here * xp.abs(y), xp.minimum(size, less), size)
     if row.kind is Kind.ADDS:
         return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), size)
     return unless(few_digits(x, half(u)), size) if row.kind is Kind.MULTIPLIES else size
+
+
+def absorbed(eqn: core.JaxprEqn, x: list[Any], y: list[Any]) -> Any:
+    """Where a sum is one of its two terms, the other being lost beside it; None where that is nowhere, or not seen.
+
+    -1e30 plus anything is -1e30, the log of zero by convention, wherever it is added and in whatever order: two such
+    sums are one number, and round alike. Only NumPy looks; drawn apart, as they else are, nothing is known of their
+    difference.
+    """
+    if primitive(eqn.primitive.name).kind is not Kind.ADDS or not numeric.all_numpy([*x, *y]) or y[0].dtype.kind != "f":
+        return None
+    lost = ((np.abs(y[0]) == np.abs(x[0])) & (x[1] != 0)) | ((np.abs(y[0]) == np.abs(x[1])) & (x[0] != 0))
+    return lost if lost.any() else None
 
 
 def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:

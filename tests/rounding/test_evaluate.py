@@ -213,6 +213,23 @@ def test_what_is_added_to_zero_is_not_rounded() -> None:
     assert lost.sigma > 1  # what is small beside it is lost, and not exact
 
 
+def test_sums_in_which_a_term_is_lost_are_one_number() -> None:
+    x = np.array([0.7, 1.3, 2.1])
+    apart = rounded(lambda x: (x[0] - 1e30) - (x[1] * 1.1 - 1e30), x).outputs[0]
+    assert apart.sigma == 0
+    left = rounded(lambda x: (x[0] - 1e30) + 1e30, x).outputs[0]
+    assert left.sigma > 1e13  # the term itself is not known to be 0
+    beside = rounded(lambda x: (x[0] * 0.7 + 1e15) - (x[1] * 0.7 + 1e15), x).outputs[0]
+    assert beside.sigma > 0.01  # what is not lost is rounded, each on its own
+
+
+def test_a_float32_sum_is_off_by_its_smaller_term_at_most() -> None:
+    """Judged as float32 and evaluated in float64: s - 1e9 in a softmax of which all is masked."""
+    x = np.array([0.7, 1.3])
+    out = rounded(lambda x: jnp.exp((x[0] - 1e9) - (x[1] - 1e9)), x, unit=2.0**-24).outputs[0]
+    assert 0.1 < out.sigma < 1e3
+
+
 def test_complex_values_are_rounded() -> None:
     f = lambda x, y: jnp.real((x + 1j * y) * (0.3 - 0.7j))  # noqa: E731
     x, y = RNG.normal(size=5), RNG.normal(size=5)
