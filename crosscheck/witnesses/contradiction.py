@@ -7,8 +7,9 @@ apart, the difference is taken once more, with the smallest step whose noise is 
     N(h) = Σ_o |v_o| n_o / h ≤ gap / 4,                                                                            (1)
 
 n_o being what rounding may do to output o: by the reference's own account, or as far as it was seen. Nearer to the
-others it speaks for them, nearer to the first difference against them. Where no step satisfies (1), it does not
-contradict at all.
+others it speaks for them, nearer to the first difference against them. So it must at the three steps below, too, whose
+noise is at most 2 gap: they prove nothing, but n_o is the worst that rounding may do, and a ripple that is too fine
+for the step of (1) shows there. Where no step satisfies (1), it does not contradict at all.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def standing(operation: Operation, name: str, v: Array, agreed: Array, differing
     """
     open_entries = np.flatnonzero(np.isfinite(differing))
     places = open_entries[:: max(1, -(-len(open_entries) // ASKED))]
-    weighted = float(np.sum(np.abs(v) * noise))
+    weighted = np.abs(v) * noise
     stands = {
         i: still(operation, name, v, i, float(agreed.flat[i]), float(differing.flat[i]), weighted) for i in places
     }
@@ -48,34 +49,51 @@ def standing(operation: Operation, name: str, v: Array, agreed: Array, differing
     return out
 
 
-def still(operation: Operation, name: str, v: Array, i: int, agreed: float, differing: float, weighted: float) -> bool:
+def still(operation: Operation, name: str, v: Array, i: int, agreed: float, differing: float, weighted: Array) -> bool:
     x = operation.inputs[name]
-    size = abs(float(x.flat[i])) or float(np.max(np.abs(x), initial=0.0)) or 1.0
+    largest = float(np.max(np.abs(x), initial=0.0))
+    size = abs(float(x.flat[i])) or largest or 1.0
 
     def line(t: float) -> Array:
         there = x.copy()
         there.flat[i] += t
         return operation.moved({name: there})
 
-    return still_along(line, v, agreed, differing, weighted, size)
+    noise = float(np.sum(weighted, where=reached(line, 8.0 * (largest + 1.0))))
+    return still_along(line, v, agreed, differing, noise, size)
+
+
+def reached(line: Callable[[float], Array], far: float) -> Array | bool:
+    """The outputs that a line leads to, as far away as it takes to move what has swallowed a small step. The others are
+    other entries'."""
+    with np.errstate(all="ignore"):
+        try:
+            here = np.asarray(line(0.0))
+            return (np.asarray(line(far)) != here) | (np.asarray(line(-far)) != here)
+        except Exception:  # the code may refuse so large a number
+            return True
 
 
 def still_along(
-    line: Callable[[float], Array], v: Array, agreed: float, differing: float, weighted: float, size: float
+    line: Callable[[float], Array], v: Array, agreed: float, differing: float, noise: float, size: float
 ) -> bool:
-    """The same of ⟨v, y⟩ along a line, whose steps are relative to `size`."""
+    """The same of ⟨v, y⟩ along a line, whose steps are relative to `size`; `noise` is Σ|v_o| n_o."""
     gap = abs(agreed - differing)
     for level in range(FINEST, COARSEST, -1):
         step = size * 2.0**-level
         # A step below the smallest normal number has lost its digits.
-        if step >= np.finfo(np.float64).tiny and weighted <= gap / 4 * step:
-            with np.errstate(all="ignore"):
-                try:
-                    moved = np.asarray(line(step), np.float64) - line(-step)
-                except Exception:  # the code may refuse a point that is not its own
-                    return False
-                slope = float(np.sum(v * moved)) / (2 * step)
-                return bool(abs(slope - agreed) > abs(slope - differing))
+        if step < np.finfo(np.float64).tiny or noise > 2 * gap * step:
+            continue
+        with np.errstate(all="ignore"):
+            try:
+                moved = np.asarray(line(step), np.float64) - line(-step)
+            except Exception:  # the code may refuse a point that is not its own
+                return False
+            slope = float(np.sum(v * moved)) / (2 * step)
+            if not abs(slope - agreed) > abs(slope - differing):
+                return False
+        if noise <= gap / 4 * step:  # (1)
+            return True
     return False
 
 

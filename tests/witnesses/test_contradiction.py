@@ -38,6 +38,23 @@ def test_of_a_ripple_the_two_are_right() -> None:
     assert not stands(lambda x: x + np.sin(x), x, V * (1 + np.cos(x)), V, 1e-8).any()
 
 
+@pytest.mark.parametrize("noise", [0.75, 1.0, 1.5])
+def test_a_ripple_shows_at_steps_below_the_first_that_proves_something(noise: float) -> None:
+    """The worst that rounding may do allows for steps of 3 to 12, longer than the ripple; what it does is far less."""
+    x = np.array([1e7])
+    assert abs(np.cos(x[0])) > 0.9
+    assert not stands(lambda x: x + np.sin(x), x, V[:1] * (1 + np.cos(x)), V[:1], noise).any()
+    assert stands(lambda x: x + np.sin(x), x, V[:1], V[:1] * (1 + np.cos(x)), 1e-8).all()
+
+
+def test_other_entries_outputs_are_no_noise() -> None:
+    """A hundred entries of an elementwise function: the noise of one output is to be told from one slope."""
+    x = 1e7 + np.arange(100.0)
+    v = np.resize(V, x.shape)
+    only = np.where(np.arange(100) == 3, v, np.nan)
+    assert not stands(lambda x: x + np.sin(x), x, v * (1 + np.cos(x)), only, 0.1).any()
+
+
 def test_only_what_is_contradicted_is_looked_at() -> None:
     x = np.array([3.0, 5.0])
     assert stands(squared, x, 4 * V * x, np.array([np.nan, 2 * V[1] * x[1]])).tolist() == [False, True]
