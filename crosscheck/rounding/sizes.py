@@ -296,7 +296,10 @@ def scale(row: Primitive, eqn: core.JaxprEqn, v: Any) -> Any:
     if row.stable == "entries" or xp.ndim(v) < 2:
         return a
     if row.stable == "columns":
-        return xp.broadcast_to(xp.max(a, axis=-2, keepdims=True, initial=0.0), a.shape)
+        # An upper triangular matrix is its own factor: there is nothing to eliminate, or to reflect.
+        below = np.tril(np.ones(xp.shape(a)[-2:], bool), -1)
+        done = xp.all((a == 0) | ~below, axis=(-2, -1), keepdims=True)
+        return xp.where(done, 0.0, xp.broadcast_to(xp.max(a, axis=-2, keepdims=True, initial=0.0), a.shape))
     if row.stable == "diagonal":
         root = xp.sqrt(xp.diagonal(a, axis1=-2, axis2=-1))
         return root[..., :, None] * root[..., None, :]

@@ -213,6 +213,16 @@ def test_what_is_added_to_zero_is_not_rounded() -> None:
     assert lost.sigma > 1  # what is small beside it is lost, and not exact
 
 
+def test_a_triangular_matrix_is_its_own_factor() -> None:
+    """LAPACK reflects no column that is zero below the diagonal; the least number there turns the sign of its row."""
+    r = np.triu(RNG.normal(size=(4, 4))) + 3 * np.eye(4)
+    factor = lambda a: jnp.linalg.qr(a)[1]  # noqa: E731
+    for a in (r, r + 1e-300 * np.tri(4, k=-1)):
+        assert np.all(rounded(factor, a).outputs[0].sigma < 1e-13)
+    dense = RNG.normal(size=(4, 4))
+    assert np.all(rounded(factor, dense).outputs[0].sigma[np.triu_indices(4)] > 1e-18)
+
+
 def test_sums_in_which_a_term_is_lost_are_one_number() -> None:
     x = np.array([0.7, 1.3, 2.1])
     apart = rounded(lambda x: (x[0] - 1e30) - (x[1] * 1.1 - 1e30), x).outputs[0]
