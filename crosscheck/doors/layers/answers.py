@@ -44,6 +44,8 @@ def positions(
     unleft = [k for k in names if k not in left]
     if not unleft and [np.shape(run.flat[key]) for key in keys] == [look.inputs[k].shape for k in indices]:
         return {}  # what stands for the gradient of an index
+    if of_nothing(look, run, keys, names, unleft):
+        return {}
     choices = [
         [*inputs, *names],
         [*inputs, *unleft],
@@ -63,6 +65,19 @@ def positions(
     if order != wanted:
         look.say("order", f"backward of {look.title} returned the gradients of {', '.join(order)}, in this order")
     return dict(zip(order, keys, strict=True))
+
+
+def of_nothing(look: Looking, run: Ran, keys: list[Key], names: list[str], unleft: list[str]) -> bool:
+    """Whether what backward of indices alone returned has the shape of none of the parameters, which all have their
+    gradients elsewhere: left, handed over, in their step."""
+    if look.wrt or not all(k in run.changed or k in run.noted for k in unleft):
+        return False
+    shapes = [squeezed(run.flat[key]) for key in keys]
+    if any(squeezed(run.pool[k].value(look.base)) in shapes for k in names):
+        return False
+    said = ", ".join(str(np.shape(run.flat[key])) for key in keys)
+    look.say("returned", f"backward of {look.title} returned shape {said}: an index has no gradient")
+    return True
 
 
 def told_apart(
