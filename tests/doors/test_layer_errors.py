@@ -26,9 +26,12 @@ class Surplus(ReturnsDictionary):
         return {**super().backward(dout), "dq": 1.0}
 
 
-class Nothing(Attributes):
+class Nothing:
+    def forward(self, x: Array) -> Array:
+        return np.tanh(x)
+
     def backward(self, grad: Array) -> Any:
-        super().backward(grad)
+        pass
 
 
 class Text(Attributes):

@@ -41,12 +41,14 @@ def positions(
             if k in look.wrt or (k in run.pool and k not in look.inputs)
         }
     inputs, indices = list(look.wrt), [k for k in look.inputs if k not in look.wrt]
+    free = [k for k in inputs if k not in look.calling.ways.constants]
     unleft = [k for k in names if k not in left]
     if not unleft and [np.shape(run.flat[key]) for key in keys] == [look.inputs[k].shape for k in indices]:
         return {}  # what stands for the gradient of an index
     if of_nothing(look, run, keys, names, unleft):
         return {}
     choices = [
+        *([[*free, *names], [*free, *unleft], free] if free != inputs else []),
         [*inputs, *names],
         [*inputs, *unleft],
         inputs,
@@ -55,9 +57,12 @@ def positions(
     ]
     wanted = next((choice for choice in choices if len(choice) == len(keys)), None)
     if wanted is None:
+        some = "1 gradient" if len(keys) == 1 else f"{len(keys)} gradients"
+        last = inputs[-1] if len(inputs) > len(keys) else ""
         raise ValueError(
-            f"backward of {look.title} returned {len(keys)} gradients for the inputs {', '.join(inputs)} and the "
+            f"backward of {look.title} returned {some} for the inputs {', '.join(inputs)} and the "
             f"parameters {', '.join(names) or 'none'}: say which, returns=('x', ...)"
+            + (f", or which inputs have none, constants=({last!r},)" if last else "")
         )
     if len(wanted) == 1:
         return {wanted[0]: keys[0]}

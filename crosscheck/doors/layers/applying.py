@@ -41,7 +41,7 @@ def route_with_step(look: Looking) -> Route:
         except Exception:  # a method of this name that does something else
             continue
         if found.held.keys() > route.held.keys() or tells_more(other, look):
-            look.calling, look.remarks = other.calling, other.remarks
+            look.calling, look.remarks, look.wrt = other.calling, other.remarks, other.wrt
             look.say("called", f"{step.name} of {look.title} was called after every backward: it makes the step")
             return found
     return route
