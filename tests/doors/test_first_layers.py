@@ -179,6 +179,45 @@ def test_gradients_of_a_loss_in_small_letters() -> None:
     assert set(result.gradients) == {"x", "w", "b"}
 
 
+class AtRest:
+    """A dense layer at a learning rate of 0, as tests make one; it leaves no gradient."""
+
+    def __init__(self, learning_rate: float = 0.0, error: float = 0.0) -> None:
+        self.weights, self.biases, self.learning_rate, self.error = normal(4, 3), normal(3), learning_rate, error
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.weights + self.biases
+
+    def backward(self, grad: Array) -> Array:
+        return self.made(grad, self.learning_rate)
+
+    def made(self, grad: Array, rate: float) -> Array:
+        passed = grad @ self.weights.T
+        self.weights = self.weights - rate * (1 + self.error) * self.x.T @ grad
+        self.biases = self.biases - rate * grad.sum(0)
+        return passed
+
+
+class AtRestByDefault(AtRest):
+    def __init__(self, error: float = 0.0) -> None:
+        super().__init__(error=error)
+        del self.learning_rate
+
+    def backward(self, grad: Array, lr: float | None = None) -> Array:
+        return self.made(grad, lr if lr is not None else 0.0)
+
+
+@pytest.mark.parametrize("kind", [AtRest, AtRestByDefault])
+def test_a_layer_at_a_rate_of_nothing_is_asked_at_another(kind: Any) -> None:
+    result = crosscheck.check_layer(kind(), X)
+    assert result, result
+    assert set(result.gradients) == {"x", "weights", "biases"}
+    assert "at which nothing moves: its step was made at another rate" in " ".join(str(result).split())
+    wrong = crosscheck.check_layer(kind(error=1e-6), X, diagnose=False)
+    assert wrong.gradients["weights"].verdict == "disagree"
+
+
 class LogSoftmax:
     """bprop(x, dedy)."""
 

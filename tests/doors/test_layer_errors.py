@@ -127,6 +127,22 @@ def test_a_wrong_call_is_one_sentence(name: str) -> None:
     assert len(frames) <= 5
 
 
+def test_a_forward_that_keeps_nothing_unless_it_is_told_to() -> None:
+    class Evaluating:
+        def forward(self, x: Array, training: bool = False) -> Array:
+            if training:
+                self.y = np.tanh(x)
+            return np.tanh(x)
+
+        def backward(self, grad: Array) -> Array:
+            return grad * (1 - self.y**2)
+
+    with pytest.raises(AttributeError, match="'y'") as raised:
+        check(Evaluating(), X)
+    assert "forward_kwargs={'training': True}" in " ".join(raised.value.__notes__)
+    assert check(Evaluating(), X, forward_kwargs={"training": True})
+
+
 @pytest.mark.parametrize("method", ["forward", "backward"])
 def test_a_users_exception_keeps_its_traceback_and_says_where_it_was(method: str) -> None:
     class Raising(Attributes):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crosscheck.doors.layers.methods import method_name, method_of, positional
+from crosscheck.doors.layers.methods import method_name, method_of, positional, switched_off
 from crosscheck.doors.layers.outputs import CACHES, NOTHING, ONE, Handed, Outputs, named_as_gradient
 from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.operation import Array, Arrays, array_of, checked_inputs
@@ -166,13 +166,18 @@ class Calling:
     def back(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any] = NOTHING) -> Any:
         """What backward returns; of a loss that leaves the gradient out, for the gradient 1."""
         of_step = self.of_step(extra)
-        with during(f"{self.backward} of {self.title}"):
+        with during(f"{self.backward} of {self.title}", lambda: self.hint(layer)):
             answer = self.backwards(layer, grad_output, handed, {k: v for k, v in extra.items() if k not in of_step})
             answer = tuple(answer) if isinstance(answer, Iterator) else answer  # yield dx; yield dw
         if self.step is not None:
             with during(f"{self.step.name} of {self.title}"):
                 getattr(layer, self.step.name)(**of_step)
         return answer
+
+    def hint(self, layer: Any) -> str:
+        """What may be why backward does not run: forward was not told to keep anything for it."""
+        off = [k for k in switched_off(method_of(layer, self.forward)) if k not in self.ways.forward_kwargs]
+        return f"forward was called with {off[0]}=False; perhaps forward_kwargs={{{off[0]!r}: True}}" if off else ""
 
     def of_step(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         """What goes to the step and not to backward: what it takes of what the caller gives, and the rate."""
@@ -214,12 +219,13 @@ class Calling:
 
 
 @contextmanager
-def during(call: str) -> Generator[None]:
+def during(call: str, hint: Callable[[], str] = str) -> Generator[None]:
     """Whatever the user's code raises keeps its traceback, and has a note that says in which call it was."""
     try:
         yield
     except Exception as error:
-        note = f"while calling {call}"
+        more = hint()
+        note = f"while calling {call}" + (f" ({more})" if more else "")
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
         raise
