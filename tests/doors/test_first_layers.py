@@ -120,10 +120,29 @@ def test_a_loss_whose_backward_takes_what_forward_took() -> None:
     wrong = crosscheck.check_layer(Summed(), (X, normal(5, 4, seed=1)), **methods)
     assert wrong.gradients["predicted"].verdict == "disagree"
     del methods["constants"]
-    with pytest.raises(
-        ValueError, match=r"returned 1 gradient for .* or which inputs have none, constants=\('wanted',"
-    ):
-        crosscheck.check_layer(Squares(), (X, normal(5, 4, seed=1)), **methods)
+    result = crosscheck.check_layer(Squares(), (X, normal(5, 4, seed=1)), **methods)
+    assert result.gradients["predicted"].passed
+    assert [f.kind for f in result.findings if f.fails] == ["unjudged"]
+    assert "constants=('wanted',)" in " ".join(str(result).split())
+    with pytest.raises(ValueError, match=r"returned 1 gradient for .* which inputs have none, constants=\(\.\.\.\)"):
+        crosscheck.check_layer(Summed(), (X, normal(5, 4, seed=1)), **methods)
+
+
+class TargetFirst:
+    """loss(wanted, predicted): the gradient is of the second."""
+
+    def forward(self, wanted: Array, predicted: Array) -> Any:
+        return ((predicted - wanted) ** 2).mean()
+
+    def backward(self, wanted: Array, predicted: Array) -> Array:
+        return 2 * (predicted - wanted) / predicted.size
+
+
+def test_a_gradient_of_the_second_of_two_inputs_is_known_by_its_values() -> None:
+    result = crosscheck.check_layer(TargetFirst(), (X, normal(5, 4, seed=1)), loss=True)
+    assert set(result.gradients) == {"predicted"}
+    assert result.gradients["predicted"].passed
+    assert not result
 
 
 class Network:

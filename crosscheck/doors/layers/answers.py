@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from crosscheck.doors.layers.once import Ran
 from crosscheck.doors.layers.places import ENTRY, Path, private, walk
 from crosscheck.doors.layers.returned import POSITION, Key, by_position, fitting, squeezed
 from crosscheck.doors.layers.spelling import gradient_names
+from crosscheck.operation import Arrays
 
 
 def positions(
@@ -56,13 +57,15 @@ def positions(
         *([names, unleft] if len(inputs_left) == len(inputs) else []),
     ]
     wanted = next((choice for choice in choices if len(choice) == len(keys)), None)
+    clear = {} if wanted is not None else by_values(look, run, keys, [*inputs, *names], names)
+    if clear:
+        return clear
     if wanted is None:
         some = "1 gradient" if len(keys) == 1 else f"{len(keys)} gradients"
-        last = inputs[-1] if len(inputs) > len(keys) else ""
         raise ValueError(
             f"backward of {look.title} returned {some} for the inputs {', '.join(inputs)} and the "
             f"parameters {', '.join(names) or 'none'}: say which, returns=('x', ...)"
-            + (f", or which inputs have none, constants=({last!r},)" if last else "")
+            + (", or which inputs have none, constants=(...)" if len(inputs) > len(keys) else "")
         )
     if len(wanted) == 1:
         return {wanted[0]: keys[0]}
@@ -89,10 +92,7 @@ def told_apart(
     look: Looking, run: Ran, arrays: list[Any], wanted: list[str], names: list[str], words: tuple[str, str]
 ) -> list[str]:
     """The name of each array, by its shape and its values; `words` are what backward did, and how to say it."""
-    values = {**look.inputs, **{k: np.asarray(run.pool[k].value(look.base)) for k in names}}
-    wide = private(look.base, wider=True)
-    route = replace(run.route, held={k: run.pool[k] for k in names})
-    fits = fitting(lambda at_values: route.forward(private(wide), at_values), values, run.cotangent)
+    values, fits = measured(look, run, names)
     order, unsure = by_position(arrays, wanted, values, fits)
     if unsure:
         look.say(
@@ -102,6 +102,31 @@ def told_apart(
             True,
         )
     return order
+
+
+def measured(look: Looking, run: Ran, names: list[str]) -> tuple[Arrays, Callable[[str, Any], bool]]:
+    """The inputs and parameters of these names, and whether an array is the gradient of one, as differences say."""
+    values = {**look.inputs, **{k: np.asarray(run.pool[k].value(look.base)) for k in names}}
+    wide = private(look.base, wider=True)
+    route = replace(run.route, held={k: run.pool[k] for k in names})
+    v = np.ones_like(run.cotangent) if look.calling.ways.loss else run.cotangent
+    return values, fitting(lambda at_values: route.forward(private(wide), at_values), values, v)
+
+
+def by_values(look: Looking, run: Ran, keys: list[Key], known: list[str], names: list[str]) -> dict[str, Key]:
+    """Fewer gradients than inputs and parameters: of which they are, where each fits one and no other."""
+    if len(keys) > len(known):
+        return {}
+    values, fits = measured(look, run, names)
+    found: dict[str, Key] = {}
+    for key in keys:
+        given = run.flat[key]
+        alike = [k for k in known if squeezed(values[k]) == squeezed(given) and fits(k, given)]
+        if len(alike) != 1 or alike[0] in found:
+            return {}
+        found[alike[0]] = key
+    look.say("order", f"backward of {look.title} returned the gradient of {', '.join(found)}, as its values say")
+    return found
 
 
 def in_lists(look: Looking, run: Ran, names: list[str], known: set[int]) -> dict[str, Path]:

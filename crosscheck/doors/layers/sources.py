@@ -96,7 +96,7 @@ def without_inputs(look: Looking, missing: list[str], judged: list[str]) -> None
         sentence = f"backward of {look.title} returned no gradient of {k} and left none (as d{k} or grad_{k})"
         if k in constant:
             continue
-        if not judged and look.declared is None:
+        if not judged and look.declared is None and set(missing) >= set(look.wrt):
             raise TypeError(f"{sentence}; it must return it")
         look.say("unjudged", f"{sentence}: it was not judged; if it has none to give, constants=({k!r},)", True)
     look.wrt = tuple(k for k in look.wrt if k not in (*missing, *constant))
