@@ -34,6 +34,18 @@ class Nothing:
         pass
 
 
+class Wired:
+    """What comes in and goes out stands in attributes, which others read."""
+
+    input = X
+
+    def forward(self) -> None:
+        self.output = np.tanh(self.input)
+
+    def backward(self) -> None:
+        self.dinput = 1 - self.output**2
+
+
 class Text(Attributes):
     def forward(self, x: Array) -> Any:
         return "y", None
@@ -102,6 +114,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "a cotangent": (lambda: check(Attributes(), X, grad_output=np.ones(3)), r"grad_output has shape \(3,\)"),
     "surplus": (lambda: check(Surplus(), X), r"returned a gradient of 'dq', which is none .*: x, W, b$"),
     "nothing": (lambda: check(Nothing(), X), r"returned no gradient of x and left none \(as dx or grad_x\)"),
+    "no argument": (lambda: check(Wired(), X), r"forward of Wired takes no input; hand over an object whose forward"),
     "text": (lambda: check(Text(), X), r"forward of Text returned a tuple without an array of floats in it"),
     "four": (lambda: check(Four(), X), r"returned 4 gradients for the inputs x and the parameters W, b"),
     "a generator held": (

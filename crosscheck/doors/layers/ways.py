@@ -242,6 +242,11 @@ def calling(
     title = type(layer).__name__
     forward = method_name(layer, "forward", ways.forward, FORWARD)
     backward = method_name(layer, "backward", ways.backward, BACKWARD)
+    if positional(method_of(layer, forward)) == () and not ways.forward_kwargs and passed is not Passed.BY_KEYWORD:
+        raise TypeError(
+            f"{forward} of {title} takes no input; hand over an object whose forward takes one, puts it where {title} "
+            "reads it, and returns the output, and whose backward does so with the gradient"
+        )
     takes = positional(method_of(layer, backward))
     if takes is not None:
         takes = tuple(k for k in takes if k not in ways.backward_kwargs)
