@@ -46,6 +46,32 @@ def test_an_input_may_be_said_to_be_a_constant() -> None:
     assert "x" not in wrong.gradients
 
 
+class Square:
+    """Of as many inputs as outputs; the gradient of w is left, or returned, with or without that of x."""
+
+    def __init__(self, how: str) -> None:
+        self.w, self.how = normal(4, 4), how
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.w
+
+    def backward(self, g: Array) -> Any:
+        dx, dw = g @ self.w.T, self.x.T @ g
+        if self.how == "left":
+            self.dw = dw
+            return dx
+        return dw if self.how == "alone" else (dx, dw)
+
+
+@pytest.mark.parametrize("how", ["left", "alone", "both"])
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_constant_may_be_given_a_gradient_or_not(how: str, count: int) -> None:
+    result = crosscheck.check_layer(Square(how), normal(count, 4, seed=1), constants=("x",))
+    assert result, result
+    assert set(result.gradients) == {"w"}
+
+
 class Neither(First):
     """Of a layer without parameters that gives no gradient nothing can be judged."""
 

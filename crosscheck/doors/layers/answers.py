@@ -49,13 +49,14 @@ def positions(
     if of_nothing(look, run, keys, names, unleft):
         return {}
     choices = [
-        *([[*free, *names], [*free, *unleft], free] if free != inputs else []),
         [*inputs, *names],
         [*inputs, *unleft],
         inputs,
         [*(k for k in inputs if k not in inputs_left), *unleft],
         *([names, unleft] if len(inputs_left) == len(inputs) else []),
     ]
+    if free != inputs:  # what is said to be a constant may still be given a gradient, or not
+        choices = of_shapes(look, run, keys, [[*free, *unleft], [*inputs, *unleft], [*free, *names], *choices, free])
     wanted = next((choice for choice in choices if len(choice) == len(keys)), None)
     clear = {} if wanted is not None else by_values(look, run, keys, [*inputs, *names], names)
     if clear:
@@ -73,6 +74,16 @@ def positions(
     if order != wanted:
         look.say("order", f"backward of {look.title} returned the gradients of {', '.join(order)}, in this order")
     return dict(zip(order, keys, strict=True))
+
+
+def of_shapes(look: Looking, run: Ran, keys: list[Key], choices: list[list[str]]) -> list[list[str]]:
+    """Those of the choices whose arrays have the shapes of what was returned, in any order; else all."""
+    shapes = sorted(squeezed(run.flat[key]) for key in keys)
+
+    def shape(k: str) -> tuple[int, ...]:
+        return squeezed(look.inputs[k] if k in look.inputs else run.pool[k].value(look.base))
+
+    return [choice for choice in choices if sorted(map(shape, choice)) == shapes] or choices
 
 
 def of_nothing(look: Looking, run: Ran, keys: list[Key], names: list[str], unleft: list[str]) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.methods import method_of
 from crosscheck.doors.layers.places import at, private, put, spelled
@@ -68,6 +69,8 @@ def at_a_rate(look: Looking, route: Route, before: list[Notice]) -> Route:
     for path in idle:
         put(other.base, path, ORDINARY_RATE)
     try:
+        if not nudges.unchanged(look.run(private(other.base)), look.y):
+            return route  # a rate of another kind: the output hangs on it
         found = route_of(other)
     except Exception:  # the code at a rate that its author did not choose
         return route

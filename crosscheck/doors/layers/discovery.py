@@ -108,7 +108,8 @@ def begin(look: Looking) -> bool | None:
 def left_outputs(before: Any, after: Any) -> list[str]:
     """The attributes that are called as an output is, and that forward put an array into."""
     found = [k for k in OUTPUTS if isinstance(getattr(after, k, None), np.ndarray)]
-    return [k for k in found if not nudges.unchanged(getattr(before, k, None), getattr(after, k))]
+    put = {k: getattr(after, k) for k in found if not nudges.unchanged(getattr(before, k, None), getattr(after, k))}
+    return list({id(a): k for k, a in reversed(put.items())}.values())
 
 
 def read_outputs(look: Looking, returned: Any) -> Any:
