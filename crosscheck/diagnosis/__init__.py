@@ -22,7 +22,7 @@ the judged point and at generic ones, within the bounds of the judgement, with a
     products     the whole gradient times an array of the forward
     arguments    another input
     terms        contributions to an entry lost
-    scaling, shapes, glance, precision, places      what is said without a candidate
+    scaling, shapes, glance, clips, precision, places   what is said without a candidate
 
 A name has to hold at the judged point, at generic ones of the same sizes, and at one of other sizes (`elsewhere`),
 where a coincidence of lengths does not: 3 columns that are 3 rows, √d that is √batch. It says in which line of the

@@ -1,4 +1,5 @@
-"""Functions of several steps that are known by name: softmax, GELU, SiLU; and what is taken for their derivative.
+"""Functions of several steps that are known by name: softmax, the sigmoid, GELU, SiLU; and what is taken for their
+derivative.
 
 A value y of the forward that is softmax(x) of another, entry by entry at every point, has a backward of its own,
 whatever steps it is made of:
@@ -64,6 +65,10 @@ def silu_slope(x: Array, beta: float = 1.0) -> Array:
     return s + beta * x * s * (1 - s)
 
 
+def sigmoid_slope(x: Array) -> Array:
+    return special.expit(x) * special.expit(-x)
+
+
 GELU = {
     "of the exact GELU": lambda x: normal(x) + x * density(x),
     "of the tanh approximation": gelu_tanh_slope,
@@ -78,11 +83,18 @@ SILU = {
     "to be x σ(x) (1 - σ(x)), without σ(x)": lambda x: x * special.expit(x) * special.expit(-x),
     "to be σ(x) + σ(x) (1 - σ(x)), without its factor x": lambda x: special.expit(x) * (1 + special.expit(-x)),
 }
+SIGMOID = {
+    "at its result instead of its operand": lambda x: sigmoid_slope(special.expit(x)),
+    "to be x (1 - x) of its operand": lambda x: x * (1 - x),
+    "to be 1 - σ(x)²": lambda x: 1 - special.expit(x) ** 2,
+    "twice": lambda x: sigmoid_slope(x) ** 2,
+}
 # Each by name: the function, and what is taken for its derivative.
 ELEMENTWISE: dict[str, tuple[Elementwise, dict[str, Elementwise]]] = {
     "the exact GELU": (lambda x: x * normal(x), GELU),
     "GELU by tanh": (lambda x: 0.5 * x * (1 + inner(x)), GELU),
     "SiLU": (lambda x: x * special.expit(x), SILU),
+    "the sigmoid": (special.expit, SIGMOID),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crosscheck.diagnosis.points import Array, Point
+from crosscheck.diagnosis.points import Array, Point, judged_at
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.evidence.reason import Diagnosis
 from crosscheck.floats import DOUBLE, SINGLE, UNIT
@@ -22,6 +22,9 @@ LUCK = 2.0**-4
 SPREAD = 0.3
 # A balance of signs further off than this many standard deviations has a probability below 10^-3.
 DEVIATIONS = 3.3
+# Beside the point by a share of the numbers that is 2^8 units of float32, every rounding is another one; what a formula
+# with a small term too many is off by moves by that share, and by a few times as much where it is curved.
+BESIDE, ANEW = 2.0**-16, 2.0**-3
 
 
 def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
@@ -62,9 +65,24 @@ def lost_precision(problem: Problem, name: str) -> Diagnosis | None:
     )
     small = error.max() < 64 * UNIT[SINGLE] * top and typical > 0
     errors = [np.ravel(p.wrong[name] - p.truth[name]) for p in (point, *problem.others) if p.is_wrong(name)]
-    if (error <= allowed).all() and spread_out and small and both_signs(np.concatenate(errors)):
+    evenly = spread_out and small and both_signs(np.concatenate(errors))
+    if (error <= allowed).all() and evenly and rounds_anew(problem, name):
         return found("float32")
     return None
+
+
+def rounds_anew(problem: Problem, name: str) -> bool:
+    """Whether the error is another one beside the point, as rounding is: that of an ε of 1e-7 in the code stays."""
+    point, rng = problem.judged, np.random.default_rng(12)
+    moved = {
+        k: a * (1 + BESIDE * rng.uniform(-1, 1, a.shape)) if k in problem.operation.drawn else a
+        for k, a in point.inputs.items()
+    }
+    beside = judged_at(problem.operation, moved, point.v, (name,), problem.tape) if problem.tape is not None else None
+    if beside is None:
+        return True
+    here, there = (p.wrong[name] - p.truth[name] for p in (point, beside))
+    return bool(np.linalg.norm(there - here) > ANEW * np.linalg.norm(here))
 
 
 def relative_error(point: Point, name: str) -> float:

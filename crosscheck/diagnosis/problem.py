@@ -69,7 +69,8 @@ class Problem:
         self.given = Point(inputs, np.asarray(v, np.float64), wrong, truth, bound, self.tape)
         self.judged = judged or self.given
         self.names = tuple(wrong)
-        self.axes = {k: axis_names(k, a.shape, self.tape) for k, a in inputs.items()}
+        first = next(iter(inputs))
+        self.axes = {k: axis_names(k, a.shape, self.tape, data=k == first) for k, a in inputs.items()}
         batch = batch_recognised(operation, self.axes.values(), np.ndim(v))
         self.told = {k: as_told(axes, inputs[k].shape, np.shape(v), batch=batch) for k, axes in self.axes.items()}
         self.output_axes = output_axes(operation, self.tape, np.ndim(v))

@@ -15,6 +15,7 @@ from crosscheck.diagnosis.arguments import other_inputs
 from crosscheck.diagnosis.budget import WORK, Budget
 from crosscheck.diagnosis.candidates import Candidate
 from crosscheck.diagnosis.causes import common_causes, same_factor
+from crosscheck.diagnosis.clips import clipped
 from crosscheck.diagnosis.configurations import other_configuration
 from crosscheck.diagnosis.constants import other_constants
 from crosscheck.diagnosis.cotangents import other_cotangents, shifted_and_cut
@@ -186,6 +187,9 @@ def search(
     for name in wrong:
         found[name] += at_a_glance(operation, name, wrong[name], truth[name], bound[name])
     names = [name for name in wrong if not any(d.kind in FINAL for d in found[name])]
+    for name, diagnosis in clipped(operation, v, wrong, truth, bound, names).items():
+        found[name].append(diagnosis)
+        names.remove(name)
     if not names:
         return
     pieces = pieces_of(operation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from crosscheck.evidence.wording import listed as listed
@@ -26,6 +27,8 @@ PLAIN_BUT_NO_BATCH = {
     3: ("slices", "rows", "columns"),
     4: ("slices", "axis 1", "axis 2", "axis 3"),
 }
+# Data in columns: of a product W x the right operand is the samples.
+COLUMNS = ("features", "batch")
 # Without a reference, only an array's name tells a parameter from data.
 PARAMETERS = ("filter", "kernel", "weight")
 
@@ -65,8 +68,10 @@ def plain_names(ndim: int) -> tuple[str, ...]:
     return PLAIN.get(ndim) or tuple(f"axis {i}" for i in range(ndim))
 
 
-def axis_names(name: str, shape: Sequence[int], tape: Tape | None) -> tuple[str, ...]:
-    """The words for the axes of the input `name`, from what the reference does with it."""
+def axis_names(name: str, shape: Sequence[int], tape: Tape | None, *, data: bool = False) -> tuple[str, ...]:
+    """The words for the axes of the input `name`, from what the reference does with it; `data`: it comes first, as data
+    does."""
+    data = data and not re.fullmatch(r"[wW]\d*", name) and not any(word in name.lower() for word in PARAMETERS)
     if tape is not None:
         place = tape.inputs[name]
         for step in tape.steps:
@@ -74,7 +79,7 @@ def axis_names(name: str, shape: Sequence[int], tape: Tape | None) -> tuple[str,
                 written = tape.avals[step.writes[0]].shape
                 words = role(step.name, step.eqn.params, step.reads.index(place), tuple(shape), written)
                 if words is not None:
-                    return words
+                    return {MATRIX: COLUMNS, MATRIX[::-1]: COLUMNS[::-1]}.get(words, words) if data else words
     elif any(word in name.lower() for word in PARAMETERS):
         return {4: FILTERS, 2: MATRIX}.get(len(shape)) or plain_names(len(shape))
     if len(shape) == 1 and "bias" in name.lower():

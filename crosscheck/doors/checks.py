@@ -271,7 +271,8 @@ def check_gradient(
     Args:
         f: `f(x, *args) -> number`, NumPy.
         grad: `grad(x, *args) -> array` of x's shape; True for an f that returns `(value, gradient)`.
-        x0: the point; numbers in a list are float64, as SciPy reads them.
+        x0: the point; numbers in a list are float64, as SciPy reads them. It may be a dictionary or a list of arrays
+            (the parameters of a network): then the gradients are nested as it is, or under keys like `dW` for `W`.
         args: passed on to both, and to the reference.
         reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: `f` itself is recorded.
         seed, diagnose, budget, name: as in `check`.

@@ -26,6 +26,12 @@ def required(function: Callable[..., Any]) -> list[str]:
     return [k for k in positional_names(function) if parameters[k].default is inspect.Parameter.empty]
 
 
+def names_of(function: Callable[..., Any]) -> list[str]:
+    """Everything that can be passed by name."""
+    kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+
+
 class Context:
     """What `forward(ctx, ...)` keeps for `backward(ctx, grad_output)`: any attribute, and saved tensors."""
 
@@ -113,12 +119,13 @@ class TwoFunctions:
     Args:
         operation: an object that has them.
         given: the names of the inputs.
-        hyper: passed to forward by keyword.
+        hyper: passed by keyword to forward, and to backward what it has arguments of these names for.
         outputs: how many of what forward returns backward takes the gradients of; None: all but what is saved.
     """
 
     # Without a __dict__ nothing of it is replaced or put back while the user's code is recorded or lifted.
     __slots__ = (
+        "back_hyper",
         "hyper",
         "keyword",
         "needed",
@@ -133,9 +140,12 @@ class TwoFunctions:
 
     def __init__(self, operation: Any, given: tuple[str, ...], hyper: Mapping[str, Any], outputs: int | None) -> None:
         known = positional_names(operation.forward)
-        self.operation, self.hyper, self.outputs = operation, hyper, outputs
-        self.needed = len(required(operation.backward))
-        self.takes = positional_names(operation.backward)
+        self.operation, self.outputs = operation, outputs
+        self.back_hyper = {k: v for k, v in hyper.items() if k in names_of(operation.backward)}
+        # What backward alone takes is not forward's; what neither takes is, which says so.
+        self.hyper = {k: v for k, v in hyper.items() if k not in self.back_hyper or k in names_of(operation.forward)}
+        self.needed = len([k for k in required(operation.backward) if k not in self.back_hyper])
+        self.takes = [k for k in positional_names(operation.backward) if k not in self.back_hyper]
         self.with_context = known[:1] in (["ctx"], ["context"])
         self.saved_first = self.takes[:1] in (["ctx"], ["context"], ["cache"], ["saved"])
         self.positional = [k for k in known if k in given]
@@ -169,7 +179,22 @@ class TwoFunctions:
                     "beside what it saves: it must take a gradient of each, or one tuple of them; where it has none of "
                     "the last, say how many, outputs=..."
                 )
-        return self.operation.backward(*((saved, *gradients) if self.saved_first else (*gradients, saved)))
+        args = (saved, *gradients) if self.saved_first else (*gradients, saved)
+        try:
+            return self.operation.backward(*args, **self.back_hyper)
+        except Exception as error:
+            if found is not None and len(gradients) == 1:
+                error.add_note(
+                    f"backward of {self.title} was handed one tuple of the gradients of all {len(found.children)} "
+                    "outputs of forward; if it takes fewer, say how many, outputs=1"
+                )
+            elif self.needed > len(args):
+                lacking = self.takes[len(args) : self.needed]
+                error.add_note(
+                    f"backward of {self.title} takes {', '.join(self.takes)}, and was handed the gradient and what "
+                    f"forward saved; what else it needs may be among hyperparameters={{{lacking[0]!r}: ...}}"
+                )
+            raise
 
     def by_name(self, returned: Any, structure: Structure, names: tuple[str, ...]) -> dict[str, Any]:
         """The gradients by the names of the inputs: of a dictionary by its keys, `dx` for x too; else in order."""
@@ -179,6 +204,10 @@ class TwoFunctions:
             returned = tuple(returned)
         if not isinstance(returned, tuple):
             returned = (returned,)
+        # A mask, a constant: what is not differentiated may have no gradient among those that are returned.
+        asked = [k for k in self.positional if k in names]
+        if len(returned) == len(asked) < len(self.positional):
+            return dict(zip(asked, returned, strict=True))
         if len(returned) != len(self.positional):
             raise ValueError(
                 f"backward of {self.title} returned {len(returned)} gradients for the {len(self.positional)} arrays "

@@ -10,6 +10,9 @@ from typing import Any
 def by_name(who: str, function: Callable[..., Any], names: tuple[str, ...], first: str = "") -> Callable[..., Any]:
     """The function as one of keyword arguments; one that takes its arrays by position only gets them in order.
 
+    Of a backward, the one argument that is none of the inputs is the cotangent, wherever it stands, `back(x, g)`; and
+    inputs that it has no argument for it does not need.
+
     Args:
         who: forward, backward or the reference, for the sentence.
         names: of the inputs.
@@ -48,8 +51,30 @@ def by_name(who: str, function: Callable[..., Any], names: tuple[str, ...], firs
 
         ordered_call.__name__ = getattr(function, "__name__", who)
         return ordered_call
+    arriving = the_others(signature, names) if first else []
+    if len(arriving) == 1:
+        taken = [k for k in names if k in signature.parameters]
+
+        def needed_call(given: Any, /, **values: Any) -> Any:
+            return function(**{arriving[0]: given}, **{k: values[k] for k in taken})
+
+        needed_call.__name__ = getattr(function, "__name__", who)
+        return needed_call
     named = ", ".join(p.name for p in signature.parameters.values()) or "nothing"
-    raise TypeError(f"{who} takes {named}; it is called with {', '.join([*leading, *(f'{k}=' for k in names)])}")
+    called = getattr(function, "__name__", who)
+    wrapped = f"; wrap it, lambda {', '.join([*leading, *names])}: {called if called.isidentifier() else who}(...)"
+    raise TypeError(
+        f"{who} takes {named}; it is called with {', '.join([*leading, *(f'{k}=' for k in names)])}"
+        + (wrapped if first else "")
+    )
+
+
+def the_others(signature: inspect.Signature, names: tuple[str, ...]) -> list[str]:
+    """The arguments without a default that are none of these names; nothing where some go by position only."""
+    parameters = signature.parameters.values()
+    if any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+        return []
+    return [p.name for p in parameters if p.name not in names and p.default is p.empty]
 
 
 def bindable(signature: inspect.Signature, names: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from crosscheck.evidence.exact_run import ExactDifference, ExactRun, Outcome
 from crosscheck.exact.differences import DIRECTION, Exactly
-from crosscheck.exact.points import LADDER, LARGEST_SCALE, all_finite
+from crosscheck.exact.points import LADDER, LARGEST_SCALE, all_finite, smallness
 from crosscheck.exact.words import statement
 from crosscheck.floats import DOUBLE, LONG
 from crosscheck.operation import Operation, describe, wide
@@ -99,7 +99,7 @@ def agreeing_point(formula: Operation, rng: np.random.Generator) -> Any:
             with np.errstate(all="ignore"):
                 y = here.output()
                 v = np.asarray(rng.integers(1, 2**rung.cotangent + 1, y.shape) * scale)
-                v = v * rng.choice([-1.0, 1.0], y.shape)
+                v = v * rng.choice([-1.0, 1.0], y.shape) * 2.0 ** -smallness(rung, scale)
                 gradients = here.gradients(v)
                 in_longdouble = {"": long.output(), **long.gradients(v.astype(LONG))}
             narrow = {"": y, **gradients}

@@ -55,7 +55,7 @@ class Exactly:
     Args:
         operation: at the point.
         name: the input to move.
-        cotangent: v, multiples of `scale`, and otherwise integers of at most 24 binary digits.
+        cotangent: v, multiples of `scale`, and otherwise of at most 24 binary digits.
         y: the output at the point.
         scale: steps are scale·2^-k.
         long: the same operation at the same point in longdouble: where nothing is known of the arithmetic, a moved

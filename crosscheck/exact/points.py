@@ -53,7 +53,14 @@ class Rung(NamedTuple):
 
     magnitude: int
     offsets: Literal["all", "first", "none"]
-    cotangent: int  # entries of the cotangent are ±1 ... ±2^cotangent
+    cotangent: int  # entries of the cotangent are ±1 ... ±2^cotangent, before they are made small
+
+
+def smallness(rung: Rung, scale: int) -> int:
+    """The k of the 2^-k that makes a cotangent of a rung at most 1, as the caller's are, or are about: what a backward
+    does to gradients that are large beyond that (it clips them) is not asked at points that nobody chose. A power of
+    two goes through all that is linear without rounding, so that nothing else is changed by it."""
+    return rung.cotangent + (scale - 1).bit_length()
 
 
 # From the most digits to the fewest: a deep network multiplies many of them.
@@ -182,7 +189,7 @@ class Polynomial:
             else:
                 return self.scale
 
-    def examine(self, q: dict[str, int]) -> tuple[Lattice, list[Note]]:
+    def examine(self, q: dict[str, int], of_cotangent: int = 0) -> tuple[Lattice, list[Note]]:
         """The walk without numbers, for inputs that are multiples of scale·2^-q."""
         lattice = Lattice(len(self.names) + 1)
 
@@ -194,7 +201,7 @@ class Polynomial:
         for a in self.rest.values():
             given = grain(a) if a.dtype.kind == "f" else (0, 1)
             notes.append(Note(given[0], lattice.flat, given[1]))
-        notes.append(drawn(len(self.names), 0))
+        notes.append(drawn(len(self.names), of_cotangent))
         outs = walk(self.closed.jaxpr, self.closed.consts, [None] * len(notes), notes, lattice)[1]
         return lattice, outs
 
@@ -247,6 +254,7 @@ class Polynomial:
             inputs[name] = np.asarray(a, np.float64) * self.scale
         v = rng.integers(1, 2**rung.cotangent + 1, self.output_shape)
         v = np.asarray(v * rng.choice([-1.0, 1.0], self.output_shape)) * self.scale
+        v = v * 2.0 ** -smallness(rung, self.scale)
         return inputs, v, q
 
     def point(self, rng: np.random.Generator, *, start: int = 0, lowered: bool = False) -> ExactPoint | None:
@@ -257,7 +265,7 @@ class Polynomial:
         for rung, bounded in itertools.product(LADDER[start:], coarse):
             inputs, v, q = self.draw(rung, rng, lowered)
             inputs.update(self.rest)
-            lattice, _ = self.examine(q)
+            lattice, _ = self.examine(q, smallness(rung, self.scale))
             y, gradients, sums = self.evaluate(inputs, v, coarse=bounded)
             spent = budget(lattice.rows, sums)
             largest = float(np.max(spent, initial=1.0))

@@ -197,18 +197,21 @@ def scattered(function: Scattered, a: AnyArray, index: Any, *given: Any) -> AnyA
     value = jnp.asarray(given[0])
     value = -value if name == "subtract" else value
     index = tuple(index) if isinstance(index, list) and any(isinstance(i, slice) for i in index) else index
-    if isinstance(index, list):
-        index = np.asarray(index)
-    return getattr(jnp.asarray(a).at[index], SCATTER[name])(value.astype(a.dtype))
+    return getattr(jnp.asarray(a).at[of_arrays(index)], SCATTER[name])(value.astype(a.dtype))
 
 
 # ---------------------------------------------------------------------- what we wrote for NumPy
 
 
 def getitem(a: AnyArray, index: Any) -> AnyArray:
+    return jnp.asarray(a)[of_arrays(index)]
+
+
+def of_arrays(index: Any) -> Any:
+    """An index with an array for each list, range and inner tuple of numbers, as NumPy reads them."""
     if isinstance(index, tuple):
-        return jnp.asarray(a)[tuple(np.asarray(i) if isinstance(i, list) else i for i in index)]
-    return jnp.asarray(a)[np.asarray(index) if isinstance(index, list) else index]
+        return tuple(np.asarray(i) if isinstance(i, (list, range, tuple)) else i for i in index)
+    return np.asarray(index) if isinstance(index, (list, range)) else index
 
 
 def take(content: AnyArray, positions: np.ndarray) -> AnyArray:

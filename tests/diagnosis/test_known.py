@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from crosscheck.diagnosis.known import ALONG_AN_AXIS, ELEMENTWISE, GELU, given_back
+import crosscheck
+from crosscheck.diagnosis.known import ALONG_AN_AXIS, ELEMENTWISE, GELU, SIGMOID, given_back
 from crosscheck.traces.precision import double_precision
 
 X = np.random.default_rng(0).normal(size=(3, 4))
@@ -15,6 +16,7 @@ THEIRS = {
     "the exact GELU": lambda x: jax.nn.gelu(x, approximate=False),
     "GELU by tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "SiLU": jax.nn.silu,
+    "the sigmoid": jax.nn.sigmoid,
 }
 
 
@@ -43,3 +45,27 @@ def test_every_row_is_another_backward(name: str) -> None:
         right = jax.vjp(lambda x: theirs(x, axis=1), jnp.asarray(X))[1](jnp.asarray(g))[0]
     for n in range(len(rows)):
         assert not np.allclose(given_back(name, n, g, y, 1, 0), right)
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+
+
+def layer(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return sigmoid(x @ w)
+
+
+@pytest.mark.parametrize("row", SIGMOID)
+def test_a_sigmoid_that_is_written_out(row: str) -> None:
+    """Of several steps, and with a clip that does nothing."""
+    slope = SIGMOID[row]
+
+    def backward(g: np.ndarray, x: np.ndarray, w: np.ndarray) -> dict[str, np.ndarray]:
+        z = g * slope(x @ w)
+        return {"x": z @ w.T, "w": x.T @ z}
+
+    result = crosscheck.check(layer, backward, {"x": X, "w": X.T[:, :2].copy()})
+    for name, gradient in result.gradients.items():
+        assert gradient.verdict == "disagree"
+        said = f"the gradient of {name} takes the derivative of the sigmoid {row}"
+        assert gradient.diagnoses[0].explanation.startswith(said), gradient.diagnoses

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.diagnosis.precision import both_signs, brain
 from tests.diagnosis.derivations import (
     CONV,
@@ -62,3 +63,29 @@ def test_errors_that_no_float32_made_are_not_blamed_on_it(size: float, rng: np.r
     noise = np.random.default_rng(0)
     row = Planted("", CONV, "x", lambda r, g, **_: r["x"] * (1 + size * noise.normal(size=r["x"].shape)), "")
     assert not [d for d in diagnosed(row, rng) if d.kind == "precision"]
+
+
+def gated(x: Array, w: Array, u: Array) -> Array:
+    return np.tanh(x @ w) * np.tanh(x @ u)
+
+
+def gated_back(g: Array, x: Array, w: Array, u: Array, eps: float) -> Arrays:
+    a, b = np.tanh(x @ w), np.tanh(x @ u)
+    da, db = g * b * (1 - a * a + eps), g * a * (1 - b * b + eps)
+    return {"x": da @ w.T + db @ u.T, "w": x.T @ da, "u": x.T @ db}
+
+
+def test_a_small_term_too_many_is_not_rounding() -> None:
+    """An ε of 1e-7 beside a derivative: as large as float32's rounding, and to both sides."""
+    rng = np.random.default_rng(3)
+    inputs = {k: 0.5 * rng.normal(size=s) for k, s in (("x", (6, 5)), ("w", (5, 4)), ("u", (5, 4)))}
+    result = crosscheck.check(gated, lambda g, **given: gated_back(g, **given, eps=1e-7), inputs)
+    assert result.verdict == "disagree"
+    assert not any(d.kind == "precision" for gradient in result.gradients.values() for d in gradient.diagnoses)
+
+    def in_single(g: Array, **given: Array) -> Arrays:
+        found = gated_back(g.astype("f"), **{k: a.astype("f") for k, a in given.items()}, eps=0.0)
+        return {k: a.astype(float) for k, a in found.items()}
+
+    single = crosscheck.check(gated, in_single, inputs)
+    assert all(gradient.passed or gradient.diagnoses[0].kind == "precision" for gradient in single.gradients.values())

@@ -128,3 +128,22 @@ def test_samples_are_those_of_a_batch_that_was_recognised() -> None:
     x, w = rng.normal(size=(5, 4)), rng.normal(size=(4, 3))
     assert "wrong only in row 2" in only_in_row_2(lambda x: np.sin(x), x=x)
     assert "wrong only in sample 2" in only_in_row_2(lambda x, w: x @ w, x=x, w=w)
+
+
+def test_samples_in_columns_are_samples() -> None:
+    def columns(x, w, b):
+        return np.tanh(w @ x + b)
+
+    def divided(g, x, w, b):
+        z = g * (1 - np.tanh(w @ x + b) ** 2)
+        return {"x": w.T @ z, "w": z @ x.T / x.shape[1], "b": z.mean(1, keepdims=True)}
+
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(4, 5)), "w": rng.normal(size=(3, 4)), "b": rng.normal(size=(3, 1))}
+    result = crosscheck.check(columns, divided, inputs)
+    assert result.gradients["x"].passed
+    assert (
+        result.gradients["w"].diagnoses[0].explanation.startswith("the gradient of w is 5 times too small (1 / batch)")
+    )
+    tape = record(lambda w, x: w @ x, {"w": inputs["w"].T, "x": inputs["x"][:3]}, ("w", "x"))
+    assert axis_names("w", (4, 3), tape, data=True) == axis_names("w", (4, 3), tape)

@@ -41,6 +41,38 @@ class Returning(Table):
         return np.zeros(self.x.shape)
 
 
+class ReturningNothing(Table):
+    """A number that stands for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = 5.0
+
+    def backward(self, g: Array) -> int:  # type: ignore[override]
+        super().backward(g)
+        return 0
+
+
+class ReturningAnotherShape(Table):
+    """What would be a gradient if the indices were a matrix; the table is updated at once."""
+
+    def backward(self, g: Array, learning_rate: float) -> Array:  # type: ignore[override]
+        step = np.zeros_like(self.table)
+        np.add.at(step, self.x, g)
+        passed = g @ self.table.T
+        self.table -= learning_rate * step
+        return passed
+
+
+class ReturningItHalved(Table):
+    """The gradient of the table itself, which is what is judged: it is nowhere else."""
+
+    def backward(self, g: Array) -> Array:  # type: ignore[override]
+        out = np.zeros_like(self.table)
+        np.add.at(out, self.x, g / 2)
+        return out
+
+
 class Times:
     """Numbers, which integers can stand for."""
 
@@ -56,11 +88,15 @@ class Times:
         return g * self.w
 
 
-@pytest.mark.parametrize("layer", [Table, Returning])
+@pytest.mark.parametrize("layer", [Table, Returning, ReturningNothing, ReturningAnotherShape])
 def test_a_lookup_is_judged_by_its_table(layer: type[Table]) -> None:
     result = crosscheck.check_layer(layer(), X)
     assert result.passed
     assert set(result.gradients) == {"table"}
+
+
+def test_a_returned_gradient_of_the_table_is_judged() -> None:
+    assert crosscheck.check_layer(ReturningItHalved(), X).gradients["table"].verdict == "disagree"
 
 
 def test_a_row_that_is_overwritten_is_named() -> None:

@@ -26,9 +26,24 @@ class Surplus(ReturnsDictionary):
         return {**super().backward(dout), "dq": 1.0}
 
 
-class Nothing(Attributes):
+class Nothing:
+    def forward(self, x: Array) -> Array:
+        return np.tanh(x)
+
     def backward(self, grad: Array) -> Any:
-        super().backward(grad)
+        pass
+
+
+class Wired:
+    """What comes in and goes out stands in attributes, which others read."""
+
+    input = X
+
+    def forward(self) -> None:
+        self.output = np.tanh(self.input)
+
+    def backward(self) -> None:
+        self.dinput = 1 - self.output**2
 
 
 class Text(Attributes):
@@ -99,6 +114,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "a cotangent": (lambda: check(Attributes(), X, grad_output=np.ones(3)), r"grad_output has shape \(3,\)"),
     "surplus": (lambda: check(Surplus(), X), r"returned a gradient of 'dq', which is none .*: x, W, b$"),
     "nothing": (lambda: check(Nothing(), X), r"returned no gradient of x and left none \(as dx or grad_x\)"),
+    "no argument": (lambda: check(Wired(), X), r"forward of Wired takes no input; hand over an object whose forward"),
     "text": (lambda: check(Text(), X), r"forward of Text returned a tuple without an array of floats in it"),
     "four": (lambda: check(Four(), X), r"returned 4 gradients for the inputs x and the parameters W, b"),
     "a generator held": (
@@ -122,6 +138,22 @@ def test_a_wrong_call_is_one_sentence(name: str) -> None:
     assert len(str(raised.value).splitlines()) == 1
     frames = [f for f in traceback.extract_tb(raised.value.__traceback__) if OURS in Path(f.filename).parents]
     assert len(frames) <= 5
+
+
+def test_a_forward_that_keeps_nothing_unless_it_is_told_to() -> None:
+    class Evaluating:
+        def forward(self, x: Array, training: bool = False) -> Array:
+            if training:
+                self.y = np.tanh(x)
+            return np.tanh(x)
+
+        def backward(self, grad: Array) -> Array:
+            return grad * (1 - self.y**2)
+
+    with pytest.raises(AttributeError, match="'y'") as raised:
+        check(Evaluating(), X)
+    assert "forward_kwargs={'training': True}" in " ".join(raised.value.__notes__)
+    assert check(Evaluating(), X, forward_kwargs={"training": True})
 
 
 @pytest.mark.parametrize("method", ["forward", "backward"])

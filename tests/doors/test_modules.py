@@ -11,6 +11,7 @@ import pytest
 
 import crosscheck
 from crosscheck.doors.modules import from_module, positional_names
+from tests.doors.planting import normal
 
 Array = np.ndarray
 
@@ -139,3 +140,54 @@ def test_pairs_of_every_make(pair: Any) -> None:
     assert set(result.gradients) == {"x", "w"}
     wrong = crosscheck.check_operation(WrongContext, inputs)
     assert not wrong.gradients["w"].passed
+
+
+def activated(x: Array, w: Array, kind: str) -> tuple[Array, tuple[Array, ...]]:
+    z = x @ w
+    return (np.tanh(z) if kind == "tanh" else z), (x, w, z)
+
+
+def activated_back(dout: Array, cache: tuple[Array, ...], kind: str, scale: float = 1.0) -> tuple[Array, Array]:
+    x, w, z = cache
+    dz = scale * (dout * (1 - np.tanh(z) ** 2) if kind == "tanh" else dout)
+    return dz @ w.T, x.T @ dz
+
+
+def test_hyperparameters_go_to_backward_too_where_it_asks_for_them() -> None:
+    inputs = {"x": normal(5, 4), "w": normal(4, 3)}
+    pair = (activated, activated_back)
+    assert crosscheck.check_operation(pair, inputs, hyperparameters={"kind": "tanh"})
+    # What backward alone takes is not forward's.
+    assert crosscheck.check_operation(pair, inputs, hyperparameters={"kind": "tanh", "scale": 1.0})
+    wrong = crosscheck.check_operation(pair, inputs, hyperparameters={"kind": "tanh", "scale": 1.5})
+    assert wrong.verdict == "disagree"
+
+
+def test_what_backward_lacks_is_said_beside_its_own_exception() -> None:
+    def defaulting(x: Array, w: Array, kind: str = "tanh") -> tuple[Array, tuple[Array, ...]]:
+        return activated(x, w, kind)
+
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'kind'") as raised:
+        crosscheck.check_operation((defaulting, activated_back), {"x": normal(5, 4), "w": normal(4, 3)})
+    assert "hyperparameters={'kind': ...}" in " ".join(raised.value.__notes__)
+
+
+def cell(x: Array, h: Array, w: Array, mask: Array) -> tuple[Array, Array, tuple[Array, ...]]:
+    h = np.tanh(x @ w + h) * mask
+    return h, h.sum(1), (x, w, h, mask)
+
+
+def cell_back(dh: Array, cache: tuple[Array, ...]) -> tuple[Array, Array, Array]:
+    x, w, h, mask = cache
+    dz = dh.reshape(h.shape) * (mask - h**2)
+    return dz @ w.T, dz, x.T @ dz
+
+
+def test_fewer_gradients_than_outputs_and_than_arrays() -> None:
+    inputs = {"x": normal(5, 4), "h": normal(5, 3), "w": normal(4, 3), "mask": np.ones((5, 3))}
+    with pytest.raises(AttributeError) as raised:
+        crosscheck.check_operation((cell, cell_back), inputs)
+    assert "outputs=1" in " ".join(raised.value.__notes__)
+    with pytest.raises(ValueError, match="returned 3 gradients for the 4 arrays"):
+        crosscheck.check_operation((cell, cell_back), inputs, outputs=1)
+    assert crosscheck.check_operation((cell, cell_back), inputs, outputs=1, wrt=("x", "h", "w"))

@@ -106,3 +106,83 @@ def test_the_gradient_of_one_nested_input_may_be_returned_alone() -> None:
     assert crosscheck.check(forward, backward, {"ws": ws})
     assert not crosscheck.check(forward, lambda g, ws: backward(g, ws)[::-1], {"ws": ws})
     assert crosscheck.check(lambda ws: 2 * ws[0], lambda g, ws: [2 * g], {"ws": ws[:1]})
+
+
+class Network:
+    """loss(x, y) -> the loss, and the gradients like the parameters."""
+
+    def __init__(self) -> None:
+        self.params = {"W1": normal(4, 3), "b1": np.zeros(3), "W2": normal(3, 2)}
+
+    def loss(self, x: Array, y: Array, mistake: float = 1.0) -> tuple[Any, dict[str, Array]]:
+        w1, b1, w2 = self.params.values()
+        h = np.maximum(x @ w1 + b1, 0)
+        scores = h @ w2
+        p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        d = p.copy()
+        d[range(len(x)), y] -= 1
+        d /= len(x)
+        dh = d @ w2.T * (h > 0)
+        loss = -np.log(p[range(len(x)), y]).mean()
+        return loss, {"W1": x.T @ dh, "b1": mistake * dh.sum(0), "W2": h.T @ d}
+
+
+def of_parameters(network: Network, mistake: float = 1.0) -> Any:
+    x, y = normal(5, 4), np.array([0, 1, 1, 0, 1])
+
+    def f(params: dict[str, Array]) -> Any:
+        network.params = params
+        return network.loss(x, y, mistake)
+
+    return f
+
+
+def test_the_parameters_of_a_network() -> None:
+    network = Network()
+    result = crosscheck.check_gradient(of_parameters(network), True, network.params)
+    assert result, result
+    assert set(result.gradients) == {"W1", "b1", "W2"}
+    assert result.evidence.source.startswith("recorded")
+    wrong = crosscheck.check_gradient(of_parameters(network, 1.001), True, network.params)
+    assert [k for k, gradient in wrong.gradients.items() if not gradient.passed] == ["b1"]
+
+
+def test_gradients_under_keys_of_their_own_and_more_than_are_asked_for() -> None:
+    x = normal(5, 4)
+
+    def value(params: dict[str, Array]) -> Any:
+        return np.tanh(x @ params["W"] + params["b"]).sum()
+
+    def gradients(params: dict[str, Array], factor: float = 1.0) -> dict[str, Array]:
+        dz = 1 - np.tanh(x @ params["W"] + params["b"]) ** 2
+        return {"dZ": dz, "dW": x.T @ dz, "db": factor * dz.sum(0)}
+
+    point = {"W": normal(4, 3), "b": normal(3)}
+    assert crosscheck.check_gradient(value, gradients, point)
+    assert not crosscheck.check_gradient(value, lambda p: gradients(p, 1.001), point)
+    with pytest.raises(ValueError, match="returned no gradient for b"):
+        crosscheck.check_gradient(value, lambda p: {"W": gradients(p)["dW"]}, point)
+
+
+def test_lists_of_arrays_and_a_reference() -> None:
+    x = normal(5, 4)
+    point = [normal(4, 3), [normal(3), normal(3)]]
+
+    def value(params: Any, scale: float) -> Any:
+        return scale * np.sum((x @ params[0] + params[1][0]) * params[1][1])
+
+    def gradients(params: Any, scale: float) -> Any:
+        w, (b, c) = params
+        one = np.ones((5, 3))
+        return scale * x.T @ (one * c), [scale * one.sum(0) * c, scale * (x @ w + b).sum(0)]
+
+    def reference(params: Any, scale: float) -> Any:
+        return scale * jnp.sum((x @ params[0] + params[1][0]) * params[1][1])
+
+    for twin in (None, reference):
+        result = crosscheck.check_gradient(value, gradients, point, (2.0,), twin)
+        assert result, result
+        assert set(result.gradients) == {"x[0]", "x[1][0]", "x[1][1]"}
+    for nothing, sentence in ((None, "grad returned None"), (x, "grad returned a ndarray; it must return the grad")):
+        with pytest.raises(TypeError, match=sentence):
+            crosscheck.check_gradient(value, lambda params, scale, g=nothing: g, point, (2.0,))

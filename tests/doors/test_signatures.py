@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.doors.signatures import by_name
 
 NAMES = ("x", "w")
@@ -76,6 +77,29 @@ def test_what_comes_first_stays_first() -> None:
     assert by_name("backward", lambda grad_output, w, x: grad_output + w, NAMES, "grad_output")(1.0, **VALUES) == 3.0
     with pytest.raises(TypeError, match="backward takes x, w; it is called with grad_output, x=, w="):
         by_name("backward", lambda x, w: x, NAMES, "grad_output")
+
+
+def test_a_backward_is_called_with_what_it_takes() -> None:
+    def last(x: float, d: float) -> float:
+        return x + 10 * d
+
+    assert by_name("backward", last, NAMES, "grad_output")(1.0, **VALUES) == 13.0
+    assert by_name("backward", lambda dy, w: dy * w, NAMES, "grad_output")(3.0, **VALUES) == 6.0
+    assert by_name("backward", lambda dy, w, k=2.0: dy * w * k, NAMES, "grad_output")(3.0, **VALUES) == 12.0
+    with pytest.raises(TypeError, match=r"takes g, x, w, y; .*; wrap it, lambda grad_output, x, w: backward\(\.\.\.\)"):
+        by_name("backward", lambda g, x, w, y: g, NAMES, "grad_output")
+
+
+def test_a_backward_of_scalars_and_one_without_its_bias() -> None:
+    assert crosscheck.check(lambda x: 1.0 / x, lambda x, d: -d / x**2, {"x": 2.0})
+    inputs = {"x": np.linspace(-1, 1, 6).reshape(2, 3), "w": np.ones((3, 2)), "b": np.zeros(2)}
+
+    def backward(dy: Any, x: Any, w: Any) -> Any:
+        return dy @ w.T, x.T @ dy, dy.sum(0)
+
+    assert crosscheck.check(lambda x, w, b: x @ w + b, backward, inputs)
+    wrong = crosscheck.check(lambda x, w, b: x @ w + b, lambda dy, x, w: (dy @ w.T, x.T @ dy, dy.mean(0)), inputs)
+    assert wrong.gradients["b"].verdict == "disagree"
 
 
 def test_a_function_of_numpys_is_a_forward() -> None:

@@ -222,6 +222,46 @@ def test_what_cannot_be_read_is_neither_right_nor_accused(kind: Any) -> None:
         assert "leave the gradient in an attribute" in said[0]
 
 
+class DecayOfTheGradient(Updating):
+    """The decay is taken of the gradient, where it is meant of the parameter."""
+
+    def rule(self, g: Array) -> None:
+        self.W -= self.lr * (g + self.decay * g)
+
+
+class DecayOfTheGradientInAMean(Updating):
+    """So, and a mean over the steps beside it."""
+
+    def __init__(self, error: float = 0.0) -> None:
+        super().__init__(error)
+        self.v = np.random.default_rng(9).normal(size=(4, 3))
+
+    def rule(self, g: Array) -> None:
+        self.v = self.mu * self.v + (1 - self.mu) * (g + self.decay * g)
+        self.W -= self.lr * self.v
+
+
+@pytest.mark.parametrize("kind", [DecayOfTheGradient, DecayOfTheGradientInAMean])
+def test_a_number_that_scales_the_gradient_is_judged_with_it(kind: Any) -> None:
+    result = crosscheck.check_layer(kind(), X)
+    assert result.gradients["W"].verdict == "disagree", result
+    assert "1.01 times the true one" in str(result)
+    assert result.gradients["b"].passed
+
+
+class RateDecaysByItsName(Updating):
+    """A schedule whose number is an attribute: without it the rate is the rate."""
+
+    def rule(self, g: Array) -> None:
+        self.t += 1
+        self.W -= self.lr / (1 + self.decay * self.t) * g
+
+
+def test_a_rates_own_decay_is_put_aside() -> None:
+    assert crosscheck.check_layer(RateDecaysByItsName(), X)
+    assert crosscheck.check_layer(RateDecaysByItsName(1e-7), X, diagnose=False).gradients["W"].verdict == "disagree"
+
+
 def test_an_argument_that_nothing_is_given_for_is_named() -> None:
     class Asking(Decay):
         def backward(self, grad: Array, labels: Array) -> Array:

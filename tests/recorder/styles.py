@@ -320,6 +320,15 @@ def leaky_by_a_mask(x):
 
 
 @style(x=normal(4, 3))
+def cross_entropy_by_ranges(x):
+    p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    y = -np.log(p[range(4), (2, 0, 1, 1)])
+    y[range(2)] -= x[(0, 1), (1, 2)]
+    np.add.at(y, (range(1, 3),), x[range(2), 0])
+    return y + p[range(4)][:, 0]
+
+
+@style(x=normal(4, 3))
 def elu_by_indices(x):
     y = np.array(x)
     at = np.where(y < 0)

@@ -99,6 +99,7 @@ def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, w
         one = {k: a[0] for k, a in inputs.items()} if ways.per_sample else inputs
         look = look_at(called, layer, one, wrt)
         route = route_with_step(look)
+    wrt = look.wrt
     held = {k: place.value(look.base) for k, place in route.held.items()}
     values = held if look.declared is None else look.declared.values(look.base)
     if not (wrt or values):

@@ -27,7 +27,7 @@ from crosscheck.doors.layers.resetting import emptied
 from crosscheck.doors.layers.returned import flattened, squeezed
 from crosscheck.doors.layers.route import ORDINARY_RATE
 from crosscheck.doors.layers.steps import rate_argument
-from crosscheck.doors.layers.ways import Calling
+from crosscheck.doors.layers.ways import OUTPUTS, Calling
 from crosscheck.doors.numbers import kind_of
 from crosscheck.doors.trees import branch, leaves
 from crosscheck.operation import Arrays
@@ -48,7 +48,8 @@ def look_at(calling: Calling, layer: Any, inputs: Arrays, wrt: tuple[str, ...]) 
         if name not in calling.ways.constants:
             sentence = f"{name} of {look.title} is a {kind}, and only arrays of NumPy are moved: it was not judged"
             look.say("unjudged", sentence, True)
-    constants = [place_of(look.base, word, "constants") for word in calling.ways.constants if word not in others]
+    beside = (*others, *look.inputs)
+    constants = [place_of(look.base, word, "constants") for word in calling.ways.constants if word not in beside]
     look.constants = frozenset(path for place in constants for path in place.paths)
     if constants:
         look.say("constants", f"taken as constants of {look.title}, as you said: {names_of(constants)}")
@@ -61,15 +62,23 @@ def look_at(calling: Calling, layer: Any, inputs: Arrays, wrt: tuple[str, ...]) 
 def begin(look: Looking) -> bool | None:
     """Run forward; whether it gives the same again (True), does so from the layer as given (False), or never (None)."""
     first = private(look.base)
-    y = read_outputs(look, look.calling.returned(first, look.inputs))
-    if y is None:
-        raise TypeError(
-            f"forward of {look.title} returned None; it must return an array, several, or (y, cache) for backward"
-        )
+    returned = look.calling.returned(first, look.inputs)
+    if returned is None:
+        left = left_outputs(look.base, first)
+        if len(left) != 1:
+            raise TypeError(
+                f"forward of {look.title} returned None; it must return an array, several, or (y, cache) for backward, "
+                "or leave its output in the layer, as self.output"
+            )
+        look.calling = replace(look.calling, leaves=left[0])
+        look.say("left", f"forward of {look.title} returns nothing: its output is what it leaves in {left[0]}")
+        returned = look.calling.returned(first := private(look.base), look.inputs)
+    y = read_outputs(look, returned)
     look.y = np.asarray(y)
     if look.calling.ways.loss and look.y.size != 1:
         raise ValueError(
-            f"loss is True, and forward of {look.title} returned shape {look.y.shape}; a loss is one number"
+            f"loss is True, and {look.calling.forward} of {look.title} returned shape {look.y.shape}; a loss is one "
+            "number: name the method that gives it, forward='...'"
         )
     late = [place for place in arrays(first) if absent(look.base, place)]
     if any(nudges.kept(first, look.run, place) for place in nudges.moving(first, look.run, look.y, late)):
@@ -94,6 +103,13 @@ def begin(look: Looking) -> bool | None:
         True,
     )
     return None
+
+
+def left_outputs(before: Any, after: Any) -> list[str]:
+    """The attributes that are called as an output is, and that forward put an array into."""
+    found = [k for k in OUTPUTS if isinstance(getattr(after, k, None), np.ndarray)]
+    put = {k: getattr(after, k) for k in found if not nudges.unchanged(getattr(before, k, None), getattr(after, k))}
+    return list({id(a): k for k, a in reversed(put.items())}.values())
 
 
 def read_outputs(look: Looking, returned: Any) -> Any:

@@ -7,6 +7,10 @@ Such a factor cannot be told from a wrong gradient. So, where a step depends on 
 call to call and is a multiple of the gradient that the forward has, nothing is read of it, and the check fails by the
 name. What is no multiple of it no such rule explains: it is a wrong gradient. Nor does a rule that keeps all that
 came before, v = v + g, have a factor to hide: μ is 1.
+
+A number is put aside for the step to be read (`updating`) only where it is a rule's by what it does, and not by its
+name alone. λ in g + λ W adds what does not grow with the gradient; μ and a rate's decay say how much of what was left
+behind is in the step. λ in g + λ g does neither: it is part of the gradient, and is judged with it.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from crosscheck.doors.layers.once import Ran
 from crosscheck.doors.layers.places import Held, Path, at, everything, private, put, spelled, whole_numbers
 from crosscheck.doors.layers.returned import alike, both_sides, multiple
 from crosscheck.doors.layers.stepping import Stepping
-from crosscheck.doors.layers.steps import StepRead
+from crosscheck.doors.layers.steps import StepRead, exact_rate, large_scale
 from crosscheck.operation import Array
 
 SAME = 2.0**-40  # how far λ W may be from the step that it is, in shares of it: both are rounded
@@ -50,7 +54,7 @@ def doubted(
     rate_places = set() if isinstance(asked.route.rate, str) else set(asked.route.rate or ())
     known = {path for place in held.values() for path in place.paths} | rate_places
     one = asked.step(1.0)
-    for path, value in left_behind(look.base, run.layer, known):
+    for path, value in remembered(look.base, run.layer, known):
         try:
             other = asked.step(1.0, prepared=lambda layer, path=path, value=value: put(layer, path, value))
         except Exception:  # the code at values that its author did not choose
@@ -62,6 +66,52 @@ def doubted(
     return why
 
 
+def without_the_gradients(
+    asked: Stepping, aside: Mapping[Path, Any], states: list[tuple[Path, Any]]
+) -> dict[Path, Any]:
+    """Of what would be put aside, what a rule's numbers are by what they do; arrays are a rule's in any case."""
+    kept: dict[Path, Any] = {}
+    for path, value in aside.items():
+        try:
+            if isinstance(value, np.ndarray) or is_a_rules(asked, {path: value}, states):
+                kept[path] = value
+        except Exception:  # the code at numbers that its author did not choose
+            continue
+    return kept
+
+
+def is_a_rules(asked: Stepping, aside: Mapping[Path, Any], states: list[tuple[Path, Any]]) -> bool:
+    """Whether without these numbers a step differs by what does not grow with the gradient, or in how much of what was
+    left behind it holds."""
+    without, large = replace(asked, route=replace(asked.route, neutral=aside)), large_scale(asked.dtype)
+
+    def differing(scale: float) -> dict[str, Any]:
+        here, there = asked.step(scale), without.step(scale)
+        return {k: here[k] - there[k] for k in here}
+
+    one, two = differing(large), differing(2 * large)
+    if all(nudges.unchanged(one[k], two[k]) for k in one):
+        return True
+    plain, other = asked.step(1.0), without.step(1.0)
+    # A velocity may hold the rate: it is as large as the rate at which the step is made.
+    for path, value in [*states, *((path, exact_rate(asked.dtype) * a) for path, a in states if is_of_floats(a))]:
+
+        def prepared(layer: Any, path: Path = path, value: Any = value) -> None:
+            put(layer, path, value)
+
+        here, there = asked.step(1.0, prepared=prepared), without.step(1.0, prepared=prepared)
+        for k in plain:
+            moved, moved_without = here[k] - plain[k], there[k] - other[k]
+            size = sum(np.abs(a) for a in (here[k], plain[k], there[k], other[k]))
+            if np.any(np.abs(moved - moved_without) > SAME * size):
+                return True
+    return False
+
+
+def is_of_floats(a: Any) -> bool:
+    return np.asarray(a).dtype.kind == "f"
+
+
 def keeps_all(one: Any, other: Any, added: Array) -> bool:
     """Whether all that was added to what is left behind is in the step, or taken off it: nothing of it is forgotten."""
     moved = np.asarray(other) - np.asarray(one)
@@ -70,7 +120,7 @@ def keeps_all(one: Any, other: Any, added: Array) -> bool:
     )
 
 
-def left_behind(before: Any, after: Any, known: set[Path]) -> list[tuple[Path, Any]]:
+def remembered(before: Any, after: Any, known: set[Path]) -> list[tuple[Path, Any]]:
     """What backward changes in a layer beside its parameters (a momentum, a counter), as it stands after two steps."""
     places = [path for place in everything(before) for path in place.paths] + list(whole_numbers(before))
     found: list[tuple[Path, Any]] = []

@@ -6,6 +6,7 @@ One that takes its arguments by name only, `forward(self, *, inputs)`, is called
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,18 @@ def positional(method: Callable[..., Any]) -> tuple[str, ...] | None:
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return None
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+TRAINING = re.compile(r"(?:is_|in_)?train(?:ing)?(?:_mode)?|cache|save|keep|store|requires_grad")
+
+
+def switched_off(method: Callable[..., Any]) -> list[str]:
+    """The arguments that say whether forward is to keep anything for backward, and say no unless they are given."""
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.default is False and TRAINING.fullmatch(p.name.lower())]
 
 
 def method_name(layer: Any, role: str, given: str | None, usual: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ does not settle it, either (it ignores the argument), its name does; and `output
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,7 +31,9 @@ from crosscheck.doors.trees import branch, leaves
 
 CACHES = ("cache", "saved", "ctx", "context", "memory", "caches", "tape", "residuals")
 # Of an argument that is a gradient: dh, d_h, dout, grad_c, c_grad, delta, g, upstream.
-STARTS, ENDS = ("grad", "delta", "upstream", "g_", "d_", "dl", "dout", "err"), ("grad", "_bar", "bar", "_d", "delta")
+STARTS = ("grad", "delta", "upstream", "g_", "d_", "dl", "dout", "err")
+ENDS = ("grad", "grads", "gradient", "gradients", "_bar", "bar", "_d", "delta", "error", "errors")
+OF_A_LOSS = re.compile(r"d_?(?:l|j|e|c|loss|cost)_?d_?\w+")  # dLdy, dE_dy
 WHOLE = ("g", "d", "dy", "v", "error", "e")
 NOT_GRADIENTS = ("data", "dim", "dims", "dtype", "depth", "dropout", "dict", "dilation", "distance", "drop")
 
@@ -139,7 +142,7 @@ def named_as_gradient(name: str) -> bool:
     if word.lower() in CACHES or word.lower() in NOT_GRADIENTS:
         return False
     short = word.lower()
-    if short in WHOLE or short.startswith(STARTS) or short.endswith(ENDS):
+    if short in WHOLE or short.startswith(STARTS) or short.endswith(ENDS) or OF_A_LOSS.fullmatch(short):
         return True
     return (word[0] == "d" and len(word) <= 3) or (word.startswith(("dnext", "dprev", "dn", "dstate")))
 

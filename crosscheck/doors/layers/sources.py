@@ -77,16 +77,29 @@ def route_of(look: Looking) -> Route:
         aside=bool(run.changed or run.noted),
         zeroed=bool(run.changed or run.noted or look.steady is False),
     )
-    missing = [k for k in look.wrt if k not in returned and k not in inputs_left]
-    if missing:
-        raise TypeError(
-            f"backward of {look.title} returned no gradient of {', '.join(missing)} and left none (as d{missing[0]} or "
-            f"grad_{missing[0]}); it must return it"
-        )
+    without_inputs(look, [k for k in look.wrt if k not in returned and k not in inputs_left], judged)
     say_what_was_found(look, run, route)
     values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in route.held.items()}}
     grown = unless_it_raises(look, route, lambda way: accumulating(look, run, way, values))
     return beginning_anew(look, grown, run.cotangent, values)
+
+
+def without_inputs(look: Looking, missing: list[str], judged: list[str]) -> None:
+    """Inputs that backward gives no gradient of, as many a first layer's: what could be judged is, and the check fails
+    by their names, unless the caller wants none.
+
+    Raises:
+        TypeError: nothing is left to be judged.
+    """
+    constant = look.calling.ways.constants
+    for k in missing:
+        sentence = f"backward of {look.title} returned no gradient of {k} and left none (as d{k} or grad_{k})"
+        if k in constant:
+            continue
+        if not judged and look.declared is None and set(missing) >= set(look.wrt):
+            raise TypeError(f"{sentence}; it must return it")
+        look.say("unjudged", f"{sentence}: it was not judged; if it has none to give, constants=({k!r},)", True)
+    look.wrt = tuple(k for k in look.wrt if k not in (*missing, *constant))
 
 
 def unnamed(

@@ -26,7 +26,7 @@ MARKS = "grad|gradient|gradients|grads"
 SPELLINGS = (
     re.compile(rf"(?:{MARKS})_?(?:wrt_|of_|L_)?(?P<name>\w+)"),
     re.compile(rf"(?P<name>\w+?)_?(?:{MARKS}|Grad|Grads|Gradient|Gradients)"),
-    re.compile(r"d_?(?:L|J|loss|C|E|cost)_?d_?(?P<name>\w+)"),
+    re.compile(r"d_?(?:[LJCE]|[ljce]|loss|cost)_?d_?(?P<name>\w+)"),
     re.compile(r"d_?(?P<name>\w+)"),
     re.compile(r"(?:delta|nabla|partial|g)_(?P<name>\w+)"),
     re.compile(r"(?:delta|nabla)(?P<name>[A-Z]\w*)"),

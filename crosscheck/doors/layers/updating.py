@@ -25,7 +25,7 @@ import numpy as np
 
 from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.discovery import absent
-from crosscheck.doors.layers.doubts import doubted, explained
+from crosscheck.doors.layers.doubts import doubted, explained, remembered, without_the_gradients
 from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.once import Ran
 from crosscheck.doors.layers.places import Held, Path, everything, spelled
@@ -62,7 +62,9 @@ def exact_steps(look: Looking, run: Ran, names: list[str]) -> tuple[Rate, dict[s
     values = {**look.inputs, **{k: np.asarray(place.value(look.base)) for k, place in held.items()}}
     dtypes = [np.asarray(held[k].value(look.base)).dtype for k in names]
     asked = Stepping(route, values, run.cotangent, min(dtypes, key=lambda d: d.itemsize))
-    aside = beside_the_step(look, run, rate, held)
+    known = {path for place in held.values() for path in place.paths}
+    states = remembered(look.base, run.layer, known | (set() if isinstance(rate, str) else set(rate)))
+    aside = without_the_gradients(asked, beside_the_step(look, run, rate, held), states)
     found, neutral = read_with(asked, names, aside, ways.loss)
     asked = replace(asked, route=replace(route, neutral=neutral))
     unsure = doubted(look, run, asked, found, held)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crosscheck.doors.layers.methods import method_name, method_of, positional
+from crosscheck.doors.layers.methods import method_name, method_of, positional, switched_off
 from crosscheck.doors.layers.outputs import CACHES, NOTHING, ONE, Handed, Outputs, named_as_gradient
 from crosscheck.doors.trees import leaves, rebuilt
 from crosscheck.operation import Array, Arrays, array_of, checked_inputs
@@ -110,6 +110,7 @@ class Calling:
         reading: what of that which forward returns are outputs.
         step: the method that is called after backward, where there is one.
         asks: the arguments of backward that are inputs of forward, by their numbers, or its output, None.
+        leaves: the attribute that forward leaves its output in, where it returns nothing.
     """
 
     title: str
@@ -125,6 +126,7 @@ class Calling:
     reading: Outputs = ONE
     step: Applying | None = None
     asks: Mapping[str, int | None] = field(default_factory=dict)
+    leaves: str | None = None
 
     @property
     def updater(self) -> str:
@@ -141,9 +143,10 @@ class Calling:
         return y, handed._replace(known={k: returned if i is None else given[i] for k, i in self.asks.items()})
 
     def returned(self, layer: Any, values: Arrays) -> Any:
-        """What forward returns."""
+        """What forward returns, or leaves."""
         with during(f"{self.forward} of {self.title}"):
-            return self.forwards(layer, values)
+            returned = self.forwards(layer, values)
+        return returned if self.leaves is None else getattr(layer, self.leaves).copy()
 
     def arguments(self, values: Arrays) -> dict[str, Any]:
         """What forward is given, by name."""
@@ -163,13 +166,18 @@ class Calling:
     def back(self, layer: Any, grad_output: Array, handed: Handed, extra: Mapping[str, Any] = NOTHING) -> Any:
         """What backward returns; of a loss that leaves the gradient out, for the gradient 1."""
         of_step = self.of_step(extra)
-        with during(f"{self.backward} of {self.title}"):
+        with during(f"{self.backward} of {self.title}", lambda: self.hint(layer)):
             answer = self.backwards(layer, grad_output, handed, {k: v for k, v in extra.items() if k not in of_step})
             answer = tuple(answer) if isinstance(answer, Iterator) else answer  # yield dx; yield dw
         if self.step is not None:
             with during(f"{self.step.name} of {self.title}"):
                 getattr(layer, self.step.name)(**of_step)
         return answer
+
+    def hint(self, layer: Any) -> str:
+        """What may be why backward does not run: forward was not told to keep anything for it."""
+        off = [k for k in switched_off(method_of(layer, self.forward)) if k not in self.ways.forward_kwargs]
+        return f"forward was called with {off[0]}=False; perhaps forward_kwargs={{{off[0]!r}: True}}" if off else ""
 
     def of_step(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         """What goes to the step and not to backward: what it takes of what the caller gives, and the rate."""
@@ -182,9 +190,9 @@ class Calling:
         ways, method = self.ways, method_of(layer, self.backward)
         of_step = self.of_step({})
         keywords = {k: v for k, v in {**ways.backward_kwargs, **extra}.items() if k not in of_step}
-        # A loss whose only argument is the rate takes no gradient either.
-        if self.takes == () or (ways.loss and self.takes is not None and set(self.takes) <= extra.keys()):
-            return method(*ways.backward_args, **keywords)
+        # A loss whose only arguments are the rate and what forward takes takes no gradient either.
+        if self.takes == () or (ways.loss and self.takes and set(self.takes) <= {*extra, *handed.known}):
+            return method(*ways.backward_args, **handed.known, **keywords)
         gradients = [np.ones_like(grad_output)[()]] if ways.loss else self.reading.arguments(grad_output, handed)
         if self.takes and self.takes[0] in handed.known:
             # backward(x, grad): all by name.
@@ -211,12 +219,13 @@ class Calling:
 
 
 @contextmanager
-def during(call: str) -> Generator[None]:
+def during(call: str, hint: Callable[[], str] = str) -> Generator[None]:
     """Whatever the user's code raises keeps its traceback, and has a note that says in which call it was."""
     try:
         yield
     except Exception as error:
-        note = f"while calling {call}"
+        more = hint()
+        note = f"while calling {call}" + (f" ({more})" if more else "")
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
         raise
@@ -233,6 +242,11 @@ def calling(
     title = type(layer).__name__
     forward = method_name(layer, "forward", ways.forward, FORWARD)
     backward = method_name(layer, "backward", ways.backward, BACKWARD)
+    if positional(method_of(layer, forward)) == () and not ways.forward_kwargs and passed is not Passed.BY_KEYWORD:
+        raise TypeError(
+            f"{forward} of {title} takes no input; hand over an object whose forward takes one, puts it where {title} "
+            "reads it, and returns the output, and whose backward does so with the gradient"
+        )
     takes = positional(method_of(layer, backward))
     if takes is not None:
         takes = tuple(k for k in takes if k not in ways.backward_kwargs)
@@ -240,7 +254,7 @@ def calling(
         method_name(layer, "reset", ways.reset, ())
     needed = required(method_of(layer, backward), ways)
     step = None if ways.step is None else step_of(layer, method_name(layer, "step", ways.step, ()))
-    asks = asked_for(positional(method_of(layer, forward)), takes, needed, len(nested or inputs))
+    asks = asked_for(positional(method_of(layer, forward)), takes, needed, len(nested or inputs), ways.loss)
     gradient = [k for k in takes or () if k not in asks][:1]
     needed = tuple(k for k in needed if k not in (*asks, *gradient))
     open_slots = slots(takes, needed, ways)
@@ -251,12 +265,14 @@ def calling(
 
 
 def asked_for(
-    forward: tuple[str, ...] | None, takes: tuple[str, ...] | None, needed: tuple[str, ...], count: int
+    forward: tuple[str, ...] | None, takes: tuple[str, ...] | None, needed: tuple[str, ...], count: int, loss: bool
 ) -> dict[str, int | None]:
     """The arguments that backward has beside the gradient and that are called as forward's are, or as its output is."""
     if takes is None:
         return {}
     inputs = {name: i for i, name in enumerate((forward or ())[:count])}
+    if loss and takes and set(takes) <= inputs.keys():
+        return {k: inputs[k] for k in takes}  # backward(prediction, target)
     if len(takes) > 1 and takes[0] in inputs and any(map(named_as_gradient, takes[1:])):
         return {k: i for k, i in inputs.items() if k in takes}  # backward(x, grad)
     known: dict[str, int | None] = {**inputs, **dict.fromkeys(k for k in OUTPUTS if k not in inputs)}
