@@ -22,7 +22,6 @@ def statement(run: ExactRun) -> str:
         said.append(f"{', '.join(by['different'])} is not the true gradient")
     if not by["different"] and run.choices:
         said.append(
-            "a wrong Jacobian at this point survives the random integer cotangent with probability at most "
-            f"1/{run.choices:,}"
+            f"a wrong Jacobian at this point survives the random cotangent with probability at most 1/{run.choices:,}"
         )
     return "; ".join(said)

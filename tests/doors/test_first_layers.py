@@ -140,6 +140,23 @@ class Summed(Squares):
         return 2 * (predicted - wanted)
 
 
+class Turned(Squares):
+    """... with the other sign."""
+
+    def derivative(self, predicted: Array, wanted: Array) -> Array:
+        return 2 * (wanted - predicted) / predicted.size
+
+
+class Unnamed:
+    """Of which no name says what is predicted, and no value."""
+
+    def value(self, a: Array, b: Array) -> Any:
+        return ((a - b) ** 2).mean()
+
+    def derivative(self, a: Array, b: Array) -> Array:
+        return 2 * (a - b)
+
+
 def test_a_loss_whose_backward_takes_what_forward_took() -> None:
     methods: dict[str, Any] = {"forward": "value", "backward": "derivative", "loss": True, "constants": ("wanted",)}
     assert crosscheck.check_layer(Squares(), (X, normal(5, 4, seed=1)), **methods)
@@ -150,8 +167,12 @@ def test_a_loss_whose_backward_takes_what_forward_took() -> None:
     assert result.gradients["predicted"].passed
     assert [f.kind for f in result.findings if f.fails] == ["unjudged"]
     assert "constants=('wanted',)" in " ".join(str(result).split())
+    for wrong in (Summed, Turned):  # a sign more makes it the gradient of what is wanted
+        result = crosscheck.check_layer(wrong(), (X, normal(5, 4, seed=1)), **methods)
+        assert result.gradients["predicted"].verdict == "disagree"
+        assert set(result.gradients) == {"predicted"}
     with pytest.raises(ValueError, match=r"returned 1 gradient for .* which inputs have none, constants=\(\.\.\.\)"):
-        crosscheck.check_layer(Summed(), (X, normal(5, 4, seed=1)), **methods)
+        crosscheck.check_layer(Unnamed(), (X, normal(5, 4, seed=1)), **methods)
 
 
 class TargetFirst:

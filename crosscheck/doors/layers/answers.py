@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,9 @@ from crosscheck.doors.layers.places import ENTRY, Path, private, walk
 from crosscheck.doors.layers.returned import POSITION, Key, by_position, fitting, squeezed
 from crosscheck.doors.layers.spelling import gradient_names
 from crosscheck.operation import Arrays
+
+# What a loss compares with, as its argument is called.
+TARGET = re.compile(r"target|true|truth|label|expected|actual|desired|wanted|^gt$|_gt$|^t$", re.IGNORECASE)
 
 
 def positions(
@@ -129,6 +133,13 @@ def by_values(look: Looking, run: Ran, keys: list[Key], known: list[str], names:
     if len(keys) > len(known):
         return {}
     values, fits = measured(look, run, names)
+    # Of (p - t)² a sign more makes it the target's: there the names say more than the values.
+    judged = [k for k in look.wrt if not TARGET.search(k)]
+    one = look.calling.ways.loss and len(keys) == len(judged) == 1 < len(look.wrt)
+    if one and squeezed(values[judged[0]]) == squeezed(run.flat[keys[0]]):
+        said = f"backward of {look.title} returned one gradient: taken for that of {judged[0]}, as the names say"
+        look.say("order", said)
+        return {judged[0]: keys[0]}
     found: dict[str, Key] = {}
     for key in keys:
         given = run.flat[key]
