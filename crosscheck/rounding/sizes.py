@@ -5,7 +5,8 @@
 
 Sizes are absolute. Where an operation is done in a coarser format than the judged code's u, the format's own counts:
 
-    a + b, a · b, a / b     u |y|                               rounded once, to nearest
+    a + b                   min(u |y|, |a|, |b|)                rounded once, to nearest: a and b are as near as this
+    a · b, a / b            u |y|
     f(x)                    u (c₀ |y| + c₁ |x f'(x)|)           the c of the row, measured
     Σ of k terms            u √k Σ|terms|                       random signs (Higham & Mary 2019)
     Σ in turn, k terms      u k Σ|terms|                        equal terms round alike
@@ -109,7 +110,9 @@ def flushed(a: Any, unit: float) -> Any:
 
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     if row.kind is Kind.ADDS:
-        return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), u * xp.abs(y))
+        # Two terms that vanish beside -1e30, a log of zero by convention, leave the same number, not two 1e14 apart.
+        nearest = xp.minimum(u * xp.abs(y), xp.minimum(xp.abs(x[0]), xp.abs(x[1])))
+        return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), nearest)
     factors = [v for v in (x if row.kind is Kind.MULTIPLIES else x[:1]) if isinstance(v, jax.Array) or not np.all(v)]
     size = xp.where(xp.abs(y) < smallest(y, u), smallest(y, u), u * xp.abs(y))
     for factor in factors:  # 0 · b is 0
