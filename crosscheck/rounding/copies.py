@@ -91,13 +91,21 @@ class Run:
         keys = [key] if self.step is None else [key, draws.sum_of(draws.keyed(self.step, 1), key)]
         return sum(draws.signs(draws.mixed(self.entries[shape] + k), self.copies, dtype) for k in keys)
 
-    def perturbed(self, value: Any, copies: Any, size: Any, part: int) -> Any:
-        """`copies`, each entry moved by amplitude · size, up or down."""
+    def perturbed(self, value: Any, copies: Any, size: Any, part: int, swallowed: Any = None) -> Any:
+        """`copies`, each entry moved by amplitude · size, up or down.
+
+        What has `swallowed` a term is the number that it was. Beside -1e30, the log of zero by convention, two terms
+        leave the same number, not two that are 1e14 apart: they are rounded once, like a constant, and alike.
+        """
         if size is None:
             return copies
         dtype = xp.abs(value).dtype
         scaled = xp.where(size < jnp.inf, xp.asarray(self.amplitude).astype(dtype) * size.astype(dtype), 0.0)
         noise = scaled * self.drawn(value, part)
+        if swallowed is not None:
+            bits = draws.words_of_values(xp.asarray(self.seed, np.uint32), value)
+            alike = xp.sign(value) * scaled * draws.signs(bits, self.copies, dtype)
+            noise = xp.where(swallowed, alike if copies is None else xp.where(copies == value, alike, 0.0), noise)
         if jnp.iscomplexobj(value):
             noise = joined(noise, scaled * self.drawn(value, part + 100))
         return (value if copies is None else copies) + noise
@@ -170,7 +178,10 @@ def equation(eqn: core.JaxprEqn, planes: list[Plane], run: Run) -> list[Plane]:
             run.flips.append(fell_otherwise(y, otherwise, moved, row.lock))
             moved = [m if inexact(out) else None for out, m in zip(y, moved, strict=True)]
     own = sizes.own(eqn, x, y, run.unit)
-    moved = [run.perturbed(out, m, s, i) for i, (out, m, s) in enumerate(zip(y, moved, own, strict=True))]
+    moved = [
+        run.perturbed(out, m, s, i, sizes.swallowed(eqn, x, out))
+        for i, (out, m, s) in enumerate(zip(y, moved, own, strict=True))
+    ]
     if run.free:
         return [Plane(out, m) for out, m in zip(y, moved, strict=True)]
     sums = terms.carried(eqn, x, y, [terms.standing(p.value, p.terms, run.unit, run.amplitude) for p in planes])

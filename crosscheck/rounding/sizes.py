@@ -5,7 +5,8 @@
 
 Sizes are absolute. Where an operation is done in a coarser format than the judged code's u, the format's own counts:
 
-    a + b                   min(u |y|, |a|, |b|)                rounded once, to nearest: a and b are as near as this
+    a + b                   min(u |y|, |a|, |b|)                rounded once, to nearest: a and b are as near as this;
+                            u |y| where one vanishes (`swallowed`)
     a · b, a / b            u |y|
     f(x)                    u (c₀ |y| + c₁ |x f'(x)|)           the c of the row, measured
     Σ of k terms            u √k Σ|terms|                       random signs (Higham & Mary 2019)
@@ -110,14 +111,22 @@ def flushed(a: Any, unit: float) -> Any:
 
 def rounded_once(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:
     if row.kind is Kind.ADDS:
-        # Two terms that vanish beside -1e30, a log of zero by convention, leave the same number, not two 1e14 apart.
-        nearest = xp.minimum(u * xp.abs(y), xp.minimum(xp.abs(x[0]), xp.abs(x[1])))
-        return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), nearest)
+        size, gone = u * xp.abs(y), swallowed(eqn, x, y)
+        if gone is not None:  # of what vanishes no copy could show less
+            size = xp.where(gone, size, xp.minimum(size, xp.minimum(xp.abs(x[0]), xp.abs(x[1]))))
+        return unless(on_grid(x, u, 1) & (xp.abs(y) < 2.0 ** half(u)), size)
     factors = [v for v in (x if row.kind is Kind.MULTIPLIES else x[:1]) if isinstance(v, jax.Array) or not np.all(v)]
     size = xp.where(xp.abs(y) < smallest(y, u), smallest(y, u), u * xp.abs(y))
     for factor in factors:  # 0 · b is 0
         size = xp.where(factor == 0, 0.0, size)
     return unless(few_digits(x, half(u)), size) if row.kind is Kind.MULTIPLIES else size
+
+
+def swallowed(eqn: core.JaxprEqn, x: list[Any], y: Any) -> Any:
+    """Where one of two terms vanishes beside the other: the sum is that other number. None of an equation without."""
+    if primitive(eqn.primitive.name).kind is not Kind.ADDS or not jnp.issubdtype(y.dtype, jnp.floating):
+        return None
+    return (xp.abs(y) == xp.maximum(xp.abs(x[0]), xp.abs(x[1]))) & (x[0] != 0) & (x[1] != 0)
 
 
 def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:

@@ -1,7 +1,6 @@
 """How large the rounding of one operation of PyTorch is: the same sizes as of JAX's primitives, by the names of ATen.
 
-    a + b                         min(u |y|, |a|, |b|)
-    multiplies, divides           u |y|
+    adds, multiplies, divides     u |y|
     f(x)                          u (c₀ |y| + c₁ |x f'(x)|)        the c of `traces.primitives`
     Σ of k terms                  u √k Σ|terms|, the operation of absolute values
     linear algebra, FFT           a backward error of the operands, and as much of the largest entry of the result
@@ -33,7 +32,6 @@ ONCE = names_in(
     add sub rsub mul div true_divide reciprocal hypot fmod remainder square sqrt
     """
 )
-ADDS = frozenset(["add", "sub", "rsub"])
 # By the name of ATen, that of JAX's primitive.
 FUNCTIONS = {
     **dict.fromkeys(
@@ -168,8 +166,7 @@ def own_size(kind: str, name: str, func: Any, args: Any, kwargs: Any, y: Any, un
     """How far the rounding of the operation itself may move each entry of one output y; None where it does not."""
     u = max(unit, float(pytorch().finfo(y.dtype).eps) / 2)
     if kind == "once":
-        size = u * y.abs()
-        return size.minimum(smaller(name, args, kwargs, y)) if name in ADDS and not func._schema.is_mutable else size
+        return u * y.abs()
     if kind == "function":
         return of_function(name, func, args, kwargs, y, u)
     if kind in ("products", "through"):
@@ -181,14 +178,6 @@ def own_size(kind: str, name: str, func: Any, args: Any, kwargs: Any, y: Any, un
         coarser = operand.dtype.is_floating_point and pytorch().finfo(operand.dtype).eps < pytorch().finfo(y.dtype).eps
         return u * y.abs() if coarser else None
     return normwise(y, u, matrices=kind == "algebra")
-
-
-def smaller(name: str, args: Any, kwargs: Any, y: Any) -> Any:
-    """The smaller of the two terms of a sum: what it is rounded to is not further away than either of them."""
-    torch, alpha = pytorch(), kwargs.get("alpha", args[2] if len(args) > 2 else 1)
-    terms = (alpha * args[0], args[1]) if name == "rsub" else (args[0], alpha * args[1])
-    a, b = (torch.as_tensor(term, device=y.device).abs().to(y.abs().dtype) for term in terms)
-    return torch.minimum(a, b).expand(y.shape)
 
 
 def of_function(name: str, func: Any, args: Any, kwargs: Any, y: Any, u: float) -> Any:

@@ -24,7 +24,6 @@ import numpy as np
 from jax import lax
 
 from crosscheck.rounding import roundings
-from crosscheck.rounding.draws import SPREAD
 from crosscheck.traces.primitives import primitive
 from tests.rounding.functions import DIGITS, FUNCTIONS, Function, differences, operands, regimes, truths
 
@@ -66,8 +65,6 @@ def law(name: str, run: Callable[..., Any], given: dict[str, tuple[Array, ...]],
     allowed = out.t * found.sigma
     size = np.abs(found.value.astype(np.float64))
     kept = np.isfinite(error) & (size >= np.finfo(dtype).tiny * 2 / unit)
-    # What stays below half a unit in the last place of a number even t times as large, no copy of it can show.
-    error = np.where(out.t * SPREAD * error < np.spacing(size.astype(dtype)) / 2, 0.0, error)
     share = np.where(kept & (error > 0), error / np.maximum(allowed, 1e-320), 0.0)
     k = int(np.argmax(share))
     rows = np.repeat(np.arange(len(kinds)), parts)
