@@ -73,6 +73,18 @@ def test_a_mask_that_is_the_same_for_all_is_not_said_to_be_moved(rng: np.random.
     assert "only the first of several contributions" in found["k"][0].explanation
 
 
+def test_a_function_with_a_rule_of_its_own_is_called_by_its_name(rng: np.random.Generator) -> None:
+    """The sigmoid of x for that of -x, in the gradient of log(1 + e⁻ˣ)."""
+    operation = from_functions(
+        lambda x: np.logaddexp(0, -x),
+        lambda g, x: {"x": -g / (1 + np.exp(-x))},
+        {"x": rng.normal(size=5)},
+        lambda x: jnp.logaddexp(0, -x),
+    )
+    found = reasons(operation, rng.normal(size=5))["x"][0]
+    assert "the derivative of logaddexp at its operand negated" in found.explanation
+
+
 SMOOTH = from_functions(
     lambda x: np.tanh(x) * 2, lambda g, x: {"x": g}, {"x": np.linspace(0.3, 1.1, 5)}, lambda x: jnp.tanh(x) * 2
 )
