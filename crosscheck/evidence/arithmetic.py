@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from crosscheck.evidence.collected import Evidence, GradientEvidence
-from crosscheck.evidence.decision import poor
+from crosscheck.evidence.decision import poor_in_float64
 from crosscheck.evidence.estimate import AUTODIFF, AUTODIFF_SINGLE, COMPLEX_STEP, DIFFERENCE, HAND, HAND_SINGLE
 from crosscheck.evidence.findings import digits_kept
 from crosscheck.evidence.reason import Diagnosis, Reasons
 from crosscheck.evidence.verdict import GradientVerdict
-from crosscheck.floats import DOUBLE, UNIT
 
 # No code that rounds as its operations do is off by so much of the largest entry.
 GROSS = 0.1
@@ -46,7 +45,7 @@ def wrong_in_float64(verdict: GradientVerdict, gradient: GradientEvidence) -> bo
     wrong = verdict.mismatched
     if gradient.lost is None or gradient.elsewhere is not None or wrong_here(verdict) or not wrong.any():
         return False
-    return bool(poor(gradient.lost, gradient.estimates[AUTODIFF], UNIT[DOUBLE])[wrong].all())
+    return bool(poor_in_float64(gradient.lost, gradient.estimates[AUTODIFF])[wrong].all())
 
 
 def lost_in_float64(gradient: GradientEvidence) -> Diagnosis:
