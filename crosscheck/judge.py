@@ -20,13 +20,12 @@ from crosscheck.collecting.collect import collect
 from crosscheck.deadline import Deadline, checked_budget
 from crosscheck.diagnosis import diagnose_all
 from crosscheck.diagnosis.shapes import shape_reasons
+from crosscheck.evidence.arithmetic import arithmetic_reasons, wrong_here
 from crosscheck.evidence.collected import Elsewhere, Evidence
 from crosscheck.evidence.decision import decide
 from crosscheck.evidence.estimate import (
     AUTODIFF,
     AUTODIFF_SINGLE,
-    COMPLEX_STEP,
-    DIFFERENCE,
     HAND,
     HAND_SINGLE,
     Estimate,
@@ -148,13 +147,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
     here = [k for k, g in verdicts.items() if wrong_here(g) and g.odd_one_out != AUTODIFF]
     there = [k for k, g in verdicts.items() if g.exact == "different" and k not in here]
     reasons = (
-        Reasons(
-            {
-                k: (lost_digits(g, evidence.gradients[k].estimates, operation.format),)
-                for k, g in verdicts.items()
-                if wrong_in_float32(g)
-            }
-        )
+        arithmetic_reasons(evidence, verdicts, operation.format)
         | wrong_shapes(formula, evidence)
         | at_exact_point(formula, evidence, there, seed, deadline)
         | at_this_point(formula, evidence, verdicts, here, seed, deadline)
@@ -250,10 +243,6 @@ class Accused(NamedTuple):
     at_once: dict[str, Diagnosis]
 
 
-# No code that rounds as its operations do is off by so much of the largest entry.
-GROSS = 0.1
-
-
 def values(estimates: Mapping[str, Estimate]) -> dict[str, Array]:
     return {k: e.value for k, e in estimates.items()}
 
@@ -296,35 +285,6 @@ def search(
     found = diagnose_all(plain, v, dict(hand), dict(truth), dict(bound), seed=seed, budget=deadline.left)
     findings = tuple(Finding(remark.kind, remark.explanation, False) for remark in found.remarks)
     return Reasons({k: tuple(diagnoses) for k, diagnoses in found.diagnoses.items()}, findings)
-
-
-def wrong_here(gradient: GradientVerdict) -> bool:
-    """Whether a gradient is wrong as a formula at the point of the check."""
-    pairs = [gradient.pairs.get((HAND, w)) for w in (AUTODIFF, COMPLEX_STEP, DIFFERENCE)]
-    return gradient.verdict == "disagree" and any(p is not None and p.disagree.any() for p in pairs)
-
-
-def wrong_in_float32(gradient: GradientVerdict) -> bool:
-    pair = gradient.pairs.get((HAND_SINGLE, AUTODIFF_SINGLE))
-    return pair is not None and bool((pair.disagree & gradient.mismatched).any())
-
-
-def lost_digits(gradient: GradientVerdict, estimates: Mapping[str, Estimate], dtype: np.dtype) -> Diagnosis:
-    pair = gradient.pairs[HAND_SINGLE, AUTODIFF_SINGLE]
-    count = int(pair.disagree.sum())
-    lost = "loses more digits than its operations cost"
-    off = float(np.max(pair.difference[pair.disagree]))
-    largest = float(np.max(np.abs(estimates[AUTODIFF_SINGLE].value), initial=0.0))
-    if off > GROSS * largest > 0 and np.isfinite(off):
-        sentence = (
-            f"right at {np.dtype(float)}, and at {dtype} another number, off by up to {100 * off / largest:.2g} % of "
-            "the largest: the code computes something else there, or loses nearly all digits"
-        )
-        return Diagnosis("precision", sentence, {"entries": count, "share": off / largest})
-    if not np.isfinite(pair.difference[pair.disagree]).all():
-        lost = "is beyond the largest number, or no number"
-    sentence = f"the formula is right; computed at {dtype} it {lost}"
-    return Diagnosis("precision", sentence, {"entries": count})
 
 
 def wrong_shapes(operation: Operation, evidence: Evidence) -> Reasons:

@@ -253,6 +253,26 @@ def test_float64_code_that_keeps_less_than_a_third_of_its_digits_is_told_so(shif
     assert result.verdict == verdict, str(result)
     if verdict == "agree":
         assert [(f.kind, f.fails) for f in result.findings] == [("arithmetic", False)]
+    else:
+        (why,) = result.gradients["x"].diagnoses
+        assert why.kind == "precision"
+        assert "keeps 3 of 16 digits" in why.explanation
+
+
+def test_a_softmax_that_is_all_but_one_is_not_accused() -> None:
+    """p (g - Σ g p) has no digit where p is 1 but for 1e-17, and terms of 1; JAX's derivative of exp and a sum has."""
+
+    def softmax(x: Array) -> Array:
+        e = np.exp(x - x.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)
+
+    def by_the_book(g: Array, x: Array) -> dict[str, Array]:
+        p = softmax(x)
+        return {"x": p * (g - (g * p).sum(1, keepdims=True))}
+
+    x = np.array([[40.0, 0.0, 1.0], [-60.0, 31.0, 70.0]])
+    assert crosscheck.check(softmax, by_the_book, {"x": x}).verdict != "disagree"
+    assert crosscheck.check(softmax, lambda g, x: {"x": g * softmax(x)}, {"x": x}, diagnose=False).verdict == "disagree"
 
 
 # ---------------------------------------------------------------------- what may be left out

@@ -18,7 +18,7 @@ from crosscheck.floats import DOUBLE, SINGLE, UNIT, root_mean_square
 from crosscheck.operation import OUTPUT, Array, Arrays, Operation
 from crosscheck.witnesses.autodiff import Autodiff, autodiff
 from crosscheck.witnesses.coarse import by_dtype, by_steps
-from crosscheck.witnesses.hand import Asked, Said, as_designed, assumed, hand_estimates
+from crosscheck.witnesses.hand import FEW, Asked, Said, as_designed, assumed, hand_estimates
 
 # A float64 reference rounds 2^-29 times as much as in float32, one that is in float32 as much: half of the way.
 COARSE = float(np.sqrt(UNIT[SINGLE] / UNIT[DOUBLE]))
@@ -96,7 +96,7 @@ def hand_alone(setting: Setting, hand: Arrays) -> Estimates:
     estimates: Estimates = {name: {} for name in setting.operation.wrt}
     for name, gradient in hand.items():
         unit = UNIT[SINGLE if name in setting.inside else DOUBLE]
-        own = 4 * unit * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
+        own = FEW * unit * np.abs(np.nan_to_num(gradient, posinf=0.0, neginf=0.0))  # no excuse for NaN
         slack = setting.operation.manner.slack(name, gradient)
         alone = Estimate(HAND, gradient.astype(np.float64), own if slack is None else own + slack)
         estimates[name][HAND] = as_designed(alone, name, setting.operation)

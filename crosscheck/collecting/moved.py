@@ -45,7 +45,7 @@ def moved(setting: Setting, hand: Arrays, deadline: Deadline) -> Estimates:
 def confirm(setting: Setting, estimates: Estimates) -> None:
     """A difference that contradicts the others grossly is asked at the finest step too (`contradiction`).
 
-    Where it does not stand, it accuses nobody: with a reference it is not confirmed, without one it is silent.
+    Where it does not stand, it accuses nobody: beside a reference that speaks it is not confirmed, else it is silent.
     """
     auto, formula, v = setting.auto, setting.formula, setting.cotangent
     # Far out a floor is the identity for all that floats can say: there the derivative is right and the difference not.
@@ -57,12 +57,13 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
             continue
         notes = difference.notes
         against = compare(found[HAND], difference, setting.t).disagree
-        if auto is None:
-            size = np.fmax(np.abs(found[HAND].value), np.abs(difference.value))
-            against &= np.abs(found[HAND].value - difference.value) > RESOLUTION * size
-        else:
-            against &= compare(found[AUTODIFF], difference, setting.t).disagree & notes["confirmed"]
-            against &= compare(found[HAND], found[AUTODIFF], setting.t).agree
+        size = np.fmax(np.abs(found[HAND].value), np.abs(difference.value))
+        gross = np.abs(found[HAND].value - difference.value) > RESOLUTION * size
+        alone = np.ones(size.shape, bool) if auto is None else ~found[AUTODIFF].speaks()
+        if auto is not None:
+            shared = compare(found[AUTODIFF], difference, setting.t).disagree & notes["confirmed"]
+            gross = np.where(alone, gross, shared & compare(found[HAND], found[AUTODIFF], setting.t).agree)
+        against &= gross
         if not against.any():
             continue
         if steps:
@@ -80,7 +81,8 @@ def confirm(setting: Setting, estimates: Estimates) -> None:
         fails = against & ~standing(formula, name, v, found[HAND].value, differing, np.nan_to_num(noise, nan=np.inf))
         if auto is not None:
             notes = {**notes, "confirmed": notes["confirmed"] & ~fails, "held back": auto.roundings.held_back}
-            found[DIFFERENCE] = replace(difference, notes=notes)
-        elif fails.any():
-            notes = {**notes, "undecided": notes["undecided"] + int(fails.sum())}
-            found[DIFFERENCE] = replace(difference, decided=difference.speaks() & ~fails, notes=notes)
+            found[DIFFERENCE] = difference = replace(difference, notes=notes)
+        silenced = fails & alone
+        if silenced.any():
+            notes = {**notes, "undecided": notes["undecided"] + int(silenced.sum())}
+            found[DIFFERENCE] = replace(difference, decided=difference.speaks() & ~silenced, notes=notes)

@@ -16,7 +16,7 @@ from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.sites import sites_of
 from crosscheck.diagnosis.steps import arrays_of_shape, at_step, live_steps
 from crosscheck.diagnosis.tolerances import TOLD_ALIKE
-from crosscheck.diagnosis.transforms import flips, shifts, transposes
+from crosscheck.diagnosis.transforms import flips, moved, shifts, transposes
 from crosscheck.diagnosis.words import plain_names
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.tape import CUSTOM, Step, Tape, pull_back
@@ -92,9 +92,16 @@ def mask_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             for sign, condition in CONDITIONS:
                 where = Call(mask_where, (condition, array))
                 yield times(tape, "wrong-mask", f"masks {what} where {text} is {sign}", k, where)
-        names = plain_names(len(shape))
+        names, here = plain_names(len(shape)), slope(problem.given, k)
         for t in chain(flips(shape, names), transposes(shape, names), shifts(shape, names)):
+            if t.function is moved and any(same_along(here, axis) for axis in t.arguments[1]):
+                continue  # moving it there only lets zeros in: what is lost so is no mask's
             yield times(tape, "wrong-mask", f"uses the mask of {what} {t.text}", k, t.of(mask))
+
+
+def same_along(a: Array, axis: int) -> bool:
+    """Whether an array is equal in all places along an axis, as one that was spread out along it."""
+    return bool((a == a.take([0], axis)).all())
 
 
 # ---------------------------------------------------------------------- derivatives

@@ -54,19 +54,27 @@ def edge_name(tape: Tape, edge: Edge) -> str:
     return f"{operand_name(step.name, edge[1])} of {what}"
 
 
-def single(tape: Tape) -> Iterator[Edges]:
-    """Every edge where paths part or meet; of a loop those of the first and the last turn.
+def path_name(tape: Tape, edges: tuple[Edge, ...]) -> str:
+    """ "the denominator of the quotient", or of both operands at once "the product"."""
+    first, *others = edges
+    return label(tape, first[0]) if others else edge_name(tape, first)
+
+
+def same_array(tape: Tape, edge: Edge) -> tuple[Edge, ...]:
+    """The edges through operands that are one array.
 
     The two operands of x · x are one path: with only one of them the derivative is half of it.
     """
-    seen = set()
-    for edge in tape.junctions():
-        step, site = tape.steps[edge[0]], sites_of(tape)[edge[0]]
-        place = step.reads[edge[1]]
-        if site.turn in (0, site.turns - 1) and (edge[0], place) not in seen:
-            seen.add((edge[0], place))
-            edges = tuple((edge[0], i) for i in step.active if step.reads[i] == place)
-            yield Edges(label(tape, edge[0]) if len(edges) > 1 else edge_name(tape, edge), edges)
+    step = tape.steps[edge[0]]
+    return tuple((edge[0], i) for i in step.active if step.reads[i] == step.reads[edge[1]])
+
+
+def single(tape: Tape) -> Iterator[Edges]:
+    """Every path where paths part or meet; of a loop those of the first and the last turn."""
+    for edges in dict.fromkeys(same_array(tape, edge) for edge in tape.junctions()):
+        site = sites_of(tape)[edges[0][0]]
+        if site.turn in (0, site.turns - 1):
+            yield Edges(path_name(tape, edges), edges)
 
 
 def every_turn(tape: Tape) -> Iterator[Edges]:
@@ -74,10 +82,14 @@ def every_turn(tape: Tape) -> Iterator[Edges]:
     by_site: dict[tuple[Hashable, int], list[Edge]] = defaultdict(list)
     for edge in tape.junctions():
         by_site[sites_of(tape)[edge[0]].key, edge[1]].append(edge)
-    for edges in by_site.values():
-        if len(edges) > 1:
-            # In the first turn what is carried may be an input: the last says what it is.
-            yield Edges(in_every_turn(edge_name(tape, edges[-1])), tuple(edges))
+    for (key, operand), edges in by_site.items():
+        # In the first turn what is carried may be an input, and x · x by chance: operands are one if they always are.
+        always = [{i for _, i in same_array(tape, edge)} for edge in edges]
+        alike = sorted(set.intersection(*always))
+        if len(edges) > 1 and operand == alike[0]:
+            cut = tuple(edge for i in alike for edge in by_site[key, i])
+            last = tuple((edges[-1][0], i) for i in alike)
+            yield Edges(in_every_turn(path_name(tape, last)), cut)
 
 
 def results(tape: Tape) -> Iterator[Edges]:

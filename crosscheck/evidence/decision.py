@@ -182,7 +182,7 @@ def in_float64(case: Case, entries: Entries) -> Entries:
     lost = case.gradient.lost
     if lost is None or (HAND, AUTODIFF) not in case.pairs or is_nothing(case.heard[HAND], case.t):
         return entries
-    bad = entries.right & poor(lost, case.heard[AUTODIFF].value, UNIT[DOUBLE]) & ~case.pairs[HAND, AUTODIFF].excused
+    bad = entries.right & poor_in_float64(lost, case.heard[AUTODIFF]) & ~case.pairs[HAND, AUTODIFF].excused
     return entries._replace(right=entries.right & ~bad, wrong=entries.wrong | bad)
 
 
@@ -194,10 +194,20 @@ def is_nothing(formula: Estimate, t: float) -> bool:
         return bool((np.abs(formula.value) <= t * sigma + formula.bound).all())
 
 
-def poor(lost: Array, value: Array, unit: float) -> Array:
-    """Where fewer than a third of the digits of the array's own scale are left."""
+def poor(lost: Array, value: Array, unit: float, terms: Array | float = 0.0) -> Array:
+    """Where fewer than a third of the digits are left of the array's own scale, or of the terms that cancel."""
     size = float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value)))
-    return ~(lost <= unit ** (1 / 3) * size)
+    return ~(lost <= unit ** (1 / 3) * np.maximum(size, terms))
+
+
+def poor_in_float64(lost: Array, truth: Estimate) -> Array:
+    """Float32 code may go to float64, and is held to the gradient's digits. Float64 code has nowhere to go: it is held
+    to those of the terms that cancel in the reference, too. Of a softmax that is all but one, p (g - Σ g p) is what is
+    left of them."""
+    terms: Array | float = 0.0
+    if truth.terms is not None and truth.entrywise:
+        terms = np.where(np.isfinite(truth.terms), truth.terms, 0.0)
+    return poor(lost, truth.value, UNIT[DOUBLE], terms)
 
 
 def at_exact_points(case: Case, entries: Entries) -> Entries:

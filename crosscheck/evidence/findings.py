@@ -125,7 +125,7 @@ def of_arithmetic(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -
         pairs = verdicts[name].pairs
         if g.lost is not None:
             pair = pairs[HAND, AUTODIFF]
-            if ((g.lost > pair.bounds) & pair.agree).any():
+            if ((g.lost > pair.bounds) & pair.agree & ~verdicts[name].mismatched).any():
                 yield loses(name, g.lost, g.estimates[HAND].value, 16)
         single = pairs.get((HAND_SINGLE, AUTODIFF_SINGLE))
         if single is not None and (single.disagree & ~verdicts[name].mismatched).any():
@@ -135,14 +135,19 @@ def of_arithmetic(evidence: Evidence, verdicts: Mapping[str, GradientVerdict]) -
 
 def loses(name: str, lost: Array, value: Array, digits: int) -> Finding:
     """Said, and no more: what keeps a third of its digits passes."""
-    size = float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value)))
     worst = float(np.max(lost, initial=0.0, where=np.isfinite(lost)))
-    kept = max(0.0, -np.log10(worst / size)) if worst > 0 and size > 0 else float(digits)
     sentence = (
-        f"the formula of the gradient of {name} is right; its arithmetic keeps {kept:.0f} of {digits} digits of the "
-        f"largest entry (off by {worst:.1g})"
+        f"the formula of the gradient of {name} is right; its arithmetic keeps {digits_kept(lost, value, digits):.0f} "
+        f"of {digits} digits of the largest entry (off by {worst:.1g})"
     )
     return Finding("arithmetic", sentence, False)
+
+
+def digits_kept(lost: Array, value: Array, digits: int) -> float:
+    """How many decimal digits of the largest entry are left, of so many."""
+    size = float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value)))
+    worst = float(np.max(lost, initial=0.0, where=np.isfinite(lost)))
+    return max(0.0, -np.log10(worst / size)) if worst > 0 and size > 0 else float(digits)
 
 
 def of_conventions(evidence: Evidence) -> Iterator[Finding]:

@@ -55,3 +55,11 @@ def source_of(eqn: Any) -> Source | None:
     if not (file and line.isdigit() and column.isdigit()) or Path(file).is_relative_to(JUDGE):
         return None
     return Source(file, int(line), int(column))
+
+
+def function_name(eqn: Any) -> str:
+    """What a function with a rule of its own is called in the code, "logaddexp"; "" of others, and of a lambda."""
+    called = eqn.params.get("call_jaxpr")
+    said = getattr(getattr(called, "jaxpr", None), "debug_info", None)
+    name, _, _ = str(getattr(said, "func_src_info", "")).partition(" ")  # "logaddexp at /path/file.py:12"
+    return name if name.isidentifier() else ""

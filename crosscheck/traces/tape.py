@@ -31,7 +31,7 @@ from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.scans import scan_sizes
-from crosscheck.traces.sources import Source, source_of
+from crosscheck.traces.sources import Source, function_name, source_of
 from crosscheck.traces.stepwise import MANY_STEPS, StepByStep, Switched, zeros
 from crosscheck.traces.walk import evaluate, inner_jaxpr
 
@@ -164,7 +164,8 @@ class Tape:
             else:
                 active = tuple(i for i, r in enumerate(reads) if self.moves[r] and is_float(self.avals[r]))
                 writes = [self.value(v.aval, bool(active) and is_float(v.aval)) for v in eqn.outvars]
-                self.steps.append(Step(eqn.primitive.name, within, eqn, tuple(reads), tuple(writes), active, here))
+                name = within or function_name(eqn)
+                self.steps.append(Step(eqn.primitive.name, name, eqn, tuple(reads), tuple(writes), active, here))
             env.update(zip(eqn.outvars, writes, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 

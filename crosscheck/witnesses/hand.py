@@ -39,6 +39,8 @@ from crosscheck.witnesses.longdouble import RATIO, LongRun, long_run
 from crosscheck.witnesses.measured import Spread, far_rounding, known_mean, measured_rounding
 from crosscheck.witnesses.own import program_rounding
 
+# Roundings of its own size that an answer is granted where nothing else is known of it.
+FEW = 4
 # Entries up to which a gradient's rounding is asked for so closely: beyond, the points beside would take more than a
 # GiB.
 MANY = 2**20
@@ -161,9 +163,19 @@ def as_designed(estimate: Estimate, name: str, operation: Operation) -> Estimate
 
 
 def assumed(witness: str, answer: Array, truth: Estimate, bound: Array | None) -> Estimate:
+    sigma, once = borrowed(truth, answer, UNIT[DOUBLE])
+    return Estimate(witness, np.asarray(answer, np.float64), once if bound is None else once + bound, ASSUMED * sigma)
+
+
+def borrowed(truth: Estimate, answer: Array, unit: float) -> tuple[Array, Array]:
+    """The reference's rounding; and where the reference has none that is known (its derivative divides by the
+    difference of two equal eigenvalues), a few of the answer itself, as of code that stands alone: others may know it.
+    """
     assert truth.sigma is not None
-    nothing = np.zeros(truth.sigma.shape)
-    return Estimate(witness, np.asarray(answer, np.float64), nothing if bound is None else bound, ASSUMED * truth.sigma)
+    known = np.isfinite(truth.sigma)
+    size = np.abs(np.nan_to_num(np.asarray(answer, np.float64), posinf=0.0, neginf=0.0))  # no excuse for NaN
+    size = size if size.shape == known.shape else np.zeros(known.shape)
+    return np.where(known, truth.sigma, 0.0), np.where(known, 0.0, FEW * unit * size)
 
 
 def in_float32(
@@ -171,11 +183,11 @@ def in_float32(
 ) -> Estimate:
     """The answer of code that computes in float32: the rounding of float64, to first order, 2^29 times as large, or
     what is `known` of it; and one of its own, where the reference has nothing to round."""
-    assert truth.sigma is not None
-    sigma = UNIT[SINGLE] / UNIT[DOUBLE] * truth.sigma if known is None else known
+    sigma, few = borrowed(truth, answer, UNIT[SINGLE])
+    sigma = UNIT[SINGLE] / UNIT[DOUBLE] * sigma if known is None else known
     with np.errstate(invalid="ignore"):
         once = np.where(np.isfinite(answer), UNIT[SINGLE] * np.abs(np.asarray(answer, np.float64)), 0.0)
-    once = once + slack
+    once = np.maximum(once, few) + slack
     return Estimate(witness, np.asarray(answer, np.float64), once, ASSUMED * sigma)
 
 
@@ -230,7 +242,8 @@ def of_formula(witness: str, wide: Array, truth: Estimate, seen: Array, asked: A
     with np.errstate(invalid="ignore", over="ignore"):
         once = np.where(np.isfinite(value), UNIT[DOUBLE] * np.abs(value), 0.0)
         lost = at_the_quantile(known_mean(seen, value, truth.sigma), asked)
-        return Estimate(witness, value, once, np.hypot(ASSUMED * RATIO * truth.sigma, lost))
+        sigma, _ = borrowed(truth, value, UNIT[DOUBLE])
+        return Estimate(witness, value, once, np.hypot(ASSUMED * RATIO * sigma, lost))
 
 
 def at_the_quantile(spread: Spread, asked: Asked) -> Array:

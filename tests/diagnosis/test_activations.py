@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -43,6 +45,44 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_planted_mistake_is_named(row: Planted, rng: np.random.Generator) -> None:
     named(row, rng)
+
+
+def shared_keys(q: Any, k: Any) -> Any:
+    """Causal scores of two heads (r) in each of two groups (g) that share their keys."""
+    s = jnp.einsum("grtd,gsd->grts", q.reshape(2, 2, *q.shape[1:]), k) / jnp.sqrt(q.shape[-1])
+    s = jnp.where(jnp.tri(q.shape[1], dtype=bool), s, -jnp.inf)
+    return jax.nn.softmax(s, -1).reshape(4, *s.shape[2:])
+
+
+def shared_by_hand(q: Array, k: Array) -> Array:
+    e = np.exp(q @ np.repeat(k, 2, 0).transpose(0, 2, 1) / np.sqrt(q.shape[-1])) * np.tri(q.shape[1])
+    return e / e.sum(-1, keepdims=True)
+
+
+def test_a_mask_that_is_the_same_for_all_is_not_said_to_be_moved(rng: np.random.Generator) -> None:
+    """Keys that gather the gradient of the first head only: as if the heads' one mask had moved, and zeros come in."""
+
+    def of_the_first(g: Array, q: Array, k: Array) -> Arrays:
+        y = shared_by_hand(q, k)
+        s = y * (g - (g * y).sum(-1, keepdims=True)) / np.sqrt(q.shape[-1])
+        return {"q": s @ np.repeat(k, 2, 0), "k": (s.transpose(0, 2, 1) @ q)[::2]}
+
+    inputs = {"q": rng.normal(size=(4, 5, 3)), "k": rng.normal(size=(2, 5, 3))}
+    operation = from_functions(shared_by_hand, of_the_first, inputs, shared_keys)
+    found = reasons(operation, rng.normal(size=(4, 5, 5)))
+    assert "only the first of several contributions" in found["k"][0].explanation
+
+
+def test_a_function_with_a_rule_of_its_own_is_called_by_its_name(rng: np.random.Generator) -> None:
+    """The sigmoid of x for that of -x, in the gradient of log(1 + e⁻ˣ)."""
+    operation = from_functions(
+        lambda x: np.logaddexp(0, -x),
+        lambda g, x: {"x": -g / (1 + np.exp(-x))},
+        {"x": rng.normal(size=5)},
+        lambda x: jnp.logaddexp(0, -x),
+    )
+    found = reasons(operation, rng.normal(size=5))["x"][0]
+    assert "the derivative of logaddexp at its operand negated" in found.explanation
 
 
 SMOOTH = from_functions(

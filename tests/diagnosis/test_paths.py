@@ -83,6 +83,71 @@ def test_a_turn_of_a_loop_is_lost(rng: np.random.Generator) -> None:
     assert "only the first turn's" in found.explanation
 
 
+def squashed(x: Any, w: Any) -> Any:
+    for _ in range(3):
+        s = x @ w
+        x = s / (1 + s * s)
+    return x
+
+
+def squashed_backward(g: Array, x: Array, w: Array, norm: float = 0.0) -> dict[str, Array]:
+    """`norm`: how often the path through s · s is counted."""
+    xs = [x]
+    for _ in range(3):
+        xs.append(squashed_once(xs[-1], w))
+    grad_w = np.zeros_like(w)
+    for before in reversed(xs[:-1]):
+        s = before @ w
+        g = g / (1 + s * s) - norm * g * s * 2 * s / (1 + s * s) ** 2
+        grad_w += before.T @ g
+        g = g @ w.T
+    return {"x": g, "w": grad_w}
+
+
+def squashed_once(x: Array, w: Array) -> Array:
+    s = x @ w
+    return s / (1 + s * s)
+
+
+@pytest.mark.parametrize(
+    ("norm", "words"),
+    [(0.0, "leaves out the path through the product in"), (0.5, "half of the path through the product in")],
+)
+def test_a_square_in_a_loop_is_one_path(norm: float, words: str, rng: np.random.Generator) -> None:
+    inputs = {"x": rng.normal(size=(4, 3)), "w": rng.normal(size=(3, 3))}
+    operation = from_functions(squashed, lambda g, x, w: squashed_backward(g, x, w, norm), inputs, squashed)
+    for found in reasons(operation, rng.normal(size=(4, 3))).values():
+        assert words in found[0].explanation
+
+
+def experts(x: Any, gate: Any, w: Any) -> Any:
+    """Two experts, weighed by a softmax of x."""
+    z = jnp.exp(x @ gate)
+    p = z / z.sum(1, keepdims=True)
+    y = 0
+    for k in range(2):
+        y = y + p[:, k : k + 1] * (x @ w[k])
+    return y
+
+
+def experts_backward(g: Array, x: Array, gate: Array, w: Array) -> dict[str, Array]:
+    """x is left out of what the gates give back."""
+    z = np.exp(x @ gate)
+    p = z / z.sum(1, keepdims=True)
+    grad_p = np.stack([(g * (x @ w[k])).sum(1) for k in range(2)], 1)
+    grad_z = p * (grad_p - (p * grad_p).sum(1, keepdims=True))
+    grad_w = np.stack([x.T @ (p[:, k : k + 1] * g) for k in range(2)])
+    grad_x = p[:, :1] * (g @ w[0].T) + p[:, 1:] * (g @ w[1].T)
+    return {"x": grad_x, "gate": x.T @ grad_z, "w": grad_w}
+
+
+def test_a_path_that_is_left_out_in_every_turn_is_believed_before_another_turns_array(rng: np.random.Generator) -> None:
+    """Both gates multiplied by one expert's answer: then the softmax hands nothing back, either."""
+    inputs = {"x": rng.normal(size=(5, 3)), "gate": rng.normal(size=(3, 2)), "w": rng.normal(size=(2, 3, 2))}
+    operation = from_functions(experts, experts_backward, inputs, experts)
+    assert "leaves out the path" in reasons(operation, rng.normal(size=(5, 2)))["x"][0].explanation
+
+
 def test_numbers_that_are_not_whole_have_readings() -> None:
     sizes = [Size("features", 5.0, 1.0)]
     special = [Size("√features", 5.0**0.5, 1.1), Size("(features - 1)", 4.0, 1.0)]

@@ -170,6 +170,20 @@ def test_an_arithmetic_fails_below_a_third_of_the_digits_only(share: float, wron
         assert found.mismatched.tolist() == (LAST & wrong).tolist()
 
 
+def test_float64_is_held_to_the_digits_of_the_terms_that_cancel() -> None:
+    """An entry that is left of terms of 10⁶: nobody asks float64 for more than a third of their digits."""
+    terms = np.array([1.0, 2.0, 1e6])
+    exact = says(AUTODIFF, TRUE, terms=terms)
+    for share, wrong in ((0.5, False), (2.0, True)):
+        found = verdict(says(HAND, TRUE), exact, lost=lost(share * 1e6 * 2.0 ** (-53 / 3)))
+        assert found.mismatched.tolist() == (LAST & wrong).tolist()
+    off = TRUE + lost(6 * 2.0**-8)
+    single = verdict(says(HAND, TRUE), exact, says(HAND_SINGLE, off), says(AUTODIFF_SINGLE, TRUE, terms=terms))
+    assert single.mismatched.tolist() == LAST.tolist()
+    vague = says(AUTODIFF, TRUE, terms=terms, entrywise=False)  # whose terms they are is not known
+    assert verdict(says(HAND, TRUE), vague, lost=lost(1.0)).mismatched.tolist() == LAST.tolist()
+
+
 def test_poor_arithmetic_says_nothing_of_an_entry_that_nobody_judged() -> None:
     found = verdict(says(HAND, TRUE), says(AUTODIFF, TRUE, decided=~LAST), lost=lost(1.0))
     assert found.verdict == "undecided"

@@ -179,6 +179,14 @@ def test_what_is_zero_to_first_order_is_rounded() -> None:
         assert out.sigma > 0
 
 
+def test_what_vanishes_beside_a_large_number_does_not_move_it() -> None:
+    """-1e30 for the log of zero: plus anything it is the same number, and what two of them differ by is nothing."""
+    for add in (lambda x: -1e30 + x, lambda x: x - 1e30, lambda x: x + jnp.full_like(x, -1e30)):
+        out = rounded(lambda x, add=add: jnp.log(jnp.sum(jnp.exp(add(x) - add(x[0])))), X).outputs[0]
+        assert out.value == np.log(len(X))
+        assert out.sigma < 1e-15
+
+
 def test_a_phase_that_is_lost_may_be_anything() -> None:
     """sin(x³) at 10⁵: whatever the copies' two signs say of one rounding, σ does not alias."""
     x = 1e5 * (1 + np.linspace(0, 1, 200))

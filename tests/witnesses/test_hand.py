@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.doors.functions import from_functions
 from crosscheck.evidence.estimate import HAND, Estimate
 from crosscheck.evidence.pair import Pair, compare
@@ -251,3 +253,24 @@ def test_where_what_is_assumed_excludes_no_mistake_the_code_is_asked() -> None:
     assert said.how == "longdouble"
     assert compare(said.estimate, auto.output, auto.t).agree.all()
     assert hand_estimates(HAND, answer, truth, {OUTPUT: np.zeros(2)}, asked)[OUTPUT].how == "assumed"
+
+
+def test_where_the_reference_has_no_gradient_differences_decide() -> None:
+    """JAX divides by the difference of two equal eigenvalues; a function of the matrix is smooth all the same."""
+
+    def function(a: Array) -> Array:
+        w, v = np.linalg.eigh((a + a.T) / 2)
+        return (v * np.tanh(w)) @ v.T
+
+    def of_function(g: Array, a: Array, slope: float = 1.0) -> Arrays:
+        w, v = np.linalg.eigh((a + a.T) / 2)
+        apart, f = w[:, None] - w, np.tanh(w)
+        alike = np.abs(apart) < 1e-6
+        slopes = np.where(alike, slope * (1 - f**2), (f[:, None] - f) / np.where(alike, 1.0, apart))
+        back = v @ (slopes * (v.T @ g @ v)) @ v.T
+        return {"a": (back + back.T) / 2}
+
+    for a in (np.eye(3), np.diag([1.0, 1.0, 2.0])):
+        assert crosscheck.check(function, of_function, {"a": a})
+        wrong = crosscheck.check(function, partial(of_function, slope=1.01), {"a": a}, diagnose=False)
+        assert wrong.verdict == "disagree"
