@@ -214,8 +214,8 @@ def unaudited(setting: Setting, first: Calls) -> Audit:
 
 def settled(setting: Setting, estimates: Estimates) -> frozenset[str]:
     """The gradients that are wrong at this point whatever further ones show: the reference says so, and has no kinks
-    at which a convention could excuse them."""
-    if setting.auto is None or setting.auto.roundings.decides:
+    at which a convention could excuse them, nor Python's own decisions in the code that was recorded."""
+    if setting.auto is None or setting.auto.roundings.decides or getattr(setting.formula.reference, "guarded", False):
         return frozenset()
     pairs = {
         k: compare(found[HAND], found[AUTODIFF], setting.t)

@@ -139,11 +139,12 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array,
     auto, more = setting.auto, noise_by_design(setting, name)
     noise = noise if more is None else np.fmax(noise, more)
     value, formula, v = gradient.estimates[HAND].value, setting.formula, setting.cotangent
-    ruling = is_convention(formula, name, v, value, noise, where)
+    kinks = gradient.estimates[DIFFERENCE].notes["kink"]
+    ruling = is_convention(formula, name, v, value, noise, where, kinks=kinks)
     if ruling.answer != CANNOT_TELL or auto is None or isinstance(formula.reference, Foreign):
         return ruling
     truth = partial(setting.truth, v=v)
-    one = is_one_of_the_references(truth, formula.inputs, name, value, where)
+    one = is_one_of_the_references(truth, formula.inputs, name, value, where, kinks)
     return Ruling(LEGITIMATE) if one else ruling
 
 

@@ -59,11 +59,11 @@ def still(operation: Operation, name: str, v: Array, i: int, agreed: float, diff
         there.flat[i] += t
         return operation.moved({name: there})
 
-    noise = float(np.sum(weighted, where=reached(line, 8.0 * (largest + 1.0))))
+    noise = float(np.sum(weighted, where=led_to(line, 8.0 * (largest + 1.0))))
     return still_along(line, v, agreed, differing, noise, size)
 
 
-def reached(line: Callable[[float], Array], far: float) -> Array | bool:
+def led_to(line: Callable[[float], Array], far: float) -> Array | bool:
     """The outputs that a line leads to, as far away as it takes to move what has swallowed a small step. The others are
     other entries'."""
     with np.errstate(all="ignore"):

@@ -94,30 +94,35 @@ def is_convention(
     noise: Array | None = None,
     where: Array | None = None,
     deadline: float | None = None,
+    kinks: Array | None = None,
 ) -> Ruling:
     """Whether `gradient` satisfies (1) along directions that part, join and shift the entries of one input.
 
     `noise`: the error of each output, the shape of v; None: measured. `where`: the entries in question, the shape of
     the input; None: all of them. `deadline`, a reading of `time.perf_counter`: what is not done by then is not told.
+    `kinks`: the entries that are known to lie on some, with which those in question may be tied; None: those alone.
     """
     near = NearForward(operation, name, v, noise)
-    return asked(near, gradient, np.ones(near.x.shape, bool) if where is None else where, deadline)
+    where = np.ones(near.x.shape, bool) if where is None else where
+    return asked(near, gradient, where, deadline, directions(where, kinks, np.random.default_rng(4)))
 
 
 def is_one_of_the_references(
-    truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gradient: Array, where: Array
+    truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gradient: Array, where: Array, kinks: Array
 ) -> bool:
     """The same by the reference's own gradients at nearby points, which no rounding of the output hides.
 
     They are sums over the outputs: what lies within (1) by them does so output by output; what does not may still.
     """
-    return asked(NearReference(truth, inputs, name), gradient, where, None).answer == LEGITIMATE
+    along = directions(where, kinks, np.random.default_rng(4))
+    return asked(NearReference(truth, inputs, name), gradient, where, None, along).answer == LEGITIMATE
 
 
 def together(
     operation: Operation, gradients: Arrays, v: Array, noise: Array | None = None, kinks: Arrays | None = None
 ) -> Ruling:
-    """The same along directions that move several inputs at once, by which max(a, b) has one slope where a = b.
+    """The same along directions that move several inputs at once, by which max(a, b) has one slope where a = b, and
+    max(a, -b) one where a = -b.
 
     Each of two gradients may be a convention, and the two together none: the whole to both sides, or a quarter.
     `kinks`: the entries that are known to lie on some; what hangs on none of them is then left alone, too, whose noise
@@ -141,12 +146,14 @@ def together(
     joined = Operation(operation.name, forward, never, {ALL: given}, (ALL,), None)
     rng, shifts = np.random.default_rng(9), [np.ones(given.shape)]
     for a, b in combinations(names, 2):
-        d = np.zeros(given.shape)
-        d[places[a]] = d[places[b]] = 1.0
-        shifts.append(d)
+        for sign in (1.0, -1.0):  # max(a, b), and max(a, -b)
+            d = np.zeros(given.shape)
+            d[places[a]], d[places[b]] = 1.0, sign
+            shifts.append(d)
     shifts += [np.where(rng.random(given.shape) < 0.5, 1.0, 0.0) for _ in range(OF_EACH_KIND)]
     if kinks is not None:
-        shifts.append(np.concatenate([np.ravel(kinks[k]) for k in names]).astype(np.float64))
+        tied = np.concatenate([np.ravel(kinks[k]) for k in names]).astype(np.float64)
+        shifts += [tied, *(tied * rng.choice([-1.0, 1.0], given.shape) for _ in range(BLOCKS))]
     gradient = np.concatenate([np.ravel(gradients[k]) for k in names])
     return asked(NearForward(joined, ALL, v, noise), gradient, np.ones(given.shape, bool), None, shifts)
 
@@ -155,14 +162,11 @@ def together(
 ALL = "all inputs"
 
 
-def asked(
-    near: Nearby, gradient: Array, where: Array, deadline: float | None, along: Iterable[Array] | None = None
-) -> Ruling:
+def asked(near: Nearby, gradient: Array, where: Array, deadline: float | None, along: Iterable[Array]) -> Ruling:
     """(1), direction after direction."""
     told = np.zeros(near.x.shape, bool)
     count, left = 0, ORDERED_IN_ALL
-    whole = directions(where, np.random.default_rng(4)) if along is None else along
-    for order, d in (part for one in whole for part in near.parted(one)):
+    for order, d in (part for one in along for part in near.parted(one)):
         near.keep_to(order)
         if deadline is not None and time.perf_counter() > deadline:
             break
@@ -213,8 +217,9 @@ def allowed_nearer(near: Nearby, order: float, d: Array, inner: float, rounding:
     return False, used
 
 
-def directions(where: Array, rng: np.random.Generator) -> Iterator[Array]:
-    """A common shift of everything and of slabs; then blocks around entries in question, these alone, sets of them."""
+def directions(where: Array, kinks: Array | None, rng: np.random.Generator) -> Iterator[Array]:
+    """A common shift of everything and of slabs; then blocks around entries in question, these alone, sets of them, and
+    sets of all that lie on kinks: what one of two tied entries should get may be what the other has."""
     shape = where.shape
     yield np.ones(shape)
     for axis, n in enumerate(shape):
@@ -232,12 +237,14 @@ def directions(where: Array, rng: np.random.Generator) -> Iterator[Array]:
         d = np.zeros(shape)
         d[tuple(places[k])] = 1.0
         yield d
-    for _ in range(BLOCKS):
-        yield np.where(where & (rng.random(shape) < 0.5), rng.choice([-1.0, 1.0], shape), 0.0)
+    tied = where if kinks is None else where | kinks
+    for among in (where,) if np.array_equal(tied, where) else (where, tied):
+        for _ in range(BLOCKS):
+            yield np.where(among & (rng.random(shape) < 0.5), rng.choice([-1.0, 1.0], shape), 0.0)
 
 
 def evaluations_planned(where: Array) -> int:
     """How many forwards a ruling takes at the most, the noise aside, for entries of one order of magnitude."""
     slabs = sum(min(n, 4) for n in where.shape)
-    asked_about = 1 + slabs + 2 * BLOCKS + min(SINGLES, int(where.sum()))
+    asked_about = 1 + slabs + 3 * BLOCKS + min(SINGLES, int(where.sum()))
     return 1 + EACH * (1 + LEVELS_BELOW) * asked_about + MORE * ORDERED_IN_ALL
