@@ -147,7 +147,8 @@ def function(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float)
     if slope:
         moved = pushed(eqn, x, [slope * v for v in x])
         size = size + xp.where(xp.isfinite(moved), xp.abs(moved), 0.0)
-    return size
+    # y⁻² at 10²⁰⁰ and exp at -800 are 0 by underflow; at 0 a function may be 0, and is not off.
+    return xp.where((y == 0) & (x[0] != 0), smallest(y, u), size)
 
 
 def summed(row: Primitive, eqn: core.JaxprEqn, x: list[Any], y: Any, u: float) -> Any:

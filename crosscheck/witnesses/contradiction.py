@@ -64,12 +64,14 @@ def still(operation: Operation, name: str, v: Array, i: int, agreed: float, diff
 
 
 def led_to(line: Callable[[float], Array], far: float) -> Array | bool:
-    """The outputs that a line leads to, as far away as it takes to move what has swallowed a small step. The others are
-    other entries'."""
+    """The outputs that a line leads to, as far away as it takes to move what has swallowed a small step; the others are
+    other entries'. All of them where none moves: then it is not known which one does not show it.
+    """
     with np.errstate(all="ignore"):
         try:
             here = np.asarray(line(0.0))
-            return (np.asarray(line(far)) != here) | (np.asarray(line(-far)) != here)
+            moved = (np.asarray(line(far)) != here) | (np.asarray(line(-far)) != here)
+            return moved if moved.any() else True
         except Exception:  # the code may refuse so large a number
             return True
 

@@ -231,6 +231,16 @@ def test_a_triangular_matrix_is_its_own_factor() -> None:
     assert np.all(rounded(factor, dense).outputs[0].sigma[np.triu_indices(4)] > 1e-18)
 
 
+def test_a_function_that_underflows_to_zero_is_not_exactly_zero() -> None:
+    """The slope of 1/(1 + exp(-x)) at -460 is e/(1 + e)², whose square overflows: 0, and 1e-200 in truth."""
+    x = np.array([-460.0])
+    slope = rounded(lambda x: jnp.exp(-x) * (1 + jnp.exp(-x)) ** -2, x).outputs[0]
+    assert slope.value == 0
+    assert slope.sigma > 1e-120
+    for f in (jnp.sin, jnp.tanh, jnp.expm1):
+        assert rounded(f, np.zeros(1)).outputs[0].sigma == 0
+
+
 def test_sums_in_which_a_term_is_lost_are_one_number() -> None:
     x = np.array([0.7, 1.3, 2.1])
     apart = rounded(lambda x: (x[0] - 1e30) - (x[1] * 1.1 - 1e30), x).outputs[0]

@@ -55,6 +55,12 @@ def test_other_entries_outputs_are_no_noise() -> None:
     assert not stands(lambda x: x + np.sin(x), x, v * (1 + np.cos(x)), only, 0.1).any()
 
 
+def test_where_no_output_moves_however_far_nothing_stands() -> None:
+    """erfc(1e-29 cos(x)) is 1 everywhere, and its slope is not 0."""
+    x = np.array([1e3])
+    assert not stands(lambda x: 1.0 + 1e-29 * np.sin(x), x, V[:1] * 1e-29 * np.cos(x), np.zeros(1)).any()
+
+
 def test_only_what_is_contradicted_is_looked_at() -> None:
     x = np.array([3.0, 5.0])
     assert stands(squared, x, 4 * V * x, np.array([np.nan, 2 * V[1] * x[1]])).tolist() == [False, True]
