@@ -33,7 +33,9 @@ def clipped(
     names: Sequence[str],
 ) -> dict[str, Diagnosis]:
     """Of wrong gradients, those that are the true one, limited."""
-    reached = [k for k in names if wrong[k].shape == truth[k].shape and np.isfinite(wrong[k]).all()]
+    alike = [k for k in names if wrong[k].shape == truth[k].shape and np.isfinite(wrong[k]).all()]
+    # What is off by no more than the bound was contradicted by another witness than this truth.
+    reached = [k for k in alike if (np.abs(wrong[k] - truth[k]) > bound[k]).any()]
     if not reached:
         return {}
     try:

@@ -134,7 +134,8 @@ def absorbed(eqn: core.JaxprEqn, x: list[Any], y: list[Any]) -> Any:
     """
     if primitive(eqn.primitive.name).kind is not Kind.ADDS or not numeric.all_numpy([*x, *y]) or y[0].dtype.kind != "f":
         return None
-    lost = ((np.abs(y[0]) == np.abs(x[0])) & (x[1] != 0)) | ((np.abs(y[0]) == np.abs(x[1])) & (x[0] != 0))
+    second = -x[1] if eqn.primitive.name == "sub" else x[1]
+    lost = ((y[0] == x[0]) & (second != 0)) | ((y[0] == second) & (x[0] != 0))
     return lost if lost.any() else None
 
 

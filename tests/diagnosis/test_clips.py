@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import crosscheck
+from crosscheck.diagnosis.clips import clipped
+from crosscheck.doors.functions import from_functions
 from tests.diagnosis.derivations import Array
 
 X = np.random.default_rng(0).normal(size=(5, 4))
@@ -72,3 +74,12 @@ def test_a_limit_that_no_gradient_of_the_callers_size_reaches_is_none() -> None:
         return {k: np.clip(a, -1e4, 1e4) for k, a in (("x", g @ w.T), ("w", x.T @ g))}
 
     assert crosscheck.check(lambda x, w: x @ w, backward, {"x": X, "w": W})
+
+
+def test_what_is_off_by_no_more_than_its_bound_is_not_clipped() -> None:
+    """Contradicted by another witness, the difference alone: nothing here says how it is limited."""
+    operation = from_functions(forward, limited(plain, plain), {"x": X, "w": W})
+    v = np.ones((5, 3))
+    right = operation.gradients(v)
+    bound = {k: 1e-12 * np.abs(g) for k, g in right.items()}
+    assert clipped(operation, v, right, right, bound, ["x", "w"]) == {}

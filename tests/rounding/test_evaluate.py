@@ -251,6 +251,12 @@ def test_sums_in_which_a_term_is_lost_are_one_number() -> None:
     assert beside.sigma > 0.01  # what is not lost is rounded, each on its own
 
 
+def test_a_sum_as_large_as_one_of_its_terms_has_lost_none() -> None:
+    """a - 2a is as large as a, and rounds like any sum: two of them, each on its own."""
+    x = np.array([0.1, 0.1, 0.2, 0.2])
+    assert rounded(lambda x: (x[0] - x[2]) - (x[1] - x[3]), x).outputs[0].sigma > 1e-18
+
+
 def test_a_float32_sum_is_off_by_its_smaller_term_at_most() -> None:
     """Judged as float32 and evaluated in float64: s - 1e9 in a softmax of which all is masked."""
     x = np.array([0.7, 1.3])
