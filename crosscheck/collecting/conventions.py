@@ -84,7 +84,7 @@ def inconsistent(
             kinks[name] = seen if ruled_on is None else seen | ruled_on
     if not alone or len(kinky) < 2 or setting.formula.manner.on:
         return {}
-    ruling = together(setting.formula, kinky, setting.cotangent, noise(), kinks)
+    ruling = together(setting.formula, kinky, setting.cotangent, noise(), kinks, bool(setting.inside))
     if ruling.answer != ILLEGITIMATE:
         return {}
     why = f"together with that of {listed(k for k in kinky if k not in alone) or 'the other'} {refuted(ruling)}"
@@ -140,7 +140,7 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array,
     noise = noise if more is None else np.fmax(noise, more)
     value, formula, v = gradient.estimates[HAND].value, setting.formula, setting.cotangent
     kinks = gradient.estimates[DIFFERENCE].notes["kink"]
-    ruling = is_convention(formula, name, v, value, noise, where, kinks=kinks)
+    ruling = is_convention(formula, name, v, value, noise, where, kinks=kinks, coarse=bool(setting.inside))
     if ruling.answer != CANNOT_TELL or auto is None or isinstance(formula.reference, Foreign):
         return ruling
     truth = partial(setting.truth, v=v)

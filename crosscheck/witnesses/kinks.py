@@ -22,6 +22,11 @@ step reaches another piece nor the points another kink more often than with any 
 kink gives a slope between those of its sides, which widens nothing.
 
 Near is what is small to the entries that move: those of another order of magnitude (`orders`) are asked about apart.
+Kinks of neighbours that are nearer to each other than ε are met at ε, too: the nearest points (`nearby`) that rounding
+lets tell anything have the word.
+
+Pieces of unlike slopes, 2a and b, are joined by what is orthogonal to their differences (`pieces`); that is asked last,
+of entries that were found on kinks.
 
 Of a maximum, x ± εd meets every piece there is. Of what takes a number from the middle (a median) a tied entry is that
 one only where as many of the others lie below it as above; of kinks behind kinks a piece may ask for an order, too. So
@@ -41,21 +46,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from crosscheck.operation import Arrays, Operation
 from crosscheck.witnesses.differences import USEFUL
-from crosscheck.witnesses.nearby import LEVELS_BELOW, OF_EACH_KIND, ORDERED, Nearby, NearForward, NearReference
+from crosscheck.witnesses.leading import BLOCKS, SINGLES, joint, leading
+from crosscheck.witnesses.nearby import LEVELS_BELOW, OF_EACH_KIND, ORDERED, Nearby, NearForward, NearReference, Slopes
 from crosscheck.witnesses.noise import like
+from crosscheck.witnesses.pieces import FOR_EACH_OUTPUT, FORWARDS_JOINED, OUTPUTS_JOINED, joining
 
 Array = np.ndarray
 
 LEGITIMATE, ILLEGITIMATE, CANNOT_TELL = "legitimate", "illegitimate", "cannot tell"
 
-SINGLES = 40
-BLOCKS = 20
 # Forwards for one direction, and for one more point of it.
 EACH = 2 * 2 * 3 * OF_EACH_KIND + 8
 MORE = 4
@@ -95,16 +99,21 @@ def is_convention(
     where: Array | None = None,
     deadline: float | None = None,
     kinks: Array | None = None,
+    coarse: bool = False,
 ) -> Ruling:
     """Whether `gradient` satisfies (1) along directions that part, join and shift the entries of one input.
 
     `noise`: the error of each output, the shape of v; None: measured. `where`: the entries in question, the shape of
     the input; None: all of them. `deadline`, a reading of `time.perf_counter`: what is not done by then is not told.
     `kinks`: the entries that are known to lie on some, with which those in question may be tied; None: those alone.
+    `coarse`: of code that computes in float32 inside, whose decisions know nothing of points nearer than ε.
     """
     near = NearForward(operation, name, v, noise)
+    if coarse:
+        near.finer = 0
     where = np.ones(near.x.shape, bool) if where is None else where
-    return asked(near, gradient, where, deadline, directions(where, kinks, np.random.default_rng(4)))
+    rng = np.random.default_rng(4)
+    return asked(near, gradient, where, leading(where, kinks, rng), rng, deadline)
 
 
 def is_one_of_the_references(
@@ -114,12 +123,18 @@ def is_one_of_the_references(
 
     They are sums over the outputs: what lies within (1) by them does so output by output; what does not may still.
     """
-    along = directions(where, kinks, np.random.default_rng(4))
-    return asked(NearReference(truth, inputs, name), gradient, where, None, along).answer == LEGITIMATE
+    rng = np.random.default_rng(4)
+    near = NearReference(truth, inputs, name)
+    return asked(near, gradient, where, leading(where, kinks, rng), rng).answer == LEGITIMATE
 
 
 def together(
-    operation: Operation, gradients: Arrays, v: Array, noise: Array | None = None, kinks: Arrays | None = None
+    operation: Operation,
+    gradients: Arrays,
+    v: Array,
+    noise: Array | None = None,
+    kinks: Arrays | None = None,
+    coarse: bool = False,
 ) -> Ruling:
     """The same along directions that move several inputs at once, by which max(a, b) has one slope where a = b, and
     max(a, -b) one where a = -b.
@@ -144,107 +159,128 @@ def together(
 
     given = np.concatenate([np.ravel(operation.inputs[k]).astype(np.float64) for k in names])
     joined = Operation(operation.name, forward, never, {ALL: given}, (ALL,), None)
-    rng, shifts = np.random.default_rng(9), [np.ones(given.shape)]
-    for a, b in combinations(names, 2):
-        for sign in (1.0, -1.0):  # max(a, b), and max(a, -b)
-            d = np.zeros(given.shape)
-            d[places[a]], d[places[b]] = 1.0, sign
-            shifts.append(d)
-    shifts += [np.where(rng.random(given.shape) < 0.5, 1.0, 0.0) for _ in range(OF_EACH_KIND)]
-    if kinks is not None:
-        tied = np.concatenate([np.ravel(kinks[k]) for k in names]).astype(np.float64)
-        shifts += [tied, *(tied * rng.choice([-1.0, 1.0], given.shape) for _ in range(BLOCKS))]
     gradient = np.concatenate([np.ravel(gradients[k]) for k in names])
-    return asked(NearForward(joined, ALL, v, noise), gradient, np.ones(given.shape, bool), None, shifts)
+    tied = None if kinks is None else np.concatenate([np.ravel(kinks[k]) for k in names])
+    rng = np.random.default_rng(9)
+    shifts = joint([operation.inputs[k].size for k in names], tied, rng)
+    near = NearForward(joined, ALL, v, noise)
+    if coarse:
+        near.finer = 0
+    return asked(near, gradient, np.ones(given.shape, bool), shifts, rng)
 
 
 # What several inputs are called that are one.
 ALL = "all inputs"
 
 
-def asked(near: Nearby, gradient: Array, where: Array, deadline: float | None, along: Iterable[Array]) -> Ruling:
-    """(1), direction after direction."""
+def asked(
+    near: Nearby,
+    gradient: Array,
+    where: Array,
+    along: Iterable[Array],
+    rng: np.random.Generator,
+    deadline: float | None = None,
+) -> Ruling:
+    """(1), direction after direction, and then along what joins the entries that were moved alone."""
     told = np.zeros(near.x.shape, bool)
-    count, left = 0, ORDERED_IN_ALL
-    for order, d in (part for one in along for part in near.parted(one)):
+    inquiry, count = Inquiry(near, gradient), 0
+
+    def all_of_them() -> Iterator[Array]:
+        yield from along
+        for order, (level, moves) in inquiry.alone.items():
+            near.keep_to(order, level)
+            yield from joining(near, moves, rng)
+
+    for order, d in (part for one in all_of_them() for part in near.parted(one)):
         near.keep_to(order)
         if deadline is not None and time.perf_counter() > deadline:
             break
         if near.step < np.finfo(np.float64).tiny:
             continue  # it has lost its digits
         count += 1
-        seen = near.slopes(d)
-        if not seen.finite:
-            continue
-        inner = float(np.sum(gradient * d))
-        rounding = near.unit * float(np.sum(np.abs(gradient * d))) * np.count_nonzero(d)
-        more = min(ORDERED, left)
-        for _ in range(more):
-            if seen.allows(inner, rounding):
-                break
-            near.ordered(d, seen)
-            left -= 1
-        if not seen.finite:
-            continue
-        if not seen.allows(inner, rounding):
-            if more < ORDERED or left < near.finer * ORDERED:
-                continue
-            allowed, used = allowed_nearer(near, order, d, inner, rounding)
-            left -= used
-            if allowed:
-                continue
-            return Ruling(ILLEGITIMATE, d, inner, seen.low, seen.high, count)
-        if seen.slack <= USEFUL * max(seen.size, abs(inner)):
+        answer, seen = inquiry.ask(order, d)
+        if answer == ILLEGITIMATE:
+            return Ruling(ILLEGITIMATE, d, inquiry.along(d), seen.low, seen.high, count)
+        if answer == LEGITIMATE:
             told |= d != 0
     return Ruling(LEGITIMATE if told[where].all() else CANNOT_TELL, directions=count)
 
 
-def allowed_nearer(near: Nearby, order: float, d: Array, inner: float, rounding: float) -> tuple[bool, int]:
-    """Whether points nearer by allow what those at ε refute, as far as their rounding lets them tell; the nearest
-    first. And how many more points that took."""
-    used = 0
-    for finer in range(near.finer, 0, -1):
-        near.keep_to(order, finer)
-        seen = near.slopes(d)
-        for _ in range(ORDERED):
-            if seen.allows(inner, rounding) or not seen.finite:
+class Inquiry:
+    """(1) along one direction after another; the points that they may take come to an end."""
+
+    def __init__(self, near: Nearby, gradient: Array) -> None:
+        self.near, self.gradient = near, gradient
+        self.left = ORDERED_IN_ALL
+        # By order of magnitude: the nearest level that told something, and the outputs with a kink along an entry.
+        self.alone: dict[float, tuple[int, dict[int, Array]]] = {}
+
+    def along(self, d: Array) -> float:
+        return float(np.sum(self.gradient * d))
+
+    def ask(self, order: float, d: Array) -> tuple[str, Slopes]:
+        """What is said of the gradient along d, and by which slopes."""
+        answer, seen, level = self.word(order, d)
+        if np.count_nonzero(d) == 1:
+            nearest, moves = self.alone.get(order, (level, {}))
+            moves[int(np.flatnonzero(d)[0])] = seen.kinked
+            self.alone[order] = max(nearest, level), moves
+        return answer, seen
+
+    def word(self, order: float, d: Array) -> tuple[str, Slopes, int]:
+        """The same, and the level of those slopes.
+
+        Points at ε meet the kinks of neighbours, too, that are nearer to each other than ε, and allow what nearer
+        points refute; or there is a kink between them and x, and they refute what nearer ones allow. So the nearest
+        have the word whose rounding lets them tell anything. What they refute is refuted; what they allow is where
+        their slack is no more than is to be told, or than what they excuse.
+        """
+        inner = self.along(d)
+        first, off, enough = self.drawn(order, 0, d)
+        if not first.finite or (off > 0 and (not enough or self.left < self.near.finer * ORDERED)):
+            return CANNOT_TELL, first, 0
+        told = first.slack <= USEFUL * max(first.size, abs(inner))
+        if off == 0 and told and first.high - first.low <= USEFUL * first.size:
+            return LEGITIMATE, first, 0
+        excused = False
+        for level in range(self.near.finer, 0, -1):
+            seen, off_here, enough = self.drawn(order, level, d)
+            least = USEFUL * max(seen.size, abs(inner))
+            # What the slopes change on the way to the kink is no excuse not to look.
+            if not seen.finite or seen.noise + self.rounding(d) > least:
+                continue
+            if off_here > 0:
+                return (ILLEGITIMATE if enough else CANNOT_TELL), seen, level
+            excused = True
+            if seen.slack <= (off or least):
+                return (CANNOT_TELL if off > 0 else LEGITIMATE), seen, level
+        if off > 0:
+            return (CANNOT_TELL if excused else ILLEGITIMATE), first, 0
+        return (LEGITIMATE if told else CANNOT_TELL), first, 0
+
+    def drawn(self, order: float, level: int, d: Array) -> tuple[Slopes, float, bool]:
+        """The slopes at a level; how far outside of them the gradient is, and if so, whether enough points were
+        drawn."""
+        self.near.keep_to(order, level)
+        seen, inner, rounding = self.near.slopes(d), self.along(d), self.rounding(d)
+        more = min(ORDERED, self.left)
+        for _ in range(more):
+            if seen.outside(inner, rounding) == 0 or not seen.finite:
                 break
-            near.ordered(d, seen)
-            used += 1
-        # What the slopes change on the way to the kink is no excuse not to look.
-        if seen.finite and seen.noise <= USEFUL * max(seen.size, abs(inner)) and seen.allows(inner, rounding):
-            return True, used
-    return False, used
+            self.near.ordered(d, seen)
+            self.left -= 1
+        return seen, seen.outside(inner, rounding), more == ORDERED
 
-
-def directions(where: Array, kinks: Array | None, rng: np.random.Generator) -> Iterator[Array]:
-    """A common shift of everything and of slabs; then blocks around entries in question, these alone, sets of them, and
-    sets of all that lie on kinks: what one of two tied entries should get may be what the other has."""
-    shape = where.shape
-    yield np.ones(shape)
-    for axis, n in enumerate(shape):
-        for i in range(min(n, 4)):
-            d = np.zeros(shape)
-            d[tuple(i if a == axis else slice(None) for a in range(len(shape)))] = 1.0
-            yield d
-    places = np.argwhere(where)
-    chosen = rng.permutation(len(places))
-    for k in range(min(BLOCKS, len(places))):
-        block = np.zeros(shape)
-        block[tuple(slice(max(0, int(c) - int(rng.integers(0, 3))), int(c) + 3) for c in places[chosen[k]])] = 1.0
-        yield block
-    for k in chosen[:SINGLES]:
-        d = np.zeros(shape)
-        d[tuple(places[k])] = 1.0
-        yield d
-    tied = where if kinks is None else where | kinks
-    for among in (where,) if np.array_equal(tied, where) else (where, tied):
-        for _ in range(BLOCKS):
-            yield np.where(among & (rng.random(shape) < 0.5), rng.choice([-1.0, 1.0], shape), 0.0)
+    def rounding(self, d: Array) -> float:
+        """Of ⟨g, d⟩, and of where the points lie: x ± hd is rounded."""
+        near, sizes = self.near, np.abs(self.gradient * d)
+        lie = np.spacing(np.abs(near.x) + near.reach) / (2 * near.step)
+        moved = float(np.sum(np.abs(self.gradient) * lie, where=d != 0))
+        return near.unit * float(np.sum(sizes)) * np.count_nonzero(d) + moved
 
 
 def evaluations_planned(where: Array) -> int:
     """How many forwards a ruling takes at the most, the noise aside, for entries of one order of magnitude."""
     slabs = sum(min(n, 4) for n in where.shape)
-    asked_about = 1 + slabs + 3 * BLOCKS + min(SINGLES, int(where.sum()))
-    return 1 + EACH * (1 + LEVELS_BELOW) * asked_about + MORE * ORDERED_IN_ALL
+    asked_about = 1 + slabs + 3 * BLOCKS + 2 * min(SINGLES, int(where.sum())) + FOR_EACH_OUTPUT * OUTPUTS_JOINED
+    return 1 + FORWARDS_JOINED + EACH * (1 + LEVELS_BELOW) * asked_about + MORE * ORDERED_IN_ALL

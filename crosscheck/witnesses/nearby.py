@@ -57,6 +57,13 @@ class Slopes:
         return float(self.highest.sum())
 
     @property
+    def kinked(self) -> Array:
+        """The outputs whose slopes differ beside the point by more than they change on the way to it."""
+        apart = self.highest - self.lowest
+        size = np.maximum(np.abs(self.lowest), np.abs(self.highest))
+        return np.flatnonzero((apart > 2 * self.drift) & (apart > USEFUL * size))
+
+    @property
     def slack(self) -> float:
         """e: the rounding of the slopes, and what they change on the way to the kink."""
         return self.noise + float(self.drift.sum())
@@ -71,9 +78,10 @@ class Slopes:
         with np.errstate(invalid="ignore"):
             return bool(np.isfinite([self.low, self.high, self.slack]).all())
 
-    def allows(self, inner: float, rounding: float) -> bool:
-        """Whether `inner`, known to `rounding`, lies between them."""
-        return self.low - self.slack - rounding <= inner <= self.high + self.slack + rounding
+    def outside(self, inner: float, rounding: float) -> float:
+        """How far `inner`, known to `rounding`, lies outside of them; 0 where it does not."""
+        low, high = self.low - self.slack - rounding, self.high + self.slack + rounding
+        return max(0.0, low - inner, inner - high)
 
 
 class Nearby:
@@ -193,8 +201,6 @@ class NearForward(Nearby):
 
 class NearReference(Nearby):
     """By the reference's gradients: ⟨g(x_j), d⟩, all outputs together."""
-
-    finer = 0  # it is asked for what it allows, and refutes nothing
 
     def __init__(self, truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str) -> None:
         self.truth, self.inputs, self.name = truth, inputs, name

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from crosscheck.operation import Operation
-from crosscheck.witnesses.kinks import ILLEGITIMATE, directions, is_convention
+from crosscheck.witnesses.kinks import ILLEGITIMATE, is_convention
+from crosscheck.witnesses.leading import leading
 
 Array = np.ndarray
 
@@ -68,7 +69,7 @@ def test_the_scale_of_the_input_does_not_matter(scale: float) -> None:
 
 
 def test_directions_shift_everything_slabs_and_blocks() -> None:
-    first, *others = directions(np.ones((3, 4), bool), None, np.random.default_rng(0))
+    first, *others = leading(np.ones((3, 4), bool), None, np.random.default_rng(0))
     assert (first == 1).all()
     tried = {d.tobytes() for d in others}
     for i, j in ((0, 0), (2, 3)):
@@ -81,11 +82,11 @@ def test_directions_shift_everything_slabs_and_blocks() -> None:
 
 def test_directions_ask_every_entry_in_question_alone_and_no_other() -> None:
     where = np.random.default_rng(0).random((5, 6)) < 0.5
-    alone = [d for d in directions(where, None, np.random.default_rng(0)) if np.count_nonzero(d) == 1]
+    alone = [d for d in leading(where, None, np.random.default_rng(0)) if np.count_nonzero(d) == 1]
     assert {tuple(d) for d in map(np.ndarray.tolist, np.argwhere(sum(alone)))} == set(
         map(tuple, np.argwhere(where).tolist())
     )
-    signed = [d for d in directions(where, None, np.random.default_rng(0)) if (d < 0).any()]
+    signed = [d for d in leading(where, None, np.random.default_rng(0)) if (d < 0).any()]
     assert signed
     assert not any(d[~where].any() for d in signed)
 
