@@ -40,6 +40,17 @@ def moved_within(a: Array, rng: np.random.Generator) -> Array:
     return np.asarray(np.copysign(low + (high - low) * rng.random(a.shape), a), a.dtype)
 
 
+def adds_up(a: Array) -> int | None:
+    """The axis along which every line of `a` is a distribution: nothing negative, and a sum of one to rounding."""
+    if a.dtype.kind != "f" or not (a >= 0).all():
+        return None
+    for axis in reversed(range(a.ndim)):
+        n = a.shape[axis]
+        if n > 1 and (np.abs(a.sum(axis=axis, dtype=np.float64) - 1) <= n * float(np.finfo(a.dtype).eps)).all():
+            return axis
+    return None
+
+
 def resampled(a: Array, rng: np.random.Generator) -> Array:
     """At every place another of the numbers of `a` that are not zero, moved within their range (`moved_within`)."""
     if a.dtype.kind != "f" or not a.any():

@@ -173,7 +173,7 @@ def check_layer(
     returns: tuple[str, ...] | None = None,
     rate: str | None = None,
     per_sample: bool = False,
-    loss: bool = False,
+    loss: bool | str = False,
     state: tuple[str, ...] = (),
     reset: str | None = None,
     outputs: int | None = None,
@@ -205,7 +205,8 @@ def check_layer(
         rate: the learning rate of a backward, or a step, that updates the parameters: the name of its argument or of
             an attribute.
         per_sample: the layer takes one sample, and x is a batch of them.
-        loss: the layer ends in a loss: its backward takes no gradient, or 1.
+        loss: the layer ends in a loss: its backward takes no gradient, or 1. "sum" or "mean" where forward returns a
+            number for each sample, and backward is the derivative of their sum or mean.
         state: arrays that forward changes, to be compared with the reference's.
         reset: a method to be called before every forward, where a layer keeps what came before and none is found.
         outputs: how many of what forward returns are outputs, the first so many, where backward takes no gradient of

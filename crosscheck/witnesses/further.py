@@ -3,7 +3,8 @@
 A pool that assigns where it must add is right wherever no entry wins two windows; code that takes its dtype from the
 first entry is right where that is negative. So a check visits points beside the caller's own: other values from the
 same ranges in other places, negated, larger, smaller. What is not differentiated is never changed, an array of one sign
-keeps it.
+keeps it. Numbers between 0 and 1 may be probabilities, beyond which a loss clips and its derivative need not: of these
+the odds are four times as large, and lines that add up to one are others that do.
 
 Only gross mistakes are looked for here: entries that are off by more than rounding allows and by more than
 `RESOLUTION` of themselves and of the terms that were added up to them. A point that the code refuses, where something
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crosscheck.draws import resampled
+from crosscheck.draws import adds_up, resampled
 from crosscheck.evidence.collected import Elsewhere
 from crosscheck.evidence.decision import RESOLUTION
 from crosscheck.evidence.estimate import HAND
@@ -54,11 +55,22 @@ def further_points(formula: Operation, seed: int) -> Iterator[tuple[str, Operati
         if same_range and name in OTHER_RANGES:
             continue
         rng = np.random.default_rng([seed, 5, number])
-        inputs = {
-            k: np.asarray(change(resampled(a, rng))) if k in formula.drawn else a for k, a in formula.inputs.items()
-        }
+        inputs = {k: changed(a, change, rng) if k in formula.drawn else a for k, a in formula.inputs.items()}
         if any((inputs[k] != formula.inputs[k]).any() for k in formula.wrt):
             yield name, formula.at(inputs)
+
+
+def changed(a: Array, change: Callable[[Array], Array], rng: np.random.Generator) -> Array:
+    """Other values for one input."""
+    drawn = resampled(a, rng)
+    if a.dtype.kind != "f" or not a.any() or (a < 0).any() or (a > 1).any():
+        return np.asarray(change(drawn))
+    axis = adds_up(a)
+    if axis is None and (a == 1).any():
+        return np.asarray(change(drawn))
+    odds = change(drawn / (1 - drawn)) if axis is None else change(drawn)
+    kept = odds / (1 + odds) if axis is None else odds / odds.sum(axis=axis, keepdims=True)
+    return np.asarray(kept, a.dtype)
 
 
 class Looked(NamedTuple):

@@ -152,7 +152,18 @@ def of_right(program: Program, known: Truth, verdict: str, result: Any, seed: in
     if verdict != "disagree":
         return verdict
     unit = float(np.finfo(program.grad_output.dtype).eps)
-    return "poor arithmetic" if errors(program, known)[1] > unit**THIRD else "accused"
+    return "poor arithmetic" if lost(program, known, result) > unit**THIRD else "accused"
+
+
+def lost(program: Program, known: Truth, result: Any) -> float:
+    """The largest error of the hand-written gradients relative to their arrays; or of an entry that was accused,
+    relative to that: exp(a - logaddexp(a, b)) has no digit left at 1e36, whatever else is in the array."""
+    found, worst = errors(program, known)
+    for name, gradient in {} if result is None else result.gradients.items():
+        wrong = getattr(gradient, "mismatched", np.zeros(0, bool))
+        if wrong.any():
+            worst = max(worst, float(np.min(found[name][wrong])))
+    return worst
 
 
 def of_planted(program: Program, known: Truth, found: Planted, verdict: str, result: Any, seed: int) -> str:

@@ -329,3 +329,46 @@ def test_a_nan_where_nothing_flows_accuses_nobody() -> None:
     mixed = np.where(np.arange(x.size).reshape(x.shape) % 5 == 0, -x, x)
     wrong, _ = found(operation(lost, mixed, absolute, lambda x: jnp.sqrt(jnp.abs(x))), np.ones_like(x))
     assert wrong
+
+
+def test_probabilities_stay_probabilities() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.dirichlet(np.ones(5), size=4)
+    odds = rng.uniform(0.05, 0.95, (4, 5))
+    for x, sums in ((rows, True), (rows.astype(np.float32), True), (odds, False)):
+        for _, there in further_points(operation(right, x), 0):
+            assert (there.inputs["x"] > 0).all()
+            assert (there.inputs["x"] < 1).all()
+            assert there.inputs["x"].dtype == x.dtype
+            if sums:
+                np.testing.assert_allclose(there.inputs["x"].sum(1), 1, rtol=1e-6)
+    larger = {name: there.inputs["x"] for name, there in further_points(operation(right, odds), 0)}[LARGER]
+    assert np.median(larger) > np.median(odds)
+
+
+def clipped_loss(xp: Any, p: Any, t: Any) -> Any:
+    p = xp.clip(p, 1e-7, 1 - 1e-7)
+    return xp.mean(-(t * xp.log(p) + (1 - t) * xp.log(1 - p)), axis=1)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loss_that_clips_its_probabilities_is_right_where_they_are_some(seed: int, given: bool) -> None:
+    """As public code has it: the derivative of the clip is left out, which no probability shows."""
+    rng = np.random.default_rng(seed)
+    p, t = rng.uniform(0.05, 0.95, (4, 5)), (rng.random((4, 5)) < 0.5).astype(float)
+
+    def backward(g: Array, p: Array, t: Array) -> Array:
+        p = np.clip(p, 1e-7, 1 - 1e-7)
+        return -g[:, None] * (t / p - (1 - t) / (1 - p)) / p.shape[1]
+
+    for factor, verdict in ((1, "agree"), (2, "disagree")):
+        found = crosscheck.check(
+            lambda p, t: clipped_loss(np, p, t),
+            lambda g, p, t, factor=factor: factor * backward(g, p, t),
+            {"p": p, "t": t},
+            (lambda p, t: clipped_loss(jnp, p, t)) if given else None,
+            wrt=("p",),
+            diagnose=False,
+        )
+        assert found.verdict == verdict, str(found)

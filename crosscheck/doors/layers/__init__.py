@@ -37,7 +37,7 @@ import numpy as np
 from crosscheck.doors.layers.applying import route_with_step
 from crosscheck.doors.layers.declared import identical
 from crosscheck.doors.layers.discovery import look_at
-from crosscheck.doors.layers.outputs import laid_out
+from crosscheck.doors.layers.outputs import laid_out, totalled
 from crosscheck.doors.layers.places import private
 from crosscheck.doors.layers.route import Route, samples
 from crosscheck.doors.layers.state import compared, output_alone
@@ -110,6 +110,7 @@ def any_layer(layer: Any, x: Any, reference: Callable[..., Any] | None = None, w
     said = (*look.remarks, *compared(route, arrays, names, known))
     known = output_alone(known) if known is not None and ways.state else known
     known = known if known is None or look.layout is None else laid_out(known, look.layout)
+    known = known if known is None or not isinstance(ways.loss, str) else totalled(known, ways.loss)
     return replace(following(route, called.title, arrays, names, known, said), layout=lambda: look.layout)
 
 

@@ -19,8 +19,9 @@ from crosscheck import draws
 from crosscheck.doors.layers import nudges
 from crosscheck.doors.layers.declared import Declared, declares
 from crosscheck.doors.layers.looking import Looking
+from crosscheck.doors.layers.methods import method_of
 from crosscheck.doors.layers.nested import as_arrays
-from crosscheck.doors.layers.outputs import Outputs, chosen, floats, readings
+from crosscheck.doors.layers.outputs import Outputs, chosen, floats, is_twice_negated, readings
 from crosscheck.doors.layers.pairing import place_of
 from crosscheck.doors.layers.places import Held, arrays, at, foreign, names_of, private, walk
 from crosscheck.doors.layers.resetting import emptied
@@ -74,12 +75,14 @@ def begin(look: Looking) -> bool | None:
         look.say("left", f"forward of {look.title} returns nothing: its output is what it leaves in {left[0]}")
         returned = look.calling.returned(first := private(look.base), look.inputs)
     y = read_outputs(look, returned)
-    look.y = np.asarray(y)
+    look.y = np.asarray(look.calling.loss_of(y))
     if look.calling.ways.loss and look.y.size != 1:
         raise ValueError(
             f"loss is True, and {look.calling.forward} of {look.title} returned shape {look.y.shape}; a loss is one "
-            "number: name the method that gives it, forward='...'"
+            "number: name the method that gives it, forward='...', or say what is made of these, loss='sum' or 'mean'"
         )
+    if look.calling.ways.loss:
+        ask_with_prediction(look, first)
     late = [place for place in arrays(first) if absent(look.base, place)]
     if any(nudges.kept(first, look.run, place) for place in nudges.moving(first, look.run, look.y, late)):
         look.base = emptied(look, first)  # its parameters are made at the first call
@@ -103,6 +106,51 @@ def begin(look: Looking) -> bool | None:
         True,
     )
     return None
+
+
+def ask_with_prediction(look: Looking, after: Any) -> None:
+    """A loss's backward may take the prediction, and call it otherwise than forward: `forward(y, target)`,
+    `backward(values, target)`. Where it is no gradient that it takes there, it is handed the input, or of a softmax
+    with its loss what forward leaves as its output.
+
+    Args:
+        after: the layer after a forward.
+    """
+    calling = look.calling
+    takes, inputs = list(calling.takes or ()), list(calling.inputs)
+    if calling.nested or len(takes) < 2 or takes[1:] != inputs[1:] or takes[0] in inputs:
+        return
+    if takes_a_gradient(look):
+        return
+    shape = look.inputs[inputs[0]].shape
+    left = [k for k in left_outputs(look.base, after) if getattr(after, k).shape == shape]
+    given: dict[str, int | str | None] = {**{k: i for i, k in enumerate(takes)}, takes[0]: left[0] if left else 0}
+    slots = calling.slots and tuple(k for k in calling.slots if k not in given)
+    look.calling = replace(calling, asks=given, slots=slots, required=())
+    what = f"what forward leaves in {left[0]}" if left else inputs[0]
+    look.say(
+        "asks", f"backward of {look.title} was given {what} for {takes[0]}: with a gradient there it is not linear"
+    )
+
+
+def takes_a_gradient(look: Looking) -> bool:
+    """Whether a loss's backward runs with a number in the first place, and what it gives and leaves is linear in it."""
+    calling, runs = look.calling, []
+    for size in (1.0, -2.0):
+        layer = private(look.base)
+        try:
+            calling.run(layer, look.inputs)
+            others = [look.inputs[k] for k in calling.inputs[1:]]
+            given = method_of(layer, calling.backward)(np.float64(size), *others, **calling.ways.backward_kwargs)
+        except Exception:  # the user's code, called as it is not meant to be
+            return False
+        kept = {path: np.array(a) for path, a in walk(layer) if np.asarray(a).dtype.kind == "f"}
+        runs.append({**kept, **{key: np.array(a) for key, a in flattened(given).items()}})
+    one, other = runs
+    return all(
+        k in other and (is_twice_negated(a, other[k]) or np.array_equal(a, other[k], equal_nan=True))
+        for k, a in one.items()
+    )
 
 
 def left_outputs(before: Any, after: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.doors.layers import nudges
+from crosscheck.doors.layers.answers import TARGET
 from crosscheck.doors.layers.looking import Looking
 from crosscheck.doors.layers.once import Ran
 from crosscheck.doors.layers.pairing import by_word, candidates
@@ -64,4 +65,11 @@ def of_inputs(look: Looking, run: Ran, movers: list[str]) -> dict[str, Path]:
             ]
             if fits:
                 found[name] = fits[0]
+    # self.dinputs, of a loss whose inputs are a prediction and a target.
+    rest = [k for k in look.wrt if k not in (*found, *look.calling.ways.constants) and not TARGET.search(k)]
+    if len(rest) == 1 < len(look.inputs):
+        shape = squeezed(look.inputs[rest[0]])
+        named = [path for path, _ in walk(run.layer) if named_as({("x",)}, gradient_names(path), TIERS[-1])]
+        fits = [p for p in named if id(at(run.layer, p)) not in excluded and squeezed(at(run.layer, p)) == shape]
+        found |= dict.fromkeys(rest, fits[0]) if fits else {}
     return found

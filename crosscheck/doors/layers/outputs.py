@@ -178,6 +178,15 @@ def is_twice_negated(a: Any, b: Any) -> bool:
     return np.shape(a) == np.shape(b) and np.array_equal(-2.0 * np.asarray(a), np.asarray(b), equal_nan=True)
 
 
+def totalled(reference: Callable[..., Any], total: str) -> Callable[..., Any]:
+    """The "sum" or the "mean" of what a reference returns."""
+
+    def number(**values: Any) -> Any:
+        return getattr(import_module("jax.numpy"), total)(reference(**values))
+
+    return number
+
+
 def laid_out(reference: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
     """A reference that returns what forward returns, as one vector."""
 

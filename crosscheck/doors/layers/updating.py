@@ -65,7 +65,7 @@ def exact_steps(look: Looking, run: Ran, names: list[str]) -> tuple[Rate, dict[s
     known = {path for place in held.values() for path in place.paths}
     states = remembered(look.base, run.layer, known | (set() if isinstance(rate, str) else set(rate)))
     aside = without_the_gradients(asked, beside_the_step(look, run, rate, held), states)
-    found, neutral = read_with(asked, names, aside, ways.loss)
+    found, neutral = read_with(asked, names, aside, bool(ways.loss))
     asked = replace(asked, route=replace(route, neutral=neutral))
     unsure = doubted(look, run, asked, found, held)
     still = None if ways.loss else asked.still()

@@ -34,6 +34,10 @@ OPTIMIZERS = ("optimizer", "optim", "optimiser", "opt")
 OUTPUTS = ("y", "out", "output", "outputs", "y_out", "output_data", "activations", "activation")
 
 
+# How one loss is made of those of the samples.
+TOTALS = {"sum": np.sum, "mean": np.mean}
+
+
 class Passed(Enum):
     """How forward takes its inputs."""
 
@@ -54,7 +58,8 @@ class Ways:
         returns: the names of the gradients that backward returns, in order.
         rate: the name of the learning rate, an attribute or an argument of backward.
         per_sample: the layer takes one sample; x is a batch of them.
-        loss: the layer ends in a loss, whose backward takes no gradient, or leaves it out of the answer.
+        loss: the layer ends in a loss, whose backward takes no gradient, or leaves it out of the answer; "sum" or
+            "mean": the loss is that of the numbers that forward returns.
         state: arrays that forward changes and that are compared with what the reference says they become.
         reset: the name of a method that is called before every forward.
         outputs: how many of what forward returns are outputs that backward takes the gradients of.
@@ -72,7 +77,7 @@ class Ways:
     returns: tuple[str, ...] | None = None
     rate: str | None = None
     per_sample: bool = False
-    loss: bool = False
+    loss: bool | str = False
     state: tuple[str, ...] = ()
     reset: str | None = None
     outputs: int | None = None
@@ -109,7 +114,8 @@ class Calling:
         nested: the inputs in the structure in which forward takes them, by its arguments.
         reading: what of that which forward returns are outputs.
         step: the method that is called after backward, where there is one.
-        asks: the arguments of backward that are inputs of forward, by their numbers, or its output, None.
+        asks: the arguments of backward that are inputs of forward, by their numbers, or its output, None, or what it
+            leaves in an attribute.
         leaves: the attribute that forward leaves its output in, where it returns nothing.
     """
 
@@ -125,7 +131,7 @@ class Calling:
     nested: Mapping[str, Any] = field(default_factory=dict)
     reading: Outputs = ONE
     step: Applying | None = None
-    asks: Mapping[str, int | None] = field(default_factory=dict)
+    asks: Mapping[str, int | str | None] = field(default_factory=dict)
     leaves: str | None = None
 
     @property
@@ -137,10 +143,18 @@ class Calling:
         """The output, or one vector of several; and what backward is handed beside the gradient."""
         returned = self.returned(layer, values)
         y, handed = self.reading.split(returned)
+        y = self.loss_of(y)
         if not self.asks:
             return y, handed
         given = list(self.arguments(values).values())
-        return y, handed._replace(known={k: returned if i is None else given[i] for k, i in self.asks.items()})
+        known = {
+            k: getattr(layer, i) if isinstance(i, str) else given[i] for k, i in self.asks.items() if i is not None
+        }
+        return y, handed._replace(known={k: known.get(k, returned) for k in self.asks})
+
+    def loss_of(self, y: Any) -> Any:
+        """One number of those that a loss returns for each sample, where the caller says which."""
+        return TOTALS[self.ways.loss](y) if isinstance(self.ways.loss, str) else y
 
     def returned(self, layer: Any, values: Arrays) -> Any:
         """What forward returns, or leaves."""
@@ -254,7 +268,7 @@ def calling(
         method_name(layer, "reset", ways.reset, ())
     needed = required(method_of(layer, backward), ways)
     step = None if ways.step is None else step_of(layer, method_name(layer, "step", ways.step, ()))
-    asks = asked_for(positional(method_of(layer, forward)), takes, needed, len(nested or inputs), ways.loss)
+    asks = asked_for(positional(method_of(layer, forward)), takes, needed, len(nested or inputs), bool(ways.loss))
     gradient = [k for k in takes or () if k not in asks][:1]
     needed = tuple(k for k in needed if k not in (*asks, *gradient))
     open_slots = slots(takes, needed, ways)
@@ -266,7 +280,7 @@ def calling(
 
 def asked_for(
     forward: tuple[str, ...] | None, takes: tuple[str, ...] | None, needed: tuple[str, ...], count: int, loss: bool
-) -> dict[str, int | None]:
+) -> dict[str, int | str | None]:
     """The arguments that backward has beside the gradient and that are called as forward's are, or as its output is."""
     if takes is None:
         return {}
@@ -275,7 +289,7 @@ def asked_for(
         return {k: inputs[k] for k in takes}  # backward(prediction, target)
     if len(takes) > 1 and takes[0] in inputs and any(map(named_as_gradient, takes[1:])):
         return {k: i for k, i in inputs.items() if k in takes}  # backward(x, grad)
-    known: dict[str, int | None] = {**inputs, **dict.fromkeys(k for k in OUTPUTS if k not in inputs)}
+    known: dict[str, int | str | None] = {**inputs, **dict.fromkeys(k for k in OUTPUTS if k not in inputs)}
     return {k: known[k] for k in needed if k in known}
 
 
@@ -375,6 +389,11 @@ def checked_ways(ways: Ways) -> Ways:
     if ways.rate is not None and not isinstance(ways.rate, str):
         raise TypeError(
             f"rate is {ways.rate!r}; it must be the name of the learning rate, an attribute or an argument of backward"
+        )
+    if not isinstance(ways.loss, bool) and ways.loss not in TOTALS:
+        raise TypeError(
+            f"loss is {ways.loss!r}; it must be True or False, or how one number is made of those of the samples: "
+            '"sum" or "mean"'
         )
     if ways.outputs is not None and (type(ways.outputs) is not int or ways.outputs < 1):
         raise TypeError(
