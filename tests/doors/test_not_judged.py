@@ -61,7 +61,7 @@ def test_a_constant_is_named_by_the_caller_and_said() -> None:
 
 
 def test_running_statistics_in_evaluation_are_not_taken_as_constants_unasked() -> None:
-    assert "running_mean moves" in failing(check(BatchNorm(False), X[:, :3]))
+    assert "running_mean and running_var move" in failing(check(BatchNorm(False), X[:, :3]))
 
 
 def test_parameters_that_are_given_are_not_all_that_is_looked_at() -> None:
@@ -377,3 +377,20 @@ def test_an_array_of_a_class_of_its_own_is_written_into() -> None:
     assert set(check(made()).gradients) == set(WB)
     with planted("W", "zero"):
         assert not check(made()).gradients["W"].passed
+
+
+def test_many_parameters_without_a_gradient_are_one_sentence() -> None:
+    class Held:
+        def __init__(self) -> None:
+            self.w0, self.w1, self.w2 = np.random.default_rng(0).normal(size=(3, 2))
+
+        def forward(self, x: Array) -> Array:
+            return x * self.w0 * self.w1 * self.w2
+
+        def backward(self, g: Array) -> Array:
+            return g * self.w0 * self.w1 * self.w2
+
+    found = crosscheck.check_layer(Held(), np.random.default_rng(1).normal(size=(4, 2)), diagnose=False)
+    said = [f.explanation for f in found.findings if f.kind == "unjudged"]
+    assert len(said) == 1
+    assert said[0].startswith("w0, w1 and w2 move the output of Held, and no gradients of them were found")

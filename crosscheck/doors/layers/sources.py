@@ -21,6 +21,7 @@ from crosscheck.doors.layers.returned import Key, by_keys
 from crosscheck.doors.layers.route import Route, copies
 from crosscheck.doors.layers.steps import rate_argument, rate_attributes
 from crosscheck.doors.layers.updating import exact_steps
+from crosscheck.evidence.wording import listed
 from crosscheck.operation import Arrays
 
 
@@ -207,13 +208,14 @@ def beside(look: Looking, run: Ran, known: list[str], left: Mapping[str, list[Pa
 
 def unjudged(look: Looking, names: list[str], told: list[str]) -> None:
     """What moves the output and has no gradient, but for what was `told` already."""
-    for k in names:
-        if k not in told:
-            look.say(
-                "unjudged",
-                f"{k} moves the output of {look.title}, and no gradient of it was found: it was not judged{ADVICE}",
-                True,
-            )
+    left = [k for k in names if k not in told]
+    if len(left) == 1:
+        what = f"{left[0]} moves the output of {look.title}, and no gradient of it was found: it was not judged{ADVICE}"
+        look.say("unjudged", what, True)
+    elif left:
+        what = f"{listed(left)} move the output of {look.title}, and no gradients of them were found"
+        advice = "; give their gradients, parameters={...}, or say that they are constants, constants=(...)"
+        look.say("unjudged", f"{what}: they were not judged{advice}", True)
 
 
 def say_what_was_found(look: Looking, run: Ran, route: Route) -> None:
