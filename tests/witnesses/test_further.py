@@ -372,3 +372,24 @@ def test_a_loss_that_clips_its_probabilities_is_right_where_they_are_some(seed: 
             diagnose=False,
         )
         assert found.verdict == verdict, str(found)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_reference_that_loses_its_digits_at_a_further_point_accuses_nobody(wrong: bool) -> None:
+    """As JAX's trigamma is 0 at 1e158: a difference sides with the code, if the code is right there."""
+
+    @jax.custom_jvp
+    def reference(x: Any) -> Any:
+        return jnp.exp(x)
+
+    @reference.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        (x,), (t,) = primals, tangents
+        return jnp.exp(x), jnp.where(x < 0.5, 0.0, jnp.exp(x)) * t
+
+    def backward(grad_output: Array, x: Array) -> Array:
+        return grad_output * np.exp(x) * np.where(x < 0.5, 0.5 if wrong else 1, 1)
+
+    x = np.random.default_rng(0).uniform(1, 1.9, (4, 3))
+    found = crosscheck.check(np.exp, backward, {"x": x}, reference, diagnose=False)
+    assert found.verdict == ("disagree" if wrong else "agree"), str(found)
