@@ -63,6 +63,9 @@ LEGITIMATE, ILLEGITIMATE, CANNOT_TELL = "legitimate", "illegitimate", "cannot te
 # Forwards for one direction, and for one more point of it.
 EACH = 2 * 2 * 3 * OF_EACH_KIND + 8
 MORE = 4
+# Points at which a kink is looked for that no difference shows: a piece that one in 8 of them meets is missed with
+# probability (7/8)^64 < 2e-4.
+BESIDE = 64
 # More points for a ruling at the most: a direction seldom needs more than a few.
 ORDERED_IN_ALL = 2 * (1 + LEVELS_BELOW) * ORDERED
 
@@ -116,15 +119,41 @@ def is_convention(
     return asked(near, gradient, where, leading(where, kinks, rng), rng, deadline)
 
 
+def any_beside(operation: Operation, name: str, v: Array, noise: Array | None, where: Array) -> bool:
+    """Whether the slopes along these entries differ beside the point by more than they change on the way to it, though
+    at the point itself no difference shows a kink: it may take other entries, or other inputs, to leave it."""
+    near = NearForward(operation, name, v, noise)
+    signs = np.random.default_rng(12).choice([-1.0, 1.0], where.shape)
+    for order, d in near.parted(np.where(where, signs, 0.0)):
+        near.keep_to(order)
+        if near.step < np.finfo(np.float64).tiny:
+            continue
+        seen = near.slopes(d)
+        for _ in range(BESIDE):
+            if not seen.finite:
+                break
+            if seen.high - seen.low > max(2 * seen.slack, USEFUL * seen.size):
+                return True
+            near.ordered(d, seen)
+    return False
+
+
 def is_one_of_the_references(
-    truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gradient: Array, where: Array, kinks: Array
+    truth: Callable[[Arrays], Arrays],
+    inputs: Arrays,
+    name: str,
+    gradient: Array,
+    where: Array,
+    kinks: Array,
+    free: Iterable[str] = (),
 ) -> bool:
     """The same by the reference's own gradients at nearby points, which no rounding of the output hides.
 
     They are sums over the outputs: what lies within (1) by them does so output by output; what does not may still.
+    `free`: the inputs that may be stirred.
     """
     rng = np.random.default_rng(4)
-    near = NearReference(truth, inputs, name)
+    near = NearReference(truth, inputs, name, free)
     return asked(near, gradient, where, leading(where, kinks, rng), rng).answer == LEGITIMATE
 
 
@@ -143,7 +172,25 @@ def together(
     `kinks`: the entries that are known to lie on some; what hangs on none of them is then left alone, too, whose noise
     may be large.
     """
-    names, start = list(gradients), 0
+    names = list(gradients)
+    one = as_one(operation, names)
+    gradient = np.concatenate([np.ravel(gradients[k]) for k in names])
+    tied = None if kinks is None else np.concatenate([np.ravel(kinks[k]) for k in names])
+    rng = np.random.default_rng(9)
+    shifts = joint([operation.inputs[k].size for k in names], tied, rng)
+    near = NearForward(one, ALL, v, noise)
+    if coarse:
+        near.finer = 0
+    return asked(near, gradient, np.ones(gradient.shape, bool), shifts, rng)
+
+
+# What several inputs are called that are one.
+ALL = "all inputs"
+
+
+def as_one(operation: Operation, names: list[str]) -> Operation:
+    """The forward of these inputs laid end to end, which are one, `ALL`."""
+    start = 0
     places: dict[str, slice] = {}
     for k in names:
         places[k] = slice(start, start := start + operation.inputs[k].size)
@@ -158,19 +205,7 @@ def together(
         raise AssertionError
 
     given = np.concatenate([np.ravel(operation.inputs[k]).astype(np.float64) for k in names])
-    joined = Operation(operation.name, forward, never, {ALL: given}, (ALL,), None)
-    gradient = np.concatenate([np.ravel(gradients[k]) for k in names])
-    tied = None if kinks is None else np.concatenate([np.ravel(kinks[k]) for k in names])
-    rng = np.random.default_rng(9)
-    shifts = joint([operation.inputs[k].size for k in names], tied, rng)
-    near = NearForward(joined, ALL, v, noise)
-    if coarse:
-        near.finer = 0
-    return asked(near, gradient, np.ones(given.shape, bool), shifts, rng)
-
-
-# What several inputs are called that are one.
-ALL = "all inputs"
+    return Operation(operation.name, forward, never, {ALL: given}, (ALL,), None)
 
 
 def asked(
@@ -203,7 +238,7 @@ def asked(
             return Ruling(ILLEGITIMATE, d, inquiry.along(d), seen.low, seen.high, count)
         if answer == LEGITIMATE:
             told |= d != 0
-    return Ruling(LEGITIMATE if told[where].all() else CANNOT_TELL, directions=count)
+    return Ruling(LEGITIMATE if told[where].all() and not inquiry.doubted else CANNOT_TELL, directions=count)
 
 
 class Inquiry:
@@ -212,6 +247,7 @@ class Inquiry:
     def __init__(self, near: Nearby, gradient: Array) -> None:
         self.near, self.gradient = near, gradient
         self.left = ORDERED_IN_ALL
+        self.doubted = False  # whether what one level refutes was refuted by no nearer one
         # By order of magnitude: the nearest level that told something, and the outputs with a kink along an entry.
         self.alone: dict[float, tuple[int, dict[int, Array]]] = {}
 
@@ -246,15 +282,19 @@ class Inquiry:
         for level in range(self.near.finer, 0, -1):
             seen, off_here, enough = self.drawn(order, level, d)
             least = USEFUL * max(seen.size, abs(inner))
-            # What the slopes change on the way to the kink is no excuse not to look.
-            if not seen.finite or seen.noise + self.rounding(d) > least:
-                continue
-            if off_here > 0:
+            # What the slopes change on the way to the kink is no excuse not to look. Nor is noise, for what it cannot
+            # hide: it only allows nothing.
+            able = seen.finite and seen.noise + self.rounding(d) <= least
+            if off_here > 0 and (able or (off > 0 and enough and seen.finite)):
                 return (ILLEGITIMATE if enough else CANNOT_TELL), seen, level
+            if not able:
+                continue
             excused = True
             if seen.slack <= (off or least):
+                self.doubted |= off > 0
                 return (CANNOT_TELL if off > 0 else LEGITIMATE), seen, level
         if off > 0:
+            self.doubted |= excused
             return (CANNOT_TELL if excused else ILLEGITIMATE), first, 0
         return (LEGITIMATE if told else CANNOT_TELL), first, 0
 

@@ -65,6 +65,7 @@ def gradients_beside(near: Nearby, entries: list[int], outputs: list[int], rng: 
         up = rng.random(near.x.shape) < rng.random()
         fresh = np.where(up, 1.0, -1.0) * rng.uniform(0.5, 1.0, near.x.shape)
         shift = -shift if j % 2 else fresh
+        near.stir(None)
         for k, entry in enumerate(entries):
             d = np.zeros(near.x.shape)
             d.flat[entry] = 1.0
