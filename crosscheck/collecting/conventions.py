@@ -11,7 +11,7 @@ import numpy as np
 
 from crosscheck.collecting.setting import Setting, noise_by_design, output_noise
 from crosscheck.evidence.collected import Evidence, GradientEvidence
-from crosscheck.evidence.decision import decide
+from crosscheck.evidence.decision import RESOLUTION, decide
 from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate
 from crosscheck.evidence.verdict import GradientVerdict
 from crosscheck.evidence.wording import listed
@@ -99,7 +99,7 @@ def inconsistent(
         # A gradient that is wrong by itself says nothing of the others. One that is right may lie on kinks that no
         # difference shows: the median of equal numbers of two inputs follows no one of them.
         if decided[name].verdict == "agree" or name in alone:
-            kinky[name] = gradient.estimates[HAND].value
+            kinky[name] = answered(setting, name, gradient)
             ruled_on = settled[name].conventions if name in alone else None
             seen = np.zeros(gradient.shape, bool) if difference is None else difference.notes["kink"]
             kinks[name] = seen if ruled_on is None else seen | ruled_on
@@ -193,6 +193,18 @@ def swallowed(reference: Callable[..., Any], inputs: Arrays, wrt: tuple[str, ...
             return np.ones(inputs[name].shape, bool)
 
 
+def answered(setting: Setting, name: str, gradient: GradientEvidence) -> Array:
+    """The hand-derived gradient as the code gives it: in longdouble a tie of rounded numbers is none, and what the code
+    says there is not what it says here."""
+    value, lost = gradient.estimates[HAND].value, gradient.lost
+    if lost is None:
+        return value
+    answer = setting.formula.gradients(setting.cotangent)[name]
+    with np.errstate(invalid="ignore"):
+        gross = lost > RESOLUTION * np.maximum(np.abs(value), np.abs(answer))
+    return np.where(gross, answer, value)
+
+
 def refuted(ruling: Ruling) -> str:
     return (
         f"it is no derivative of any side of the kinks: moved in one direction, it gives {ruling.along:.4g}, where the "
@@ -204,7 +216,7 @@ def refuted(ruling: Ruling) -> str:
 def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array, noise: Array) -> Ruling:
     auto, more = setting.auto, noise_by_design(setting, name)
     noise = noise if more is None else np.fmax(noise, more)
-    value, formula, v = gradient.estimates[HAND].value, setting.formula, setting.cotangent
+    value, formula, v = answered(setting, name, gradient), setting.formula, setting.cotangent
     kinks = gradient.estimates[DIFFERENCE].notes["kink"]
     ruling = is_convention(formula, name, v, value, noise, where, kinks=kinks, coarse=bool(setting.inside))
     if ruling.answer != CANNOT_TELL or auto is None or isinstance(formula.reference, Foreign):

@@ -52,7 +52,16 @@ import numpy as np
 from crosscheck.operation import Arrays, Operation
 from crosscheck.witnesses.differences import USEFUL
 from crosscheck.witnesses.leading import BLOCKS, SINGLES, joint, leading
-from crosscheck.witnesses.nearby import LEVELS_BELOW, OF_EACH_KIND, ORDERED, Nearby, NearForward, NearReference, Slopes
+from crosscheck.witnesses.nearby import (
+    EVERY,
+    LEVELS_BELOW,
+    OF_EACH_KIND,
+    ORDERED,
+    Nearby,
+    NearForward,
+    NearReference,
+    Slopes,
+)
 from crosscheck.witnesses.noise import like
 from crosscheck.witnesses.pieces import FOR_EACH_OUTPUT, FORWARDS_JOINED, OUTPUTS_JOINED, joining
 
@@ -220,13 +229,18 @@ def asked(
     told = np.zeros(near.x.shape, bool)
     inquiry, count = Inquiry(near, gradient), 0
 
-    def all_of_them() -> Iterator[Array]:
-        yield from along
-        for order, (level, moves) in inquiry.alone.items():
+    def all_of_them() -> Iterator[tuple[float, Array]]:
+        yield from (part for one in along for part in near.parted(one))
+        alone = list(inquiry.alone.items())
+        if len(alone) > 1:  # what ties 10⁵ a and b is of no one order
+            everything = {entry: outputs for _, (_, moves) in alone for entry, outputs in moves.items()}
+            alone.append((EVERY, (max(level for _, (level, _) in alone), everything)))
+        for order, (level, moves) in alone:
             near.keep_to(order, level)
-            yield from joining(near, moves, rng)
+            for d in joining(near, moves, rng):
+                yield order, d
 
-    for order, d in (part for one in all_of_them() for part in near.parted(one)):
+    for order, d in all_of_them():
         near.keep_to(order)
         if deadline is not None and time.perf_counter() > deadline:
             break
@@ -257,7 +271,7 @@ class Inquiry:
     def ask(self, order: float, d: Array) -> tuple[str, Slopes]:
         """What is said of the gradient along d, and by which slopes."""
         answer, seen, level = self.word(order, d)
-        if np.count_nonzero(d) == 1:
+        if np.count_nonzero(d) == 1 and order != EVERY:
             nearest, moves = self.alone.get(order, (level, {}))
             moves[int(np.flatnonzero(d)[0])] = seen.kinked
             self.alone[order] = max(nearest, level), moves

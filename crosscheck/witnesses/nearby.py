@@ -30,6 +30,7 @@ from crosscheck.witnesses.orders import ORDER, orders_of, scale_at, size_of
 Array = np.ndarray
 
 DIGITS = ORDER / 2  # so that a step of u^¼ is no more than the entry
+EVERY = -1.0
 APART = 6  # so that the least shift is larger than a step at every level of (1)
 EIGHTH = 2.0 ** (-53 / 8)  # u^⅛
 # Points that are drawn in one order after another: a piece that one in 25 of them meets is missed with probability
@@ -115,15 +116,26 @@ class Nearby:
         self.keep_to(0)
 
     def keep_to(self, order: float, level: int = 0) -> None:
-        """Near from now on is what is small to the entries of this order of magnitude, at a level of (1)."""
-        scale = float(scale_at(order, self.size, DIGITS))
-        self.reach, self.step = (scale * share for share in LEVELS[level])
-        self.near = LEVELS[level][0]
+        """Near from now on is what is small to the entries of this order of magnitude, at a level of (1); of `EVERY`
+        order: to every entry by itself, and directions go as far in each as is its own."""
+        self.near, step = LEVELS[level]
+        self.own = scale_at(self.orders if order == EVERY else order, self.size, DIGITS)
+        self.reach, self.step = self.near * self.own, step if order == EVERY else step * float(self.own)
 
     def parted(self, d: Array) -> Iterator[tuple[float, Array]]:
         """The parts of a direction whose entries are of one order."""
         for order in np.unique(self.orders[d != 0]).tolist():
             yield order, np.where(self.orders == order, d, 0.0)
+
+    def alone(self, entry: int) -> Array:
+        """A direction of one entry."""
+        d = np.zeros(self.x.shape)
+        d.flat[entry] = self.own.flat[entry] if self.own.ndim else 1.0
+        return d
+
+    def lead(self, d: Array) -> Array:
+        """The shift that goes as far along d as near is."""
+        return d / self.own if self.own.ndim else d
 
     def one_sided(self, t: float, d: Array) -> Array:
         """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
@@ -162,7 +174,7 @@ class Nearby:
                 for number in range(OF_EACH_KIND):
                     shake = self.rng.uniform(-size, size, self.x.shape)
                     self.stir((lambda shape, size=size: self.rng.uniform(-size, size, shape)) if number % 2 else None)
-                    self.see(shake + lead * d, d, seen)
+                    self.see(shake + lead * self.lead(d), d, seen)
             if seen.noise > USEFUL * seen.size:
                 seen.noise = self.noise_along(self.felt(d))
         return seen
@@ -218,7 +230,7 @@ class NearForward(Nearby):
 
     def one_sided(self, t: float, d: Array) -> Array:
         """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
-        z = self.x + self.reach * t * d
+        z = self.x + self.reach * t * self.lead(d)
         return self.v * (self.moved(z) - self.y) / along(z - self.x, d)
 
     def slope(self, shift: Array, d: Array, share: float = 1.0) -> Array:
@@ -252,7 +264,7 @@ class NearReference(Nearby):
         super().__init__(np.asarray(inputs[name], np.float64), np.ones(1), np.zeros(1), UNIT[DOUBLE], others)
 
     def one_sided(self, t: float, d: Array) -> Array:
-        return self.slope(t * d, d)
+        return self.slope(t * self.lead(d), d)
 
     def slope(self, shift: Array, d: Array, share: float = 1.0) -> Array:
         point = {self.name: self.x + share * self.reach * shift, **self.elsewhere(share)}
