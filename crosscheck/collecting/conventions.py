@@ -12,7 +12,7 @@ import numpy as np
 from crosscheck.collecting.setting import Setting, noise_by_design, output_noise
 from crosscheck.evidence.collected import Evidence, GradientEvidence
 from crosscheck.evidence.decision import RESOLUTION, decide
-from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, HAND, Estimate
+from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, DIRECTIONS, HAND, Estimate
 from crosscheck.evidence.verdict import GradientVerdict
 from crosscheck.evidence.wording import listed
 from crosscheck.floats import DOUBLE
@@ -32,7 +32,7 @@ from crosscheck.witnesses.kinks import (
     is_one_of_the_references,
     together,
 )
-from crosscheck.witnesses.moving import is_linear
+from crosscheck.witnesses.moving import FORWARDS, calls_within, is_linear
 from crosscheck.witnesses.swallowed import not_seen
 
 
@@ -46,7 +46,12 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
         verdict = decided[name]
         open_entries = verdict.mismatched | verdict.undecided
         difference = gradient.estimates.get(DIFFERENCE)
-        if difference is None or not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
+        if not open_entries.any() or verdict.exact == "different" or gradient.elsewhere:
+            continue
+        if difference is None and DIRECTIONS not in gradient.estimates:
+            continue  # nobody wants the inputs moved
+        if difference is None:
+            settled |= undifferenced(setting, name, gradient, verdict, noise)
             continue
         on_kinks = open_entries & difference.notes["kink"]
         if not on_kinks.all(where=open_entries):
@@ -70,6 +75,30 @@ def with_conventions(setting: Setting, evidence: Evidence) -> Evidence:
     if setting.auto is None and not settled:
         settled |= not_additive(setting, evidence, decided, noise)
     return replace(evidence, gradients={**evidence.gradients, **settled}) if settled else evidence
+
+
+def undifferenced(
+    setting: Setting, name: str, gradient: GradientEvidence, verdict: GradientVerdict, noise: Callable[[], Array]
+) -> dict[str, GradientEvidence]:
+    """The same of an input that is too large for a difference of every entry: the reference tells where kinks are."""
+    auto, formula, v = setting.auto, setting.formula, setting.cotangent
+    wrong = verdict.mismatched
+    if auto is None or not auto.roundings.decides or isinstance(formula.reference, Foreign) or not wrong.any():
+        return {}
+    gap = np.abs(gradient.estimates[HAND].value - gradient.estimates[AUTODIFF].value)
+    found = jumps(partial(setting.truth, v=v), formula.inputs, name, gap)
+    if (wrong & ~found).any() or off_kinks_of_reference(setting, name, gradient.estimates, wrong).any():
+        return {}
+    if calls_within(formula, name, v.size) < FORWARDS or formula.manner.on:
+        return {name: replace(gradient, unruled=wrong)}
+    ruling = is_convention(
+        formula, name, v, answered(setting, name, gradient), noise(), wrong, kinks=found, coarse=bool(setting.inside)
+    )
+    if ruling.answer == LEGITIMATE:
+        return {name: replace(gradient, conventions=wrong)}
+    if ruling.answer == ILLEGITIMATE:
+        return {name: replace(gradient, illegitimate=refuted(ruling))}
+    return {name: replace(gradient, unruled=wrong)}
 
 
 def with_kinks(gradient: GradientEvidence, on_kinks: Array) -> GradientEvidence:

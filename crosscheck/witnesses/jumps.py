@@ -56,7 +56,7 @@ def jumps(truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gap: Arr
     wide, fine = (scale_at(orders_of(x, size, digits), size, digits) for digits in (ORDER / 2, ORDER))
     here = truth(inputs)[name]
     rng = np.random.default_rng(7)
-    found = np.zeros(x.shape, bool)
+    found, small = np.zeros(x.shape, bool), quarter(gap, here)
     signs = np.zeros(x.shape)
     for shake in range(SHAKES * len(POWERS)):
         signs = -signs if shake % 2 else rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.0, x.shape)
@@ -67,8 +67,14 @@ def jumps(truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gap: Arr
                 outer, inner = (truth({**inputs, name: x + t * reach * signs})[name] - here for t in (1.0, 0.5))
             except Exception:  # the reference may refuse a point that is not its own
                 return np.zeros(x.shape, bool)
-            found |= (np.abs(inner) > gap / 4) & (np.abs(outer - inner) < np.abs(inner) / 4)
+            found |= (np.abs(inner) > small) & (np.abs(outer - inner) < np.abs(inner) / 4)
     return found
+
+
+def quarter(gap: Array, here: Array) -> Array:
+    """How much a change has to be that explains the gap: a quarter of it; or of the gradient, which a smooth one does
+    not lose beside the point, and of a thousand equal maxima each one does that does not win."""
+    return np.where(here == 0, gap, np.minimum(gap, np.abs(here))) / 4
 
 
 def off_kinks(
@@ -80,7 +86,8 @@ def off_kinks(
     gap: Array,
     where: Array,
 ) -> Array:
-    """Which entries of `where` lie on no kink of the reference: beside them its gradient is `here` to gap/4.
+    """Which entries of `where` lie on no kink of the reference: beside them its gradient is `here` to a quarter of
+    the gap and of itself.
 
     Args:
         says, truth: the reference's gradient of one input at other inputs; the first with its `excuse`.
@@ -89,6 +96,7 @@ def off_kinks(
     """
     rng = np.random.default_rng(8)
     left = where.copy()
+    small = quarter(gap, here)
     for draw in range(ORDERED):
         if not left.any():
             break
@@ -100,7 +108,7 @@ def off_kinks(
             except Exception:  # the reference may refuse a point that is not its own
                 return np.zeros(where.shape, bool)
             excuse = 0.0 if found is None or found.excuse is None else found.excuse
-            left &= np.abs(value - here) + excuse <= gap / 4
+            left &= np.abs(value - here) + excuse <= small
     return left
 
 

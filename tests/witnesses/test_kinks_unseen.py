@@ -205,3 +205,23 @@ def test_a_tie_of_zeros_is_no_excuse_beside_another_kink() -> None:
     reference = lambda x: jnp.abs((1 - x[0]) - (1 - x[1])) + jnp.maximum(1 - x[2], 0)  # noqa: E731
     forward = lambda x: np.abs((1 - x[0]) - (1 - x[1])) + np.maximum(1 - x[2], 0)  # noqa: E731
     assert verdict(forward, backward, {"x": np.array([0.0, 0.0, 1 - 1e-12])}, reference) == "disagree"
+
+
+# ---------------------------------------------------------------------- many entries
+
+
+@pytest.mark.parametrize("n", [1000, 3000])
+def test_of_a_thousand_equal_maxima_the_first_may_take_it_all(n: int) -> None:
+    """In no order that is drawn does it win; and 3000 entries are not differenced one by one."""
+    first = lambda g, x: g * (np.arange(x.size) == np.argmax(x))  # noqa: E731
+    assert verdict(lambda x: np.max(x), first, {"x": np.zeros(n)}) == "agree"
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(0.0, "agree"), (-1.0, "agree"), (1.5, "disagree")])
+def test_an_absolute_error_of_many_entries_some_of_them_zero(slope: float, expected: str) -> None:
+    x = np.where(np.arange(3000) % 7 == 0, 0.0, np.random.default_rng(0).normal(size=3000))
+
+    def backward(g: Array, x: Array) -> Array:
+        return g * np.where(x == 0, slope, np.sign(x)) / x.size
+
+    assert verdict(lambda x: np.abs(x).mean(), backward, {"x": x}) == expected
