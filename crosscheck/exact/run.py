@@ -106,6 +106,7 @@ class Compared(NamedTuple):
     gradients: Arrays
     forward: Outcome
     outcomes: dict[str, Outcome]
+    auto: Autodiff | None = None  # where something is not equal
 
     @property
     def different(self) -> list[str]:
@@ -127,6 +128,7 @@ def compare_at(formula: Operation, point: ExactPoint, hand: tuple[Array, Arrays]
     outcomes: dict[str, Outcome] = {
         k: "equal" if np.array_equal(gradients[k], point.gradients[k]) else "different" for k in formula.wrt
     }
+    truth = None
     if forward == "different" or "different" in outcomes.values():
         assert formula.reference is not None
         truth = autodiff(formula.reference, point.inputs, formula.wrt, point.cotangent, DOUBLE)
@@ -135,7 +137,7 @@ def compare_at(formula: Operation, point: ExactPoint, hand: tuple[Array, Arrays]
         for k, outcome in outcomes.items():
             if outcome == "different" and rounds(gradients[k], point.gradients[k], truth, k):
                 outcomes[k] = "rounded"
-    return Compared(point, output, gradients, forward, outcomes)
+    return Compared(point, output, gradients, forward, outcomes, truth)
 
 
 def rounds(value: Array, truth: Array, auto: Autodiff, name: str) -> bool:
@@ -155,12 +157,14 @@ def rounds(value: Array, truth: Array, auto: Autodiff, name: str) -> bool:
 
 
 def conventions(found: Compared, untied: Arrays) -> list[str]:
-    """The gradients that differ only where the true one is a convention about ties."""
-    truth = found.point.gradients
+    """The gradients that differ, by more than rounding, only where the true one is a convention about ties."""
+    truth, auto = found.point.gradients, found.auto
+    assert auto is not None
     return [
         k
         for k in found.different
-        if found.gradients[k].shape == truth[k].shape and not ((found.gradients[k] != truth[k]) & untied[k]).any()
+        if found.gradients[k].shape == truth[k].shape
+        and rounds(np.where(untied[k], found.gradients[k], truth[k]), truth[k], auto, k)
     ]
 
 

@@ -2,8 +2,9 @@
 
 A difference of |a| + 10⁹ at a = 0 is noise, and the slope that JAX takes there, 1, is one convention of several. So
 where a gradient is said to be wrong and no difference shows a kink, the reference is asked at nearby points, x + εs and
-x + εs/2 with random signs s and ε = √u of each entry's scale (`orders`); then with ε = u^¾, for which a smooth change
-that drowns a small jump at √u is none. Where its gradient changes by d(ε) from that at x,
+x + εs/2 with random signs s and ε = u^¼ of each entry's scale (`orders`), the least that 1/√u beside it does not
+swallow; then with ε = √u and u^¾, for which a smooth change that drowns a small jump is none. Where its gradient
+changes by d(ε) from that at x,
 
     d(ε/2) > gap/4   and   |d(ε) - d(ε/2)| < d(ε/2)/4                                                               (1)
 
@@ -17,8 +18,10 @@ more than rounding,
 
     x (1 + 8u s),   and a zero by 2^-511 s, the least of which a product is no underflow,                           (2)
 
-in one order after another, as `kinks` draws them. Where its gradient stays what it is in all of them, whatever the
-decisions within rounding there (`Estimate.excuse`), x lies inside of one smooth piece, and there is no convention.
+a number by as little as u, a zero by up to 2⁶ times as much, as pieces of unlike slopes are met, and in one order
+after another, as `kinks` draws them. Where its gradient stays what it is in all of them, whatever the decisions within
+rounding there (`Estimate.excuse`), x lies inside of one smooth piece, and there is no convention; unless a decision has
+not seen the move (`swallowed`).
 """
 
 from __future__ import annotations
@@ -31,12 +34,13 @@ from crosscheck.evidence.estimate import Estimate
 from crosscheck.floats import DOUBLE, UNIT
 from crosscheck.operation import Array, Arrays
 from crosscheck.witnesses.autodiff import ASSUMED
-from crosscheck.witnesses.nearby import ORDERED
-from crosscheck.witnesses.orders import orders_of, scale_at, size_of
+from crosscheck.witnesses.nearby import APART, ORDERED
+from crosscheck.witnesses.orders import ORDER, orders_of, scale_at, size_of
 
 SHAKES = 4
-POWERS = (0.5, 0.75)  # of u, the two ε
+POWERS = (0.25, 0.5, 0.75)  # of u, the ε
 LEAST = 2.0**-511  # √ of the smallest normal number
+DIGITS = 3  # from 8u down to u
 
 
 def jumps(truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gap: Array) -> Array:
@@ -48,21 +52,29 @@ def jumps(truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gap: Arr
     """
     x = np.asarray(inputs[name], np.float64)
     size = size_of(x)
-    scale = scale_at(orders_of(x, size), size)
+    # A step of u^¼ is to be no more than the entry, as one of √u is.
+    wide, fine = (scale_at(orders_of(x, size, digits), size, digits) for digits in (ORDER / 2, ORDER))
     here = truth(inputs)[name]
     rng = np.random.default_rng(7)
-    found = np.zeros(x.shape, bool)
+    found, small = np.zeros(x.shape, bool), quarter(gap, here)
     signs = np.zeros(x.shape)
     for shake in range(SHAKES * len(POWERS)):
         signs = -signs if shake % 2 else rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.0, x.shape)
-        reach = scale * UNIT[DOUBLE] ** POWERS[shake // SHAKES]
+        power = POWERS[shake // SHAKES]
+        reach = (wide if power < 0.5 else fine) * UNIT[DOUBLE] ** power
         with np.errstate(all="ignore"):
             try:
                 outer, inner = (truth({**inputs, name: x + t * reach * signs})[name] - here for t in (1.0, 0.5))
             except Exception:  # the reference may refuse a point that is not its own
                 return np.zeros(x.shape, bool)
-            found |= (np.abs(inner) > gap / 4) & (np.abs(outer - inner) < np.abs(inner) / 4)
+            found |= (np.abs(inner) > small) & (np.abs(outer - inner) < np.abs(inner) / 4)
     return found
+
+
+def quarter(gap: Array, here: Array) -> Array:
+    """How much a change has to be that explains the gap: a quarter of it; or of the gradient, which a smooth one does
+    not lose beside the point, and of a thousand equal maxima each one does that does not win."""
+    return np.where(here == 0, gap, np.minimum(gap, np.abs(here))) / 4
 
 
 def off_kinks(
@@ -74,7 +86,8 @@ def off_kinks(
     gap: Array,
     where: Array,
 ) -> Array:
-    """Which entries of `where` lie on no kink of the reference: beside them its gradient is `here` to gap/4.
+    """Which entries of `where` lie on no kink of the reference: beside them its gradient is `here` to a quarter of
+    the gap and of itself.
 
     Args:
         says, truth: the reference's gradient of one input at other inputs; the first with its `excuse`.
@@ -83,6 +96,7 @@ def off_kinks(
     """
     rng = np.random.default_rng(8)
     left = where.copy()
+    small = quarter(gap, here)
     for draw in range(ORDERED):
         if not left.any():
             break
@@ -94,12 +108,14 @@ def off_kinks(
             except Exception:  # the reference may refuse a point that is not its own
                 return np.zeros(where.shape, bool)
             excuse = 0.0 if found is None or found.excuse is None else found.excuse
-            left &= np.abs(value - here) + excuse <= gap / 4
+            left &= np.abs(value - here) + excuse <= small
     return left
 
 
 def by_rounding(x: Array, rng: np.random.Generator) -> Array:
     """(2)."""
     up = rng.random(x.shape) < rng.random()
-    signs = np.where(up, 1.0, -1.0) * rng.uniform(0.5, 1.0, x.shape)
-    return np.where(x == 0, LEAST * signs, x * (1 + ASSUMED * UNIT[DOUBLE] * signs))
+    signs, apart = np.where(up, 1.0, -1.0), rng.random(x.shape)
+    with np.errstate(over="ignore"):
+        moved = x * (1 + ASSUMED * UNIT[DOUBLE] * signs * 2.0 ** -(DIGITS * apart))
+    return np.where(x == 0, LEAST * signs * 2.0 ** (APART * apart), moved)

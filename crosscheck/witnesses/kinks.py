@@ -52,7 +52,16 @@ import numpy as np
 from crosscheck.operation import Arrays, Operation
 from crosscheck.witnesses.differences import USEFUL
 from crosscheck.witnesses.leading import BLOCKS, SINGLES, joint, leading
-from crosscheck.witnesses.nearby import LEVELS_BELOW, OF_EACH_KIND, ORDERED, Nearby, NearForward, NearReference, Slopes
+from crosscheck.witnesses.nearby import (
+    EVERY,
+    LEVELS_BELOW,
+    OF_EACH_KIND,
+    ORDERED,
+    Nearby,
+    NearForward,
+    NearReference,
+    Slopes,
+)
 from crosscheck.witnesses.noise import like
 from crosscheck.witnesses.pieces import FOR_EACH_OUTPUT, FORWARDS_JOINED, OUTPUTS_JOINED, joining
 
@@ -63,6 +72,9 @@ LEGITIMATE, ILLEGITIMATE, CANNOT_TELL = "legitimate", "illegitimate", "cannot te
 # Forwards for one direction, and for one more point of it.
 EACH = 2 * 2 * 3 * OF_EACH_KIND + 8
 MORE = 4
+# Points at which a kink is looked for that no difference shows: a piece that one in 8 of them meets is missed with
+# probability (7/8)^64 < 2e-4.
+BESIDE = 64
 # More points for a ruling at the most: a direction seldom needs more than a few.
 ORDERED_IN_ALL = 2 * (1 + LEVELS_BELOW) * ORDERED
 
@@ -116,15 +128,41 @@ def is_convention(
     return asked(near, gradient, where, leading(where, kinks, rng), rng, deadline)
 
 
+def any_beside(operation: Operation, name: str, v: Array, noise: Array | None, where: Array) -> bool:
+    """Whether the slopes along these entries differ beside the point by more than they change on the way to it, though
+    at the point itself no difference shows a kink: it may take other entries, or other inputs, to leave it."""
+    near = NearForward(operation, name, v, noise)
+    signs = np.random.default_rng(12).choice([-1.0, 1.0], where.shape)
+    for order, d in near.parted(np.where(where, signs, 0.0)):
+        near.keep_to(order)
+        if near.step < np.finfo(np.float64).tiny:
+            continue
+        seen = near.slopes(d)
+        for _ in range(BESIDE):
+            if not seen.finite:
+                break
+            if seen.high - seen.low > max(2 * seen.slack, USEFUL * seen.size):
+                return True
+            near.ordered(d, seen)
+    return False
+
+
 def is_one_of_the_references(
-    truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, gradient: Array, where: Array, kinks: Array
+    truth: Callable[[Arrays], Arrays],
+    inputs: Arrays,
+    name: str,
+    gradient: Array,
+    where: Array,
+    kinks: Array,
+    free: Iterable[str] = (),
 ) -> bool:
     """The same by the reference's own gradients at nearby points, which no rounding of the output hides.
 
     They are sums over the outputs: what lies within (1) by them does so output by output; what does not may still.
+    `free`: the inputs that may be stirred.
     """
     rng = np.random.default_rng(4)
-    near = NearReference(truth, inputs, name)
+    near = NearReference(truth, inputs, name, free)
     return asked(near, gradient, where, leading(where, kinks, rng), rng).answer == LEGITIMATE
 
 
@@ -143,7 +181,25 @@ def together(
     `kinks`: the entries that are known to lie on some; what hangs on none of them is then left alone, too, whose noise
     may be large.
     """
-    names, start = list(gradients), 0
+    names = list(gradients)
+    one = as_one(operation, names)
+    gradient = np.concatenate([np.ravel(gradients[k]) for k in names])
+    tied = None if kinks is None else np.concatenate([np.ravel(kinks[k]) for k in names])
+    rng = np.random.default_rng(9)
+    shifts = joint([operation.inputs[k].size for k in names], tied, rng)
+    near = NearForward(one, ALL, v, noise)
+    if coarse:
+        near.finer = 0
+    return asked(near, gradient, np.ones(gradient.shape, bool), shifts, rng)
+
+
+# What several inputs are called that are one.
+ALL = "all inputs"
+
+
+def as_one(operation: Operation, names: list[str]) -> Operation:
+    """The forward of these inputs laid end to end, which are one, `ALL`."""
+    start = 0
     places: dict[str, slice] = {}
     for k in names:
         places[k] = slice(start, start := start + operation.inputs[k].size)
@@ -158,19 +214,7 @@ def together(
         raise AssertionError
 
     given = np.concatenate([np.ravel(operation.inputs[k]).astype(np.float64) for k in names])
-    joined = Operation(operation.name, forward, never, {ALL: given}, (ALL,), None)
-    gradient = np.concatenate([np.ravel(gradients[k]) for k in names])
-    tied = None if kinks is None else np.concatenate([np.ravel(kinks[k]) for k in names])
-    rng = np.random.default_rng(9)
-    shifts = joint([operation.inputs[k].size for k in names], tied, rng)
-    near = NearForward(joined, ALL, v, noise)
-    if coarse:
-        near.finer = 0
-    return asked(near, gradient, np.ones(given.shape, bool), shifts, rng)
-
-
-# What several inputs are called that are one.
-ALL = "all inputs"
+    return Operation(operation.name, forward, never, {ALL: given}, (ALL,), None)
 
 
 def asked(
@@ -185,13 +229,18 @@ def asked(
     told = np.zeros(near.x.shape, bool)
     inquiry, count = Inquiry(near, gradient), 0
 
-    def all_of_them() -> Iterator[Array]:
-        yield from along
-        for order, (level, moves) in inquiry.alone.items():
+    def all_of_them() -> Iterator[tuple[float, Array]]:
+        yield from (part for one in along for part in near.parted(one))
+        alone = list(inquiry.alone.items())
+        if len(alone) > 1:  # what ties 10⁵ a and b is of no one order
+            everything = {entry: outputs for _, (_, moves) in alone for entry, outputs in moves.items()}
+            alone.append((EVERY, (max(level for _, (level, _) in alone), everything)))
+        for order, (level, moves) in alone:
             near.keep_to(order, level)
-            yield from joining(near, moves, rng)
+            for d in joining(near, moves, rng):
+                yield order, d
 
-    for order, d in (part for one in all_of_them() for part in near.parted(one)):
+    for order, d in all_of_them():
         near.keep_to(order)
         if deadline is not None and time.perf_counter() > deadline:
             break
@@ -203,7 +252,7 @@ def asked(
             return Ruling(ILLEGITIMATE, d, inquiry.along(d), seen.low, seen.high, count)
         if answer == LEGITIMATE:
             told |= d != 0
-    return Ruling(LEGITIMATE if told[where].all() else CANNOT_TELL, directions=count)
+    return Ruling(LEGITIMATE if told[where].all() and not inquiry.doubted else CANNOT_TELL, directions=count)
 
 
 class Inquiry:
@@ -212,6 +261,7 @@ class Inquiry:
     def __init__(self, near: Nearby, gradient: Array) -> None:
         self.near, self.gradient = near, gradient
         self.left = ORDERED_IN_ALL
+        self.doubted = False  # whether what one level refutes was refuted by no nearer one
         # By order of magnitude: the nearest level that told something, and the outputs with a kink along an entry.
         self.alone: dict[float, tuple[int, dict[int, Array]]] = {}
 
@@ -221,7 +271,7 @@ class Inquiry:
     def ask(self, order: float, d: Array) -> tuple[str, Slopes]:
         """What is said of the gradient along d, and by which slopes."""
         answer, seen, level = self.word(order, d)
-        if np.count_nonzero(d) == 1:
+        if np.count_nonzero(d) == 1 and order != EVERY:
             nearest, moves = self.alone.get(order, (level, {}))
             moves[int(np.flatnonzero(d)[0])] = seen.kinked
             self.alone[order] = max(nearest, level), moves
@@ -246,15 +296,19 @@ class Inquiry:
         for level in range(self.near.finer, 0, -1):
             seen, off_here, enough = self.drawn(order, level, d)
             least = USEFUL * max(seen.size, abs(inner))
-            # What the slopes change on the way to the kink is no excuse not to look.
-            if not seen.finite or seen.noise + self.rounding(d) > least:
-                continue
-            if off_here > 0:
+            # What the slopes change on the way to the kink is no excuse not to look. Nor is noise, for what it cannot
+            # hide: it only allows nothing.
+            able = seen.finite and seen.noise + self.rounding(d) <= least
+            if off_here > 0 and (able or (off > 0 and enough and seen.finite)):
                 return (ILLEGITIMATE if enough else CANNOT_TELL), seen, level
+            if not able:
+                continue
             excused = True
             if seen.slack <= (off or least):
+                self.doubted |= off > 0
                 return (CANNOT_TELL if off > 0 else LEGITIMATE), seen, level
         if off > 0:
+            self.doubted |= excused
             return (CANNOT_TELL if excused else ILLEGITIMATE), first, 0
         return (LEGITIMATE if told else CANNOT_TELL), first, 0
 

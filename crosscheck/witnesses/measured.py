@@ -228,7 +228,8 @@ def known_mean(errors: Array, hand: Array, sigma: Array) -> Spread:
 def pooled(errors: Array, k: int, hand: Array, sigma: Array) -> Spread:
     """(2) to (5) of errors about their mean, with k degrees of freedom."""
     shape = hand.shape
-    finite = (np.isfinite(hand) & np.isfinite(sigma) & np.isfinite(errors).all(0)).ravel()
+    nothing = (hand == 0) & (sigma == 0) & (errors == 0).all(0)  # what is no number's rounding is alike with none
+    finite = (np.isfinite(hand) & np.isfinite(sigma) & np.isfinite(errors).all(0) & ~nothing).ravel()
     r = errors.reshape(len(errors), -1)[:, finite]
     rounding = np.spacing(np.abs(hand.ravel()[finite]).astype(np.float64)) / math.sqrt(12)
     c = scales(sigma.ravel()[finite], rounding)

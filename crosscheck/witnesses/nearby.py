@@ -9,11 +9,15 @@ The points lie at ε and ε/2 of that scale and are differenced with a step h,
 
 of which the first is the best where nothing is known (`kinks`), and the last all that rounding leaves: u/h is to stay
 below a thousandth of a slope.
+
+A piece may be met only where the other inputs move, too: of clip(b, lo, hi) at b = lo = hi the gradient of b is 1 where
+lo < b < hi, and where lo and hi stand still nothing follows b. So at half of the points the other inputs are stirred,
+each entry on its own scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -26,6 +30,8 @@ from crosscheck.witnesses.orders import ORDER, orders_of, scale_at, size_of
 Array = np.ndarray
 
 DIGITS = ORDER / 2  # so that a step of u^¼ is no more than the entry
+EVERY = -1.0
+APART = 6  # so that the least shift is larger than a step at every level of (1)
 EIGHTH = 2.0 ** (-53 / 8)  # u^⅛
 # Points that are drawn in one order after another: a piece that one in 25 of them meets is missed with probability
 # 0.96^512 < 1e-9.
@@ -92,34 +98,65 @@ class Nearby:
         v: the cotangent, flat.
         noise: the error of each output, flat.
         unit: the unit roundoff of what is moved.
+        others: the other inputs, which may be stirred.
     """
 
     finer = LEVELS_BELOW  # levels below the first
 
-    def __init__(self, x: Array, v: Array, noise: Array, unit: float) -> None:
+    def __init__(self, x: Array, v: Array, noise: Array, unit: float, others: Arrays | None = None) -> None:
         self.x, self.v, self.noise, self.unit = x, v, noise, unit
+        self.others = others or {}
+        self.scales = {
+            k: scale_at(orders_of(a, size := size_of(a), DIGITS), size, DIGITS) for k, a in self.others.items()
+        }
+        self.stirred: Arrays = {}
         self.size = size_of(x)
         self.orders = orders_of(x, self.size, DIGITS)
         self.rng = np.random.default_rng(5)
         self.keep_to(0)
 
     def keep_to(self, order: float, level: int = 0) -> None:
-        """Near from now on is what is small to the entries of this order of magnitude, at a level of (1)."""
-        scale = float(scale_at(order, self.size, DIGITS))
-        self.reach, self.step = (scale * share for share in LEVELS[level])
+        """Near from now on is what is small to the entries of this order of magnitude, at a level of (1); of `EVERY`
+        order: to every entry by itself, and directions go as far in each as is its own."""
+        self.near, step = LEVELS[level]
+        self.own = scale_at(self.orders if order == EVERY else order, self.size, DIGITS)
+        self.reach, self.step = self.near * self.own, step if order == EVERY else step * float(self.own)
 
     def parted(self, d: Array) -> Iterator[tuple[float, Array]]:
         """The parts of a direction whose entries are of one order."""
         for order in np.unique(self.orders[d != 0]).tolist():
             yield order, np.where(self.orders == order, d, 0.0)
 
+    def alone(self, entry: int) -> Array:
+        """A direction of one entry."""
+        d = np.zeros(self.x.shape)
+        d.flat[entry] = self.own.flat[entry] if self.own.ndim else 1.0
+        return d
+
+    def lead(self, d: Array) -> Array:
+        """The shift that goes as far along d as near is."""
+        return d / self.own if self.own.ndim else d
+
     def one_sided(self, t: float, d: Array) -> Array:
         """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
         raise NotImplementedError
 
-    def slope(self, shift: Array, d: Array) -> Array:
-        """v_o f_o' along d at x + ε shift."""
+    def slope(self, shift: Array, d: Array, share: float = 1.0) -> Array:
+        """v_o f_o' along d at x + ε shift, or that share of the way to it, with the other inputs where they are
+        stirred to."""
         raise NotImplementedError
+
+    def stir(self, shifts: Callable[[tuple[int, ...]], Array] | None) -> None:
+        """Let the other inputs move by these shifts, drawn for each; None: let them stand still."""
+        self.stirred = {} if shifts is None else {k: shifts(a.shape) for k, a in self.others.items()}
+
+    def elsewhere(self, share: float) -> Arrays:
+        """The other inputs, that share of the way to where they are stirred to."""
+        return {k: self.others[k] + share * self.near * self.scales[k] * s for k, s in self.stirred.items()}
+
+    def see(self, shift: Array, d: Array, seen: Slopes) -> None:
+        """One more point."""
+        seen.see(self.slope(shift, d), self.slope(shift, d, 0.5))
 
     def felt(self, d: Array) -> Array:
         """The outputs that d can move at all, whose noise counts: another's is large beside a small step."""
@@ -128,14 +165,16 @@ class Nearby:
     def slopes(self, d: Array) -> Slopes:
         with np.errstate(all="ignore"):
             seen = Slopes(self.noise_along(np.ones(self.v.shape, bool)), self.v.shape)
+            self.stir(None)
             for t in (1.0, -1.0):
                 seen.see(self.one_sided(t, d), self.one_sided(t / 2, d))
             for lead in (0.0, 1.0, -1.0):
-                for _ in range(OF_EACH_KIND):
-                    # Beside ±d a shake of u^⅛: small to d, so that d leads; large to the step, so that it parts ties.
-                    shake = self.rng.uniform(-1.0, 1.0, self.x.shape) * (1.0 if lead == 0 else EIGHTH)
-                    shift = shake + lead * d
-                    seen.see(self.slope(shift, d), self.slope(shift / 2, d))
+                # Beside ±d a shake of u^⅛: small to d, so that d leads; large to the step, so that it parts ties.
+                size = 1.0 if lead == 0 else EIGHTH
+                for number in range(OF_EACH_KIND):
+                    shake = self.rng.uniform(-size, size, self.x.shape)
+                    self.stir((lambda shape, size=size: self.rng.uniform(-size, size, shape)) if number % 2 else None)
+                    self.see(shake + lead * self.lead(d), d, seen)
             if seen.noise > USEFUL * seen.size:
                 seen.noise = self.noise_along(self.felt(d))
         return seen
@@ -149,10 +188,23 @@ class Nearby:
         still = (d != 0) & (self.rng.random() < 0.5)
         if np.count_nonzero(still) > 1:
             still = still & (self.rng.random(self.x.shape) < self.rng.random())
-        up = self.rng.random(self.x.shape) < self.rng.random()
-        shift = np.where(still, 0.0, np.where(up, 1.0, -1.0) * self.rng.uniform(0.5, 1.0, self.x.shape))
+        shift = np.where(still, 0.0, self.in_order())
         with np.errstate(all="ignore"):
-            seen.see(self.slope(shift, d), self.slope(shift / 2, d))
+            self.see(shift, d, seen)
+
+    def in_order(self) -> Array:
+        """A shift in which every entry moves up with one probability, that of the other inputs where they are
+        stirred; by about as much, or every other time, as pieces of unlike slopes are met, by up to `APART` binary
+        digits less."""
+        up, apart = self.rng.random(), 1 if self.rng.random() < 0.5 else APART
+
+        def shifts(shape: tuple[int, ...]) -> Array:
+            signs = np.where(self.rng.random(shape) < up, 1.0, -1.0)
+            return signs * 2.0 ** -(apart * self.rng.random(shape))
+
+        own = shifts(self.x.shape)
+        self.stir(shifts if self.others and self.rng.random() < 0.5 else None)
+        return own
 
 
 class NearForward(Nearby):
@@ -171,18 +223,21 @@ class NearForward(Nearby):
         # What is less than u of an output is swallowed, and looks like no noise and no slope.
         least = np.where(np.isfinite(self.y), unit * np.abs(self.y), 0.0)
         noise = np.maximum(np.asarray(noise, np.float64).ravel(), least)
-        super().__init__(x, np.asarray(v, np.float64).ravel(), noise, unit)
+        free = () if operation.manner.on else operation.wrt
+        apart = {name, *operation.manner.still}
+        others = {k: like(a, a, np.float64) for k, a in operation.inputs.items() if k in free and k not in apart}
+        super().__init__(x, np.asarray(v, np.float64).ravel(), noise, unit, others)
 
     def one_sided(self, t: float, d: Array) -> Array:
         """v_o f_o'(x; d) along td, from the value at x itself; t < 0: from the other side."""
-        z = self.x + self.reach * t * d
+        z = self.x + self.reach * t * self.lead(d)
         return self.v * (self.moved(z) - self.y) / along(z - self.x, d)
 
-    def slope(self, shift: Array, d: Array) -> Array:
+    def slope(self, shift: Array, d: Array, share: float = 1.0) -> Array:
         """v_o f_o' along d at x + ε shift."""
-        point = self.x + self.reach * shift
+        point, others = self.x + share * self.reach * shift, self.elsewhere(share)
         up, down = point + self.step * d, point - self.step * d
-        return self.v * (self.moved(up) - self.moved(down)) / along(up - down, d)
+        return self.v * (self.moved(up, others) - self.moved(down, others)) / along(up - down, d)
 
     def felt(self, d: Array) -> Array:
         # What is added to a large number moves it nowhere; NaN does.
@@ -191,10 +246,11 @@ class NearForward(Nearby):
         points.append(np.where(d != 0, np.nan, self.x))
         return np.any([self.moved(z) != self.y for z in points], axis=0)
 
-    def moved(self, z: Array) -> Array:
+    def moved(self, z: Array, others: Arrays | None = None) -> Array:
         """The output at z; NaN where the code refuses a point that is not its own."""
+        changed = {k: like(self.others[k], a) for k, a in (others or {}).items()}
         try:
-            return np.asarray(self.operation.output({self.name: like(self.x, z)}), np.float64).ravel()
+            return np.asarray(self.operation.output({self.name: like(self.x, z), **changed}), np.float64).ravel()
         except Exception:
             return np.full(self.y.shape, np.nan)
 
@@ -202,16 +258,18 @@ class NearForward(Nearby):
 class NearReference(Nearby):
     """By the reference's gradients: ⟨g(x_j), d⟩, all outputs together."""
 
-    def __init__(self, truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str) -> None:
+    def __init__(self, truth: Callable[[Arrays], Arrays], inputs: Arrays, name: str, free: Iterable[str] = ()) -> None:
         self.truth, self.inputs, self.name = truth, inputs, name
-        super().__init__(np.asarray(inputs[name], np.float64), np.ones(1), np.zeros(1), UNIT[DOUBLE])
+        others = {k: np.asarray(inputs[k], np.float64) for k in free if k != name}
+        super().__init__(np.asarray(inputs[name], np.float64), np.ones(1), np.zeros(1), UNIT[DOUBLE], others)
 
     def one_sided(self, t: float, d: Array) -> Array:
-        return self.slope(t * d, d)
+        return self.slope(t * self.lead(d), d)
 
-    def slope(self, shift: Array, d: Array) -> Array:
+    def slope(self, shift: Array, d: Array, share: float = 1.0) -> Array:
+        point = {self.name: self.x + share * self.reach * shift, **self.elsewhere(share)}
         try:
-            there = self.truth({**self.inputs, self.name: self.x + self.reach * shift})[self.name]
+            there = self.truth({**self.inputs, **point})[self.name]
         except Exception:  # the truth may refuse a point that is not its own
             return np.full(1, np.nan)
         return np.array([float(np.sum(there * d))])

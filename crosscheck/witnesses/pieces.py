@@ -1,7 +1,8 @@
 """Directions along which all pieces that meet at a kink have one slope.
 
 Of a maximum of entries that is a common shift. Of pieces of any slopes, as in max(2a, b) or max(Wx), it is what is
-orthogonal to all that their gradients differ by:
+orthogonal to all that their gradients differ by (and may be of several orders of magnitude, each entry near on its own
+scale):
 
     ⟨w_j - w_0, d⟩ = 0,    w_j = ∂f_o/∂x at nearby points x_j, of one output o                                      (1)
 
@@ -52,8 +53,7 @@ def joining(near: Nearby, moves: Mapping[int, Array], rng: np.random.Generator) 
             within = orthogonal(w[:, o], rng)
             if within is None:
                 break
-            d = np.zeros(near.x.shape)
-            d.flat[entries] = within
+            d = sum((share * near.alone(e) for e, share in zip(entries, within, strict=True)), np.zeros(near.x.shape))
             yield d
 
 
@@ -65,11 +65,10 @@ def gradients_beside(near: Nearby, entries: list[int], outputs: list[int], rng: 
         up = rng.random(near.x.shape) < rng.random()
         fresh = np.where(up, 1.0, -1.0) * rng.uniform(0.5, 1.0, near.x.shape)
         shift = -shift if j % 2 else fresh
+        near.stir(None)
         for k, entry in enumerate(entries):
-            d = np.zeros(near.x.shape)
-            d.flat[entry] = 1.0
             with np.errstate(all="ignore"):
-                w[j, :, k] = near.slope(shift, d)[outputs]
+                w[j, :, k] = near.slope(shift, near.alone(entry))[outputs]
     return w
 
 

@@ -151,7 +151,7 @@ class Stencil:
             n = np.maximum(n, np.abs(minus), out=n)
             n *= 2 * forward.unit
             n = np.maximum(n, forward.n, out=n)
-            n[~stirred] = 0.0
+            n[~self.moved] = 0.0  # what a larger step has moved is noisy at a smaller one, too, that does not
             n *= 4.0 * abs(weight)
             self.jump_noise += n / each
             n *= np.abs(forward.v) / (4.0 * abs(weight))

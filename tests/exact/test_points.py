@@ -133,6 +133,27 @@ def test_where_the_other_way_of_a_tie_would_change_a_gradient() -> None:
     assert untied[1:].all()
 
 
+TIED = np.array([[1.5, 1.5, 0.25], [0.5, -2.0, 3.0]])
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        lambda x: jnp.sort(x, axis=1) * jnp.array([1.0, 2.0, 3.0]),
+        lambda x: jnp.max(x, axis=1),
+    ],
+    ids=["sort", "max"],
+)
+def test_a_tie_is_one_whatever_breaks_it(reference: Callable[[Any], Any]) -> None:
+    """A sort takes equal numbers in one order, and a maximum shares."""
+    points = Points(one(reference, lambda g, x: (g,), reference, (2, 3)), seed=0)
+    point, polynomial = points.drawn[0], points.polynomial
+    assert polynomial is not None
+    y, gradients, _ = polynomial.evaluate({"x": TIED}, point.cotangent)
+    untied = polynomial.untied(replace(point, inputs={"x": TIED}, output=y, gradients=gradients))["x"]
+    assert untied.tolist() == [[False, False, True], [True, True, True]]
+
+
 @pytest.mark.parametrize(("target", "applies"), [([0.5, -3.0], True), ([0.1, 7.3], False)])
 def test_what_is_not_differentiated_is_never_changed(target: list[float], applies: bool) -> None:
     """Where it has too many digits for exact arithmetic there is no point, not another target."""

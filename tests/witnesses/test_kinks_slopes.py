@@ -41,6 +41,30 @@ def test_two_inputs_of_unlike_slopes_get_one_gradient_together(slope: float, giv
         assert verdict(lambda a, b: np.maximum(slope * a, b), backward, inputs, reference) == expected, shares
 
 
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("slope", [1e4, 1e5, 1e7])
+@pytest.mark.parametrize("value", [1.0, 1e-3])
+def test_what_is_tied_may_be_of_unlike_orders(value: float, slope: float, together: bool) -> None:
+    """min(10⁵ a, b) at a = 1, b = 10⁵: what is near to the one is nothing to the other, or everything."""
+    for shares, expected in SHARES.items():
+
+        def backward(g: Array, a: Array, b: Array, shares: Any = shares) -> dict[str, Array]:
+            tied = slope * a == b
+            return {
+                "a": slope * g * np.where(tied, shares[0], slope * a < b),
+                "b": g * np.where(tied, shares[1], b < slope * a),
+            }
+
+        a, b = np.array([value]), np.array([value]) * slope
+        if together:
+            forward = lambda x: np.minimum(slope * x[:1], x[1:])  # noqa: E731
+            both = lambda g, x: np.concatenate(list(backward(g, x[:1], x[1:]).values()))  # noqa: E731
+            found = verdict(forward, both, {"x": np.concatenate([a, b])}, None)
+        else:
+            found = verdict(lambda a, b: np.minimum(slope * a, b), backward, {"a": a, "b": b}, None)
+        assert found == expected, shares
+
+
 W = np.array([2.0, 1.0, 3.0, -1.5])
 
 
