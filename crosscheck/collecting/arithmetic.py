@@ -30,16 +30,25 @@ def found_inside(setting: Setting, hand: Arrays, said: Mapping[str, Said], estim
     if setting.operation.own_bounds is not None:
         return frozenset()
     y = setting.formula.output() if setting.single else setting.output
-    found = by_dtype({**hand, OUTPUT: y})
+    found, names = by_dtype({**hand, OUTPUT: y}), (OUTPUT, *hand)
     if setting.auto is not None:
         truths = {**{k: estimates[k][AUTODIFF] for k in hand}, OUTPUT: setting.auto.output}
-        # What spoke in longdouble was seen to be finer.
-        open_ones = {k: s for k, s in said.items() if s.how != "longdouble"}
-        pairs = {k: compare(s.estimate, truths[k], setting.t) for k, s in open_ones.items()}
-        if not any(s.how in ("recorded", "measured") or pairs[k].disagree.any() for k, s in open_ones.items()):
+        pairs = {k: compare(s.estimate, truths[k], setting.t) for k, s in said.items()}
+        asked = {k: s.how in ("recorded", "measured") or pairs[k].disagree.any() for k, s in said.items()}
+        if not any(asked.values()):
             return found
+        # What spoke in longdouble was seen to be finer. The forward, of which kinks are asked, may be float32 then.
+        if not any(asked[k] for k, s in said.items() if s.how != "longdouble"):
+            names = (OUTPUT,)
+    return seen_inside(setting, hand, names, found)
+
+
+def seen_inside(
+    setting: Setting, hand: Arrays, names: tuple[str, ...] = (OUTPUT,), found: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """What shows float32's steps among the answers of these names, and what is `found` already."""
     truth, known = (None, {}) if setting.auto is None else (setting.truth, rounding_of(setting))
-    found |= by_steps(setting.formula, setting.cotangent, (OUTPUT, *hand), truth, known)
+    found |= by_steps(setting.formula, setting.cotangent, names, truth, known)
     # Of a function that is only known to float32 (its constants are rounded to it) no derivative is known better.
     return found | hand.keys() if OUTPUT in found else found
 

@@ -16,8 +16,8 @@ from crosscheck.evidence.estimate import AUTODIFF, DIFFERENCE, DIRECTIONS, HAND,
 from crosscheck.evidence.verdict import GradientVerdict
 from crosscheck.evidence.wording import listed
 from crosscheck.floats import DOUBLE
-from crosscheck.operation import Array, Arrays
-from crosscheck.witnesses.autodiff import autodiff
+from crosscheck.operation import Array, Arrays, Operation
+from crosscheck.witnesses.autodiff import autodiff, plain_output
 from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.jumps import by_rounding, jumps, off_kinks
 from crosscheck.witnesses.kinks import (
@@ -91,14 +91,24 @@ def undifferenced(
         return {}
     if calls_within(formula, name, v.size) < FORWARDS or formula.manner.on:
         return {name: replace(gradient, unruled=wrong)}
-    ruling = is_convention(
-        formula, name, v, answered(setting, name, gradient), noise(), wrong, kinks=found, coarse=bool(setting.inside)
-    )
+    value, coarse = answered(setting, name, gradient), bool(setting.inside)
+    ruling = is_convention(formula, name, v, value, noise(), wrong, kinks=found, coarse=coarse)
+    if ruling.answer == CANNOT_TELL:
+        same = is_convention(by_reference(setting), name, v, value, noise(), wrong, kinks=found)
+        ruling = same if same.answer == ILLEGITIMATE else ruling
     if ruling.answer == LEGITIMATE:
         return {name: replace(gradient, conventions=wrong)}
     if ruling.answer == ILLEGITIMATE:
         return {name: replace(gradient, illegitimate=refuted(ruling))}
     return {name: replace(gradient, unruled=wrong)}
+
+
+def by_reference(setting: Setting) -> Operation:
+    """The reference in the forward's place, for what it refutes: the code may refuse points that are not its own."""
+    formula = setting.formula
+    known, shape = formula.reference, setting.cotangent.shape
+    assert known is not None
+    return replace(formula, forward=lambda inputs: plain_output(known, inputs, formula.wrt, shape), moving_forward=None)
 
 
 def with_kinks(gradient: GradientEvidence, on_kinks: Array) -> GradientEvidence:
@@ -251,6 +261,9 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array,
     if ruling.answer != CANNOT_TELL or auto is None or isinstance(formula.reference, Foreign):
         return ruling
     truth = partial(setting.truth, v=v)
+    same = is_convention(by_reference(setting), name, v, value, noise, where, kinks=kinks)
+    if same.answer == ILLEGITIMATE:
+        return same
     free = () if formula.manner.on else [k for k in formula.wrt if k not in formula.manner.still]
     one = is_one_of_the_references(truth, formula.inputs, name, value, where, kinks, free)
     return Ruling(LEGITIMATE) if one else ruling

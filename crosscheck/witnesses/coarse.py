@@ -6,13 +6,14 @@ no difference; where it does, it rounds. Fourth differences of the answers say s
     N(h) = Σ_j (-1)^j binom(4, j) g(p + (j - 2) h) = O(h⁴) + √70 · rounding                                       (1)
 
 of float64 code are its rounding in float64 at any small h, smaller steps or larger. Of code that is float32 inside
-they are float32's rounding at steps that float32 sees, 2^-21 of every number, and no more than float64's at steps that
-it does not see, 2^-44: a ratio of 2^29 instead of 1, and the line is drawn half of the way. What is of no rounding
-falls as h⁴ does, by 2^8 from 2^-21 to 2^-23, and is no sign of anything.
+they are float32's rounding at steps that float32 sees, 3 · 2^-22 of every number, and no more than float64's at steps
+that it does not see, 2^-44: a ratio of 2^29 instead of 1, and the line is drawn half of the way. What is of no rounding
+falls as h⁴ does, by 2^8 from 3 · 2^-22 to 3 · 2^-24, and is no sign of anything.
 
 A kink between the points shows the same: max(a, b) of two numbers that are 10⁻⁹ apart is one of them here and the other
 there, and beside 2^-44 it is not seen. Then (1) of the reference, which is float64, is as large; what it has beyond its
-own rounding is the function's, and no sign of anything either.
+own rounding is the function's, and no sign of anything either. What has no such kink in an output that has some is
+asked by itself (of a gradient a mistake may have kinks of its own).
 
 Nothing here asks whether a gradient is right, and a mistake has no part in (1): a float64 code with a small mistake is
 not taken for a float32 one. An answer that *is* float32 for float64 inputs needs no such question.
@@ -33,7 +34,8 @@ from crosscheck.witnesses.longdouble import FOURTH, NOISE, answers, kept_apart, 
 from crosscheck.witnesses.noise import DRAWS, one_ulp_off
 from crosscheck.witnesses.nudges import nudged
 
-SEEN, NEARER, UNSEEN = 2.0**-21, 2.0**-23, 2.0**-44
+# Three, and not a power of two alone: float32 has 1 + 2^-21.
+SEEN, NEARER, UNSEEN = 3 * 2.0**-22, 3 * 2.0**-24, 2.0**-44
 HALF = float(np.sqrt(UNIT[SINGLE] / UNIT[DOUBLE]))  # of the way from 1 to 2^29
 FALL = 2.0**4  # between h⁴'s 2^8 and rounding's 1
 
@@ -67,14 +69,38 @@ def by_steps(
     except Exception:  # the reference may refuse a point that is not its own
         return found
     kinked = {k for k, s in true.items() if s.rounding > (known or {}).get(k, 0.0)}
-    return frozenset(k for k in found if k not in kinked or seen[k].rounding > HALF * true[k].rounding)
+
+    def beside_kinks(k: str) -> bool:
+        smooth = np.abs(true[k].fourth) <= NOISE * (known or {}).get(k, 0.0)
+        return (
+            k == OUTPUT
+            and bool(smooth.any())
+            and shows_single(*(runs[k].only(smooth) for runs in (seen, nearer, unseen)))
+        )
+
+    return frozenset(
+        k for k in found if k not in kinked or seen[k].rounding > HALF * true[k].rounding or beside_kinks(k)
+    )
 
 
 class Shown(NamedTuple):
-    """Root mean squares: of the rounding that (1) shows, and of one rounding of the answer itself at float64."""
+    """What (1) shows, and the answer itself."""
 
-    rounding: float
-    once: float
+    fourth: Array
+    answer: Array
+
+    @property
+    def rounding(self) -> float:
+        """Root mean square of the rounding that (1) shows."""
+        return root_mean_square(self.fourth) / NOISE
+
+    @property
+    def once(self) -> float:
+        """That of one rounding of the answer at float64."""
+        return UNIT[DOUBLE] * root_mean_square(self.answer)
+
+    def only(self, where: Array) -> Shown:
+        return Shown(self.fourth[where], self.answer[where])
 
 
 def shows_single(seen: Shown, nearer: Shown, unseen: Shown) -> bool:
@@ -97,9 +123,7 @@ def fourths(
         runs.append(said({k: nudged(a, j * size, 2) for k, a in inputs.items()}, nudged(v, j * size, 2)))
     told = [k for k in names if all(k in run and run[k].shape == runs[0][k].shape for run in runs)]
     shown = {k: np.tensordot(np.array(FOURTH, float), np.stack([run[k] for run in runs]), 1) for k in told}
-    return {
-        k: Shown(root_mean_square(a) / NOISE, UNIT[DOUBLE] * root_mean_square(runs[2][k])) for k, a in shown.items()
-    }
+    return {k: Shown(a, runs[2][k]) for k, a in shown.items()}
 
 
 def in_single(operation: Operation) -> Operation:
