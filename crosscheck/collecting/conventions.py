@@ -92,7 +92,8 @@ def undifferenced(
     if calls_within(formula, name, v.size) < FORWARDS or formula.manner.on:
         return {name: replace(gradient, unruled=wrong)}
     value, coarse = answered(setting, name, gradient), bool(setting.inside)
-    ruling = is_convention(formula, name, v, value, noise(), wrong, kinks=found, coarse=coarse)
+    auto_says = gradient.estimates[AUTODIFF].value
+    ruling = is_convention(formula, name, v, value, noise(), wrong, None, found, coarse, auto_says)
     if ruling.answer == CANNOT_TELL:
         same = is_convention(by_reference(setting), name, v, value, noise(), wrong, kinks=found)
         ruling = same if same.answer == ILLEGITIMATE else ruling
@@ -257,7 +258,8 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array,
     noise = noise if more is None else np.fmax(noise, more)
     value, formula, v = answered(setting, name, gradient), setting.formula, setting.cotangent
     kinks = gradient.estimates[DIFFERENCE].notes["kink"]
-    ruling = is_convention(formula, name, v, value, noise, where, kinks=kinks, coarse=bool(setting.inside))
+    beside = None if auto is None else gradient.estimates[AUTODIFF].value
+    ruling = is_convention(formula, name, v, value, noise, where, None, kinks, bool(setting.inside), beside)
     if ruling.answer != CANNOT_TELL or auto is None or isinstance(formula.reference, Foreign):
         return ruling
     truth = partial(setting.truth, v=v)

@@ -112,6 +112,7 @@ def is_convention(
     deadline: float | None = None,
     kinks: Array | None = None,
     coarse: bool = False,
+    beside: Array | None = None,
 ) -> Ruling:
     """Whether `gradient` satisfies (1) along directions that part, join and shift the entries of one input.
 
@@ -119,13 +120,32 @@ def is_convention(
     the input; None: all of them. `deadline`, a reading of `time.perf_counter`: what is not done by then is not told.
     `kinks`: the entries that are known to lie on some, with which those in question may be tied; None: those alone.
     `coarse`: of code that computes in float32 inside, whose decisions know nothing of points nearer than ε.
+    `beside`: a convention, from which what is none may stick out: what does is asked about first.
     """
     near = NearForward(operation, name, v, noise)
     if coarse:
         near.finer = 0
     where = np.ones(near.x.shape, bool) if where is None else where
     rng = np.random.default_rng(4)
-    return asked(near, gradient, where, leading(where, kinks, rng), rng, deadline)
+    doubts = () if beside is None else sticking_out(gradient, beside)
+    return asked(near, gradient, where, leading(where, kinks, rng, doubts), rng, deadline)
+
+
+def sticking_out(gradient: Array, convention: Array) -> tuple[Array, ...]:
+    """How far a gradient is from a convention; how rare its number is, and that in units of the convention: where many
+    are alike, one that is not sticks out."""
+    with np.errstate(all="ignore"):
+        apart = np.nan_to_num(np.abs(gradient - convention))
+        return apart, rarity(gradient), rarity(np.nan_to_num(gradient / convention, posinf=0.0, neginf=0.0))
+
+
+def rarity(a: Array) -> Array:
+    """One over how many of its numbers agree to a thousandth."""
+    digits, exponents = np.frexp(a)
+    _, which, counts = np.unique(
+        np.stack([np.round(digits * 1000), exponents]).reshape(2, -1), axis=1, return_inverse=True, return_counts=True
+    )
+    return 1.0 / counts[which.ravel()].reshape(a.shape)
 
 
 def any_beside(operation: Operation, name: str, v: Array, noise: Array | None, where: Array) -> bool:
@@ -266,7 +286,8 @@ class Inquiry:
         self.alone: dict[float, tuple[int, dict[int, Array]]] = {}
 
     def along(self, d: Array) -> float:
-        return float(np.sum(self.gradient * d))
+        with np.errstate(invalid="ignore"):  # of what is infinite, where d is 0
+            return float(np.sum(self.gradient * d))
 
     def ask(self, order: float, d: Array) -> tuple[str, Slopes]:
         """What is said of the gradient along d, and by which slopes."""
@@ -327,7 +348,9 @@ class Inquiry:
 
     def rounding(self, d: Array) -> float:
         """Of ⟨g, d⟩, and of where the points lie: x ± hd is rounded."""
-        near, sizes = self.near, np.abs(self.gradient * d)
+        near = self.near
+        with np.errstate(invalid="ignore"):
+            sizes = np.abs(self.gradient * d)
         lie = np.spacing(np.abs(near.x) + near.reach) / (2 * near.step)
         moved = float(np.sum(np.abs(self.gradient) * lie, where=d != 0))
         return near.unit * float(np.sum(sizes)) * np.count_nonzero(d) + moved

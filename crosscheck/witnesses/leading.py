@@ -5,7 +5,7 @@ Those that join them exactly, whatever their slopes, are in `pieces`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,10 +17,16 @@ BLOCKS = 20
 PARTNERS = 3
 
 
-def leading(where: Array, kinks: Array | None, rng: np.random.Generator) -> Iterator[Array]:
+def leading(
+    where: Array, kinks: Array | None, rng: np.random.Generator, doubts: Sequence[Array] = ()
+) -> Iterator[Array]:
     """A common shift of everything and of slabs; then blocks around entries in question, these alone, sets of them, and
     sets of all that lie on kinks: what one of two tied entries should get may be what the other has. Last, entries
-    beside those in question that lie on kinks, alone: what they may be tied with."""
+    beside those in question that lie on kinks, alone: what they may be tied with.
+
+    Args:
+        doubts: where one entry sticks out among many that are like each other it is asked first, by each of these.
+    """
     shape = where.shape
     yield np.ones(shape)
     for axis, n in enumerate(shape):
@@ -29,7 +35,7 @@ def leading(where: Array, kinks: Array | None, rng: np.random.Generator) -> Iter
             d[tuple(i if a == axis else slice(None) for a in range(len(shape)))] = 1.0
             yield d
     places = np.argwhere(where)
-    chosen = rng.permutation(len(places))
+    chosen = doubtful_first(rng.permutation(len(places)), [doubt[where] for doubt in doubts])
     for k in range(min(BLOCKS, len(places))):
         block = np.zeros(shape)
         block[tuple(slice(max(0, int(c) - int(rng.integers(0, 3))), int(c) + 3) for c in places[chosen[k]])] = 1.0
@@ -40,6 +46,13 @@ def leading(where: Array, kinks: Array | None, rng: np.random.Generator) -> Iter
         for _ in range(BLOCKS):
             yield np.where(among & (rng.random(shape) < 0.5), rng.choice([-1.0, 1.0], shape), 0.0)
     yield from one_at_a_time(partners(places[chosen[:SINGLES]], tied), shape)
+
+
+def doubtful_first(order: Array, doubts: list[Array]) -> Array:
+    """The same order, but for half of those that are asked alone: these are the ones of most doubt."""
+    share = SINGLES // 2 // max(1, len(doubts))
+    first = [k for doubt in doubts for k in np.argsort(-doubt, kind="stable")[:share]]
+    return np.array(list(dict.fromkeys([*first, *order])), int)
 
 
 def one_at_a_time(places: Iterable[Array], shape: tuple[int, ...]) -> Iterator[Array]:

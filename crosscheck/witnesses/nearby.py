@@ -87,7 +87,7 @@ class Slopes:
     def outside(self, inner: float, rounding: float) -> float:
         """How far `inner`, known to `rounding`, lies outside of them; 0 where it does not."""
         low, high = self.low - self.slack - rounding, self.high + self.slack + rounding
-        return max(0.0, low - inner, inner - high)
+        return max(0.0, low - inner, inner - high) if np.isfinite(inner) else np.inf
 
 
 class Nearby:

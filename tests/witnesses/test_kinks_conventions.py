@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.doors.functions import from_functions
 from crosscheck.witnesses.kinks import CANNOT_TELL, ILLEGITIMATE, LEGITIMATE, Ruling, evaluations_planned, is_convention
 
@@ -131,3 +133,27 @@ def test_a_scalar_stays_one() -> None:
 
     assert ruling(forward, lambda v, x: 0.3 * v, np.array(0.0))
     assert shapes == {()}
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize(("slope", "verdict"), [(0.0, "agree"), (0.5, "agree"), (2.0, "disagree"), (-1.2, "disagree")])
+@pytest.mark.parametrize("mean", [False, True])
+def test_one_entry_that_sticks_out_among_many_on_kinks(mean: bool, slope: float, verdict: str, given: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random(1000) < 0.7, 0, rng.normal(size=1000))
+    place = np.flatnonzero(x == 0)[123]
+
+    def backward(g: Array, x: Array) -> Array:
+        slopes = np.sign(x) if mean else (x > 0).astype(float)
+        slopes[place] = slope if x[place] == 0 else slopes[place]
+        return g * slopes / (x.size if mean else 1)
+
+    forward = (lambda x: np.abs(x).mean()) if mean else (lambda x: np.maximum(x, 0))
+    reference = (lambda x: jnp.abs(x).mean()) if mean else (lambda x: jnp.maximum(x, 0))
+    found = crosscheck.check(forward, backward, {"x": x}, reference if given else None, diagnose=False)
+    assert found.verdict == verdict, str(found)
+
+
+@pytest.mark.parametrize("slope", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_no_convention(slope: float) -> None:
+    assert ruling(lambda x: np.maximum(x, 0), lambda v, x: v * np.where(x == 0, slope, x > 0), X).answer == ILLEGITIMATE
