@@ -9,6 +9,8 @@ import pytest
 
 import crosscheck
 
+pytestmark = pytest.mark.proof
+
 Array = np.ndarray
 
 
