@@ -222,7 +222,7 @@ def unaudited(setting: Setting, first: Calls) -> Audit:
 def settled(setting: Setting, estimates: Estimates) -> frozenset[str]:
     """The gradients that are wrong at this point whatever further ones show: the reference says so, and has no kinks
     at which a convention could excuse them, nor Python's own decisions in the code that was recorded."""
-    if setting.auto is None or setting.auto.roundings.decides or getattr(setting.formula.reference, "guarded", False):
+    if setting.auto is None or setting.auto.roundings.decides or setting.guarded:
         return frozenset()
     pairs = {
         k: compare(found[HAND], found[AUTODIFF], setting.t)

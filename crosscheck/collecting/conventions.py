@@ -94,7 +94,7 @@ def undifferenced(
     value, coarse = answered(setting, name, gradient), bool(setting.inside)
     auto_says = gradient.estimates[AUTODIFF].value
     ruling = is_convention(formula, name, v, value, noise(), wrong, None, found, coarse, auto_says)
-    if ruling.answer == CANNOT_TELL:
+    if ruling.answer == CANNOT_TELL and refuses(formula, name):
         same = is_convention(by_reference(setting), name, v, value, noise(), wrong, kinks=found)
         ruling = same if same.answer == ILLEGITIMATE else ruling
     if ruling.answer == LEGITIMATE:
@@ -105,11 +105,21 @@ def undifferenced(
 
 
 def by_reference(setting: Setting) -> Operation:
-    """The reference in the forward's place, for what it refutes: the code may refuse points that are not its own."""
+    """The reference in the forward's place, for what it refutes where the code refuses points that are not its own."""
     formula = setting.formula
     known, shape = formula.reference, setting.cotangent.shape
     assert known is not None
     return replace(formula, forward=lambda inputs: plain_output(known, inputs, formula.wrt, shape), moving_forward=None)
+
+
+def refuses(formula: Operation, name: str) -> bool:
+    """Whether the code refuses a point beside its own."""
+    try:
+        with np.errstate(all="ignore"):
+            formula.output({name: by_rounding(formula.inputs[name], np.random.default_rng(14))})
+    except Exception:  # the user's code, at a point that is ours
+        return True
+    return False
 
 
 def with_kinks(gradient: GradientEvidence, on_kinks: Array) -> GradientEvidence:
@@ -186,7 +196,7 @@ def unseen_kinks(
     auto, formula, v = setting.auto, setting.formula, setting.cotangent
     found = np.zeros(where.shape, bool)
     # Where Python has decided, the program that was recorded compares nothing.
-    if auto is not None and not auto.roundings.decides and not getattr(formula.reference, "guarded", False):
+    if auto is not None and not auto.roundings.decides and not setting.guarded:
         return found
     if auto is not None and not isinstance(formula.reference, Foreign):
         apart = [np.abs(estimates[HAND].value - estimates[w].value) for w in (AUTODIFF, DIFFERENCE)]
@@ -263,9 +273,10 @@ def ruled(setting: Setting, name: str, gradient: GradientEvidence, where: Array,
     if ruling.answer != CANNOT_TELL or auto is None or isinstance(formula.reference, Foreign):
         return ruling
     truth = partial(setting.truth, v=v)
-    same = is_convention(by_reference(setting), name, v, value, noise, where, kinks=kinks)
-    if same.answer == ILLEGITIMATE:
-        return same
+    if refuses(formula, name):
+        same = is_convention(by_reference(setting), name, v, value, noise, where, kinks=kinks)
+        if same.answer == ILLEGITIMATE:
+            return same
     free = () if formula.manner.on else [k for k in formula.wrt if k not in formula.manner.still]
     one = is_one_of_the_references(truth, formula.inputs, name, value, where, kinks, free)
     return Ruling(LEGITIMATE) if one else ruling

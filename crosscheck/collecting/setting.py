@@ -57,6 +57,11 @@ class Setting:
         return self.operation.dtype == SINGLE
 
     @property
+    def guarded(self) -> bool:
+        """Whether Python decided something in the code that was recorded."""
+        return bool(getattr(self.formula.reference, "guarded", False))
+
+    @property
     def arithmetic(self) -> np.dtype:
         """The format in which the arithmetic is judged beside the formula; DOUBLE where that is the formula's own."""
         return self.operation.format

@@ -23,6 +23,7 @@ from crosscheck.doors.tangents import check_jvp
 from crosscheck.evidence.result import Result
 from crosscheck.operation import Array, Operation, as_array, checked_inputs
 from crosscheck.recorder.operations import RECORDED, with_recording
+from crosscheck.traces.pointwise import is_guarded
 from crosscheck.traces.precision import double_precision
 
 
@@ -108,7 +109,7 @@ def recorded(f: Callable[..., Any], x: Any, point: Array, args: tuple[Any, ...])
     )
     operation, why_not = with_recording(plain)
     found = operation.reference
-    if found is None or getattr(found, "guarded", False):
+    if found is None or is_guarded(found):
         raise ValueError(
             f"f is not recorded: {why_not or 'it decides by values'}; give grad=, the gradient by hand, or reference=, "
             "f in jax.numpy"

@@ -22,5 +22,6 @@ def is_recorded(reference: Callable[..., Any]) -> bool:
     return bool(getattr(reference, "recorded", False))
 
 
-def is_guarded(reference: Callable[..., Any]) -> bool:
+def is_guarded(reference: Callable[..., Any] | None) -> bool:
+    """Whether Python decided something in it, for this point and points like it."""
     return bool(getattr(reference, "guarded", False))

@@ -37,8 +37,9 @@ and at every other of them the entries of d stand still: `ORDERED` of them, or a
 The answer is a `Ruling`: illegitimate where a direction refutes g by more than e, and that direction says so;
 legitimate where none does and every entry was asked about along a direction whose e is small enough to mean
 something; else it cannot tell. (Only Clarke's set counts: relu(x) - relu(-x) is smooth, and a gradient of 0 at 0, which
-ReLU'(0) = 0 gives, is outside of it.) With n entries in question of which m are wrong, each of the at most `SINGLES`
-that are asked about alone is one of them with probability m/n.
+ReLU'(0) = 0 gives, is outside of it.) At most `SINGLES` entries are asked about alone: up to a half are those that
+stick out from a convention that is known; with n entries in question of which m are wrong, each of the others is one of
+them with probability m/n.
 """
 
 from __future__ import annotations
@@ -119,12 +120,10 @@ def is_convention(
     `noise`: the error of each output, the shape of v; None: measured. `where`: the entries in question, the shape of
     the input; None: all of them. `deadline`, a reading of `time.perf_counter`: what is not done by then is not told.
     `kinks`: the entries that are known to lie on some, with which those in question may be tied; None: those alone.
-    `coarse`: of code that computes in float32 inside, whose decisions know nothing of points nearer than ε.
+    `coarse`: of code that computes in float32 inside.
     `beside`: a convention, from which what is none may stick out: what does is asked about first.
     """
-    near = NearForward(operation, name, v, noise)
-    if coarse:
-        near.finer = 0
+    near = NearForward(operation, name, v, noise, coarse)
     where = np.ones(near.x.shape, bool) if where is None else where
     rng = np.random.default_rng(4)
     doubts = () if beside is None else sticking_out(gradient, beside)
@@ -207,9 +206,7 @@ def together(
     tied = None if kinks is None else np.concatenate([np.ravel(kinks[k]) for k in names])
     rng = np.random.default_rng(9)
     shifts = joint([operation.inputs[k].size for k in names], tied, rng)
-    near = NearForward(one, ALL, v, noise)
-    if coarse:
-        near.finer = 0
+    near = NearForward(one, ALL, v, noise, coarse)
     return asked(near, gradient, np.ones(gradient.shape, bool), shifts, rng)
 
 

@@ -10,11 +10,14 @@ from itertools import combinations
 
 import numpy as np
 
+from crosscheck.witnesses.nearby import OF_EACH_KIND
+
 Array = np.ndarray
 
+# What a ruling may cost: directions of a kind. More of them find more, and fewer accuse nobody.
 SINGLES = 40
 BLOCKS = 20
-PARTNERS = 3
+PARTNERS = 3  # of one entry
 
 
 def leading(
@@ -87,7 +90,7 @@ def joint(sizes: list[int], kinks: Array | None, rng: np.random.Generator) -> It
             d = np.zeros(total)
             d[starts[a] : ends[a]], d[starts[b] : ends[b]] = 1.0, sign
             yield d
-    for _ in range(2):
+    for _ in range(OF_EACH_KIND):
         yield np.where(rng.random(total) < 0.5, 1.0, 0.0)
     if kinks is None:
         return

@@ -208,10 +208,11 @@ class Nearby:
 
 
 class NearForward(Nearby):
-    """By differences of the forward."""
+    """By differences of the forward; one that computes in float32 inside knows nothing of points nearer than ε."""
 
-    def __init__(self, operation: Operation, name: str, v: Array, noise: Array | None) -> None:
+    def __init__(self, operation: Operation, name: str, v: Array, noise: Array | None, coarse: bool = False) -> None:
         self.operation, self.name = operation, name
+        self.finer = 0 if coarse else LEVELS_BELOW
         given = operation.inputs[name]
         x = like(given, given, np.float64)
         with np.errstate(all="ignore"):

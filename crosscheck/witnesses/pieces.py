@@ -22,10 +22,11 @@ from crosscheck.witnesses.nearby import Nearby
 
 Array = np.ndarray
 
+# What it may cost. A piece that is missed, or an output that is not asked about, makes a ruling less sharp, not wrong.
 ENTRIES_JOINED = 40
 OUTPUTS_JOINED = 10
 POINTS_JOINED = 12
-FOR_EACH_OUTPUT = 2  # directions for one output
+FOR_EACH_OUTPUT = 2  # directions at random: along one what is wrong may be small
 FORWARDS_JOINED = 2 * ENTRIES_JOINED * POINTS_JOINED
 
 

@@ -30,7 +30,8 @@ Array = np.ndarray
 SWALLOWING = (Kind.ADDS, Kind.SUMS, Kind.CONTRACTS, Kind.FUNCTION, Kind.DIVIDES, Kind.CASTS, Kind.ALGEBRA, Kind.FOURIER)
 
 
-# Two numbers that are this many roundings apart are a tie.
+# Two numbers of which each was rounded twice, as 1 - x / 3, are that far apart at the most where they are equal in
+# truth. More would only leave more undecided.
 ROUNDINGS = 4
 
 

@@ -127,6 +127,16 @@ def test_accused_for_arithmetic_that_did_lose_its_digits() -> None:
     assert run.of_right(mild, truth(mild), "disagree", None, 0) == "accused"
 
 
+def test_accused_of_an_entry_that_did_lose_its_digits() -> None:
+    """exp(a - logaddexp(a, a)) is 1 at -1e30, and a half in truth, beside an entry that is larger than both."""
+    p = Program({"a": np.array([-1e30, 1e3])}, {"v1": Step("logaddexp", ("a", "a"), {})}, np.array([1.0, 1e12]))
+    known = truth(p)
+    assert errors(p, known)[1] < 1e-11
+    for accused, said in (([True, False], "poor arithmetic"), ([True, True], "accused"), ([False, True], "accused")):
+        judged = SimpleNamespace(gradients={"a": SimpleNamespace(mismatched=np.array(accused))})
+        assert run.of_right(p, known, "disagree", judged, 0) == said
+
+
 def outcome(name: str, kind: str = "") -> Outcome:
     return Outcome(0, 7, "normal", "float64", ("exp",), 1, kind, 0.5, name, "words", 1.0)
 

@@ -65,6 +65,8 @@ def of_inputs(look: Looking, run: Ran, movers: list[str]) -> dict[str, Path]:
             ]
             if fits:
                 found[name] = fits[0]
+    if not look.calling.ways.loss:
+        return found
     # self.dinputs, of a loss whose inputs are a prediction and a target.
     rest = [k for k in look.wrt if k not in (*found, *look.calling.ways.constants) and not TARGET.search(k)]
     if len(rest) == 1 < len(look.inputs):
