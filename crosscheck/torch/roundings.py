@@ -21,11 +21,12 @@ import numpy as np
 
 from crosscheck.operation import Array
 from crosscheck.rounding import quantile
-from crosscheck.rounding.draws import SPREAD
+from crosscheck.rounding.draws import SPREAD, words_of_values
 from crosscheck.rounding.sizes import BACKWARD
 from crosscheck.rounding.spreads import between
 from crosscheck.torch.needs import pytorch
 from crosscheck.torch.sizes import (
+    absorbed,
     base_name,
     decomposition,
     flat,
@@ -129,7 +130,7 @@ def modes() -> Any:
         def __init__(self, unit: float, strength: float, seed: int, decisions: list[Any] | None) -> None:
             super().__init__()
             self.unit, self.strength, self.decisions = unit, strength, decisions
-            self.signs = torch.Generator().manual_seed(seed)
+            self.signs, self.seed = torch.Generator().manual_seed(seed), seed
             self.place, self.count, self.flipped, self.entrywise = 0, 0, False, True
             self.estimated: set[str] = set()
             self.known: Any = WeakTensorKeyDictionary()  # S, as the next operation reads it
@@ -178,14 +179,19 @@ def modes() -> Any:
             u = max(self.unit, float(torch.finfo(a.dtype).eps) / 2)
             return a + self.sign(a) * (normwise(a, u) if kind == "algebra" else u * a.abs())
 
-        def sign(self, y: Any) -> Any:
-            """± strength / √3 at every entry."""
+        def sign(self, y: Any, alike: Any = None) -> Any:
+            """± strength / √3 at every entry; where `alike`, by the entry's absolute value alone."""
 
             def drawn() -> Any:
                 signs = torch.randint(0, 2, y.shape, generator=self.signs, dtype=torch.int8)
                 return (2.0 * signs.to(y.device, torch.float64) - 1.0) * (self.strength * SPREAD)
 
-            return (torch.complex(drawn(), drawn()) if y.dtype.is_complex else drawn()).to(y.dtype)
+            signs = torch.complex(drawn(), drawn()) if y.dtype.is_complex else drawn()
+            if alike is not None:
+                words = words_of_values(np.uint32(self.seed), y.detach().cpu().double().numpy().reshape(-1))
+                up = torch.from_numpy((words >> 31).astype(np.float64).reshape(y.shape)).to(y.device)
+                signs = torch.where(alike, (2.0 * up - 1.0) * (self.strength * SPREAD), signs)
+            return signs.to(y.dtype)
 
         def rounded(self, kind: str, name: str, func: Any, args: Any, kwargs: Any, out: Any) -> Any:
             outs = flat(out)
@@ -207,8 +213,9 @@ def modes() -> Any:
                     if size is not None:
                         a.add_(torch.nan_to_num(size, 0.0, 0.0, 0.0) * self.sign(a))
                 return out
+            alike = absorbed(name, args, kwargs, outs[0]) if kind == "once" else None
             new = [
-                a if size is None else a + torch.nan_to_num(size, 0.0, 0.0, 0.0) * self.sign(a)
+                a if size is None else a + torch.nan_to_num(size, 0.0, 0.0, 0.0) * self.sign(a, alike)
                 for a, size in zip(outs, sizes, strict=True)
             ]
             return type(out)(new) if isinstance(out, (list, tuple)) else new[0]

@@ -191,6 +191,21 @@ def of_function(name: str, func: Any, args: Any, kwargs: Any, y: Any, u: float) 
     return size
 
 
+def absorbed(name: str, args: Any, kwargs: Any, y: Any) -> Any:
+    """Where a sum is one of its two terms, the other being lost beside it: two such sums are one number, and round
+    alike (`crosscheck.rounding.sizes.absorbed`). None where that is nowhere, or no sum of two."""
+    if name not in ("add", "sub", "rsub") or y.dtype.is_complex:
+        return None
+    first, second = (args[1], args[0]) if name == "rsub" else args[:2]
+    other = kwargs.get("alpha", 1)
+    if name == "rsub":
+        first, second = first * other, -second
+    else:
+        second = (-other if name == "sub" else other) * second
+    lost = ((y == first) & pytorch().as_tensor(second != 0)) | ((y == second) & pytorch().as_tensor(first != 0))
+    return lost if bool(lost.any()) else None
+
+
 STEP = 2.0**-20
 
 

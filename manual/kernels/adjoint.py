@@ -206,8 +206,8 @@ class Columns(Plan):
         cut = Blocking(geometry, geometry.groups * geometry.taps, self.dtype.itemsize, parts)
         self.tasks = cut.tasks
         self.unfoldings = [Unfolding(self, geometry, cut.images, cut.rows, ones=False) for _ in self.tasks]
-        shape = (geometry.groups, geometry.taps, geometry.outputs)
-        self.totals = [Total(self, cut.images, *shape) for _ in self.tasks]
+        shape, inner = (geometry.groups, geometry.taps, geometry.outputs), geometry.positions[1] * cut.rows
+        self.totals = [Total(self, cut.images, *shape, inner=inner) for _ in self.tasks]
 
     def run(self, arriving: Array, x: Array, filters: Array) -> tuple[Array, Array]:
         geometry = self.geometry

@@ -66,6 +66,19 @@ def reads_points(geometry: Geometry) -> bool:
     return geometry.kernel == (1, 1) and not any(map(any, geometry.padding))
 
 
+def where_it_lies(image: Array) -> Array:
+    """A single image (1, channels, H, W) as a matrix (channels, H·W); a view."""
+    return image.reshape(image.shape[1], -1)
+
+
+def images_given(geometry: Geometry, itemsize: int) -> int:
+    """How many images the backward takes together."""
+    rows, columns = geometry.positions
+    window = geometry.kernel[0] * geometry.kernel[1]
+    of_image = rows * columns * max(geometry.outputs * itemsize, GIVEN // BLOCK * window * 4)
+    return max(1, min(geometry.batch, GIVEN // max(of_image, 1)))
+
+
 class Unfolded:
     """One thread's scratch for some channels of some images: padded, and unfolded."""
 
@@ -147,6 +160,8 @@ class Channels(Plan):
         ]
         self.window = geometry.kernel[0] * geometry.kernel[1]
         self.pitch = without_aliasing(self.images * self.places)
+        # An image by itself whose entries are its windows: nothing is copied.
+        self.as_it_is = self.images == 1 and reads_points(geometry) and geometry.stride == (1, 1)
 
     def columns(self, buffer: Array, rows: int, images: int) -> Array:
         """The first rows of scratch with `pitch` numbers in each, as long as these images need."""
@@ -170,8 +185,8 @@ class Forward(Channels):
         self.by_input = stretches(geometry.inputs, parts, block)
         self.by_output = threads.share(geometry.outputs, parts)
         self.unfolded = [Unfolded(self, geometry, block, self.images) for _ in self.by_input]
-        self.cols = self.empty(geometry.taps, self.pitch)
-        self.product = self.empty(geometry.outputs, self.pitch)
+        self.cols = self.empty(0 if self.as_it_is else geometry.taps, self.pitch)
+        self.product = self.empty(geometry.outputs if self.images > 1 else 0, self.pitch)
 
     def run(self, x: Array, filters: Array, biases: Array) -> Array:
         y = np.empty(self.geometry.output_shape, self.dtype)
@@ -179,15 +194,19 @@ class Forward(Channels):
         out = y.reshape(self.geometry.batch, self.geometry.outputs, self.places)
         for group in self.groups:
             images = x[group]
-            cols = self.columns(self.cols, self.geometry.taps, len(images))
-            threads.run(partial(self.unfold, images, cols), len(self.by_input), guarded=False)
+            if self.as_it_is:
+                cols = where_it_lies(np.ascontiguousarray(images))
+            else:
+                cols = self.columns(self.cols, self.geometry.taps, len(images))
+                threads.run(partial(self.unfold, images, cols), len(self.by_input), guarded=False)
 
             def multiply(number: int, cols: Array = cols, group: slice = group) -> None:
                 some = slice(self.by_output[number].start, self.by_output[number].stop)
-                product = self.product[some, : cols.shape[1]]
+                to = out[group, some]
+                product = to[0] if len(to) == 1 else self.product[some, : cols.shape[1]]
                 np.matmul(weights[some], cols, out=product)
                 by_image = product.reshape(len(product), -1, self.places).swapaxes(0, 1)
-                np.add(by_image, column[some], out=out[group, some])  # (1)
+                np.add(by_image, column[some], out=to)  # (1)
 
             threads.run(multiply, len(self.by_output))
         return y
@@ -202,17 +221,16 @@ class Backward(Channels):
     """Equations (2) to (4)."""
 
     def __init__(self, geometry: Geometry, dtype: Any, parts: int) -> None:
-        rows, columns = geometry.positions
-        of_image = geometry.outputs * rows * columns * np.dtype(dtype).itemsize
-        of_image = max(of_image, GIVEN // BLOCK * geometry.kernel[0] * geometry.kernel[1] * rows * columns * 4)
-        super().__init__(geometry, dtype, parts, GIVEN // max(of_image, 1))
+        super().__init__(geometry, dtype, parts, images_given(geometry, np.dtype(dtype).itemsize))
         block = self.block(BLOCK, self.dtype.itemsize)
         self.by_input = stretches(geometry.inputs, parts, block)
         self.by_output = threads.share(geometry.outputs, parts)
         self.unfolded = [Unfolded(self, geometry, block, self.images) for _ in self.by_input]
-        self.cols = [self.empty(block * self.window, self.pitch) for _ in self.by_input]
-        self.products = [self.empty(block * self.window, geometry.outputs) for _ in self.by_input]
-        self.given = self.empty(geometry.outputs, self.pitch)
+        columns = 0 if self.as_it_is else block * self.window
+        self.cols = [self.empty(columns, self.pitch) for _ in self.by_input]
+        again = block * self.window if len(self.groups) > 1 else 0
+        self.products = [self.empty(geometry.outputs, again) for _ in self.by_input]
+        self.given = self.empty(geometry.outputs if self.images > 1 else 0, self.pitch)
 
     def run(self, g: Array, x: Array, filters: Array) -> tuple[Array, Array, Array]:
         geometry = self.geometry
@@ -221,9 +239,14 @@ class Backward(Channels):
         grad_biases = np.zeros(geometry.outputs, self.dtype)
         weights, of_weights = (a.reshape(geometry.outputs, geometry.taps) for a in (filters, grad_filters))
         for number, group in enumerate(self.groups):
-            given = self.columns(self.given, geometry.outputs, group.stop - group.start)
-            threads.run(partial(self.gather, g[group], given, grad_biases), len(self.by_output), guarded=False)
-            work = partial(self.part, given, x[group], weights, grad_x[group], of_weights, number > 0)
+            if self.images == 1:
+                given = where_it_lies(np.ascontiguousarray(g[group]))
+                grad_biases += given.sum(axis=1)  # (3)
+            else:
+                given = self.columns(self.given, geometry.outputs, group.stop - group.start)
+                threads.run(partial(self.gather, g[group], given, grad_biases), len(self.by_output), guarded=False)
+            images = np.ascontiguousarray(x[group]) if self.as_it_is else x[group]
+            work = partial(self.part, given, images, weights, grad_x[group], of_weights, number > 0)
             threads.run(work, len(self.by_input))
         return grad_x, grad_filters, grad_biases
 
@@ -238,16 +261,20 @@ class Backward(Channels):
     ) -> None:
         for some in self.by_input[part]:
             taps = slice(some.start * self.window, some.stop * self.window)
-            cols = self.columns(self.cols[part], taps.stop - taps.start, len(x))
-            self.unfolded[part].unfold(x[:, some], cols)
-            product = self.products[part][: len(cols)]
-            np.matmul(cols, given.T, out=product)
-            if started:
-                np.add(of_weights[:, taps], product.T, out=of_weights[:, taps])
+            if self.as_it_is:
+                cols, grad_cols = where_it_lies(x[:, some]), where_it_lies(grad_x[:, some])
             else:
-                np.copyto(of_weights[:, taps], product.T)  # (2)
-            np.matmul(weights[:, taps].T, given, out=cols)
-            self.unfolded[part].fold(cols, grad_x[:, some])  # (4)
+                cols = grad_cols = self.columns(self.cols[part], taps.stop - taps.start, len(x))
+                self.unfolded[part].unfold(x[:, some], cols)
+            to = of_weights[:, taps]
+            if started:
+                product = self.products[part][:, : len(cols)]
+                np.add(to, np.matmul(given, cols.T, out=product), out=to)
+            else:
+                np.matmul(given, cols.T, out=to)  # (2)
+            np.matmul(weights[:, taps].T, given, out=grad_cols)  # (4)
+            if not self.as_it_is:
+                self.unfolded[part].fold(grad_cols, grad_x[:, some])
 
 
 def forward(x: Array, filters: Array, biases: Array, geometry: Geometry) -> tuple[Array, None]:

@@ -72,8 +72,8 @@ class Backward(Plan):
         super().__init__(dtype)
         self.geometry = geometry
         self.tasks = tasks(geometry, parts)
-        shape = (geometry.groups, geometry.inputs, geometry.outputs)
-        self.totals = [Total(self, 1, *shape) for _ in self.tasks]
+        shape, inner = (geometry.groups, geometry.inputs, geometry.outputs), geometry.size[0] * geometry.size[1]
+        self.totals = [Total(self, 1, *shape, inner=inner) for _ in self.tasks]
         self.biases = self.empty(len(self.tasks), geometry.groups, geometry.outputs)
         self.ones = self.empty(geometry.size[0] * geometry.size[1])
         self.ones[...] = 1

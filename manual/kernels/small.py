@@ -89,7 +89,8 @@ class Backward(Small):
     def __init__(self, geometry: Geometry, dtype: Any, images: int) -> None:
         super().__init__(geometry, dtype, images)
         self.folding = folding(self, geometry, images, geometry.positions[0])
-        self.total = Total(self, images, geometry.groups, geometry.taps + 1, geometry.outputs)
+        inner = geometry.positions[0] * geometry.positions[1]
+        self.total = Total(self, images, geometry.groups, geometry.taps + 1, geometry.outputs, inner=inner)
 
     def run(self, g: Array, x: Array, filters: Array, grad_x: Array, part: range) -> None:
         """(3) into grad_x (B, C_in, H, W), and (2) into the total, for the images of a part."""

@@ -96,6 +96,9 @@ def of_small(geometry: Geometry, itemsize: int) -> Work:
 
 
 def by_blocks(geometry: Geometry, itemsize: int, parts: int, block: int) -> Work:
+    """Threads share images, or blocks where there are fewer images; but not the blocks that `small` has none of, nor
+    those that are folded back one after another.
+    """
     b, p, k, c, taps = geometry.batch, geometry.groups, geometry.inputs, geometry.outputs, geometry.taps
     height, width = geometry.positions
     places = height * width
@@ -107,29 +110,48 @@ def by_blocks(geometry: Geometry, itemsize: int, parts: int, block: int) -> Work
         blocks = -(-places // most)
         return b * p * blocks, places / blocks
 
+    def sums(count: float, entries: float, parts: int) -> Work:
+        """Of products that are added up: the first one of a thread is written, the others are added to it; and those of
+        the threads together, where they belong."""
+        each = max(count / parts, 1)
+        return moves(p * entries * parts * (4 * each - 3) + p * entries * (3 * parts - 1), entries, itemsize)
+
     count, columns = cut(taps)
     image = moves(b * p * k * geometry.size[0] * geometry.size[1], geometry.size[1], itemsize)
-    work = [unfolded(geometry, itemsize, p * taps), products(count, c, columns, taps + 1), Work(calls=4, handed=1)]
-    work += [image, moves(p * c * taps, taps, itemsize)]  # taken in, and the weights beside their bias
+    forward = total(
+        unfolded(geometry, itemsize, p * taps),
+        products(count, c, columns, taps + 1),
+        image,
+        moves(p * c * taps, taps, itemsize),  # the weights beside their bias
+        Work(calls=8, handed=1),
+    )
+    work = per_thread(forward, threads_for(parts, count / p))
     if gemm.by_correlation(geometry):
         x_places = geometry.size[0] * geometry.size[1]
         count, columns = cut(c * window)
-        work += [
+        shared = threads_for(parts, count / p)
+        backward = total(
             unfolded(geometry, itemsize, p * c * window),
             moves(b * p * c * places, width, itemsize),
             products(count, k, x_places / places * columns, c * window),
             products(count, c * window, k, x_places / places * columns),
-            moves(6 * count * c * window * k, c * window * k, itemsize),
-        ]
+            sums(count / p, c * window * k, shared),
+        )
     else:
         count, columns = cut(2 * taps)
-        work += [
-            total(*[unfolded(geometry, itemsize, p * taps)] * 3, image, image),
+        shared = threads_for(parts, b)
+        backward = total(
+            *(*[unfolded(geometry, itemsize, p * taps)] * 3, image, image),
             products(count, taps, c, columns),
             products(count, taps, columns, c),
-            moves(6 * count * taps * c, taps * c, itemsize),
-        ]
-    return per_thread(total(*work, Work(calls=12, handed=1)), parts)
+            sums(count / p, taps * c, shared),
+        )
+    return total(work, per_thread(total(backward, Work(calls=8, handed=1)), shared))
+
+
+def threads_for(parts: int, pieces: float) -> int:
+    """How many threads have something to do."""
+    return max(1, min(parts, int(pieces)))
 
 
 def of_pointwise(geometry: Geometry, itemsize: int) -> Work:
@@ -160,20 +182,21 @@ def of_dense(geometry: Geometry, itemsize: int) -> Work:
 def of_channels(geometry: Geometry, itemsize: int) -> Work:
     b, k, c, taps = geometry.batch, geometry.inputs, geometry.outputs, geometry.taps
     height, width = geometry.positions
-    n = max(b, 1) * height * width
+    places, parts = height * width, channels.parts_for(geometry)
+    n = max(b, 1) * places
     groups = -(-max(taps, c) * n * itemsize // channels.COLUMNS)
-    blocks = -(-taps * n * itemsize // channels.BLOCK)
-    work = total(
-        moves(2 * taps * n, width, itemsize),
-        products(groups, c, n / groups, taps),
-        moves(3 * c * n, width, itemsize),
-        *(products(blocks, taps / blocks, c, n), products(blocks, taps / blocks, n, c)),
-        moves(4 * taps * n, width, itemsize),
-        moves(3 * taps * c, LINE // itemsize, itemsize),
-        moves(2 * b * k * geometry.size[0] * geometry.size[1], geometry.size[1], itemsize),
-        Work(calls=12 + 8 * blocks + blocks * geometry.kernel[0] * geometry.kernel[1], handed=4 * groups),
-    )
-    return per_thread(work, channels.parts_for(geometry))
+    work = [products(groups, c, n / groups, taps), moves((2 if b == 1 else 3) * c * n, width, itemsize)]
+    given = -(-max(b, 1) // channels.images_given(geometry, itemsize))
+    some = n / given
+    blocks = max(parts, -(-taps * some * itemsize // channels.BLOCK))
+    work += [products(given * blocks, c, taps / blocks, some), products(given * blocks, taps / blocks, some, c)]
+    work += [moves((3 * given - 2) * taps * c, taps / blocks, itemsize)]
+    calls = Work(calls=20 + 8 * given * blocks, handed=4 * groups)
+    if b != 1 or geometry.stride != (1, 1) or not channels.reads_points(geometry):
+        image = moves(2 * b * k * geometry.size[0] * geometry.size[1], geometry.size[1], itemsize)
+        work += [moves(6 * taps * n, width, itemsize), image]
+        work += [Work(calls=given * blocks * geometry.kernel[0] * geometry.kernel[1])]
+    return per_thread(total(*work, calls), parts)
 
 
 def of_lanes(geometry: Geometry, itemsize: int) -> Work:
@@ -263,7 +286,7 @@ def of_winograd(step: Pair) -> Callable[[Geometry, int], Work]:
                 *(products(2 * blocks, m * p, tiles * c / blocks, points),),
                 *(products(points, tiles, c, k), products(points, tiles, k, c), products(points, c, k, tiles)),
                 moves(5 * tiles * k * (points + m * p) + 6 * tiles * c * m * p, min(k, c), itemsize),
-                moves(6 * points * k * c, k * c, itemsize),
+                moves(6 * points * k * c, LINE // itemsize, itemsize),  # each entry's points lie far apart
                 Work(calls=40 * blocks, handed=6),
             ),
             1 if geometry.multiplications < 2_000_000 else threads.num_threads(),

@@ -19,7 +19,7 @@ from tests.manual.torch_trials import TRIALS, Trial  # noqa: E402
 
 pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings("ignore:Using padding='same'")]
 
-COUNT = 150
+COUNT = 200
 UNITS = 2.0**12
 DTYPES = ("float64", "float32")
 
