@@ -65,9 +65,17 @@ def ratio(record: dict[str, Any], peer: str) -> float:
 
 
 def environments(measured: Measured) -> list[str]:
+    """What the cells were measured with, a line for each that differs, and in what range the large product's rate was."""
     records = [record for layers in measured.values() for record, _ in layers.values()]
-    found = {repr(record["environment"]): record["environment"] for record in records if "environment" in record}
-    return [f"- {', '.join(f'{name}: {value}' for name, value in one.items())}" for one in found.values()]
+    lines: dict[str, dict[str, list[float]]] = {}
+    for one in (record["environment"] for record in records if "environment" in record):
+        about = ", ".join(f"{name}: {value}" for name, value in one.items() if name != "product")
+        for dtype, rate in one["product"].items():
+            lines.setdefault(about, {}).setdefault(dtype, []).append(float(rate.split()[0]))
+    return [
+        f"- {about}, product: {', '.join(f'{dtype} {min(r):.0f} to {max(r):.0f} GF/s' for dtype, r in rates.items())}"
+        for about, rates in lines.items()
+    ]
 
 
 def row(*columns: Any) -> str:

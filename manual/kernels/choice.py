@@ -81,6 +81,7 @@ WINOGRAD_CHANNELS = 48  # below, gathering tiles takes half as long again as is 
 TRANSFORMS = ("winograd2x2", "winograd4x2", "winograd4x4", "transform")
 ONLY_FAST = ("winograd4x4",)
 COPYING = ("gemm", "small")
+COVERING = ("gemm", "small", "pointwise", "channels")
 FEW = 12_000_000  # multiplications, up to which one product of several images may be worth the copy
 LEAST_GAIN = 0.9  # of an exact engine's time, that one which rounds more may take
 LEAST_TRANSFORMED = 4_000_000  # multiplications, below which no transform pays and none is estimated
@@ -154,6 +155,8 @@ def estimates(geometry: Geometry, dtype: np.dtype | None, policy: str, innermost
 
 def may(name: str, geometry: Geometry, policy: str) -> bool:
     """Whether the policy allows this engine, and it is not out of the question."""
+    if name in COVERING and dense.refusal(geometry) is None:  # one product, and nothing else to do
+        return False
     if name in COPYING:  # the products of `pointwise`, after a copy
         return pointwise.refusal(geometry) is not None or geometry.multiplications < FEW
     if name not in TRANSFORMS:
