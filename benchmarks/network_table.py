@@ -65,7 +65,7 @@ def ratio(record: dict[str, Any], peer: str) -> float:
 
 
 def environments(measured: Measured) -> list[str]:
-    """What the cells were measured with, a line for each that differs, and in what range the large product's rate was."""
+    """What the cells were measured with, a line for each that differs, and the range of a large product's rate."""
     records = [record for layers in measured.values() for record, _ in layers.values()]
     lines: dict[str, dict[str, list[float]]] = {}
     for one in (record["environment"] for record in records if "environment" in record):
