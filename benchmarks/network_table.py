@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.networks import NETWORKS
 from benchmarks.workloads import Workload
 from manual import kernels
 
@@ -126,7 +127,9 @@ def sums(measured: Measured) -> list[str]:
                     marked(ours / total[peer], sum_wanted(network, peer, dtype)) if peer in total else ""
                     for peer in PEERS
                 ]
-                lines.append(row(network, batch, dtype, direction, f"{ours * 1e3:.1f}", *over))
+                there, all_of_it = len(layers), len(NETWORKS[network])
+                name = network if there == all_of_it else f"{network}, {there} of {all_of_it} layers"
+                lines.append(row(name, batch, dtype, direction, f"{ours * 1e3:.1f}", *over))
     return lines
 
 

@@ -98,7 +98,7 @@ def test_a_network_counts_a_layer_as_often_as_it_has_it() -> None:
         ("vgg16", 4, "float32", "forward"): {one: (record(1e-3, 1e-3), 1)},
     }
     text = network_table.printed(measured, worst=1)
-    assert "| unet | 4 | float32 | forward | 7.0 | **2.33** | **2.33** |" in text
+    assert f"| unet, 2 of {len(NETWORKS['unet'])} layers | 4 | float32 | forward | 7.0 | **2.33** | **2.33** |" in text
     assert "| PyTorch float32 | 2 | **1.73** |" in text  # the geometric mean of 1 and 3, each cell once
     assert "3.00: 4×" in text
 
