@@ -188,7 +188,7 @@ def modes() -> Any:
 
             signs = torch.complex(drawn(), drawn()) if y.dtype.is_complex else drawn()
             if alike is not None:
-                words = words_of_values(np.uint32(self.seed), y.detach().cpu().double().numpy().reshape(-1))
+                words = words_of_values(np.uint32(self.seed % 2**32), y.detach().cpu().double().numpy().reshape(-1))
                 up = torch.from_numpy((words >> 31).astype(np.float64).reshape(y.shape)).to(y.device)
                 signs = torch.where(alike, (2.0 * up - 1.0) * (self.strength * SPREAD), signs)
             return signs.to(y.dtype)

@@ -66,6 +66,11 @@ def reads_points(geometry: Geometry) -> bool:
     return geometry.kernel == (1, 1) and not any(map(any, geometry.padding))
 
 
+def lies_ready(geometry: Geometry) -> bool:
+    """Whether an image is its own columns, so that a single one need not be copied."""
+    return reads_points(geometry) and geometry.stride == (1, 1)
+
+
 def where_it_lies(image: Array) -> Array:
     """A single image (1, channels, H, W) as a matrix (channels, H·W); a view."""
     return image.reshape(image.shape[1], -1)
@@ -160,8 +165,7 @@ class Channels(Plan):
         ]
         self.window = geometry.kernel[0] * geometry.kernel[1]
         self.pitch = without_aliasing(self.images * self.places)
-        # An image by itself whose entries are its windows: nothing is copied.
-        self.as_it_is = self.images == 1 and reads_points(geometry) and geometry.stride == (1, 1)
+        self.as_it_is = self.images == 1 and lies_ready(geometry)
 
     def columns(self, buffer: Array, rows: int, images: int) -> Array:
         """The first rows of scratch with `pitch` numbers in each, as long as these images need."""

@@ -6,7 +6,7 @@ The rules, in order:
 2. of the engines that may, the one whose forward and backward together are estimated to take the least time: `work.py`
    counts what each has to do, `rates.py` knows how long that takes on this machine or on one like it, and `explain`
    shows both for a configuration. `lanes` is one of them where x has its samples innermost in memory already, which the
-   others would have to turn.
+   others would have to turn. A window as large as the image is left to `dense`.
 
 `engine="auto"` may take the exact engines, and those that transform (`winograd2x2`, `winograd4x2`, `transform`) where
 their error, as a root mean square, is at most four times the definition's on the same data: from `FEWEST_CHANNELS` on

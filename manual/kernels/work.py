@@ -96,9 +96,7 @@ def of_small(geometry: Geometry, itemsize: int) -> Work:
 
 
 def by_blocks(geometry: Geometry, itemsize: int, parts: int, block: int) -> Work:
-    """Threads share images, or blocks where there are fewer images; but not the blocks that `small` has none of, nor
-    those that are folded back one after another.
-    """
+    """Images, or their blocks, which threads share; of one image that is folded back block by block, one does all."""
     b, p, k, c, taps = geometry.batch, geometry.groups, geometry.inputs, geometry.outputs, geometry.taps
     height, width = geometry.positions
     places = height * width
@@ -187,12 +185,12 @@ def of_channels(geometry: Geometry, itemsize: int) -> Work:
     groups = -(-max(taps, c) * n * itemsize // channels.COLUMNS)
     work = [products(groups, c, n / groups, taps), moves((2 if b == 1 else 3) * c * n, width, itemsize)]
     given = -(-max(b, 1) // channels.images_given(geometry, itemsize))
-    some = n / given
+    some = n / given  # positions that the backward takes together
     blocks = max(parts, -(-taps * some * itemsize // channels.BLOCK))
     work += [products(given * blocks, c, taps / blocks, some), products(given * blocks, taps / blocks, some, c)]
     work += [moves((3 * given - 2) * taps * c, taps / blocks, itemsize)]
     calls = Work(calls=20 + 8 * given * blocks, handed=4 * groups)
-    if b != 1 or geometry.stride != (1, 1) or not channels.reads_points(geometry):
+    if some > places or not channels.lies_ready(geometry):
         image = moves(2 * b * k * geometry.size[0] * geometry.size[1], geometry.size[1], itemsize)
         work += [moves(6 * taps * n, width, itemsize), image]
         work += [Work(calls=given * blocks * geometry.kernel[0] * geometry.kernel[1])]

@@ -45,3 +45,8 @@ def test_sums_in_which_a_term_is_lost_are_one_number() -> None:
 
 def test_a_sum_as_large_as_one_of_its_terms_has_lost_none() -> None:
     assert sigma(lambda x: (x[0] - x[2]) - (x[1] - x[3]), np.array([0.1, 0.1, 0.2, 0.2])) > 1e-18
+
+
+def test_any_seed_will_do() -> None:
+    lost = scattered(lambda _: ([np.asarray(torch.tensor(X) - 1e30)], [None]), 2.0**-53, 2**40)
+    assert np.all(lost.sigma[0] > 1e13)

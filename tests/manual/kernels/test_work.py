@@ -80,3 +80,34 @@ def test_explain_says_what_runs_and_why_others_do_not() -> None:
     estimate = seconds(WORK["gemm"](geometry, 4), kernels.rates.rates_of("float32", kernels.num_threads()))
     assert f"{estimate * 1e3:.3g}" in by_engine["gemm"]
     assert BUILT_IN.keys() == {"float32", "float64"}
+
+
+@pytest.mark.parametrize(
+    ("x", "filters", "stride", "padding"),
+    [
+        ((1, 512, 7, 7), (512, 512, 3, 3), 1, 1),
+        ((1, 512, 14, 14), (512, 512, 3, 3), 2, 1),
+        ((1, 1024, 14, 14), (2048, 1024, 1, 1), 2, 0),
+    ],
+)
+def test_one_image_under_many_channels_is_shared_out_by_channels(
+    monkeypatch: pytest.MonkeyPatch,
+    x: tuple[int, ...],
+    filters: tuple[int, ...],
+    stride: int,
+    padding: int,
+) -> None:
+    """The others fold a single image back on one thread."""
+    monkeypatch.setattr(choice, "rates_of", lambda dtype, threads: BUILT_IN[dtype])
+    geometry = kernels.describe(x, filters, filters[:1], (stride, stride), (padding, padding), (1, 1), 1)
+    with kernels.threads.threads(2):
+        for dtype in (np.float32, np.float64):
+            assert kernels.choose(geometry, np.dtype(dtype)).name == "channels"
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_window_as_large_as_the_image_is_left_to_dense(batch: int) -> None:
+    for channels, outputs, side in ((48, 1152, 1), (1152, 48, 1), (16, 120, 5)):
+        shapes = (batch, channels, side, side), (outputs, channels, side, side), (outputs,)
+        geometry = kernels.describe(*shapes, (1, 1), (0, 0), (1, 1), 1)
+        assert kernels.choose(geometry, np.dtype(np.float32)).name == "dense"
