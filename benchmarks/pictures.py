@@ -99,7 +99,7 @@ def growth(found: list[Group]) -> Figure:
         one.set(xscale="log", yscale="log", xlabel=f"{along}, times the smallest", title=f"growth with the {along}")
         if some:
             one.legend(fontsize="small")
-    axes[0].set_ylabel("time of forward and backward, times the smallest; dotted: linear")
+    axes[0].set_ylabel("time of forward and backward,\ntimes the smallest; dotted: linear")
     return figure
 
 
