@@ -100,11 +100,25 @@ def contributions(problem: Problem, name: str) -> Iterator[Candidate]:
 
 
 def diagonal(point: Point, name: str) -> Array:
-    """∂y_i/∂x_i · v_i."""
-    shape = point.inputs[name].shape
-    entries = np.argwhere(np.ones(shape, bool))
-    found = columns(point, name, entries)
-    return np.array([c[tuple(e)] for c, e in zip(found, entries, strict=True)]).reshape(shape)
+    """∂y_i/∂x_i · v_i; of no shape where the largest entries of the user's gradient are no multiple of it already."""
+    wrong = point.wrong[name]
+    if wrong.shape != point.inputs[name].shape:
+        return np.empty(0)
+    entries = np.argwhere(np.ones(wrong.shape, bool))
+    entries = entries[np.argsort(-np.abs(wrong).ravel(), kind="stable")]  # the first of them tell it from all others
+
+    def at(entries: Array) -> Array:
+        return np.array([c[tuple(e)] for c, e in zip(columns(point, name, entries), entries, strict=True)])
+
+    first = at(entries[:ENTRIES])
+    told = wrong[tuple(entries[:ENTRIES].T)]
+    square = float(first @ first)
+    apart = told - (float(first @ told) / square if square > 0 else 0.0) * first
+    if np.abs(apart).max(initial=0.0) > 2 * point.allowed(name, wrong):  # its factor is fitted to fewer entries
+        return np.empty(0)
+    found = np.empty(wrong.shape)
+    found[tuple(entries.T)] = np.concatenate([first, at(entries[ENTRIES:])])
+    return found
 
 
 def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str, Any]] | None:

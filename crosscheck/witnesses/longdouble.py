@@ -103,8 +103,8 @@ def long_run(operation: Operation, cotangent: Array) -> LongRun:
         if entries * LONG_EVALUATIONS > WORK:
             return silence(operation, f"{entries} entries are too many: longdouble has no fast matrix product")
         plain = attempt(operation, cotangent, narrow, kept_apart)
-        again = {k: r for k, r in plain.reasons.items() if k not in narrow.reasons}
-        more = attempt(operation, cotangent, narrow, lifted) if again else plain
+        again = {k: narrow.values[k] for k in plain.reasons if k not in narrow.reasons}
+        more = attempt(operation, cotangent, Answers(again, {}), lifted) if again else plain
     values = {**more.values, **plain.values}
     reasons = {k: r for k, r in plain.reasons.items() if k not in values}
     gradients = {k: values.get(k) for k in operation.wrt}

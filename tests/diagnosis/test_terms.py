@@ -50,6 +50,14 @@ ROWS = [
         "missing-terms",
         "diagonal",
     ),
+    Planted(
+        "twice softmax's diagonal, negative",
+        SOFTMAX,
+        "x",
+        lambda r, g, x: -2 * g * softmax(x) * (1 - softmax(x)),
+        "missing-terms",
+        "diagonal",
+    ),
     Planted("statistics constant", NORM, "x", of(NORM, "x", mean=0, variance=0), "missing-terms"),
     Planted("mean path", NORM, "x", of(NORM, "x", mean=0), "missing-terms"),
     Planted("variance path", NORM, "x", of(NORM, "x", variance=0), "missing-terms"),
@@ -76,6 +84,8 @@ def test_the_terms_of_an_entry_add_up_to_its_gradient(rng: np.random.Generator) 
     # A sample's softmax depends on its own row only.
     assert not found[0][1:].any()
     y = softmax(operation.inputs["x"])
+    assert diagonal(problem.given, "x").shape == (0,)  # which is not what is handed over: v is
+    problem.given.wrong["x"] = v * y * (1 - y)
     np.testing.assert_allclose(diagonal(problem.given, "x"), v * y * (1 - y), rtol=1e-12)
 
 
