@@ -25,7 +25,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import in_blocks, one_of
+from manual.machine.elementwise import one_of, written
 
 Array = np.ndarray
 
@@ -40,35 +40,53 @@ class Saved(NamedTuple):
 def forward(x: Array, *, depth: float = 1.0) -> tuple[Array, Saved]:
     """The ELU (1), the branch chosen by the real part. x: any shape; float32, float64 or complex128."""
     depth = checks.number(depth, "depth")
-    return in_blocks(lambda x: values(x, depth), x), Saved(x, depth)
+    return written(lambda y, x: bent(y, x, depth), x), Saved(x, depth)
 
 
-def values(x: Array, depth: float) -> Array:
+def bent(y: Array, x: Array, depth: float) -> None:
     """Y: of the two parts of x one is 0, and so is what it gives."""
-    high = np.maximum(x, 0) if x.dtype.kind == "f" else np.where(np.real(x) > 0, x, 0)
-    return high + x.dtype.type(depth) * np.expm1(not_positive(x))  # (1)
+    low = not_positive(x)
+    positive(x, y)
+    np.expm1(low, out=low)
+    low *= x.dtype.type(depth)
+    y += low  # (1)
+
+
+def positive(x: Array, y: Array) -> None:
+    """x where it is positive, else 0, into y."""
+    if x.dtype.kind == "f":
+        np.clip(x, 0, np.inf, out=y)
+    else:
+        np.copyto(y, np.where(np.real(x) > 0, x, 0))
 
 
 def not_positive(x: Array) -> Array:
     """x where it is not positive, else 0, of which exp does not overflow."""
-    return np.minimum(x, 0) if x.dtype.kind == "f" else np.where(np.real(x) > 0, 0, x)
+    low = np.empty_like(x)
+    if x.dtype.kind == "f":
+        return np.clip(x, -np.inf, 0, out=low)
+    low[...] = np.where(np.real(x) > 0, 0, x)
+    return low
 
 
-def slope(x: Array, depth: float) -> Array:
-    """1 or a·exp(X)."""
-    return np.exp(not_positive(x)) * one_of(np.real(x) > 0, 1, depth, np.real(x).dtype)
+def along(to: Array, x: Array, moved: Array, depth: float) -> None:
+    """`moved`, which is Ẋ or G, times 1 or a·exp(X)."""
+    rising = not_positive(x)
+    np.exp(rising, out=rising)
+    rising *= one_of(np.real(x) > 0, 1, depth, out=to if to.dtype.kind == "f" else np.empty_like(np.real(to)))
+    np.multiply(rising, moved, out=to)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.x.shape))
-    return in_blocks(lambda x, nudge: nudge * slope(x, saved.depth), saved.x, nudge_x)  # (2)
+    return written(lambda to, x, nudge: along(to, x, nudge, saved.depth), saved.x, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
-    return (in_blocks(lambda x, g: g * slope(x, saved.depth), saved.x, grad_output),)  # (3)
+    return (written(lambda to, x, g: along(to, x, g, saved.depth), saved.x, grad_output),)  # (3)
 
 
 class ELU(Layer):

@@ -23,7 +23,7 @@ import numpy as np
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import in_blocks
+from manual.machine.elementwise import where, written
 
 Array = np.ndarray
 
@@ -36,29 +36,42 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The hard swish (1), the branch chosen by the real part. x: any shape; float32, float64 or complex128."""
-    return in_blocks(values, x), Saved(x)
+    return written(bent, x), Saved(x)
 
 
-def values(x: Array) -> Array:
-    """Y."""
-    return np.where(np.real(x) <= -3, 0 * x, np.where(np.real(x) >= 3, x, x * (x + 3) / 6))  # (1)
+def bent(y: Array, x: Array) -> None:
+    """Y: X times a number that is 0 on one side, 1 on the other, and (X + 3)/6 between."""
+    np.add(x, 3, out=y)
+    if x.dtype.kind == "f":
+        np.clip(y, 0, 6, out=y)
+    else:
+        y[np.real(x) <= -3], y[np.real(x) >= 3] = 0, 6
+    y /= 6
+    y *= x  # (1)
 
 
-def slope(x: Array) -> Array:
-    """0, 1 or (2·X + 3)/6."""
-    return np.where(np.real(x) <= -3, 0, np.where(np.real(x) >= 3, 1, (2 * x + 3) / 6))
+def along(to: Array, x: Array, moved: Array) -> None:
+    """`moved`, which is Ẋ or G, times 0, 1 or (2·X + 3)/6."""
+    np.multiply(x, 2, out=to)
+    to += 3
+    to /= 6
+    real = np.real(x)
+    slope = where(~(np.abs(real) >= 3), to)
+    np.copyto(to, real >= 3)
+    to += slope
+    to *= moved
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.x.shape))
-    return in_blocks(lambda x, nudge: nudge * slope(x), saved.x, nudge_x)  # (2)
+    return written(along, saved.x, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
-    return (in_blocks(lambda x, g: g * slope(x), saved.x, grad_output),)  # (3)
+    return (written(along, saved.x, grad_output),)  # (3)
 
 
 class HardSwish(Layer):

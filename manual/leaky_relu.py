@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import in_blocks, one_of
+from manual.machine.elementwise import one_of, written
 
 Array = np.ndarray
 
@@ -39,26 +39,39 @@ class Saved(NamedTuple):
 def forward(x: Array, *, share: float = 0.01) -> tuple[Array, Saved]:
     """x where its real part is positive, else share · x (1). x: any shape; float32, float64 or complex128."""
     share = checks.number(share, "share")
-    return in_blocks(lambda x: shared(x, x, share), x), Saved(x, share)  # (1)
+    if x.dtype.kind == "f" and share <= 1 and share != 0:
+        return written(lambda y, x: larger(x, share, y), x), Saved(x, share)  # (1)
+    return moved(x, x, share), Saved(x, share)  # (1)
 
 
-def shared(x: Array, a: Array, share: float) -> Array:
+def larger(x: Array, share: float, y: Array) -> None:
+    """(1) where a is at most 1: X is then at least a·X where it is positive, and only there. (0 times ∞ is NaN.)"""
+    np.multiply(x, x.dtype.type(share), out=y)
+    np.maximum(x, y, out=y)
+
+
+def moved(x: Array, a: Array, share: float) -> Array:
     """a where x is positive, else its share."""
-    return a * one_of(np.real(x) > 0, 1, share, np.real(a).dtype)
+
+    def work(y: Array, x: Array, a: Array) -> None:
+        factor = y if y.dtype.kind == "f" else np.empty_like(np.real(y))
+        np.multiply(a, one_of(np.real(x) > 0, 1, share, out=factor), out=y)
+
+    return written(work, x, a)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     x, share = saved
     checks.nudges(x=(nudge_x, x.shape))
-    return in_blocks(lambda x, nudge: shared(x, nudge, share), x, nudge_x)  # (2)
+    return moved(x, nudge_x, share)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (x, share) = grad_output, saved
     checks.same_shape(g, x.shape, "grad_output", "the output")
-    return (in_blocks(lambda x, g: shared(x, g, share), x, g),)  # (3)
+    return (moved(x, g, share),)  # (3)
 
 
 class LeakyReLU(Layer):

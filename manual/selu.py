@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 
 from manual import checks
-from manual.elu import slope as of_elu
-from manual.elu import values
+from manual.elu import along as along_elu
+from manual.elu import bent as bent_by_elu
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import in_blocks
+from manual.machine.elementwise import written
 
 Array = np.ndarray
 
@@ -42,24 +42,31 @@ class Saved(NamedTuple):
 
 def forward(x: Array) -> tuple[Array, Saved]:
     """The SELU (1), the branch chosen by the real part. x: any shape; float32, float64 or complex128."""
-    return in_blocks(lambda x: values(x, DEPTH) * x.dtype.type(SLOPE), x), Saved(x)  # (1)
+    return written(bent, x), Saved(x)
 
 
-def slope(x: Array) -> Array:
-    """λ or λ·a·exp(X)."""
-    return of_elu(x, DEPTH) * x.dtype.type(SLOPE)
+def bent(y: Array, x: Array) -> None:
+    """Y: λ times the ELU of depth a."""
+    bent_by_elu(y, x, DEPTH)
+    y *= x.dtype.type(SLOPE)  # (1)
+
+
+def along(to: Array, x: Array, moved: Array) -> None:
+    """`moved`, which is Ẋ or G, times λ or λ·a·exp(X)."""
+    along_elu(to, x, moved, DEPTH)
+    to *= x.dtype.type(SLOPE)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.x.shape))
-    return in_blocks(lambda x, nudge: nudge * slope(x), saved.x, nudge_x)  # (2)
+    return written(along, saved.x, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     checks.same_shape(grad_output, saved.x.shape, "grad_output", "the output")
-    return (in_blocks(lambda x, g: g * slope(x), saved.x, grad_output),)  # (3)
+    return (written(along, saved.x, grad_output),)  # (3)
 
 
 class SELU(Layer):

@@ -29,7 +29,7 @@ import numpy as np
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import each_block, in_blocks
+from manual.machine.elementwise import each_block, written
 
 Array = np.ndarray
 
@@ -40,11 +40,11 @@ class Saved(NamedTuple):
     y: Array  # a copy of the output: the caller may write to his
 
 
-def logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x)) without overflow; the branch is chosen by the real part."""
+def logistic(x: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-x)) without overflow, into `out` if it is given; the branch is chosen by the real part."""
     positive = np.real(x) >= 0
-    small = np.exp(away_from_overflow(x, positive))
-    y = one_or(positive, small)
+    small = falling(x, positive)
+    y = one_or(positive, small, np.empty_like(x) if out is None else out)
     small += 1
     y /= small
     return y
@@ -53,26 +53,30 @@ def logistic(x: Array) -> Array:
 def both(x: Array) -> tuple[Array, Array]:
     """The sigmoid of x, and that of -x: 1 less the first, without its loss of digits. They share an exponential."""
     positive = np.real(x) >= 0
-    small = np.exp(away_from_overflow(x, positive))
-    y, other = one_or(positive, small), one_or(~positive, small)
+    small = falling(x, positive)
+    y, other = one_or(positive, small, np.empty_like(x)), one_or(~positive, small, np.empty_like(x))
     small += 1
     y /= small
     other /= small
     return y, other
 
 
-def one_or(mask: Array, small: Array) -> Array:
-    """1 where mask, else `small`, which is at most 1."""
+def one_or(mask: Array, small: Array, y: Array) -> Array:
+    """1 where mask, else `small`, which is at most 1, into y."""
     if small.dtype.kind != "f":
-        return np.where(mask, 1, small)
-    y = np.empty_like(small)
+        y[...] = np.where(mask, 1, small)
+        return y
     np.copyto(y, mask)
     return np.maximum(y, small, out=y)
 
 
-def away_from_overflow(x: Array, positive: Array) -> Array:
-    """-x where `positive`, else x."""
-    return -np.abs(x) if x.dtype.kind == "f" else x * (1 - 2 * positive.view(np.int8))
+def falling(x: Array, positive: Array) -> Array:
+    """exp(-x) where `positive`, else exp(x): never more than 1."""
+    if x.dtype.kind != "f":
+        return np.exp(x * (1 - 2 * positive.view(np.int8)))
+    small = np.abs(x, out=np.empty_like(x))
+    np.negative(small, out=small)
+    return np.exp(small, out=small)
 
 
 def forward(x: Array) -> tuple[Array, Saved]:
@@ -80,7 +84,7 @@ def forward(x: Array) -> tuple[Array, Saved]:
     y, kept = np.empty_like(x), np.empty_like(x)
 
     def work(y: Array, kept: Array, x: Array) -> None:
-        y[...] = logistic(x)  # (1)
+        logistic(x, out=y)  # (1)
         kept[...] = y
 
     each_block(work, (y, kept), (x,))
@@ -90,21 +94,21 @@ def forward(x: Array) -> tuple[Array, Saved]:
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.y.shape))
-    return in_blocks(through, saved.y, nudge_x)  # (2)
+    return written(through, saved.y, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, y = grad_output, saved.y
     checks.same_shape(g, y.shape, "grad_output", "the output")
-    return (in_blocks(through, y, g),)  # (3)
+    return (written(through, y, g),)  # (3)
 
 
-def through(y: Array, g: Array) -> Array:
+def through(to: Array, y: Array, g: Array) -> None:
     """G·Y·(1 - Y), also Ẋ in G's place."""
-    result = 1 - y
-    result *= y
-    return g * result
+    np.subtract(1, y, out=to)
+    to *= y
+    to *= g
 
 
 class SigmoidActivation(Layer):

@@ -23,8 +23,8 @@ import numpy as np
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.elementwise import in_blocks, where
-from manual.sigmoid import away_from_overflow, logistic
+from manual.machine.elementwise import in_blocks, where, written
+from manual.sigmoid import falling, logistic
 
 Array = np.ndarray
 
@@ -43,20 +43,29 @@ def forward(x: Array) -> tuple[Array, Saved]:
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)) without overflow; the branch is chosen by the real part."""
     positive = np.real(x) > 0
-    return where(positive, x) + np.log1p(np.exp(away_from_overflow(x, positive)))  # (1)
+    small = falling(x, positive)
+    np.log1p(small, out=small)
+    small += where(positive, x)
+    return small  # (1)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.x.shape))
-    return in_blocks(lambda x, nudge: nudge * logistic(x), saved.x, nudge_x)  # (2)
+    return written(along, saved.x, nudge_x)  # (2)
 
 
 def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     """∂L/∂x from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, x = grad_output, saved.x
     checks.same_shape(g, x.shape, "grad_output", "the output")
-    return (in_blocks(lambda x, g: g * logistic(x), x, g),)  # (3)
+    return (written(along, x, g),)  # (3)
+
+
+def along(to: Array, x: Array, moved: Array) -> None:
+    """`moved`, which is Ẋ or G, times the sigmoid of X."""
+    logistic(x, out=to)
+    to *= moved
 
 
 class SoftReLUActivation(Layer):

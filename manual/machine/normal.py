@@ -51,25 +51,29 @@ def erfc_of_block(x: Array) -> Array:
 
 def erfc_and_falling(x: Array) -> tuple[Array, Array]:
     """erfc(x), and exp(-x²), which is a factor of it."""
-    negative = np.real(x) < 0
-    twice = 2 * negative.astype(np.real(x).dtype)
-    sign = 1 - twice
+    twice = 2 * (np.real(x) < 0).astype(np.real(x).dtype)
+    size = np.empty_like(x)
     if x.dtype.kind == "f":
-        size = np.minimum(np.abs(x), x.dtype.type(FAR))
+        np.clip(x, -FAR, FAR, out=size)
+        np.abs(size, out=size)
     else:
-        size = np.where(np.abs(np.real(x)) > FAR, FAR, x * sign)
-    v = (size - x.dtype.type(CENTRE)) / (size + x.dtype.type(CENTRE))
+        size[...] = np.where(np.abs(np.real(x)) > FAR, FAR, x * (1 - twice))
+    v, sums = np.empty_like(x), np.empty_like(x)
+    np.subtract(size, CENTRE, out=v)
+    v /= np.add(size, CENTRE, out=sums)
     powers = POWERS_OF_FLOAT32 if x.dtype == np.float32 else POWERS
-    sums = np.full_like(v, powers[-1])
-    for power in powers[-2::-1]:
-        sums *= v
+    np.multiply(v, x.dtype.type(powers[-1]), out=sums)
+    for power in powers[-2:0:-1]:
         sums += x.dtype.type(power)
+        sums *= v
+    sums += x.dtype.type(powers[0])
     exponential = falling(size)
     size += size
     size += 1
     sums /= size
     sums *= exponential  # (1)
-    sums *= sign
+    np.subtract(1, twice, out=np.real(v))  # the sign
+    sums *= np.real(v)
     sums += twice
     return sums, exponential
 
@@ -77,12 +81,17 @@ def erfc_and_falling(x: Array) -> tuple[Array, Array]:
 def falling(x: Array) -> Array:
     """exp(-x²)."""
     real = np.real(x)
-    split = LEADING[real.dtype.itemsize] * real
-    leading = split - (split - real)
-    rest = x - leading
-    rest *= x + leading
-    first, second = np.exp(-(leading * leading)), np.exp(-rest)
-    return first * second
+    split = np.multiply(LEADING[real.dtype.itemsize], real, out=np.empty_like(real))
+    leading = np.subtract(split, real, out=np.empty_like(real))
+    np.subtract(split, leading, out=leading)
+    rest, both = np.subtract(leading, x, out=np.empty_like(x)), np.add(leading, x, out=np.empty_like(x))
+    rest *= both  # h² - x²
+    np.exp(rest, out=rest)
+    leading *= leading
+    np.negative(leading, out=leading)
+    np.exp(leading, out=leading)
+    rest *= leading
+    return rest
 
 
 def distribution(x: Array) -> Array:
@@ -92,8 +101,10 @@ def distribution(x: Array) -> Array:
 
 def distribution_and_density(x: Array) -> tuple[Array, Array]:
     """Φ(x) and φ(x) = Φ'(x) = exp(-x²/2) / √(2π), which share an exponential."""
-    tail, exponential = erfc_and_falling(x * x.dtype.type(-np.sqrt(0.5)))
-    return tail * x.dtype.type(0.5), exponential * x.dtype.type(1 / np.sqrt(2 * np.pi))
+    tail, exponential = erfc_and_falling(np.multiply(x, x.dtype.type(-np.sqrt(0.5)), out=np.empty_like(x)))
+    tail *= x.dtype.type(0.5)
+    exponential *= x.dtype.type(1 / np.sqrt(2 * np.pi))
+    return tail, exponential
 
 
 def density(x: Array) -> Array:
