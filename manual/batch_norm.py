@@ -41,6 +41,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
+from manual.machine.rows import in_parts, total
 from manual.standardization import standardized, through
 
 Array = np.ndarray
@@ -85,13 +86,18 @@ def forward(
         checks.same_shape(array, (x.shape[1],), name, "one per channel of x")
     momentum, eps = checks.share(momentum, "momentum"), checks.positive(eps, "eps")
     axes, count, real = reduced(x), x.size // max(x.shape[1], 1), np.real(x).dtype
+
+    def of_batch(x: Array, scales: Array, biases: Array) -> tuple[Array, ...]:
+        done = standardized(x, axes, eps)
+        return affine(done.y, scales, biases), *done  # (1)
+
     if training:
         if count < 2:
             raise ValueError(
                 f"x has shape {x.shape}: {count} per channel, and the variance of a batch needs two or more; take a "
                 "larger batch, or evaluate (training = False)"
             )
-        z, mean, variance, inverse = standardized(x, axes, eps)
+        y, z, mean, variance, inverse = in_parts(of_batch, x, by_channel(scales, x), by_channel(biases, x), axis=1)
         old, new = real.type(1 - momentum), real.type(momentum)
         running_mean = old * running_mean + new * np.real(mean).ravel()  # (2)
         running_variance = old * running_variance + new * np.real(variance).ravel() * real.type(
@@ -99,11 +105,19 @@ def forward(
         )  # (3)
     else:
         inverse = 1 / np.sqrt(by_channel(running_variance, x) + real.type(eps))
-        z = (x - by_channel(running_mean, x)) * inverse
+        z = x - by_channel(running_mean, x)
+        z *= inverse
+        y = affine(z, by_channel(scales, x), by_channel(biases, x))  # (1)
         running_mean, running_variance = np.array(running_mean), np.array(running_variance)
-    y = by_channel(scales, x) * z + by_channel(biases, x)  # (1)
     state = running_mean.astype(real, copy=False), running_variance.astype(real, copy=False)
     return y, Saved(z, scales, inverse, training), state
+
+
+def affine(z: Array, scales: Array, biases: Array) -> Array:
+    """A·Z and the bias."""
+    y = scales * z
+    y += biases
+    return y
 
 
 def by_channel(values: Array, x: Array) -> Array:
@@ -129,11 +143,15 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂x, ∂L/∂scales, ∂L/∂biases from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (z, scales, inverse, training) = grad_output, saved
     checks.same_shape(g, z.shape, "grad_output", "the output")
-    grad_scales = (g * z).sum(reduced(z))  # (5)
-    grad_biases = g.sum(reduced(z))  # (6)
-    grad_z = by_channel(scales, z) * g  # (7)
-    grad_x = through(grad_z, z, inverse, reduced(z)) if training else grad_z * inverse  # (8)
-    return grad_x, grad_scales, grad_biases
+    axes = reduced(z)
+
+    def gradients(g: Array, z: Array, by: Array) -> tuple[Array, Array, Array]:
+        grad_x = through(g, z, by, axes) if training else g * by  # (7), (8): A, which is constant there, goes last
+        return grad_x, total(g, axes, z), total(g, axes)  # (5), (6)
+
+    by = by_channel(scales, z) * inverse
+    grad_x, grad_scales, grad_biases = in_parts(gradients, g, z, by, axis=1)
+    return grad_x, grad_scales.ravel(), grad_biases.ravel()
 
 
 class BatchNorm(Layer):

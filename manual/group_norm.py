@@ -24,6 +24,7 @@ the bias; c channel; G = ∂L/∂Y; L loss; a dot marks a nudge.
 Source: Y. Wu and K. He, *Group Normalization*, arXiv 1803.08494.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.rows import by_samples
+from manual.machine.rows import in_parts, total
 from manual.standardization import standardized, through
 
 Array = np.ndarray
@@ -64,14 +65,28 @@ def forward(x: Array, scales: Array, biases: Array, *, groups: int, eps: float =
         raise ValueError(f"groups is {groups}; it does not divide the {channels} channels of x")
     for name, array in (("scales", scales), ("biases", biases)):
         checks.same_shape(array, (channels,), name, "one per channel of x")
-    size = channels // groups * int(np.prod(x.shape[2:], dtype=np.int64))
 
-    def normalized(x: Array) -> tuple[Array, Array, Array]:
-        z, _, _, inverse = standardized(x.reshape(len(x), groups, size), (2,), eps)
-        return along(scales, x.ndim) * z.reshape(x.shape) + along(biases, x.ndim), z, inverse  # (1)
+    def normalized(x: Array, scales: Array, biases: Array) -> tuple[Array, Array, Array]:
+        z, _, _, inverse = standardized(x, (1, 2), eps)
+        y = scales * z
+        y += biases
+        return y, z, inverse  # (1)
 
-    y, z, inverse = by_samples(normalized, x)
-    return y, Saved(z, scales, inverse, x.shape)
+    rows = one_by_one(x, groups)
+    y, z, inverse = in_parts(normalized, rows, beside(scales, rows), beside(biases, rows))
+    whole = (len(x), groups, -1) if x.size else (len(x), groups, channels // groups * prod(x.shape[2:]))
+    return y.reshape(x.shape), Saved(z.reshape(whole), scales, inverse.reshape(len(x), groups, 1), x.shape)
+
+
+def one_by_one(x: Array, groups: int) -> Array:
+    """The groups of all samples, one after the other: (B · groups, the channels of a group, the rest)."""
+    return x.reshape(len(x) * groups, x.shape[1] // groups, prod(x.shape[2:]))
+
+
+def beside(values: Array, rows: Array) -> Array:
+    """One number per channel, beside the groups of all samples."""
+    each = values.reshape(-1, rows.shape[1], 1)
+    return np.tile(each, (len(rows) // len(each), 1, 1))
 
 
 def along(values: Array, axes: int) -> Array:
@@ -94,14 +109,17 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
     """∂L/∂x, ∂L/∂scales, ∂L/∂biases from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (z, scales, inverse, shape) = grad_output, saved
     checks.same_shape(g, shape, "grad_output", "the output")
-    rest = (0, *range(2, len(shape)))
+    groups = z.shape[1]
 
-    def gradients(g: Array, z: Array, inverse: Array) -> tuple[Array, Array, Array]:
-        grad_z = (along(scales, len(shape)) * g).reshape(z.shape)  # (5)
-        grad_x = through(grad_z, z, inverse, (2,)).reshape(g.shape)  # (6)
-        return grad_x, (g * z.reshape(g.shape)).sum(rest), np.array(g.sum(rest))  # (3), (4)
+    def gradients(g: Array, z: Array, inverse: Array, scales: Array) -> tuple[Array, Array, Array]:
+        grad_x = through(scales * g, z, inverse, (1, 2))  # (5), (6)
+        return grad_x, total(g, (2,), z), total(g, (2,))  # (3), (4) of one sample
 
-    return by_samples(gradients, g, z, inverse, sums=2)
+    rows = one_by_one(g, groups)
+    arrays = z.reshape(rows.shape), inverse.reshape(-1, 1, 1), beside(scales, rows)
+    grad_x, grad_scales, grad_biases = in_parts(gradients, rows, *arrays)
+    samples = len(g), len(scales)
+    return grad_x.reshape(shape), grad_scales.reshape(samples).sum(0), grad_biases.reshape(samples).sum(0)
 
 
 class GroupNorm(Layer):

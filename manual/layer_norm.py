@@ -30,7 +30,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.rows import by_samples
+from manual.machine.rows import in_parts
 from manual.standardization import standardized, through
 
 Array = np.ndarray
@@ -61,9 +61,11 @@ def forward(x: Array, scales: Array, biases: Array, *, eps: float = 1e-5) -> tup
 
     def normalized(x: Array) -> tuple[Array, Array, Array]:
         z, _, _, inverse = standardized(x, last(x, scales), eps)
-        return scales * z + biases, z, inverse  # (1)
+        y = scales * z
+        y += biases
+        return y, z, inverse  # (1)
 
-    y, z, inverse = by_samples(normalized, x) if x.ndim > scales.ndim else normalized(x)
+    y, z, inverse = in_parts(normalized, x) if x.ndim > scales.ndim else normalized(x)
     return y, Saved(z, scales, inverse)
 
 
@@ -91,7 +93,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
         grad_x = through(grad_z, z, inverse, last(z, scales))  # (6)
         return grad_x, (g * z).sum(samples), np.array(g.sum(samples))  # (3), (4)
 
-    return by_samples(gradients, g, z, inverse, sums=2) if samples else gradients(g, z, inverse)
+    return in_parts(gradients, g, z, inverse, sums=2) if samples else gradients(g, z, inverse)
 
 
 class LayerNorm(Layer):

@@ -45,7 +45,7 @@ def forward(x: Array, *, share: float = 0.01) -> tuple[Array, Saved]:
 
 
 def larger(x: Array, share: float, y: Array) -> None:
-    """(1) where a is at most 1: X is then at least a·X where it is positive, and only there. (0 times ∞ is NaN.)"""
+    """(1) where a is at most 1, for X is at least a·X where it is positive; and not 0, for 0 times ∞ is NaN."""
     np.multiply(x, x.dtype.type(share), out=y)
     np.maximum(x, y, out=y)
 

@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.rows import by_samples, largest
+from manual.machine.rows import in_parts, largest, total
 
 Array = np.ndarray
 
@@ -49,11 +49,14 @@ def forward(x: Array, *, axis: int = -1) -> tuple[Array, Saved]:
     axis = checks.axis(axis, x.shape, "axis")
 
     def logarithms(x: Array) -> tuple[Array, Array]:
-        shifted = x - largest(x, axis)
-        y = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))  # (1)
-        return y, np.exp(y)
+        y = x - largest(x, axis)
+        shares = np.exp(y)
+        sums = total(shares, (axis,))
+        y -= np.log(sums)  # (1)
+        shares /= sums
+        return y, shares
 
-    y, shares = by_samples(logarithms, x) if axis else logarithms(x)
+    y, shares = in_parts(logarithms, x) if axis else logarithms(x)
     return y, Saved(shares, axis)
 
 
@@ -70,9 +73,10 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     checks.same_shape(g, shares.shape, "grad_output", "the output")
 
     def gradient(g: Array, shares: Array) -> tuple[Array]:
-        return (g - shares * g.sum(axis, keepdims=True),)  # (3)
+        taken = shares * total(g, (axis,))
+        return (np.subtract(g, taken, out=taken),)  # (3)
 
-    return by_samples(gradient, g, shares) if axis else gradient(g, shares)
+    return in_parts(gradient, g, shares) if axis else gradient(g, shares)
 
 
 class LogSoftmax(Layer):

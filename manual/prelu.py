@@ -26,6 +26,7 @@ from numpy.typing import DTypeLike
 from manual import checks
 from manual.layer import Layer, Stage
 from manual.machine.elementwise import where
+from manual.machine.rows import in_parts
 
 Array = np.ndarray
 
@@ -51,7 +52,15 @@ def forward(x: Array, shares: Array) -> tuple[Array, Saved]:
         raise ValueError(
             f"shares has shape {shares.shape}; x has shape {x.shape}: it takes one share, or one per channel (axis 1)"
         )
-    return np.where(np.real(x) > 0, x, along(shares, x) * x), Saved(x, shares)  # (1)
+
+    def shared(x: Array) -> tuple[Array]:
+        positive = np.real(x) > 0
+        y = where(~positive, x)
+        y *= along(shares, x)
+        y += where(positive, x)  # of the two one is 0
+        return (y,)
+
+    return in_parts(shared, x)[0], Saved(x, shares)  # (1)
 
 
 def along(shares: Array, x: Array) -> Array:
@@ -70,11 +79,18 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
     """∂L/∂x and ∂L/∂shares from G = grad_output, the shape of x. Raises ValueError for another shape."""
     g, (x, shares) = grad_output, saved
     checks.same_shape(g, x.shape, "grad_output", "the output")
-    positive = np.real(x) > 0
-    grad_x = np.where(positive, g, along(shares, x) * g)  # (3)
-    each = where(~positive, g * x)
     axes = tuple(a for a in range(x.ndim) if a != 1 or shares.shape == (1,))
-    return grad_x, each.sum(axes).reshape(shares.shape)  # (4)
+
+    def gradients(g: Array, x: Array) -> tuple[Array, Array]:
+        positive = np.real(x) > 0
+        low = where(~positive, g)
+        grad_x = low * along(shares, x)
+        grad_x += where(positive, g)  # of the two one is 0
+        low *= x
+        return grad_x, np.array(low.sum(axes))  # (3), (4)
+
+    grad_x, grad_shares = in_parts(gradients, g, x, sums=1)
+    return grad_x, grad_shares.reshape(shares.shape)
 
 
 class PReLU(Layer):

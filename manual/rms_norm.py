@@ -27,7 +27,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.rows import by_samples, mean_product
+from manual.machine.rows import in_parts, mean_product
 
 Array = np.ndarray
 
@@ -61,7 +61,7 @@ def forward(x: Array, scales: Array, *, eps: float = 1e-5) -> tuple[Array, Saved
         z = x * inverse  # (2)
         return scales * z, z, inverse  # (1)
 
-    y, z, inverse = by_samples(normalized, x) if x.ndim > scales.ndim else normalized(x)
+    y, z, inverse = in_parts(normalized, x) if x.ndim > scales.ndim else normalized(x)
     return y, Saved(z, scales, inverse)
 
 
@@ -72,7 +72,10 @@ def last(x: Array, scales: Array) -> tuple[int, ...]:
 
 def through(moved: Array, z: Array, inverse: Array, axes: tuple[int, ...]) -> Array:
     """Ż from `moved` = Ẋ; or, since the map is its own transpose, ∂L/∂X from ∂L/∂Z = A·G."""
-    return inverse * (moved - z * mean_product(z, moved, axes))  # (3), (6)
+    back = z * mean_product(z, moved, axes)
+    np.subtract(moved, back, out=back)
+    back *= inverse
+    return back  # (3), (6)
 
 
 def tangent(nudge_x: Array, nudge_scales: Array, saved: Saved) -> Array:
@@ -92,7 +95,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array]:
         grad_x = through(scales * g, z, inverse, last(z, scales))
         return grad_x, (g * z).sum(samples)  # (5)
 
-    return by_samples(gradients, g, z, inverse, sums=1) if samples else gradients(g, z, inverse)
+    return in_parts(gradients, g, z, inverse, sums=1) if samples else gradients(g, z, inverse)
 
 
 class RMSNorm(Layer):

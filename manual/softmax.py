@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike
 
 from manual import checks
 from manual.layer import Layer, Stage
-from manual.machine.rows import by_samples, largest
+from manual.machine.rows import in_parts, largest, total
 
 Array = np.ndarray
 
@@ -47,7 +47,7 @@ def forward(x: Array, *, axis: int = -1) -> tuple[Array, Saved]:
         ValueError: no such axis.
     """
     axis = checks.axis(axis, x.shape, "axis")
-    y, kept = by_samples(lambda x: (shares(x, axis),) * 2, x) if axis else (shares(x, axis),) * 2
+    y, kept = in_parts(lambda x: (shares(x, axis),) * 2, x) if axis else (shares(x, axis),) * 2
     return y, Saved(y.copy() if kept is y else kept, axis)
 
 
@@ -55,7 +55,7 @@ def shares(x: Array, axis: int) -> Array:
     """Y."""
     y = x - largest(x, axis)
     np.exp(y, out=y)
-    y /= y.sum(axis, keepdims=True)  # (1)
+    y /= total(y, (axis,))  # (1)
     return y
 
 
@@ -72,9 +72,11 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array]:
     checks.same_shape(g, y.shape, "grad_output", "the output")
 
     def gradient(g: Array, y: Array) -> tuple[Array]:
-        return (y * (g - (g * y).sum(axis, keepdims=True)),)  # (3)
+        grad_x = g - total(y, (axis,), g)
+        grad_x *= y
+        return (grad_x,)  # (3)
 
-    return by_samples(gradient, g, y) if axis else gradient(g, y)
+    return in_parts(gradient, g, y) if axis else gradient(g, y)
 
 
 class Softmax(Layer):

@@ -38,7 +38,8 @@ from numpy.typing import ArrayLike
 
 from manual import checks
 from manual.loss import Loss, known
-from manual.machine.rows import largest
+from manual.machine.elementwise import where
+from manual.machine.rows import in_parts, largest, total
 
 Array = np.ndarray
 
@@ -78,18 +79,24 @@ def forward(
     if prediction.size == 0 and (known(reduction) == "mean" or 0 in prediction.shape[1:]):
         raise ValueError(f"prediction has shape {prediction.shape}; a mean over nothing has no value")
     t, counted = counting(np.asarray(target), prediction, weights, ignored, checks.share(smoothing, "smoothing"))
-    shifted = prediction - largest(prediction, 1)
-    exponentials = np.exp(shifted)
-    total = exponentials.sum(axis=1, keepdims=True)
-    probabilities = exponentials / total  # (1)
-    surprise = np.log(total) - shifted  # -log P
+    probabilities, each = in_parts(of_samples, prediction, t)
     if counted == 0 and known(reduction) == "mean":
         raise ValueError("no sample counts: every label is ignored, or of a class without weight")
     divisor = prediction.dtype.type(counted if reduction == "mean" else 1)
-    # T is 0 at most places, and 0 · (-∞) must not be NaN: only what T selects is summed.
-    terms = np.multiply(t, surprise, where=t != 0, out=np.zeros_like(surprise))
-    loss = terms.sum(axis=1) if reduction == "none" else terms.sum() / divisor  # (2)
+    loss = each if reduction == "none" else each.sum() / divisor  # (2)
     return loss, Saved(probabilities, t, divisor, reduction != "none")
+
+
+def of_samples(x: Array, t: Array) -> tuple[Array, Array]:
+    """P, and -Σ_k T[b,k] · log P[b,k] of every sample."""
+    surprise = x - largest(x, 1)
+    p = np.exp(surprise)
+    sums = total(p, (1,))
+    p /= sums  # (1)
+    np.subtract(np.log(sums), surprise, out=surprise)  # -log P
+    # T is 0 at most places, and 0 · (-∞) must not be NaN: only what T selects is summed.
+    terms = where(t != 0, surprise)
+    return p, total(terms, (1,), t)[:, 0]
 
 
 def tangent(nudge_prediction: Array, saved: Saved) -> Any:
@@ -115,7 +122,14 @@ def backward(grad_output: Any, saved: Saved) -> tuple[Array]:
     p, t, divisor, reduced = saved
     checks.same_shape(grad_output, () if reduced else (len(p),), "grad_output", "the loss")
     g = grad_output if reduced else grad_output[:, None]
-    return (g * ((p * t.sum(axis=1, keepdims=True) - t) / divisor),)  # (4)
+
+    def gradient(p: Array, t: Array, g: Array) -> tuple[Array]:
+        grad_x = p * total(t, (1,))
+        grad_x -= t
+        grad_x /= divisor
+        return (g * grad_x,)  # (4)
+
+    return in_parts(gradient, p, t, np.broadcast_to(g, (len(p), 1)))
 
 
 def counting(

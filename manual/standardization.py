@@ -91,8 +91,10 @@ def standardized(x: Array, axes: Axes, eps: float) -> Standardized:
 
 def through(moved: Array, y: Array, scale: Array, axes: Axes) -> Array:
     """Ẏ from `moved` = Ẋ; or, since the map is its own transpose, ∂L/∂X from G."""
-    along = mean_product(y, moved, axes)
-    return scale * (moved - mean(moved, axes) - y * along)  # (6), (7)
+    back = y * mean_product(y, moved, axes)
+    np.subtract(moved - mean(moved, axes), back, out=back)
+    back *= scale
+    return back  # (6), (7)
 
 
 def tangent(nudge_x: Array, saved: Saved) -> Array:

@@ -1,6 +1,7 @@
 """Functions along an axis: what stands out in it, and samples a few at a time, which stay in a cache."""
 
 from collections.abc import Callable
+from functools import cache
 from math import prod
 from typing import Any, TypeVar
 
@@ -11,9 +12,10 @@ from manual.machine import threads
 Array = np.ndarray
 Results = TypeVar("Results", bound=tuple[Any, ...])
 
-BLOCK = 2**15  # numbers of the first array that a function has in hand at a time, with a few of their kind beside them
+BLOCK = 2**20  # bytes of the first array that a function has in hand at a time, with a few of their kind beside them
 PARALLEL = 2**18  # numbers from which several threads pay
 SHORT = 1024  # numbers of a row up to which BLAS has no thread of its own for it, nor long sums
+WORTH = 32  # numbers of a row from which its call of BLAS pays
 
 
 def largest(x: Array, axis: int) -> Array:
@@ -26,45 +28,75 @@ def largest(x: Array, axis: int) -> Array:
     return np.take_along_axis(x, np.argmax(np.real(x), axis=axis, keepdims=True), axis=axis)
 
 
-def mean_product(a: Array, b: Array, axes: tuple[int, ...]) -> Array:
-    """The mean of a·b over some axes, which keep length 1.
+def total(a: Array, axes: tuple[int, ...], times: Array | None = None) -> Array:
+    """The sum of a, or of a·times, over some axes from 0 on, which keep length 1.
 
-    Short rows are added up by BLAS, in some dozens of partial sums each: a third of the time, and no more rounding than
-    NumPy's sum of pairs.
+    Short rows are added up by BLAS, in some dozens of partial sums each: a third of the time, without an array of the
+    products, and no more rounding than NumPy's sum of pairs. Longer ones are short ones, one after the other.
     """
-    short = a.shape[-1] <= SHORT and axes in ((a.ndim - 1,), (-1,))
-    if short and a.dtype == b.dtype and a.dtype.kind == "f":
-        return np.vecdot(a, b)[..., None] / a.dtype.type(a.shape[-1])
-    return mean(a * b, axes)
+    last = a.ndim
+    while last - 1 in axes and last > 0:
+        last -= 1
+    length = prod(a.shape[last:])
+    factors = [a] if times is None else [a, times]
+    short = short_of(length) if all(plain_from(f, last) and f.dtype == a.dtype for f in factors) else 0
+    if not short:
+        return np.add.reduce(a if times is None else a * times, axes, keepdims=True)
+    rows = (*a.shape[:last], length // short, short)
+    by = np.ones(short, a.dtype) if times is None else times.reshape(rows)
+    sums = np.vecdot(a.reshape(rows), by)
+    kept = tuple(1 if axis in axes else n for axis, n in enumerate(a.shape))
+    return np.add.reduce(sums, (*(axis for axis in axes if axis < last), last)).reshape(kept)
+
+
+def plain_from(a: Array, axis: int) -> bool:
+    """Whether the numbers of the axes from `axis` on lie one after the other, and are BLAS's."""
+    return a.size > 0 and a.dtype in (np.float32, np.float64) and a[(0,) * axis].flags.c_contiguous
+
+
+@cache
+def short_of(length: int) -> int:
+    """The longest row that BLAS adds up well and of which so many numbers are whole rows; 0 if there is none."""
+    return next((n for n in range(min(length, SHORT), WORTH - 1, -1) if length % n == 0), 0)
+
+
+def mean_product(a: Array, b: Array, axes: tuple[int, ...]) -> Array:
+    """The mean of a·b over some axes from 0 on, which keep length 1."""
+    return averaged(total(a, axes, b), a, axes)
 
 
 def mean(a: Array, axes: tuple[int, ...]) -> Array:
-    """The mean over some axes, which keep length 1."""
-    count = prod(a.shape[axis] for axis in axes)
-    return np.add.reduce(a, axes, keepdims=True) / np.real(a).dtype.type(count)
+    """The mean over some axes from 0 on, which keep length 1."""
+    return averaged(total(a, axes), a, axes)
 
 
-def by_samples(function: Callable[..., Results], *arrays: Array, sums: int = 0) -> Results:
-    """function(*arrays), some samples at a time, on several threads if there are many numbers.
+def averaged(sums: Array, a: Array, axes: tuple[int, ...]) -> Array:
+    """Sums over axes of a as means."""
+    return sums / np.real(a).dtype.type(prod(a.shape[axis] for axis in axes))
 
-    How samples are cut does not depend on the threads, and the sums of the parts are added up in their order: neither
-    does the result.
+
+def in_parts(function: Callable[..., Results], *arrays: Array, axis: int = 0, sums: int = 0) -> Results:
+    """function(*arrays), some samples or channels at a time, on several threads if there are many numbers.
+
+    How they are cut does not depend on the threads, and the sums of the parts are added up in their order: neither does
+    the result.
 
     Args:
-        arrays: along their first axis as many samples each.
-        function: its results are along their first axis the samples', but for the last ones:
-        sums: so many results at the end are sums over samples.
+        arrays: along `axis` as many each.
+        function: its results are along that axis those of its arrays, but for the last ones:
+        sums: so many results at the end are sums over that axis.
     """
     first = arrays[0]
-    count = len(first) if first.ndim else 1
-    step = max(1, BLOCK * count // max(first.size, 1))
+    count = first.shape[axis] if first.ndim else 1
+    step = max(1, BLOCK * count // max(first.nbytes, 1))
     if step >= count:
         return function(*arrays)
-    cuts = [slice(start, min(start + step, count)) for start in range(0, count, step)]
+    before = (slice(None),) * axis
+    cuts = [(*before, slice(start, min(start + step, count))) for start in range(0, count, step)]
     found = function(*(a[cuts[0]] for a in arrays))
     each = len(found) - sums
-    results = [np.empty((count, *one.shape[1:]), one.dtype) for one in found[:each]]
-    parts = [np.empty((len(cuts), *one.shape), one.dtype) for one in found[each:]]
+    results = [np.empty((*a.shape[:axis], count, *a.shape[axis + 1 :]), a.dtype) for a in found[:each]]
+    parts = [np.empty((len(cuts), *a.shape), a.dtype) for a in found[each:]]
 
     def keep(number: int, values: tuple[Array, ...]) -> None:
         for result, value in zip(results, values[:each], strict=True):

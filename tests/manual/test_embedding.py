@@ -28,11 +28,19 @@ def test_a_row_collects_what_arrives_at_every_place(rng: Rng) -> None:
     assert not grad_table[[2, 3, 5]].any()
 
 
-def test_many_places_are_added_as_one_by_one(rng: Rng) -> None:
-    rows, g = rng.integers(0, 7, 400), rng.integers(-9, 9, (400, 3)).astype(float)
-    expected = np.zeros((9, 3))
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.uint64])
+@pytest.mark.parametrize("count", [9, embedding.SHORT, embedding.SHORT + 9])
+def test_many_places_are_added_as_one_by_one(dtype: type, count: int, rng: Rng) -> None:
+    rows, g = rng.integers(0, 7, 400).astype(dtype), rng.integers(-9, 9, (400, 3)).astype(float)
+    if dtype != np.uint8:
+        rows[rng.permutation(400)[:50]] = count - 1 - rng.integers(0, 3, 50).astype(dtype)
+    expected = np.zeros((count, 3))
     np.add.at(expected, rows, g)
-    np.testing.assert_array_equal(embedding.added(rows, g, 9), expected)
+    np.testing.assert_array_equal(embedding.added(rows, g, count), expected)
+
+
+def test_nothing_is_added_where_nothing_is_looked_up() -> None:
+    assert not embedding.added(np.zeros(0, int), np.zeros((0, 3)), 4).any()
 
 
 def test_padding_is_zeros_and_learns_nothing(rng: Rng) -> None:

@@ -122,7 +122,49 @@ def test_samples_a_few_at_a_time_are_all_of_them(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(rows, "BLOCK", 60)
     monkeypatch.setattr(rows, "PARALLEL", 1)
     a, b = rng.integers(-9, 9, (23, 4, 5)).astype(float), rng.integers(-9, 9, (23, 1)).astype(float)
-    doubled, moved, total = rows.by_samples(lambda a, b: (2 * a, a[:, 0] + b, a.sum(0)), a, b, sums=1)
+    doubled, moved, summed = rows.in_parts(lambda a, b: (2 * a, a[:, 0] + b, a.sum(0)), a, b, sums=1)
     np.testing.assert_array_equal(doubled, 2 * a)
     np.testing.assert_array_equal(moved, a[:, 0] + b)
-    np.testing.assert_array_equal(total, a.sum(0))
+    np.testing.assert_array_equal(summed, a.sum(0))
+
+
+def test_channels_a_few_at_a_time_are_all_of_them(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    monkeypatch.setattr(rows, "BLOCK", 100)
+    monkeypatch.setattr(rows, "PARALLEL", 1)
+    a, b = rng.integers(-9, 9, (3, 23, 4)).astype(float), rng.integers(-9, 9, (1, 23, 1)).astype(float)
+    scaled, means, summed = rows.in_parts(
+        lambda a, b: (a * b, a.mean((0, 2), keepdims=True), a.sum(1)), a, b, axis=1, sums=1
+    )
+    np.testing.assert_array_equal(scaled, a * b)
+    np.testing.assert_array_equal(means, a.mean((0, 2), keepdims=True))
+    np.testing.assert_array_equal(summed, a.sum(1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((7, 64), (1,)),
+        ((3, 5, 14, 16), (2, 3)),
+        ((3, 5, 14, 16), (0, 2, 3)),
+        ((2, 3, 3000), (2,)),  # rows that are cut
+        ((2, 3, 1031), (2,)),  # and one that cannot be: a prime number
+        ((6, 5), (1,)),
+        ((40, 64), (0,)),
+        ((40, 64), (0, 1)),
+        ((0, 64), (1,)),
+        ((4, 0), (1,)),
+        ((50,), (0,)),
+        ((), ()),
+    ],
+)
+def test_sums_over_axes(shape: tuple[int, ...], axes: tuple[int, ...], dtype: type, rng: np.random.Generator) -> None:
+    """Of whole numbers, whose sums are exact however they are added up; whatever the layout."""
+    a, b = (rng.integers(-9, 9, shape).astype(dtype) for _ in range(2))
+    turned = np.asarray(a.T.copy().T)
+    apart = np.stack([a, a], -1)[..., 0]
+    for x in (a, turned, apart):
+        for y in (b, np.asarray(b.T.copy().T)):
+            np.testing.assert_array_equal(rows.total(x, axes), x.sum(axes, keepdims=True))
+            np.testing.assert_array_equal(rows.total(x, axes, y), (x * y).sum(axes, keepdims=True))
+    assert rows.total(a, axes).dtype == dtype
