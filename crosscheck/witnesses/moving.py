@@ -49,8 +49,10 @@ DIRECTION_COUNT = 20
 FEWEST_DIRECTIONS = 2
 # Directions that ask whether single entries tell the whole: along random signs ties part in one way each.
 JOINT = 3
-# A third opinion, asked where it costs at most this many evaluations, 1 + MOVED_RUNS times.
+# The complex step is asked where it costs at most this many evaluations, 1 + MOVED_RUNS times: alone beside differences
+# it has digits that they do not have; beside a reference that has spoken it is a third opinion.
 COMPLEX_GROUPS = 256
+COMPLEX_GROUPS_BESIDE = 32
 
 
 def affordable(operation: Operation, name: str, outputs: int) -> int:
@@ -63,6 +65,11 @@ def calls_within(operation: Operation, name: str, outputs: int) -> int:
     each = operation.inputs[name].size + outputs + CALL * length_of(operation.reference)
     numbers = NUMBERS if operation.reference is None else NUMBERS_BESIDE // len(operation.wrt)
     return numbers // max(1, each)
+
+
+def complex_groups(operation: Operation) -> int:
+    """Up to how many groups of entries the complex step is asked about."""
+    return COMPLEX_GROUPS if operation.reference is None else COMPLEX_GROUPS_BESIDE
 
 
 def direction_count(operation: Operation, name: str, outputs: int) -> int:
@@ -85,7 +92,7 @@ def evaluations_planned(operation: Operation, name: str, outputs: int, groups: i
         directions = direction_count(operation, name, outputs)
         return once + directions * (1 + TYPICAL), once + directions * line
     complex_steps = (1 + MOVED_RUNS) * count + (CHECK_EVALUATIONS if operation.moving_forward is None else 0)
-    complex_steps = complex_steps if count <= COMPLEX_GROUPS else 0
+    complex_steps = complex_steps if count <= complex_groups(operation) else 0
     return once + (1 + count) * TYPICAL + 1 + complex_steps, once + count * MOST + line + complex_steps
 
 
@@ -171,7 +178,7 @@ def planned(estimate: Estimate, operation: Operation, outputs: int, name: str, g
 def complex_steps(operation: Operation, name: str, v: Array, plan: Plan | None) -> list[Estimate]:
     size = operation.inputs[name].size
     count = size if plan is None else plan.evaluations
-    if count > COMPLEX_GROUPS:
+    if count > complex_groups(operation):
         return []
     estimate = complex_step(operation, name, v, lambda: one_by_one(size) if plan is None else plan.groups())
     return [] if estimate is None else [estimate]
