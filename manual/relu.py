@@ -45,8 +45,7 @@ def forward(x: Array) -> tuple[Array, Saved]:
 
 def rectify(y: Array, positive: Array, x: Array) -> None:
     """Y of (1), and where X > 0."""
-    y[...] = 0  # of an array NumPy takes the maximum three times as fast as of a number
-    np.maximum(x, y, out=y)  # (1), and NaN stays NaN
+    np.clip(x, 0, np.inf, out=y)  # (1), in a third of the time of a maximum with a number; NaN stays NaN
     np.greater(x, 0, out=positive)
 
 

@@ -2,6 +2,7 @@
 
     python -m tests.beyond --only attention        the rows whose operation or mistake contains this
     python -m tests.beyond --all                   the sentences of every row, not of the faults alone
+    python -m tests.beyond --without-reference     the forward, recorded, is its own reference
 
 Ends with 0 if every mistake is caught, the share of them that is named first and truly is at least NAMED, no name is
 false, and no right derivation is accused; else with 1.
@@ -13,6 +14,7 @@ import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 from tests.beyond.run import Outcome, of_right, of_row
@@ -32,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--only", default="", help="rows that contain this")
     p.add_argument("--all", action="store_true", help="every sentence of every row")
     p.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    p.add_argument("--without-reference", action="store_true", help="the forward, recorded, is its own reference")
     options = p.parse_args(arguments)
     rows = [(subject.name, slip.name) for subject, slip in planted(options.only)]
     subjects = list(dict.fromkeys(name for name, _ in rows))
@@ -39,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     found: list[Outcome] = []
     print(f"{'operation':<30} {'mistake':<44} {'caught':<7} {'true?':<6} first name")
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        for one in pool.map(of_row, rows):
+        for one in pool.map(partial(of_row, alone=options.without_reference), rows):
             found.append(one)
             print(line(one), f"[{one.seconds:.1f} s]", flush=True)
             if options.all or not (one.caught and one.named):
@@ -47,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
                     print(f"      {name}: {said}")
             for name in one.false:
                 print(f"      FALSE {name}")
-        right = dict(pool.map(of_right, subjects))
+        right = dict(pool.map(partial(of_right, alone=options.without_reference), subjects))
     later = {subject.name for subject in HELD_OUT}
     accused = [k for k, verdict in right.items() if verdict != "agree"]
     print()

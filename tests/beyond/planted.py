@@ -42,14 +42,14 @@ class Subject(NamedTuple):
     reference: Callable[..., Any]
     slips: tuple[Slip, ...]
 
-    def operation(self, slip: str, size: int, seed: int) -> Operation:
-        """The operation with a mistake in its derivation; `slip` "" for the right one."""
+    def operation(self, slip: str, size: int, seed: int, *, alone: bool = False) -> Operation:
+        """The operation with a mistake in its derivation; `slip` "" for the right one; `alone` without a reference."""
         inputs = self.draw(np.random.default_rng(seed), size)
 
         def backward(g: Array, **values: Array) -> Arrays:
             return self.backward(g, slip, **values)
 
-        return from_functions(self.forward, backward, inputs, self.reference, name=self.name)
+        return from_functions(self.forward, backward, inputs, None if alone else self.reference, name=self.name)
 
 
 def of_size(size: int, *pairs: tuple[int, int]) -> tuple[int, ...]:

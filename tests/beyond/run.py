@@ -52,12 +52,12 @@ def expected(found: Diagnosis, slip: Slip) -> bool:
     return found.kind in slip.kinds.split() and said
 
 
-def outcome(subject: Subject, slip: Slip, seed: int = 0) -> Outcome:
-    """The judge on one mistake, and once more at other sizes and values."""
+def outcome(subject: Subject, slip: Slip, seed: int = 0, *, alone: bool = False) -> Outcome:
+    """The judge on one mistake, and once more at other sizes and values; `alone` without a reference."""
     started = time.perf_counter()
-    here = judge(subject.operation(slip.name, 0, seed), seed=seed)
+    here = judge(subject.operation(slip.name, 0, seed, alone=alone), seed=seed)
     found = first_names(here)
-    again = first_names(judge(subject.operation(slip.name, 1, seed + 1), seed=seed + 1)) if found else {}
+    again = first_names(judge(subject.operation(slip.name, 1, seed + 1, alone=alone), seed=seed + 1)) if found else {}
     false = tuple(
         f"{k}: {d.explanation}"
         for k, d in found.items()
@@ -73,14 +73,14 @@ def outcome(subject: Subject, slip: Slip, seed: int = 0) -> Outcome:
 # ---------------------------------------------------------------------- in a process of its own
 
 
-def of_row(row: tuple[str, str]) -> Outcome:
+def of_row(row: tuple[str, str], alone: bool = False) -> Outcome:
     keep_compilations()
     found = [(a, b) for a, b in planted() if (a.name, b.name) == row]
-    return outcome(*found[0])
+    return outcome(*found[0], alone=alone)
 
 
-def of_right(name: str) -> tuple[str, str]:
+def of_right(name: str, alone: bool = False) -> tuple[str, str]:
     """The verdict on a right derivation."""
     keep_compilations()
     subject = next(s for s in (*SUBJECTS, *HELD_OUT) if s.name == name)
-    return name, judge(subject.operation("", 0, 0), diagnose=False).verdict
+    return name, judge(subject.operation("", 0, 0, alone=alone), diagnose=False).verdict
