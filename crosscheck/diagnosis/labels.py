@@ -28,7 +28,15 @@ def own_name(step: Step) -> str:
 
 def plain_label(step: Step) -> str:
     """A step in words, the same for all of its kind."""
-    return step_name(step.name, own_name(step) if step.name in CUSTOM else step.within)
+    name = "square" if is_square(step) else step.name
+    return step_name(name, own_name(step) if step.name in CUSTOM else step.within)
+
+
+def is_square(step: Step) -> bool:
+    """Whether it squares, however that was written."""
+    if step.name == "integer_pow":
+        return step.eqn.params["y"] == 2
+    return step.name == "mul" and step.reads[0] == step.reads[1]
 
 
 class LookUp(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 from crosscheck.diagnosis.candidates import Candidate, Part
 from crosscheck.diagnosis.expressions import HERE, Arriving, Call
 from crosscheck.diagnosis.labels import TURN, in_every_turn, label, value_name
-from crosscheck.diagnosis.points import value
+from crosscheck.diagnosis.points import Array, value
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.pulling import pulled
 from crosscheck.diagnosis.sites import sites_of
@@ -60,9 +60,26 @@ def operand_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
             if other == back and (1 - i) in tape.steps[k].active:
                 gives = ((1 - i, Arriving(k)),)
                 yield at_step(tape, "missing-terms", f"leaves out {who} in the backward of {what}", k, gives=gives)
+        elif place not in tape.inputs.values() and of_zeros_and_ones(problem.given.value(place)):
+            yield from masks_of_numbers(tape, k, i, what)
         else:
             text = f"leaves out {who} in the backward of {what}"
             yield at_step(tape, "missing-terms", text, k, reads=((i, Call(np.ones_like, (value(place),))),))
+
+
+def of_zeros_and_ones(a: Array) -> bool:
+    """Whether it is a mask, of numbers: nothing else, and both."""
+    return bool(((a == 0) | (a == 1)).all() and (a == 0).any() and (a == 1).any())
+
+
+def masks_of_numbers(tape: Tape, k: int, i: int, what: str) -> Iterator[Candidate]:
+    """A mask that the forward multiplies with, left out or inverted."""
+    mask = value(tape.steps[k].reads[i])
+    for kind, text, other in (
+        ("missing-mask", "leaves out the mask (zeros and ones) in the backward of", Call(np.ones_like, (mask,))),
+        ("wrong-mask", "inverts the mask (zeros and ones) in the backward of", Call(np.subtract, (1.0, mask))),
+    ):
+        yield at_step(tape, kind, f"{text} {what}", k, reads=((i, other),))
 
 
 def arriving_transposed(problem: Problem, name: str) -> Iterator[Candidate]:
@@ -170,7 +187,8 @@ def in_step(
         for which in ("reads", "writes"):
             for i in range(len(getattr(tape.steps[others[0]], which))):
                 places = [getattr(tape.steps[k], which)[i] for k in others]
-                if all(tape.avals[p].shape == shape for p in places) and tuple(places) not in seen:
+                fits = all(tape.avals[p].shape == shape and tape.avals[p].dtype.kind == "f" for p in places)
+                if fits and tuple(places) not in seen:
                     seen.add(tuple(places))
                     yield told(tape, places[-1], len(steps)), places
 

@@ -59,10 +59,28 @@ def by_name(function: AnyFunction) -> AnyFunction | None:
 def special(name: str) -> AnyFunction | None:
     """`scipy.special` where JAX has it."""
     other = {"psi": "digamma", "loggamma": "gammaln"}.get(name, name)
-    return getattr(jax.scipy.special, other, None) or (getattr(jax.nn, name, None) if name in NEURAL else None)
+    return WRITTEN_OUT.get(name) or getattr(jax.scipy.special, other, None)
 
 
-NEURAL = ("softmax", "log_softmax")
+def huber(delta: AnyArray, x: AnyArray) -> AnyArray:
+    size = jnp.abs(x)
+    return jnp.where(size <= delta, 0.5 * x * x, delta * (size - 0.5 * delta))
+
+
+def pseudo_huber(delta: AnyArray, x: AnyArray) -> AnyArray:
+    share = x / delta
+    return delta * delta * (jnp.sqrt(1 + share * share) - 1)
+
+
+# What JAX has not, or otherwise: SciPy's axis may be given by its place, and is all of them unless it is given.
+WRITTEN_OUT: dict[str, AnyFunction] = {
+    "softmax": lambda x, axis=None: jax.nn.softmax(x, axis),
+    "log_softmax": lambda x, axis=None: jax.nn.log_softmax(x, axis),
+    "log_expit": jax.nn.log_sigmoid,
+    "exp10": lambda x: jnp.power(10.0, x),
+    "huber": huber,
+    "pseudo_huber": pseudo_huber,
+}
 
 
 def without_manners(found: AnyFunction, *args: Any, **kwargs: Any) -> Any:

@@ -302,7 +302,7 @@ SUBJECTS = (
         (
             Slip("the square's derivative left out", PATH, ("square",)),
             Slip("the force of the wrong sign", "sign"),
-            Slip("the clamped element left out", "localized", ("entry 0",)),
+            Slip("the clamped element left out", "localized missing-terms", ("entry 0", "turn 1")),
         ),
     ),
     Subject(

@@ -162,7 +162,7 @@ SUBJECTS = (
         normal_backward,
         normal_reference,
         (
-            Slip("the log-determinant left out", "missing-terms", ("log_det",)),
+            Slip("the log-determinant left out", "missing-terms", ("log_det", "slogdet")),
             Slip("the sign of the outer product", "sign", ("sign",)),
             Slip("the off-diagonal entries twice", "half-symmetric diagonal", ("diagonal",)),
             Slip("the ½ left out of the log-determinant", "scaled", ("twice",)),

@@ -146,7 +146,7 @@ SUBJECTS = (
         cross_entropy_reference,
         (
             Slip("divided by all rows", "scaled", ("batch",)),
-            Slip("not divided", "scaled", ("sum", "count")),
+            Slip("not divided", "scaled", ("sum", "count", "of the quotient")),
             Slip("the ignored rows not masked", "missing-mask", ("mask",)),
             Slip("the softmax's term left out", "missing-terms", ("path", "what arrives")),
             Slip("the label's term left out", "missing-terms", ("path",)),

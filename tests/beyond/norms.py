@@ -184,7 +184,7 @@ SUBJECTS = (
         layer_norm_reference,
         (
             Slip("the mean's path left out", "missing-terms", ("mean", "constant")),
-            Slip("the variance's path left out", "missing-terms", ("var", "constant")),
+            Slip("the variance's path left out", "missing-terms", ("var", "constant", "square")),
             Slip("both statistics constant", "missing-terms", ("constant",)),
             Slip("the unbiased count in the variance", "scaled", ("- 1",)),
             Slip("the variance's path twice", "scaled", ("twice",)),
@@ -219,7 +219,7 @@ SUBJECTS = (
         group_norm_reference,
         (
             Slip("counts the entries of all groups", "scaled", ("2", "half")),
-            Slip("the variance's path left out", "missing-terms", ("var =",)),
+            Slip("the variance's path left out", "missing-terms", ("var =", "square")),
             Slip("γ's gradient reads x", "wrong-operand wrong-factor", ("reads",)),
         ),
     ),

@@ -153,9 +153,9 @@ SUBJECTS = (
         average_backward,
         average_reference,
         (
-            Slip("nothing carried", "missing-terms", ("turn", "y in", "recurrent")),
+            Slip("nothing carried", "missing-terms", ("turn", "y in", "recurrent", "diagonal")),
             Slip("1 - a left out", "missing-terms", ("leaves out",)),
-            Slip("the state after", "wrong-operand wrong-factor", ("after", "turn")),
+            Slip("the state after", "wrong-operand wrong-factor", ("after", "turn", "multiplied by a")),
             Slip("x's term left out", "missing-terms", ("path",)),
         ),
     ),

@@ -93,3 +93,35 @@ def test_another_array_of_the_same_shape(rng: np.random.Generator) -> None:
     assert found.kind == "wrong-operand"
     assert "reads u where" in found.explanation
     assert "needs w (" in found.explanation
+
+
+def test_a_comparison_in_a_loop_is_no_operand(rng: np.random.Generator) -> None:
+    """What is true or false has the shape of what exp gives, and is not read in its place."""
+
+    def forward(x: Any, w: Any) -> Any:
+        for _ in range(3):
+            x = jnp.exp(jnp.where(x > 0, -x, 0.5 * x)) * w
+        return x
+
+    def backward(g: Array, x: Array, w: Array) -> Arrays:
+        return {"x": g * np.cos(x), "w": g}
+
+    inputs = {"x": rng.normal(size=(4, 3)), "w": rng.normal(size=(4, 3))}
+    reasons(from_functions(forward, backward, inputs, forward), rng.normal(size=(4, 3)))
+
+
+def test_a_mask_of_numbers_that_is_forgotten(rng: np.random.Generator) -> None:
+    mask = (rng.random((4, 3)) < 0.5).astype(float)
+
+    def forward(x: Any) -> Any:
+        return jnp.tanh(x) * mask
+
+    for spoiled, kind in ((np.ones_like(mask), "missing-mask"), (1 - mask, "wrong-mask")):
+
+        def backward(g: Array, x: Array, spoiled: Array = spoiled) -> Arrays:
+            return {"x": g * spoiled * (1 - np.tanh(x) ** 2)}
+
+        operation = from_functions(forward, backward, {"x": rng.normal(size=(4, 3))}, forward)
+        (found, *_) = reasons(operation, rng.normal(size=(4, 3)))["x"]
+        assert found.kind == kind
+        assert "the mask (zeros and ones)" in found.explanation

@@ -111,7 +111,7 @@ def squashed_once(x: Array, w: Array) -> Array:
 
 @pytest.mark.parametrize(
     ("norm", "words"),
-    [(0.0, "leaves out the path through the product in"), (0.5, "half of the path through the product in")],
+    [(0.0, "leaves out the path through the square in"), (0.5, "half of the path through the square in")],
 )
 def test_a_square_in_a_loop_is_one_path(norm: float, words: str, rng: np.random.Generator) -> None:
     inputs = {"x": rng.normal(size=(4, 3)), "w": rng.normal(size=(3, 3))}

@@ -169,6 +169,12 @@ MATRIX: dict[str, Law] = {
     ),
     "complex": lambda x: np.real((x + 1j * x[::-1]) * np.conj(x - 2j)) + np.abs(np.exp(1j * x)),
     "softmax": lambda x: scipy.special.softmax(x, axis=1) + scipy.special.log_softmax(x, axis=0),
+    "softmax, its axis by place": lambda x: scipy.special.softmax(x, 0) + scipy.special.log_softmax(x, 1),
+    "softmax of all": lambda x: scipy.special.softmax(x) + scipy.special.log_softmax(x),
+    "special losses": lambda x: (
+        scipy.special.huber(0.5, x) + scipy.special.pseudo_huber(0.7, x) + scipy.special.log_expit(x)
+    ),
+    "tens": lambda x: scipy.special.exp10(x),
     "logsumexp": lambda x: scipy.special.logsumexp(x, axis=1, keepdims=True) + scipy.special.xlogy(2, x**2 + 1),
     "gamma": lambda x: (
         scipy.special.gammaln(x**2 + 1) + scipy.special.digamma(x**2 + 1) + scipy.special.polygamma(1, x**2 + 1)
