@@ -126,11 +126,15 @@ class Point:
         return CANDIDATE * max(self.relative_bound(name), LEAST) * scale
 
     def same(self, candidate: Array, name: str) -> bool:
-        """Is it what the user's code gave?"""
+        """Is it what the user's code gave? Where both are what is left of terms that cancel, they are the same zero."""
         wrong = self.wrong[name]
         return candidate.shape == wrong.shape and bool(
-            (np.abs(candidate - wrong) <= self.allowed(name, candidate, wrong)).all()
+            (np.abs(candidate - wrong) <= self.allowed(name, candidate, wrong, self.truth[name])).all()
         )
+
+    def is_zero(self, name: str) -> bool:
+        """Is what the user's code gave zero, to rounding?"""
+        return self.same(np.zeros_like(self.wrong[name]), name)
 
     def is_truth(self, candidate: Array, name: str) -> bool:
         truth = self.truth[name]

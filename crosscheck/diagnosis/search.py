@@ -257,5 +257,7 @@ def explain(
     if lost is not None:
         kind, text, evidence = lost
         return [Diagnosis(kind, f"the gradient of {name} {text}", evidence)], []
+    if all(point.is_zero(name) for point in points):
+        return [Diagnosis("zero", f"the gradient of {name} is zero everywhere, to rounding", {})], []
     place = places(problem, name)
     return [place] if place else [], []

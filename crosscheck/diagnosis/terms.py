@@ -129,7 +129,7 @@ def lost_contributions(problem: Problem, name: str) -> tuple[str, str, dict[str,
     for point in problem.points(name):
         wrong = point.wrong[name]
         entries = np.argwhere(point.off(name))
-        if not len(entries):
+        if not len(entries) or point.is_zero(name):  # of some terms, too, the sum may be zero
             return None
         entries = problem.rng.permutation(entries)[:ENTRIES]
         for entry, column in zip(entries, columns(point, name, entries), strict=True):
