@@ -14,7 +14,7 @@ from crosscheck.diagnosis.points import COTANGENT, OUTPUT, Array, Point
 from crosscheck.diagnosis.problem import Problem
 from crosscheck.diagnosis.products import spreads_to
 from crosscheck.diagnosis.tolerances import TOLD_ALIKE
-from crosscheck.diagnosis.transforms import Transform, as_many, cuts, flips, orders, shifts, spreads
+from crosscheck.diagnosis.transforms import Transform, as_many, cuts, flips, kept, moved, orders, shifts, spreads
 
 UPSTREAM = "ignores-upstream"
 
@@ -71,15 +71,37 @@ def other_cotangents(problem: Problem, name: str) -> Iterator[Candidate]:
 
 
 def shifted_and_cut(problem: Problem, name: str) -> Iterator[Candidate]:
-    """The true gradient for the incoming gradient shifted and without its border: an image read without its padding."""
+    """The true gradient for the incoming gradient shifted and without its border, as of an image read elsewhere."""
     if problem.tape is None and name not in problem.given.jacobians:
         return
     shape, axes = problem.given.v.shape, problem.output_axes
     borders = [cut for cut in cuts(shape, axes) if cut.kind == "border" and "border" in cut.text]
+    yield from unpadded(problem)
     for t in shifts(shape, axes) if borders else ():
         for cut in borders if t.function is not np.roll else ():
             text = f"is the true one for the incoming gradient {t.text}, {cut.text}"
             yield Candidate("shifted", text, cotangent=cut.of(t.of(COTANGENT)))
+
+
+def unpadded(problem: Problem) -> Iterator[Candidate]:
+    """Windows, one for each place of the output, that read an image where it would lie without its padding."""
+    shape = problem.given.v.shape
+    configs = {
+        step.eqn.params["padding_config"]
+        for step in (problem.tape.steps if problem.tape is not None else ())
+        if step.name == "pad"
+    }
+    for config in sorted(configs):
+        padded = [axis for axis, (low, high, _) in enumerate(config) if low > 0 and high >= 0]
+        last = 0 if len(config) == len(shape) else len(shape) - len(config)  # the axes are those of the output, or last
+        if not padded or any(not low + high < shape[axis + last] for axis, (low, high, _) in enumerate(config)):
+            continue
+        lows, axes = tuple(config[axis][0] for axis in padded), tuple(axis + last for axis in padded)
+        cotangent = Call(moved, (COTANGENT, lows, axes))
+        for axis, low in zip(axes, lows, strict=True):
+            cotangent = Call(kept, (cotangent, (axis,), (low, -config[axis - last][1] or None)))
+        text = "is that of reading the image without its padding (windows over the border left out)"
+        yield Candidate("border", text, cotangent=cotangent)
 
 
 def lost(t: Transform) -> str:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.diagnosis import diagnose_all
 from crosscheck.doors.functions import from_functions
 from tests.diagnosis.derivations import CONV, ENTROPY, Array, Arrays
@@ -91,3 +92,26 @@ def test_the_incoming_gradient_is_read_after_a_write(
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_planted_mistake_is_named(row: Planted, rng: np.random.Generator) -> None:
     named(row, rng)
+
+
+@pytest.mark.parametrize("padding", [1, 2])
+def test_an_image_read_without_its_padding_by_code_of_any_style(padding: int, rng: np.random.Generator) -> None:
+    """The forward pads and takes windows by itself: no convolution is among its steps."""
+
+    def windows(x: Array) -> Array:
+        padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+
+    def forward(x: Array, w: Array) -> Array:
+        return np.einsum("nchwij,ocij->nohw", windows(x), w)
+
+    def backward(g: Array, x: Array, w: Array) -> dict[str, Array]:
+        grad_w = np.zeros_like(w)
+        for i, j in np.ndindex(x.shape[2] - 2, x.shape[3] - 2):
+            grad_w += np.einsum("no,ncij->ocij", g[:, :, i, j], x[:, :, i : i + 3, j : j + 3])
+        return {"w": grad_w}
+
+    inputs = {"x": rng.normal(size=(2, 2, 5, 6)), "w": rng.normal(size=(3, 2, 3, 3))}
+    (found, *_) = crosscheck.check(forward, backward, inputs, wrt=("w",)).gradients["w"].diagnoses
+    assert found.kind == "border"
+    assert "without its padding" in found.explanation
