@@ -11,7 +11,7 @@ PINS    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help crosscheck test lint format lecture mutants beyond laws programs judge-alone checkers versions bench peers bench-smoke \
-	bench-judge clean
+	bench-judge clean torch
 .PHONY: bench-roundings bench-limits bench-networks proofs survey-planted onnx
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make bench-roundings measure what random roundings cost in time and memory"
 	@echo "make bench        time everything beside its peers (pytest-benchmark); writes docs/performance.md"
 	@echo "make bench-networks  time the convolutions of seven networks, a piece at a time, and print the table (CELLS=)"
+	@echo "make torch        install PyTorch, for the tests that ask it: without it they are skipped"
 	@echo "make peers        install PyTorch and autograd, to be timed and compared with"
 	@echo "make bench-smoke  run every benchmark once, validated and untimed"
 	@echo "make clean        remove the environment and the caches"
@@ -88,6 +89,9 @@ SECONDS ?= 200
 bench-networks: $(BIN)/.test
 	$(TIMED) $(BIN)/python -m benchmarks.network_cells measure --seconds $(SECONDS) $(CELLS)
 	$(BIN)/python -m benchmarks.network_cells table
+
+torch: $(BIN)/.test
+	$(INSTALL) --editable '.[torch]'
 
 peers: $(BIN)/.test
 	$(INSTALL) --editable '.[peers]'
