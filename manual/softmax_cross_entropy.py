@@ -121,15 +121,16 @@ def backward(grad_output: Any, saved: Saved) -> tuple[Array]:
     """∂L/∂prediction from G = grad_output, a number, or (B,) where nothing was reduced."""
     p, t, divisor, reduced = saved
     checks.same_shape(grad_output, () if reduced else (len(p),), "grad_output", "the loss")
-    g = grad_output if reduced else grad_output[:, None]
 
-    def gradient(p: Array, t: Array, g: Array) -> tuple[Array]:
+    def gradient(p: Array, t: Array, g: Any) -> tuple[Array]:
         grad_x = p * total(t, (1,))
         grad_x -= t
         grad_x /= divisor
         return (g * grad_x,)  # (4)
 
-    return in_parts(gradient, p, t, np.broadcast_to(g, (len(p), 1)))
+    if reduced:
+        return in_parts(lambda p, t: gradient(p, t, grad_output), p, t)
+    return in_parts(gradient, p, t, grad_output[:, None])
 
 
 def counting(
