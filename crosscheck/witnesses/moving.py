@@ -50,7 +50,8 @@ FEWEST_DIRECTIONS = 2
 # Directions that ask whether single entries tell the whole: along random signs ties part in one way each.
 JOINT = 3
 # The complex step is asked where it costs at most this many evaluations, 1 + MOVED_RUNS times: alone beside differences
-# it has digits that they do not have; beside a reference that has spoken it is a third opinion.
+# it has digits that they do not have; beside a reference that has spoken it is a third opinion, of code that nobody
+# wrote for complex numbers.
 COMPLEX_GROUPS = 256
 COMPLEX_GROUPS_BESIDE = 32
 
@@ -69,7 +70,8 @@ def calls_within(operation: Operation, name: str, outputs: int) -> int:
 
 def complex_groups(operation: Operation) -> int:
     """Up to how many groups of entries the complex step is asked about."""
-    return COMPLEX_GROUPS if operation.reference is None else COMPLEX_GROUPS_BESIDE
+    third = operation.reference is not None and operation.moving_forward is None
+    return COMPLEX_GROUPS_BESIDE if third else COMPLEX_GROUPS
 
 
 def direction_count(operation: Operation, name: str, outputs: int) -> int:
