@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
@@ -186,3 +187,16 @@ def test_it_is_asked_where_it_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [e.witness for e in moving_witnesses(operation(np.sin, X), "x", V, None)] == [DIFFERENCE]
     monkeypatch.setattr(moving, "COMPLEX_GROUPS", 12)
     assert [e.witness for e in moving_witnesses(operation(np.sin, X), "x", V, None)] == [DIFFERENCE, COMPLEX_STEP]
+
+
+def test_beside_a_reference_that_speaks_it_is_asked_where_it_is_cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "COMPLEX_GROUPS_BESIDE", 11)
+    written_for_it = operation(np.sin, X)
+    alone = replace(written_for_it, moving_forward=None)
+    with_reference = replace(alone, reference=lambda x: jnp.sin(x))
+    for subject, asked in (
+        (alone, [DIFFERENCE, COMPLEX_STEP]),
+        (with_reference, [DIFFERENCE]),
+        (replace(with_reference, moving_forward=written_for_it.moving_forward), [DIFFERENCE, COMPLEX_STEP]),
+    ):
+        assert [e.witness for e in moving_witnesses(subject, "x", V, None)] == asked
