@@ -73,6 +73,19 @@ def test_a_mask_that_is_the_same_for_all_is_not_said_to_be_moved(rng: np.random.
     assert "only the first of several contributions" in found["k"][0].explanation
 
 
+def test_no_factor_is_said_to_lack_that_the_derivative_does_not_have(rng: np.random.Generator) -> None:
+    """σ(1 - σ) for σ, in the gradient of log(1 + eˣ): eˣ / (1 + eˣ) for the derivative of eˣ, which has no 1 + y."""
+    operation = from_functions(
+        lambda x: np.log(1 + np.exp(x)),
+        lambda g, x: {"x": g * np.exp(x) / (1 + np.exp(x)) ** 2},
+        {"x": rng.normal(size=5)},
+        lambda x: jnp.log(1 + jnp.exp(x)),
+    )
+    found = reasons(operation, rng.normal(size=5))["x"][0]
+    assert found.kind != "missing-terms", found
+    assert "the factor 1 + y" not in found.explanation
+
+
 def test_a_function_with_a_rule_of_its_own_is_called_by_its_name(rng: np.random.Generator) -> None:
     """The sigmoid of x for that of -x, in the gradient of log(1 + e⁻ˣ)."""
     operation = from_functions(
