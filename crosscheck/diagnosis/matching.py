@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crosscheck.diagnosis.budget import Budget
-from crosscheck.diagnosis.candidates import Candidate, evaluate
+from crosscheck.diagnosis.candidates import Candidate, ToThePower, Weight, evaluate
 from crosscheck.diagnosis.code import in_code
 from crosscheck.diagnosis.elsewhere import holds
 from crosscheck.diagnosis.factors import Reading, in_words, readings
@@ -31,7 +31,9 @@ class Match(NamedTuple):
 
     @property
     def cost(self) -> float:
-        return self.names[0].cost if self.names else 0.0
+        """How far-fetched it is: the factor, and the weights of paths."""
+        weights = [far_fetched(weight) for _, weight in self.candidate.scales]
+        return (self.names[0].cost if self.names else 0.0) + max(weights, default=0.0)
 
     def diagnosis(self, problem: Problem, name: str, alike: list[Match]) -> Diagnosis:
         said = self.candidate.text if problem.tape is None else in_code(self.candidate.text, problem.tape)
@@ -50,6 +52,14 @@ class Match(NamedTuple):
         if alike:
             evidence["the same here"] = [m.candidate.text for m in alike[:MOST_ALIKE]]
         return Diagnosis(self.candidate.kind, text, evidence)
+
+
+def far_fetched(weight: Weight) -> float:
+    """How far-fetched the weight of a path is: a path is left out, has the wrong sign, counts twice or half; any other
+    number costs what a size does."""
+    if isinstance(weight, Reading):
+        return weight.cost
+    return 0.0 if isinstance(weight, ToThePower) or weight in (0.0, -1.0, 2.0, 0.5) else 1.0
 
 
 def lines_of(candidate: Candidate, problem: Problem) -> list[str]:
