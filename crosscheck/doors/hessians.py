@@ -112,7 +112,7 @@ def check_hessian(
             result = replace(result, evidence=replace(result.evidence, source=RECORDED))
     weights = {GRADIENT: result.evidence.cotangent[:1].reshape(())}
     if whole:
-        result = without_rows(result, HESSIAN)
+        result = matrix.told(without_rows(result, HESSIAN), HESSIAN, GRADIENT)
         result = explained(result, HESSIAN, of_matrix(result, matrix, HESSIAN))
         weights[HESSIAN] = weights_of(result, matrix)
     result = replace(result, weights=weights)

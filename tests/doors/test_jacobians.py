@@ -11,6 +11,8 @@ import pytest
 import scipy.sparse as sp
 
 import crosscheck
+from crosscheck.doors.rows import of_matrix_told
+from crosscheck.evidence.reason import Diagnosis
 
 Array = np.ndarray
 A = np.random.default_rng(7).normal(size=(5, 3))
@@ -147,6 +149,38 @@ def test_an_entry_outside_of_the_pattern_is_named(given: Any) -> None:
     assert said.kind == "pattern"
     assert said.evidence == {"entries": [[4, 5]]}
     assert "(4, 5)" in said.explanation
+
+
+def plain_f(x: Any) -> Any:
+    return np.sin(x[0] * A[:, 0]) + x[1] ** 2
+
+
+def plain_jacobian(x: Array) -> Array:
+    c = np.cos(x[0] * A[:, 0]) * A[:, 0]
+    return np.stack([c, np.full(5, 2 * x[1]), np.zeros(5)], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda x: plain_jacobian(x) + np.outer(np.arange(5) < 2, np.arange(3) == 2), "outputs 0 to 1 and input 2"),
+        (lambda x: plain_jacobian(x) * [1, 0, 1], "the Jacobian leaves out the path through the slice (x[1])"),
+    ],
+    ids=["a place", "a path"],
+)
+def test_a_reason_speaks_of_outputs_and_inputs_and_of_no_turns(wrong: Any, told: str) -> None:
+    result = crosscheck.check_jacobian(plain_f, wrong, POINT)
+    explanation = result.gradients["jacobian"].diagnoses[0].explanation
+    assert told in explanation, explanation
+    assert " turn " not in explanation
+
+
+def test_words_in_code_stay() -> None:
+    scaled = Diagnosis("scaled", "the gradient of j is 5 times too small (1 / batch)", {"name": "1 / batch"})
+    assert of_matrix_told(scaled, 5, True).explanation.endswith("(1 / outputs)")
+    path = Diagnosis("sign", "has the wrong sign in turn 3 of 5 in sample 2 (a.py:1: batch * f(sample))", {})
+    told = "has the wrong sign for output 2 in output 2 (a.py:1: batch * f(sample))"
+    assert of_matrix_told(path, 5, True).explanation == told
 
 
 def test_a_stored_zero_is_no_matter_of_the_pattern() -> None:
