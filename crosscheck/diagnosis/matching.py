@@ -91,6 +91,8 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
             return None
     if factor is None or not reproduced(problem, name, candidate, factor, budget):
         return None
+    if candidate.kind == "wrong-mask" and all(passes_nothing(candidate, point, name) for point in points):
+        return None
     if factor == 1.0:
         return None if holds(problem, name, candidate, 1.0) is False else Match(candidate, 1.0, [])
     named = readings(factor, problem.sizes(), BESIDE, accuracy(points[0], name))
@@ -98,6 +100,16 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
     if point is not None:
         named = [r for r in named if holds(problem, name, candidate, r.value(point.sizes)) is not False]
     return Match(candidate, factor, named) if named else None
+
+
+def passes_nothing(candidate: Candidate, point: Point, name: str) -> bool:
+    """Whether a mask is one through which nothing comes: then a path is left out, and that is to be said."""
+    if point.tape is None or not candidate.parts:
+        return False
+    steps = [(part.step, point.tape.steps[part.step].active) for part in candidate.parts]
+    cut = Candidate("", "", scales=tuple(((k, i), 0.0) for k, active in steps for i in active))
+    array, without = evaluate(candidate, point, name), evaluate(cut, point, name)
+    return array is not None and without is not None and point.same(array, name) and point.same(without, name)
 
 
 def reproduced(problem: Problem, name: str, candidate: Candidate, factor: float, budget: Budget) -> bool:
