@@ -18,6 +18,8 @@ from crosscheck.evidence.reason import Diagnosis
 
 # A factor beside another mistake must be a product of at most two sizes; alone it may be of three, or of no name.
 BESIDE = 2.3
+# A factor beside another mistake costs what a size does, and what it stands for.
+SECOND = 1.0
 # Other matches of the same family that are told as evidence.
 MOST_ALIKE = 3
 
@@ -31,9 +33,10 @@ class Match(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """How far-fetched it is: the factor, and the weights of paths."""
+        """How far-fetched it is: a factor, which is a second mistake, and the weights of paths."""
         weights = [far_fetched(weight) for _, weight in self.candidate.scales]
-        return (self.names[0].cost if self.names else 0.0) + max(weights, default=0.0)
+        beside = SECOND + self.names[0].cost if self.names else 0.0
+        return beside + max(weights, default=0.0)
 
     def diagnosis(self, problem: Problem, name: str, alike: list[Match]) -> Diagnosis:
         said = self.candidate.text if problem.tape is None else in_code(self.candidate.text, problem.tape)

@@ -91,7 +91,8 @@ def of_matrix_told(diagnosis: Diagnosis, outputs: int, plain: bool) -> Diagnosis
         return Diagnosis(diagnosis.kind, sentence, diagnosis.evidence)
     reading = diagnosis.evidence.get("name")
     pieces = CODE.split(sentence)  # what stands in brackets is code, or the reading of a number
-    told = [p if p.startswith("(") and p != f"({reading})" else by_axes(p) for p in pieces]
+    words = (f"({reading})", "(only as many ")
+    told = [p if p.startswith("(") and not p.startswith(words) else by_axes(p) for p in pieces]
     return Diagnosis(diagnosis.kind, "".join(told), diagnosis.evidence)
 
 

@@ -160,6 +160,39 @@ def plain_jacobian(x: Array) -> Array:
     return np.stack([c, np.full(5, 2 * x[1]), np.zeros(5)], axis=1)
 
 
+def turned(x: Any) -> Any:
+    return np.stack([np.sin(0.7 * x[0]), np.cos(0.7 * x[0]), 0.7 * x[0]])
+
+
+def test_a_constant_that_every_row_reads_is_one_number() -> None:
+    """Rows are taken by calls, of which there are others at other sizes."""
+
+    def without(x: Array) -> Array:
+        return np.stack([np.cos(0.7 * x[0]), -np.sin(0.7 * x[0]), 1.0])[:, None]
+
+    result = crosscheck.check_jacobian(turned, without, np.array([0.4]))
+    explanation = result.gradients["jacobian"].diagnoses[0].explanation
+    assert "(1 / the constant of the product" in explanation, explanation
+
+
+def bell(a: Any, b: Any) -> Any:
+    return (b - a) * np.exp(-np.sum((a - b) ** 2) / 2)
+
+
+def test_one_mistake_goes_before_two() -> None:
+    """The sign of the path through the exponential, which is that of the other path and of the whole."""
+    a = np.array([0.5, -1.25, 0.75])
+
+    def wrong(b: Array) -> Array:
+        d = b - a
+        return np.exp(-d @ d / 2) * (np.eye(3) + np.outer(d, d))
+
+    result = crosscheck.check_jacobian(lambda b: bell(a, b), wrong, POINT)
+    explanation = result.gradients["jacobian"].diagnoses[0].explanation
+    assert "has the wrong sign on the path through" in explanation
+    assert "and of the wrong sign" not in explanation, explanation
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -178,6 +211,8 @@ def test_a_reason_speaks_of_outputs_and_inputs_and_of_no_turns(wrong: Any, told:
 def test_words_in_code_stay() -> None:
     scaled = Diagnosis("scaled", "the gradient of j is 5 times too small (1 / batch)", {"name": "1 / batch"})
     assert of_matrix_told(scaled, 5, True).explanation.endswith("(1 / outputs)")
+    fewer = Diagnosis("shifted", "the true one without its feature 2 (only as many features as batch)", {})
+    assert of_matrix_told(fewer, 2, True).explanation.endswith("input 2 (only as many inputs as outputs)")
     path = Diagnosis("sign", "has the wrong sign in turn 3 of 5 in sample 2 (a.py:1: batch * f(sample))", {})
     told = "has the wrong sign for output 2 in output 2 (a.py:1: batch * f(sample))"
     assert of_matrix_told(path, 5, True).explanation == told
