@@ -97,19 +97,22 @@ def check_hessian(
         matrix(point)
     deadline = Deadline(checked_budget(budget))
 
-    def judged(reference: Callable[..., Any] | None, slope: Callable[..., Any]) -> Result:
+    def judged(reference: Callable[..., Any] | None, slope: Callable[..., Any], *, diagnose: bool) -> Result:
         operation = operation_of(f, grad, slope, matrix, x0, reference, args, whole)
         operation = replace(operation, name=name or operation.name)
         return judge(operation, seed=seed, diagnose=diagnose, budget=deadline.left)
 
-    result = judged(reference, grad)
-    if reference is None and result.gradients[GRADIENT].verdict == "disagree":
-        known = recorded_if_can_be(f, x0, point, args)
-        if known is None:
-            result = untold(result)
-        else:
-            result = judged(known, slope_of(known, args))
-            result = replace(result, evidence=replace(result.evidence, source=RECORDED))
+    # Against what the Hessian is held the gradient's verdict says: only then a reason is worth its time.
+    result = judged(reference, grad, diagnose=diagnose and reference is not None)
+    wrong = reference is None and result.gradients[GRADIENT].verdict == "disagree"
+    known = recorded_if_can_be(f, x0, point, args) if wrong else None
+    if known is not None:
+        result = judged(known, slope_of(known, args), diagnose=diagnose)
+        result = replace(result, evidence=replace(result.evidence, source=RECORDED))
+    elif reference is None and diagnose and not result:
+        result = judged(None, grad, diagnose=True)
+    if wrong and known is None:
+        result = untold(result)
     weights = {GRADIENT: result.evidence.cotangent[:1].reshape(())}
     if whole:
         result = matrix.told(without_rows(result, HESSIAN), HESSIAN, GRADIENT)
