@@ -153,7 +153,7 @@ def explain(operation: Operation, evidence: Evidence, decision: Decision, seed: 
         | at_this_point(formula, evidence, verdicts, here, seed, deadline)
     )
     for name, gradient in evidence.gradients.items():
-        if gradient.elsewhere and name not in here and name not in there:
+        if gradient.elsewhere and not gradient.elsewhere.on_set and name not in here and name not in there:
             reasons |= at_further_point(formula, gradient.elsewhere, seed, deadline)
     reasons |= where_written(formula, evidence, [k for k, g in verdicts.items() if g.verdict == "disagree"], deadline)
     return of_two_functions(evidence, decision, reasons)

@@ -59,7 +59,8 @@ FLOORS = {
         *("report", "witnesses"),
     },
     "doors": {
-        *("floats", "draws", "marks", "evidence", "manner", "operation", "traces", "witnesses", "recorder", "judge"),
+        *("floats", "draws", "marks", "deadline", "evidence", "manner", "operation", "traces", "witnesses", "recorder"),
+        "judge",
     },
     "surveys": {
         *("draws", "deadline", "progress", "evidence", "operation", "spaces", "diagnosis", "report", "judge", "doors"),

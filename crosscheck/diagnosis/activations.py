@@ -139,12 +139,13 @@ DERIVATIVES: dict[str, Callable[[Array, Array], Array]] = {
     "1 / y": lambda x, y: 1 / y,
     "exp(x) / (1 + exp(x))²": lambda x, y: sigmoid(x) * sigmoid(-x),
 }
-# What such a derivative may lack beside the right one.
 FACTORS: dict[str, Callable[[Array, Array], Array]] = {
     "y": lambda x, y: y,
     "1 - y": lambda x, y: 1 - y,
     "1 + y": lambda x, y: 1 + y,
 }
+# Derivatives that are products of these, of the sigmoid and of tanh: one factor may be lacking.
+PRODUCTS = (("y", "1 - y"), ("1 - y", "1 + y"))
 
 
 def derivative(text: str, x: Array, y: Array) -> Array:
@@ -178,14 +179,15 @@ def derivative_mistakes(problem: Problem, name: str) -> Iterator[Candidate]:
 
 
 def other_derivatives(problem: Problem, tape: Tape, k: int, operand: int) -> Iterator[Candidate]:
-    """The rows of the table; the sentence says what is lacking where one factor makes a row the right derivative."""
+    """The rows of the table; the sentence says what is lacking where a row is the right derivative but for a factor."""
     what, result = label(tape, k), tape.steps[k].writes[0]
     x, y, right = problem.given.value(operand), problem.given.value(result), slope(problem.given, k)
+    made_of = next((p for p in PRODUCTS if alike(FACTORS[p[0]](x, y) * FACTORS[p[1]](x, y), right)), ())
     for text, function in DERIVATIVES.items():
         taken = function(x, y)
         if taken.size > 1 and np.ptp(taken) == 0:
             continue  # 1[x > 0] where x has one sign is no derivative but a path cut or kept
-        lacking = [word for word, f in FACTORS.items() if alike(taken * f(x, y), right)]
+        lacking = [word for word in made_of if alike(taken * FACTORS[word](x, y), right)]
         row = Call(derivative, (text, value(operand), value(result)))
         if lacking:
             sentence = f"leaves out the factor {lacking[0]} of the derivative of {what}, y its result"

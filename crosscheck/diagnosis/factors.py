@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from crosscheck.diagnosis.tolerances import SAME_FACTOR
 
+# How much more far-fetched a quotient is than its top and its bottom.
+QUOTIENT = 0.5
 # What a variance that is not biased is multiplied by, and that upside down: a quotient of quotients nobody reads right.
 CORRECTION, INVERSE = "n / (n - 1) of n, ", "(n - 1) / n of n, "
 
@@ -81,14 +83,16 @@ def readings(
             found.append(with_special(reading, number, over=True))
         for reading in whole_readings(factor * number.value, sizes, room, same):
             found.append(with_special(reading, number, over=False))
-    return sorted(found, key=lambda reading: reading.cost)
+    return sorted((reading for reading in found if reading.cost <= most), key=lambda reading: reading.cost)
 
 
 def with_special(reading: Reading, number: Size, *, over: bool) -> Reading:
     top = (*reading.over, number.name) if over else reading.over
     bottom = reading.under if over else (*reading.under, number.name)
     sign = "-" if reading.text.startswith("-") else ""
-    return Reading(sign + written(top, bottom), top, bottom, reading.cost + number.cost)
+    made_one = bool(top and bottom) and not (reading.over and reading.under)
+    cost = reading.cost + number.cost + (QUOTIENT if made_one else 0.0)
+    return Reading(sign + written(top, bottom), top, bottom, cost)
 
 
 def whole_readings(factor: float, sizes: Sequence[Size], most: float, same: float) -> list[Reading]:
@@ -108,7 +112,7 @@ def whole_readings(factor: float, sizes: Sequence[Size], most: float, same: floa
         for over in tops.get(nearest, ()):
             cost = over.cost + under.cost
             if over.names and under.names:
-                cost += 0.5
+                cost += QUOTIENT
             if cost <= most and not set(over.names) & set(under.names):
                 found.append(Reading(sign + written(over.names, under.names), over.names, under.names, cost))
     return found

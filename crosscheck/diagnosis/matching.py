@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crosscheck.diagnosis.budget import Budget
-from crosscheck.diagnosis.candidates import Candidate, evaluate
+from crosscheck.diagnosis.candidates import Candidate, ToThePower, Weight, evaluate
 from crosscheck.diagnosis.code import in_code
 from crosscheck.diagnosis.elsewhere import holds
 from crosscheck.diagnosis.factors import Reading, in_words, readings
@@ -18,6 +18,8 @@ from crosscheck.evidence.reason import Diagnosis
 
 # A factor beside another mistake must be a product of at most two sizes; alone it may be of three, or of no name.
 BESIDE = 2.3
+# A factor beside another mistake costs what a size does, and what it stands for.
+SECOND = 1.0
 # Other matches of the same family that are told as evidence.
 MOST_ALIKE = 3
 
@@ -31,7 +33,10 @@ class Match(NamedTuple):
 
     @property
     def cost(self) -> float:
-        return self.names[0].cost if self.names else 0.0
+        """How far-fetched it is: a factor, which is a second mistake, and the weights of paths."""
+        weights = [far_fetched(weight) for _, weight in self.candidate.scales]
+        beside = SECOND + self.names[0].cost if self.names else 0.0
+        return beside + max(weights, default=0.0)
 
     def diagnosis(self, problem: Problem, name: str, alike: list[Match]) -> Diagnosis:
         said = self.candidate.text if problem.tape is None else in_code(self.candidate.text, problem.tape)
@@ -50,6 +55,14 @@ class Match(NamedTuple):
         if alike:
             evidence["the same here"] = [m.candidate.text for m in alike[:MOST_ALIKE]]
         return Diagnosis(self.candidate.kind, text, evidence)
+
+
+def far_fetched(weight: Weight) -> float:
+    """How far-fetched the weight of a path is: a path is left out, has the wrong sign, counts twice or half; any other
+    number costs what a size does."""
+    if isinstance(weight, Reading):
+        return weight.cost
+    return 0.0 if isinstance(weight, ToThePower) or weight in (0.0, -1.0, 2.0, 0.5) else 1.0
 
 
 def lines_of(candidate: Candidate, problem: Problem) -> list[str]:
@@ -81,6 +94,8 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
             return None
     if factor is None or not reproduced(problem, name, candidate, factor, budget):
         return None
+    if candidate.kind == "wrong-mask" and all(passes_nothing(candidate, point, name) for point in points):
+        return None
     if factor == 1.0:
         return None if holds(problem, name, candidate, 1.0) is False else Match(candidate, 1.0, [])
     named = readings(factor, problem.sizes(), BESIDE, accuracy(points[0], name))
@@ -88,6 +103,16 @@ def fit(problem: Problem, name: str, points: list[Point], candidate: Candidate, 
     if point is not None:
         named = [r for r in named if holds(problem, name, candidate, r.value(point.sizes)) is not False]
     return Match(candidate, factor, named) if named else None
+
+
+def passes_nothing(candidate: Candidate, point: Point, name: str) -> bool:
+    """Whether a mask is one through which nothing comes: then a path is left out, and that is to be said."""
+    if point.tape is None or not candidate.parts:
+        return False
+    steps = [(part.step, point.tape.steps[part.step].active) for part in candidate.parts]
+    cut = Candidate("", "", scales=tuple(((k, i), 0.0) for k, active in steps for i in active))
+    array, without = evaluate(candidate, point, name), evaluate(cut, point, name)
+    return array is not None and without is not None and point.same(array, name) and point.same(without, name)
 
 
 def reproduced(problem: Problem, name: str, candidate: Candidate, factor: float, budget: Budget) -> bool:

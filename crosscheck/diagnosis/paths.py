@@ -25,6 +25,7 @@ from crosscheck.diagnosis.labels import REWRITTEN, in_every_turn, label, value_n
 from crosscheck.diagnosis.matching import accuracy
 from crosscheck.diagnosis.points import Array, Point
 from crosscheck.diagnosis.problem import Problem
+from crosscheck.diagnosis.resizing import asked_elsewhere
 from crosscheck.diagnosis.sites import sites_of
 from crosscheck.diagnosis.words import operand_name
 from crosscheck.traces.tape import Edge, Tape
@@ -255,6 +256,7 @@ def named(problem: Problem, point: Point, name: str, group: Edges, number: float
             kind, text = said(plain, None, group.text)
             return Candidate(kind, text, scales=tuple((e, plain) for e in group.edges))
     found = readings(number, problem.sizes(), WEIGHT, same, problem.special_sizes())
+    found = [reading for reading in found if asked_elsewhere(problem, reading)]
     if not found:
         return None
     kind, text = said(number, found[0], group.text)

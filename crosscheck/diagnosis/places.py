@@ -41,6 +41,11 @@ def places(problem: Problem, name: str) -> Diagnosis | None:
             f"the gradient of {name} is wrong at one entry only ({at}){here}",
             {**evidence, "index": index},
         )
+    cross = row_and_column(off)
+    if cross is not None:
+        row, column = (one_of(word, i) for word, i in zip(words, cross, strict=True))
+        text = f"the gradient of {name} is wrong only along {row} and along {column}{here}"
+        return Diagnosis("localized", text, {**evidence, "row": cross[0], "column": cross[1]})
     if on_border(off):
         return Diagnosis(
             "border",
@@ -83,6 +88,18 @@ def what_is_there(wrong: Array, truth: Array, off: Array) -> str:
         if np.ptp(ratio) <= TOLD_ALIKE * np.abs(ratio).max():
             return f": {in_words(middle, None)} there"
     return ""
+
+
+def row_and_column(off: Array) -> tuple[int, int] | None:
+    """The row and the column of a matrix that hold what is wrong, more than one entry in each, as what one parameter
+    does to a Hessian; None where there are none."""
+    if off.ndim != 2 or min(off.shape) < 3:
+        return None
+    row, column = int(off.sum(1).argmax()), int(off.sum(0).argmax())
+    region = np.zeros(off.shape, bool)
+    region[row], region[:, column] = True, True
+    few = min(off[row].sum(), off[:, column].sum()) < 2
+    return None if few or (off & ~region).any() or off[region].mean() < LEAST_SHARE else (row, column)
 
 
 def on_border(off: Array) -> bool:

@@ -151,6 +151,10 @@ class Point:
         return bool(self.off(name).any())
 
 
+# A factor whose multiples are rounded; of sums of 2^8 terms in float32, of the largest entry, no more is lost.
+NOT_EXACT = 1.3
+IN_SINGLE = 2.0**-16
+
 # What arrays of a point are called in an expression.
 COTANGENT = Call(Point.cotangent, (HERE,))
 OUTPUT = Call(Point.output, (HERE,))
@@ -193,8 +197,22 @@ def judged_at(
     truth = {k: auto.gradients[k].value for k in names}
     if not all(np.isfinite(a).all() for a in truth.values()):
         return None
-    bound = {k: auto.allowed(k) for k in names}
-    return Point(inputs, v, {k: np.asarray(wrong[k], np.float64) for k in names}, truth, bound, tape)
+    got = {k: np.asarray(wrong[k], np.float64) for k in names}
+    bound = {k: np.maximum(auto.allowed(k), rounded(operation.at(own), v, k, got[k])) for k in names}
+    return Point(inputs, v, got, truth, bound, tape)
+
+
+def rounded(operation: Operation, v: Array, name: str, got: Array) -> float:
+    """How far code that computes in float32 inside is from its formula: by so much its gradient of a multiple of v is
+    not the multiple. More than float32 explains is none of rounding, and is no bound."""
+    try:
+        multiple = operation.gradients((NOT_EXACT * v).astype(operation.dtype))[name]
+    except Exception:  # a backward that may be called but once
+        return 0.0
+    if multiple.shape != got.shape:
+        return 0.0
+    off = float(np.abs(multiple / NOT_EXACT - got).max(initial=0.0))
+    return off if off <= IN_SINGLE * float(np.abs(got).max(initial=0.0)) else 0.0
 
 
 def jacobian_of(function: Callable[[Array], Array], x: Array) -> Jacobian:

@@ -101,6 +101,16 @@ def plain(name: str) -> str:
     return name.removeprefix("(").removesuffix(" - 1)") if name.endswith(" - 1)") else name
 
 
+def asked_elsewhere(problem: Problem, reading: Reading) -> bool:
+    """Whether what a reading calls a size less one has another size at the point at other sizes, if there is one."""
+    point = problem.elsewhere()
+    if point is None:
+        return True
+    here = problem.numbers(problem.given)
+    sizes = {plain(name) for name in reading.names() if name != plain(name)}
+    return all(point.sizes.get(size) != here.get(size) for size in sizes)
+
+
 def concerned(group: tuple[str, ...]) -> set[str]:
     """The names of sizes that change with a group of axes."""
     names = set(group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.diagnosis.factors import CORRECTION
-from crosscheck.diagnosis.labels import label, value_name
+from crosscheck.diagnosis.labels import TURN, label, value_name
 from crosscheck.diagnosis.points import Point
 from crosscheck.traces.tape import Tape
 
@@ -27,6 +27,7 @@ def scalars_of(point: Point) -> dict[str, float]:
         if place in tape.constants:
             reader = next(k for k, step in enumerate(tape.steps) if step.active and place in step.reads)
             name = f"the constant of {label(tape, reader)}"
+        name = TURN.sub("", name)  # it is one number in every turn, of which there are others at other sizes
         if value in found.values() and place in tape.constants:
             continue
         found.setdefault(name, value)

@@ -11,7 +11,7 @@ from crosscheck.diagnosis.factors import in_words, readings
 from crosscheck.diagnosis.matching import MOST_ALIKE, accuracy
 from crosscheck.diagnosis.points import Point
 from crosscheck.diagnosis.problem import Problem
-from crosscheck.diagnosis.resizing import agreeing
+from crosscheck.diagnosis.resizing import agreeing, asked_elsewhere
 from crosscheck.diagnosis.tolerances import FEW_UNITS, NEARLY_ONE
 from crosscheck.evidence.reason import Diagnosis
 
@@ -60,6 +60,7 @@ def scaled(problem: Problem, name: str, factor: float, same: float) -> Diagnosis
     else:
         # Two readings that are one number here are two there.
         named = [r for r in named if abs(r.value(point.sizes) - there) <= same * abs(there)]
+        named = [r for r in named if asked_elsewhere(problem, r)]
         confirmed = [r for r in named if r.cost <= named[0].cost + FAR_FETCHED]
         sizes = {size.name for size in problem.sizes()}
         plain = [r for r in confirmed if r.names() <= sizes]

@@ -26,24 +26,42 @@ def shape_reasons(operation: Operation, v: Array, shapes: Mapping[str, tuple[int
     if operation.reference is not None:
         truth = plain_gradients(operation.reference, operation.inputs, operation.wrt, v)[1]
     # Where nobody knows the entries, none of them is right.
-    return {
-        name: wrong_shape(name, np.asarray(returned[name], np.float64), truth.get(name, np.full(shape, np.nan)), BOUND)
-        for name, shape in shapes.items()
-    }
+    reasons = {}
+    for name, shape in shapes.items():
+        wrong = np.asarray(returned[name], np.float64)
+        right = truth.get(name, np.full(shape, np.nan))
+        reasons[name] = exchanged(name, wrong, truth) or wrong_shape(name, wrong, right, BOUND)
+    return reasons
+
+
+def exchanged(name: str, wrong: Array, truth: Mapping[str, Array]) -> Diagnosis | None:
+    """A gradient that is the right one of another input, where nobody could take it for its own."""
+    for other, right in truth.items():
+        if other != name and wrong.any() and is_the_same(wrong, right, BOUND):
+            hint = f"it is that of {other}; are they returned in another order?"
+            evidence = {"shape": list(wrong.shape), "expected": list(truth[name].shape), "repair": hint}
+            return Diagnosis("shape", f"{has_shape(name, wrong, truth[name])}: {hint}", evidence)
+    return None
+
+
+def has_shape(name: str, wrong: Array, truth: Array) -> str:
+    return f"the gradient of {name} has shape {wrong.shape}; {name} has shape {truth.shape}"
+
+
+def is_the_same(a: Array, truth: Array, tolerance: float) -> bool:
+    if a.shape != truth.shape or not (np.isfinite(a).all() and np.isfinite(truth).all()):
+        return False
+    largest = max(np.abs(truth).max(initial=0.0), np.finfo(np.float64).tiny)
+    return bool((np.abs(a - truth) <= tolerance * largest).all())
 
 
 def wrong_shape(name: str, wrong: Array, truth: Array, tolerance: float) -> Diagnosis:
     """Why the shape is wrong, where a simple step gives the right array."""
     evidence = {"shape": list(wrong.shape), "expected": list(truth.shape)}
-    text = f"the gradient of {name} has shape {wrong.shape}; {name} has shape {truth.shape}"
+    text = has_shape(name, wrong, truth)
     if np.isfinite(wrong).all() and np.isfinite(truth).all():
         for hint, array in repairs(wrong, truth):
-            if (
-                array.shape == truth.shape
-                and (
-                    np.abs(array - truth) <= tolerance * max(np.abs(truth).max(initial=0.0), np.finfo(np.float64).tiny)
-                ).all()
-            ):
+            if is_the_same(array, truth, tolerance):
                 return Diagnosis("shape", f"{text}: {hint}", {**evidence, "repair": hint})
     return Diagnosis("shape", text, evidence)
 

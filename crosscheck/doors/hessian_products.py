@@ -18,12 +18,12 @@ from crosscheck.doors.door import door
 from crosscheck.doors.hessians import scalar
 from crosscheck.doors.jacobians import called, title
 from crosscheck.doors.numbers import number_like
+from crosscheck.doors.recordings import recorded, value_and_gradient
 from crosscheck.doors.rows import reworded
 from crosscheck.doors.tangents import check_jvp
 from crosscheck.evidence.result import Result
-from crosscheck.operation import Array, Operation, as_array, checked_inputs
-from crosscheck.recorder.operations import RECORDED, with_recording
-from crosscheck.traces.pointwise import is_guarded
+from crosscheck.operation import Array, as_array, checked_inputs
+from crosscheck.recorder.operations import RECORDED
 from crosscheck.traces.precision import double_precision
 
 
@@ -90,28 +90,3 @@ def check_hvp(
     if source:
         result = replace(result, evidence=replace(result.evidence, source=source))
     return reworded(result, {"the tangent along x": "H p", "tangent along x": "(⟨∇f, p⟩, H p)"})
-
-
-def value_and_gradient(reference: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any]:
-    """x → (f(x), ∇f(x)) of a function in JAX."""
-    jax = import_module("jax")
-
-    def both(x: Any) -> Any:
-        return jax.value_and_grad(lambda x: jax.numpy.reshape(reference(x, *args), ()))(x)
-
-    return both
-
-
-def recorded(f: Callable[..., Any], x: Any, point: Array, args: tuple[Any, ...]) -> Callable[..., Any]:
-    """f in JAX, as it was recorded."""
-    plain = Operation(
-        title(f), lambda v: f(number_like(x, v["x"]), *args), lambda v, inputs: {}, {"x": point}, ("x",), None
-    )
-    operation, why_not = with_recording(plain)
-    found = operation.reference
-    if found is None or is_guarded(found):
-        raise ValueError(
-            f"f is not recorded: {why_not or 'it decides by values'}; give grad=, the gradient by hand, or reference=, "
-            "f in jax.numpy"
-        )
-    return lambda x, *args: found(x=x)

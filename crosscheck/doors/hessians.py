@@ -5,6 +5,9 @@
 is one function of x, whose derivative is the gradient, and of a point for every entry of the gradient, whose derivative
 is the Hessian (`rows`). That a Hessian is symmetric is not assumed: each of its entries is judged, and one that is
 right below the diagonal and not above is wrong there.
+
+The derivative of a gradient that is wrong says nothing of the Hessian. Where one is, g is the gradient of the recorded
+f instead; where f cannot be recorded, nothing is said of the Hessian.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.deadline import Deadline, checked_budget
 from crosscheck.doors.door import door
 from crosscheck.doors.jacobians import (
     MOST_ENTRIES,
@@ -30,12 +34,17 @@ from crosscheck.doors.jacobians import (
     words,
 )
 from crosscheck.doors.numbers import number_like
+from crosscheck.doors.recordings import recorded, value_and_gradient
 from crosscheck.doors.rows import explained, reworded
+from crosscheck.evidence.pair import Pairs
 from crosscheck.evidence.result import Result
 from crosscheck.judge import judge
 from crosscheck.operation import Array, Arrays, Operation, as_array, checked_inputs
+from crosscheck.recorder.operations import RECORDED
+from crosscheck.traces.precision import double_precision
 
 GRADIENT, HESSIAN = "gradient", "hessian"
+UNTOLD = "it is held against the derivative of the gradient, which is wrong; give reference=, f in jax.numpy"
 
 
 @door
@@ -62,7 +71,8 @@ def check_hessian(
         x0: the point, float64 or float32.
         args: passed on to all.
         reference: `reference(x, *args) -> number`, the same function in jax.numpy. None: f and the gradient are
-            recorded, where they can be.
+            recorded, where they can be. The Hessian is held against the derivative of the gradient; of the recorded f
+            where the gradient is wrong.
         seed, diagnose, budget, name: as in `check`.
 
     Returns:
@@ -85,16 +95,62 @@ def check_hessian(
     whole = point.size**2 <= MOST_ENTRIES
     if whole:
         matrix(point)
-    operation = operation_of(f, grad, matrix, x0, reference, args, whole)
-    operation = replace(operation, name=name or operation.name)
-    result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
+    deadline = Deadline(checked_budget(budget))
+
+    def judged(reference: Callable[..., Any] | None, slope: Callable[..., Any], *, diagnose: bool) -> Result:
+        operation = operation_of(f, grad, slope, matrix, x0, reference, args, whole)
+        operation = replace(operation, name=name or operation.name)
+        return judge(operation, seed=seed, diagnose=diagnose, budget=deadline.left)
+
+    # Against what the Hessian is held the gradient's verdict says: only then a reason is worth its time.
+    result = judged(reference, grad, diagnose=diagnose and reference is not None)
+    wrong = reference is None and result.gradients[GRADIENT].verdict == "disagree"
+    known = recorded_if_can_be(f, x0, point, args) if wrong else None
+    if known is not None:
+        result = judged(known, slope_of(known, args), diagnose=diagnose)
+        result = replace(result, evidence=replace(result.evidence, source=RECORDED))
+    elif reference is None and diagnose and not result:
+        result = judged(None, grad, diagnose=True)
+    if wrong and known is None:
+        result = untold(result)
     weights = {GRADIENT: result.evidence.cotangent[:1].reshape(())}
     if whole:
-        result = without_rows(result, HESSIAN)
+        result = matrix.told(without_rows(result, HESSIAN), HESSIAN, GRADIENT)
         result = explained(result, HESSIAN, of_matrix(result, matrix, HESSIAN))
         weights[HESSIAN] = weights_of(result, matrix)
     result = replace(result, weights=weights)
     return reworded(result, words(HESSIAN, "Hessian") | words(GRADIENT, "gradient"))
+
+
+def recorded_if_can_be(
+    f: Callable[..., Any], x0: Any, point: Array, args: tuple[Any, ...]
+) -> Callable[..., Any] | None:
+    try:
+        return recorded(f, x0, point, args)
+    except ValueError:
+        return None
+
+
+def slope_of(known: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Array]:
+    """The gradient of a function in JAX, as a function of arrays."""
+    compiled = import_module("jax").jit(value_and_gradient(known, args))
+
+    def slope(x: Any, *_: Any) -> Array:
+        with double_precision():
+            return np.asarray(compiled(np.asarray(x))[1], np.asarray(x).dtype)
+
+    return slope
+
+
+def untold(result: Result) -> Result:
+    """The result with nothing said of the Hessian: it was held against the derivative of a wrong gradient."""
+    decided = result.decision.gradients[HESSIAN]
+    nothing = np.zeros_like(decided.mismatched)
+    told = replace(decided, verdict="undecided", pairs=Pairs(), mismatched=nothing, undecided=~nothing, power=None)
+    told = replace(told, remarks=(UNTOLD,))
+    decision = replace(result.decision, gradients={**result.decision.gradients, HESSIAN: told})
+    diagnoses = {k: found for k, found in result.reasons.diagnoses.items() if k != HESSIAN}
+    return replace(result, decision=decision, reasons=replace(result.reasons, diagnoses=diagnoses))
 
 
 def scalar(f: Callable[..., Any], y: Any) -> None:
@@ -106,13 +162,14 @@ def scalar(f: Callable[..., Any], y: Any) -> None:
 def operation_of(
     f: Callable[..., Any],
     grad: Callable[..., Any],
+    slope: Callable[..., Any],
     matrix: Matrix,
     x0: Any,
     reference: Callable[..., Any] | None,
     args: tuple[Any, ...],
     whole: bool,
 ) -> Operation:
-    """(1), with a point for every entry of the gradient, or one for all."""
+    """(1), with a point for every entry of the gradient, or one for all; `slope` is g."""
 
     def gradient_of_reference(x: Any, *args: Any) -> Any:
         jax, known = import_module("jax"), reference
@@ -120,7 +177,7 @@ def operation_of(
         return jax.grad(lambda x: jax.numpy.reshape(known(x, *args), ()))(x)
 
     made = of_rows if whole else of_sums
-    rows = made(grad, matrix, x0, None if reference is None else gradient_of_reference, args, HESSIAN)
+    rows = made(slope, matrix, x0, None if reference is None else gradient_of_reference, args, HESSIAN)
     rows_forward, rows_reference = rows.forward, rows.reference
 
     def forward(values: Arrays) -> Any:

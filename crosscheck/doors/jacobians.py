@@ -11,7 +11,7 @@ import numpy as np
 
 from crosscheck.doors.door import door
 from crosscheck.doors.numbers import number_like
-from crosscheck.doors.rows import entries, explained, picked, picked_in_jax, reworded
+from crosscheck.doors.rows import entries, explained, picked, picked_in_jax, reworded, told_of_matrix
 from crosscheck.evidence.estimate import HAND
 from crosscheck.evidence.pair import compare
 from crosscheck.evidence.reason import Diagnosis
@@ -70,7 +70,7 @@ def check_jacobian(
     operation = of_rows(f, matrix, x, reference, args, JACOBIAN)
     operation = replace(operation, name=name or operation.name)
     result = judge(operation, seed=seed, diagnose=diagnose, budget=budget)
-    result = without_rows(result, JACOBIAN)
+    result = matrix.told(without_rows(result, JACOBIAN), JACOBIAN)
     result = explained(result, JACOBIAN, of_matrix(result, matrix, JACOBIAN))
     result = replace(result, weights={JACOBIAN: weights_of(result, matrix)})
     return reworded(result, words(JACOBIAN, "Jacobian"))
@@ -169,6 +169,11 @@ class Matrix:
     def sizes(self) -> tuple[int, int]:
         """Of y and of x."""
         return int(np.prod(self.y_shape)), int(np.prod(self.x_shape))
+
+    def told(self, result: Result, *names: str) -> Result:
+        """The result whose reasons speak of this matrix."""
+        plain = len(self.y_shape) == len(self.x_shape) == 1
+        return told_of_matrix(result, names, self.sizes[0], plain=plain)
 
     def summed(self, v: Array, point: Array) -> Array:
         """The sum of the rows, each times its weight; a sparse matrix is not made a dense one."""

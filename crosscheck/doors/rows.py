@@ -12,7 +12,8 @@ witness speaks entry by entry. Rows that are equal cost one evaluation of f.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -63,6 +64,40 @@ def reworded(result: Result, words: dict[str, str]) -> Result:
         for name, found in result.reasons.diagnoses.items()
     }
     return replace(result, reasons=replace(result.reasons, diagnoses=diagnoses))
+
+
+# What the axes of (2) are called, if x and y have one each.
+AXES = {"samples": "outputs", "sample": "output", "batch": "outputs", "features": "inputs", "feature": "input"}
+CODE = re.compile(r"(\([^()]*(?:\([^()]*\)[^()]*)*\))")
+TURN = re.compile(r" in turn (\d+) of (\d+)")
+
+
+def told_of_matrix(result: Result, names: Iterable[str], outputs: int, *, plain: bool) -> Result:
+    """The result with reasons that speak of a matrix: of its outputs and inputs (where x and y have one axis each:
+    `plain`), and of no turns of a loop, which the calls for its rows look like."""
+    diagnoses = dict(result.reasons.diagnoses)
+    for name in names:
+        diagnoses[name] = tuple(of_matrix_told(d, outputs, plain) for d in diagnoses.get(name, ()))
+    return replace(result, reasons=replace(result.reasons, diagnoses=diagnoses))
+
+
+def of_matrix_told(diagnosis: Diagnosis, outputs: int, plain: bool) -> Diagnosis:
+    def row(turn: re.Match[str]) -> str:
+        number, count = int(turn[1]), int(turn[2])
+        return f" for output {number - 1}" if count == outputs else turn[0]
+
+    sentence = TURN.sub(row, diagnosis.explanation.replace(" in every turn", ""))
+    if not plain:
+        return Diagnosis(diagnosis.kind, sentence, diagnosis.evidence)
+    reading = diagnosis.evidence.get("name")
+    pieces = CODE.split(sentence)  # what stands in brackets is code, or the reading of a number
+    words = (f"({reading})", "(only as many ")
+    told = [p if p.startswith("(") and not p.startswith(words) else by_axes(p) for p in pieces]
+    return Diagnosis(diagnosis.kind, "".join(told), diagnosis.evidence)
+
+
+def by_axes(text: str) -> str:
+    return re.sub(r"\w+", lambda word: AXES.get(word[0], word[0]), text)
 
 
 def explained(result: Result, name: str, diagnosis: Diagnosis | None) -> Result:

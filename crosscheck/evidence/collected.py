@@ -29,6 +29,7 @@ class Elsewhere:
         inputs, cotangent, hand: the point, and the hand-derived gradients there.
         truth: of this gradient; None where it is known along one direction only, and `wrong` is everywhere.
         allowed: how far from it rounding may be.
+        on_set: on which set the arguments lie on which it is right everywhere, in words; "" where there is none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Elsewhere:
     hand: Mapping[str, Array]
     truth: Array | None
     allowed: Array | None
+    on_set: str = ""
 
 
 @dataclass(frozen=True)

@@ -226,6 +226,12 @@ def at_further_points(case: Case, entries: Entries) -> Entries:
     found = case.gradient.elsewhere
     if found is None or entries.wrong.any():
         return entries
+    if found.on_set:
+        sentence = (
+            f"it is right here and wherever else {found.on_set}, and beside that ({found.point}) wrong at "
+            f"{share(found.wrong)}; if that is always so, say it: on= of `check`"
+        )
+        return Entries(entries.right & ~found.wrong, entries.wrong, (*entries.said, sentence))
     sentence = f"right at this point; at another ({found.point}) wrong at {share(found.wrong)}"
     return Entries(entries.right & ~found.wrong, found.wrong, (*entries.said, sentence))
 
@@ -271,7 +277,11 @@ RULES = (
     Rule("a float32 answer that keeps less than a third of its digits is wrong, whatever the formula says", in_float32),
     Rule("so is a float64 answer that keeps less than a third of the digits of its formula", in_float64),
     Rule("what differs at a point where nothing rounds is wrong, if nothing shows at this one", at_exact_points),
-    Rule("what is wrong at a further point is wrong, if nothing shows at this one", at_further_points),
+    Rule(
+        "what is wrong at a further point is wrong, if nothing shows at this one; open, if it is right on a set that "
+        "the arguments lie on",
+        at_further_points,
+    ),
     Rule("an agreement at points where nothing can be seen settles nothing", shows_nothing),
     Rule("open entries that all lie on kinks are wrong, if they are no convention", by_no_convention),
     Rule("open or wrong entries on kinks are right, if they are a legitimate convention", by_convention),

@@ -255,12 +255,13 @@ def undecided_blocks(result: Result, gradient: GradientResult) -> Iterator[Parag
     reasons = list(gradient.remarks)
     if result.evidence.left_out:
         reasons.append("the budget ended before it was decided")
-    elif any(pair.agree.any() for pair in gradient.pairs.values()):
+    elif gradient.evidence.elsewhere is None and any(pair.agree.any() for pair in gradient.pairs.values()):
         reasons.append("who agrees with it would have agreed with a mistake of a thousandth, too: nothing is shown")
     for reason in reasons:
         yield Paragraph(reason, "why", INDENT, "cause")
     index, pair = open_entry(gradient), gradient.judged_by
-    if index is not None and pair is not None and np.isfinite(pair.bounds[index]) and pair.bounds[index] > 0:
+    hidden = gradient.evidence.elsewhere is None  # else it is not rounding that leaves it open
+    if hidden and index is not None and pair is not None and np.isfinite(pair.bounds[index]) and pair.bounds[index] > 0:
         hand, most = gradient.estimates[HAND].value[index], pair.bounds[index]
         text = f"at {entry(gradient.name, index)}, where it is {hand:.3g}, rounding would hide a mistake of {most:.1g}"
         yield Paragraph(text, "noise", INDENT)

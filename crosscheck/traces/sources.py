@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from jax.extend import source_info_util
+from jax.extend import core, source_info_util
 
 JUDGE = str(Path(__file__).parents[1])
 SCOPE = re.compile(r"line ([\w.~%-]+):(\d+):(\d+)")
@@ -55,6 +55,19 @@ def source_of(eqn: Any) -> Source | None:
     if not (file and line.isdigit() and column.isdigit()) or Path(file).is_relative_to(JUDGE):
         return None
     return Source(file, int(line), int(column))
+
+
+def sources_in(jaxpr: core.Jaxpr) -> tuple[Source | None, ...]:
+    """Where every equation was written, those of the jaxprs inside included."""
+    found: list[Source | None] = []
+    for eqn in jaxpr.eqns:
+        found.append(source_of(eqn))
+        for value in eqn.params.values():
+            for item in value if isinstance(value, (tuple, list)) else (value,):
+                inner = item.jaxpr if isinstance(item, core.ClosedJaxpr) else item
+                if isinstance(inner, core.Jaxpr):
+                    found.extend(sources_in(inner))
+    return tuple(found)
 
 
 def function_name(eqn: Any) -> str:

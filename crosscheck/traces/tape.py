@@ -31,7 +31,7 @@ from crosscheck.traces.pointwise import at_point
 from crosscheck.traces.precision import double_precision
 from crosscheck.traces.programs import Programs
 from crosscheck.traces.scans import scan_sizes
-from crosscheck.traces.sources import Source, function_name, source_of
+from crosscheck.traces.sources import Source, function_name, source_of, sources_in
 from crosscheck.traces.stepwise import MANY_STEPS, StepByStep, Switched, zeros
 from crosscheck.traces.walk import evaluate, inner_jaxpr
 
@@ -403,10 +403,10 @@ def record(
     *,
     whole_calls: bool = False,
 ) -> Tape:
-    """The tape of `reference(**inputs)` at these shapes; the same trace gives the same compiled tape."""
+    """The tape of `reference(**inputs)` at these shapes; the same trace of the same lines gives the same tape."""
     names = tuple(inputs)
     here = at_point(reference, inputs)
     with double_precision():
         closed = jax.make_jaxpr(lambda *a: here(**dict(zip(names, a, strict=True))))(*inputs.values())
-        key = (key_of(closed), names, wrt, whole_calls)
+        key = (key_of(closed), sources_in(closed.jaxpr), names, wrt, whole_calls)
         return TAPES.get(key, lambda: Tape(closed, names, wrt, whole_calls=whole_calls)).closing_over(closed.consts)

@@ -14,6 +14,7 @@ is not finite, or where the two forwards are not the same function, is skipped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ from crosscheck.witnesses.contradiction import seen_noise, still_along
 from crosscheck.witnesses.differences import along_direction
 from crosscheck.witnesses.foreign import Foreign
 from crosscheck.witnesses.hand import Asked, hand_estimates
+from crosscheck.witnesses.on_sets import Lies, in_words, points_on, sets_of
 
 CHANGES: dict[str, Callable[[Array], Array]] = {
     "other values in other places": lambda a: a,
@@ -73,6 +75,9 @@ def changed(a: Array, change: Callable[[Array], Array], rng: np.random.Generator
     return np.asarray(kept, a.dtype)
 
 
+Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the truth, and how far off it may be
+
+
 class Looked(NamedTuple):
     """What was seen at the further points.
 
@@ -101,30 +106,61 @@ def look(
     found: dict[str, Elsewhere] = {}
     moving: set[str] = set()
     compared = 0
+    ask = Asking(v, t, comparisons, seed, single)
     for name, there in further_points(formula, seed):
-        there = in_single(there) if single else there
-        try:
-            with np.errstate(all="ignore"):
-                y, hand = there.output(), there.gradients(v)
-        except Exception:  # the point is ours: that the code refuses it is no fault
-            continue
-        if y.shape != v.shape or not np.isfinite(y).all():
-            continue
-        if any(hand[k].shape != there.inputs[k].shape for k in there.wrt):
+        hand, judged = ask(there, lambda k: k not in found and k not in known)
+        if judged is None:
             continue
         compared += 1
-        asked = {k: g for k, g in hand.items() if k not in found and k not in known}
-        if not asked:
-            judged = {}
-        elif there.reference is None:
-            judged = along_one_direction(there, asked, v, seed)
-        else:
-            judged = against_reference(there, y, asked, v, t, comparisons, seed, single)
         moving |= {k for k in there.wrt if np.any(hand[k] != 0)}
         for k, (wrong, truth, allowed) in judged.items():
             if wrong.any() and k not in found:
                 found[k] = Elsewhere(k, name, wrong, there.inputs, v, hand, truth, allowed)
+    sets = sets_of(formula) if found else {}
+    for k in right_on(formula, sets, frozenset(found), ask) if sets else ():
+        found[k] = replace(found[k], on_set=in_words(sets))
     return Looked(found, compared, frozenset(moving))
+
+
+class Asking(NamedTuple):
+    """What is asked at every point: (the hand-derived gradients, what is said of those that `whom` lets through), and
+    None for the latter where the code refuses the point or something is not finite."""
+
+    v: Array
+    t: float
+    comparisons: int
+    seed: int
+    single: frozenset[str]
+
+    def __call__(self, there: Operation, whom: Callable[[str], bool]) -> tuple[Arrays, Judged | None]:
+        there = in_single(there) if self.single else there
+        try:
+            with np.errstate(all="ignore"):
+                y, hand = there.output(), there.gradients(self.v)
+        except Exception:  # the point is ours: that the code refuses it is no fault
+            return {}, None
+        if y.shape != self.v.shape or not np.isfinite(y).all():
+            return hand, None
+        if any(hand[k].shape != there.inputs[k].shape for k in there.wrt):
+            return hand, None
+        asked = {k: g for k, g in hand.items() if whom(k)}
+        if not asked:
+            return hand, {}
+        if there.reference is None:
+            return hand, along_one_direction(there, asked, self.v, self.seed)
+        return hand, against_reference(there, y, asked, *self)
+
+
+def right_on(formula: Operation, sets: dict[str, Lies], names: frozenset[str], ask: Asking) -> frozenset[str]:
+    """Of gradients that are wrong at a further point, those that are right at all points on the sets that the inputs
+    lie on."""
+    right, compared = names, 0
+    for there in points_on(formula, sets, ask.seed):
+        _, judged = ask(there, right.__contains__)
+        if judged is not None:
+            compared += 1
+            right = frozenset(k for k in right if k in judged and not judged[k][0].any())
+    return right if compared else frozenset()
 
 
 STIRRING = (1.0, -1.0, 8.0, -0.125)
@@ -167,9 +203,6 @@ def stirred(formula: Operation, v: Array, still: frozenset[str], seed: int) -> f
     return frozenset(found)
 
 
-Judged = dict[str, tuple[Array, Array | None, Array | None]]  # wrong where, the truth, and how far off it may be
-
-
 def against_reference(
     there: Operation,
     y: Array,
@@ -180,14 +213,18 @@ def against_reference(
     seed: int,
     single: frozenset[str] = frozenset(),
 ) -> Judged:
-    """Where each gradient is wrong. Rounding is asked for only where something is off by more than the resolution."""
+    """Where each gradient is wrong; nothing where the two forwards are not the same function.
+
+    Rounding is asked for only where something is off by more than the resolution.
+    """
     assert there.reference is not None
     output, truth = plain_gradients(there.reference, there.inputs, there.wrt, v)
     if not np.isfinite(output).all() or (gross(y, output, np.abs(output)) & beyond(there, y, output)).any():
         return {}
     suspects = {k for k in hand if gross(hand[k], truth[k], np.abs(truth[k])).any()}
+    judged: Judged = {k: (np.zeros(g.shape, bool), None, None) for k, g in hand.items() if k not in suspects}
     if not suspects:
-        return {}
+        return judged
     reference = there.reference
 
     def anywhere(inputs: Arrays, v: Array) -> Arrays:
@@ -197,7 +234,6 @@ def against_reference(
     truths = {k: auto.gradients[k] for k in suspects}
     asked = Asked(there, v, anywhere, t, comparisons, seed, single)
     said = hand_estimates(HAND, {k: hand[k] for k in suspects}, truths, {}, asked)
-    judged: Judged = {}
     for k, found in truths.items():
         pair = compare(said[k].estimate, found, t)
         size = np.abs(truth[k]) if found.terms is None else np.maximum(np.abs(truth[k]), found.terms)

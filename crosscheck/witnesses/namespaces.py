@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 JUDGE = "crosscheck"
-LIBRARIES = frozenset({"autograd", "jax", "jaxlib", "numba", "numpy", "scipy", "torch"})
+LIBRARIES = frozenset({"autograd", "jax", "jaxlib", "numba", "numpy", "pandas", "scipy", "torch"})
 FOREIGN = LIBRARIES | {JUDGE} | sys.stdlib_module_names
 # More objects than this are no gradient's code; a longer container holds data.
 MOST_OBJECTS = 20_000
@@ -193,14 +193,25 @@ def kept(found: Reached) -> Generator[None]:
 
 
 def restore(held: Any, was: Any) -> None:
+    """A list or dictionary as it was; one that is so already may be of a class that lets nobody write to it."""
     if isinstance(held, list):
-        held[:] = was
+        if len(held) != len(was) or any(a is not b for a, b in zip(held, was, strict=True)):
+            held[:] = was
         return
     for key in [k for k in held if k not in was]:
         del held[key]
     for key, value in was.items():
         if key not in held or held[key] is not value:
             held[key] = value
+
+
+def accepted(put: Put, value: Any) -> bool:
+    """Whether a place takes a value: a container's class may refuse it, as one that is never to be changed does."""
+    try:
+        put(value)
+    except Exception:  # whatever the user's class raises: what it holds stays as it is
+        return False
+    return True
 
 
 @contextmanager
@@ -214,9 +225,8 @@ def replaced(
         try:
             for value, put in list(found.places()):
                 other = stand_in(value)
-                if other is not value:
+                if other is not value and accepted(put, other):
                     undo.append(functools.partial(put, value))
-                    put(other)
             for space, names in found.globals.values():
                 for name in builtins.keys() & names - space.keys():
                     undo.append(functools.partial(space.pop, name, None))

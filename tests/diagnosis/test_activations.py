@@ -73,6 +73,47 @@ def test_a_mask_that_is_the_same_for_all_is_not_said_to_be_moved(rng: np.random.
     assert "only the first of several contributions" in found["k"][0].explanation
 
 
+KEPT = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]) > 0
+
+
+def attended(x: Any, v: Any) -> Any:
+    """The mean of the rows x[b, t], weighted by the softmax of v · tanh x over those that are kept."""
+    weights = jax.nn.softmax(jnp.where(KEPT, jnp.tanh(x) @ v, -1e30), -1)
+    return (weights[:, :, None] * x).sum(1)
+
+
+def test_a_mask_that_lets_nothing_through_is_a_path_left_out(rng: np.random.Generator) -> None:
+    """Only kept rows have scores that count: with the mask inverted nothing comes through the scores."""
+
+    def without_scores(g: Array, x: Array, v: Array) -> Arrays:
+        u = np.tanh(x)
+        e = np.exp(np.where(KEPT, u @ v, -np.inf))
+        a = e / e.sum(-1, keepdims=True)
+        da = (g[:, None, :] * x).sum(-1)
+        ds = a * (da - (a * da).sum(-1, keepdims=True))
+        return {"x": a[:, :, None] * g[:, None, :], "v": (ds[:, :, None] * u).sum((0, 1))}
+
+    inputs = {"x": rng.normal(size=(3, 4, 3)), "v": rng.normal(size=3)}
+    operation = from_functions(attended, without_scores, inputs, attended)
+    found = reasons(operation, rng.normal(size=(3, 3)))
+    assert list(found) == ["x"]
+    assert found["x"][0].kind == "missing-terms", found["x"][0]
+    assert "leaves out the path" in found["x"][0].explanation
+
+
+def test_no_factor_is_said_to_lack_that_the_derivative_does_not_have(rng: np.random.Generator) -> None:
+    """σ(1 - σ) for σ, in the gradient of log(1 + eˣ): eˣ / (1 + eˣ) for the derivative of eˣ, which has no 1 + y."""
+    operation = from_functions(
+        lambda x: np.log(1 + np.exp(x)),
+        lambda g, x: {"x": g * np.exp(x) / (1 + np.exp(x)) ** 2},
+        {"x": rng.normal(size=5)},
+        lambda x: jnp.log(1 + jnp.exp(x)),
+    )
+    found = reasons(operation, rng.normal(size=5))["x"][0]
+    assert found.kind != "missing-terms", found
+    assert "the factor 1 + y" not in found.explanation
+
+
 def test_a_function_with_a_rule_of_its_own_is_called_by_its_name(rng: np.random.Generator) -> None:
     """The sigmoid of x for that of -x, in the gradient of log(1 + e⁻ˣ)."""
     operation = from_functions(

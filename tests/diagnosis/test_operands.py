@@ -125,3 +125,16 @@ def test_a_mask_of_numbers_that_is_forgotten(rng: np.random.Generator) -> None:
         (found, *_) = reasons(operation, rng.normal(size=(4, 3)))["x"]
         assert found.kind == kind
         assert "the mask (zeros and ones)" in found.explanation
+
+
+def test_a_mask_in_a_loop_beside_an_exponential_breaks_nothing(rng: np.random.Generator) -> None:
+    """Every array of a turn is tried where the exponential's result is needed, a mask among them."""
+
+    def forward(x: Any) -> Any:
+        for _ in range(3):
+            mask = x < 1
+            x = jnp.where(mask, jnp.exp(-x), x) + 0.5
+        return x
+
+    operation = from_functions(forward, lambda g, x: {"x": g * np.sin(x)}, {"x": rng.normal(size=5)}, forward)
+    reasons(operation, rng.normal(size=5))  # fails where a part of the search did

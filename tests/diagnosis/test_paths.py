@@ -54,6 +54,26 @@ def test_a_weight_has_a_name(slip: dict[str, Any], kind: str, words: str, rng: n
     assert words in found.explanation
 
 
+PAIRS = np.cos(np.add.outer(np.arange(6.0), np.arange(6.0)))
+
+
+def distances(x: Any) -> Any:
+    squares = (x * x).sum(1)
+    return (PAIRS * (squares[:, None] + squares[None, :] - 2 * x @ x.T)).sum()
+
+
+def test_the_plainest_of_several_weights_is_told(rng: np.random.Generator) -> None:
+    """The product's sign: on either of its two paths alone the gradient is that of one taken -6 / 2 times."""
+
+    def wrong(g: Array, x: Array) -> dict[str, Array]:
+        return {"x": 4 * g * (PAIRS.sum(1)[:, None] * x + PAIRS @ x)}
+
+    operation = from_functions(distances, wrong, {"x": rng.normal(size=(6, 2))}, distances)
+    found = reasons(operation, np.array(1.5))["x"][0]
+    assert found.kind == "sign", found
+    assert "the subtracted term" in found.explanation
+
+
 def loop(x: Any, w: Any) -> Any:
     for _ in range(3):
         x = jnp.tanh(x @ w)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crosscheck.diagnosis.places import in_axis, on_axes, on_border, what_is_there
+from crosscheck.diagnosis.places import in_axis, on_axes, on_border, row_and_column, what_is_there
 from tests.diagnosis.derivations import (
     CONV,
     RELU,
@@ -58,6 +58,22 @@ def test_only_where_x_is_zero(rng: np.random.Generator) -> None:
     found = reasons(operation, v)["x"]
     assert found[0].kind == "localized"
     assert "where x is 0" in found[0].explanation
+
+
+def test_one_row_and_one_column_are_not_the_border(rng: np.random.Generator) -> None:
+    """As of a Hessian in which one parameter was transformed."""
+    off = np.zeros((5, 5), bool)
+    off[4], off[:, 4] = True, True
+    assert row_and_column(off) == (4, 4)
+    wrong = lambda r, g, **_: r["x"] * (1 + np.sin(1 + np.arange(25.0)).reshape(5, 5) * off)  # noqa: E731
+    operation = planted_operation(RELU, "x", wrong, {"x": 0.5 + rng.random((5, 5))})
+    found = reasons(operation, rng.normal(size=(5, 5)))["x"]
+    assert "only along" in found[0].explanation, found[0]
+    off[0, 1] = True
+    assert row_and_column(off) is None
+    off[:] = False
+    off[2] = True
+    assert row_and_column(off) is None
 
 
 # ---------------------------------------------------------------------- in words

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import crosscheck
 from crosscheck.diagnosis.points import Point, jacobian_of, judged_at
 from crosscheck.diagnosis.tolerances import CANDIDATE, JACOBIAN_LEAST, LEAST
 from crosscheck.doors.functions import from_functions
@@ -56,3 +60,36 @@ def test_a_jacobian_by_differences_and_its_error() -> None:
     exact = np.diag(np.cos(x.ravel())) * x.sum() + np.sin(x.ravel())
     assert np.abs(jacobian.rows - exact).max() <= jacobian.error * np.abs(exact).max()
     assert JACOBIAN_LEAST <= jacobian.error < 1e-6
+
+
+def in_single(g: np.ndarray, x: np.ndarray, w: np.ndarray) -> dict[str, np.ndarray]:
+    kept = np.zeros(g.shape, np.float32)
+    kept[:] = g * (1 - np.tanh(x @ w))  # without 1 + tanh
+    return {"x": kept @ w.T, "w": x.T @ kept}
+
+
+def test_a_mistake_in_code_that_computes_in_float32_inside_is_named() -> None:
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(4, 5)), "w": rng.normal(size=(5, 3))}
+    result = crosscheck.check(lambda x, w: np.tanh(x @ w), in_single, inputs)
+    assert any(finding.kind == "float32-inside" for finding in result.findings)
+    for name in inputs:
+        assert "the factor 1 + y" in result.gradients[name].diagnoses[0].explanation
+
+
+def test_the_rounding_of_the_code_is_measured_and_what_is_no_rounding_is_none() -> None:
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(4, 5)), "w": rng.normal(size=(5, 3))}
+    g = rng.normal(size=(4, 3))
+
+    def bound(backward: Any) -> float:
+        operation = from_functions(lambda x, w: np.tanh(x @ w), backward, inputs, lambda x, w: jnp.tanh(x @ w))
+        point = judged_at(operation, inputs, g, ("x", "w"))
+        assert point is not None
+        return point.relative_bound("x")
+
+    def squared(g: np.ndarray, x: np.ndarray, w: np.ndarray) -> dict[str, np.ndarray]:
+        return {"x": g * g @ w.T, "w": x.T @ (g * g)}
+
+    assert 1e-9 < bound(in_single) < 1e-6
+    assert bound(squared) < 1e-12

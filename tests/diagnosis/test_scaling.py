@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from crosscheck.doors.functions import from_functions
 from tests.diagnosis.derivations import (
     CONV,
     DENSE,
@@ -16,6 +17,7 @@ from tests.diagnosis.harness import (
     Planted,
     diagnosed,
     named,
+    reasons,
 )
 
 ROWS = [
@@ -60,3 +62,28 @@ def test_a_constant_is_not_taken_for_a_size(rng: np.random.Generator) -> None:
     assert found[0].kind == "scaled"
     assert found[0].evidence["name"] is None
     assert found[0].evidence["here the same as"] == "1 / batch"
+
+
+A = np.array([0.5, -1.5, 0.75, 2.0])
+
+
+@pytest.mark.parametrize("factor", [3.0, 1 / 3], ids=["three", "a third"])
+def test_a_number_is_not_read_as_a_size_less_one_that_cannot_be_another(
+    factor: float, rng: np.random.Generator
+) -> None:
+    """The derivative of x³ three times, or without its 3; of the four columns there are never fewer."""
+    cube = lambda x: (A * x**3).sum(1)  # noqa: E731
+    x = rng.normal(size=(2, 4))
+    operation = from_functions(cube, lambda g, x: {"x": factor * 3 * g[:, None] * A * x**2}, {"x": x}, cube)
+    found = reasons(operation, rng.normal(size=2))["x"][0]
+    assert found.kind == "scaled"
+    assert found.evidence["name"] is None, found
+
+
+def test_a_quotient_with_a_size_less_one_is_no_plainer_than_another(rng: np.random.Generator) -> None:
+    """1 / batch for 1 / columns, beside three rows, which are one more than the batch."""
+    centred = lambda x: x - x.mean(-1, keepdims=True)  # noqa: E731
+    wrong = lambda g, x: {"x": centred(g) * x.shape[-1] / len(x)}  # noqa: E731
+    operation = from_functions(centred, wrong, {"x": rng.normal(size=(2, 3, 5))}, centred)
+    found = reasons(operation, rng.normal(size=(2, 3, 5)))["x"][0]
+    assert found.evidence["name"] == "columns / batch", found

@@ -68,3 +68,19 @@ def test_a_check_says_which_step_is_missing() -> None:
     result = crosscheck.check(lambda x, w: x @ w, backward, inputs)
     assert result.gradients["w"].diagnoses[0].explanation.endswith("w has shape (3, 2): it is transposed")
     assert result.gradients["x"].passed
+
+
+def test_gradients_that_are_returned_in_another_order_are_told_so() -> None:
+    inputs = {"x": np.arange(1.0, 13.0).reshape(4, 3), "w": np.arange(1.0, 7.0).reshape(3, 2)}
+
+    def forward(x: Any, w: Any) -> Any:
+        return x @ w, (x, w)
+
+    def backward(grad_output: Any, saved: Any) -> Any:
+        x, w = saved
+        return x.T @ grad_output, grad_output @ w.T
+
+    result = crosscheck.check_operation((forward, backward), inputs)
+    told = {name: g.diagnoses[0].explanation for name, g in result.gradients.items()}
+    assert "it is that of w; are they returned in another order?" in told["x"]
+    assert "it is that of x; are they returned in another order?" in told["w"]

@@ -103,8 +103,31 @@ def test_a_gradient_that_is_wrong_is_not_vouched_for_by_its_own_hessian(given: A
     result = crosscheck.check_hessian(plain, grad, hess, X, (), given, diagnose=False)
     assert result.verdict == "disagree"
     assert not result.gradients["gradient"].passed
-    if given is not None:
-        assert np.argwhere(result.gradients["hessian"].mismatched).tolist() == [[1, 0]]
+    assert np.argwhere(result.gradients["hessian"].mismatched).tolist() == [[1, 0]]
+
+
+def half(x: Array) -> Array:
+    return gradient(x) / 2
+
+
+def test_a_right_hessian_is_not_accused_beside_a_wrong_gradient() -> None:
+    result = crosscheck.check_hessian(plain, half, hessian, X, diagnose=False)
+    assert not result
+    assert result.gradients["hessian"].passed
+    result = crosscheck.check_hessian(plain, half, lambda x: hessian(x) / 2, X, diagnose=False)
+    assert result.gradients["hessian"].verdict == "disagree"
+
+
+def by_value(x: Any) -> Any:
+    return plain(x) if x[0] > 0 else -plain(x)
+
+
+def test_nothing_is_said_of_a_hessian_beside_a_wrong_gradient_of_what_cannot_be_recorded() -> None:
+    for hess in (hessian, lambda x: hessian(x) / 2):
+        result = crosscheck.check_hessian(by_value, half, hess, X, diagnose=False)
+        assert result.gradients["gradient"].verdict == "disagree"
+        assert result.gradients["hessian"].verdict == "undecided"
+        assert "held against the derivative of the gradient, which is wrong" in " ".join(str(result).split())
 
 
 def test_arrays_arguments_and_one_number() -> None:

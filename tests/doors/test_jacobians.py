@@ -11,6 +11,8 @@ import pytest
 import scipy.sparse as sp
 
 import crosscheck
+from crosscheck.doors.rows import of_matrix_told
+from crosscheck.evidence.reason import Diagnosis
 
 Array = np.ndarray
 A = np.random.default_rng(7).normal(size=(5, 3))
@@ -147,6 +149,73 @@ def test_an_entry_outside_of_the_pattern_is_named(given: Any) -> None:
     assert said.kind == "pattern"
     assert said.evidence == {"entries": [[4, 5]]}
     assert "(4, 5)" in said.explanation
+
+
+def plain_f(x: Any) -> Any:
+    return np.sin(x[0] * A[:, 0]) + x[1] ** 2
+
+
+def plain_jacobian(x: Array) -> Array:
+    c = np.cos(x[0] * A[:, 0]) * A[:, 0]
+    return np.stack([c, np.full(5, 2 * x[1]), np.zeros(5)], axis=1)
+
+
+def turned(x: Any) -> Any:
+    return np.stack([np.sin(0.7 * x[0]), np.cos(0.7 * x[0]), 0.7 * x[0]])
+
+
+def test_a_constant_that_every_row_reads_is_one_number() -> None:
+    """Rows are taken by calls, of which there are others at other sizes."""
+
+    def without(x: Array) -> Array:
+        return np.stack([np.cos(0.7 * x[0]), -np.sin(0.7 * x[0]), 1.0])[:, None]
+
+    result = crosscheck.check_jacobian(turned, without, np.array([0.4]))
+    explanation = result.gradients["jacobian"].diagnoses[0].explanation
+    assert "(1 / the constant of the product" in explanation, explanation
+
+
+def bell(a: Any, b: Any) -> Any:
+    return (b - a) * np.exp(-np.sum((a - b) ** 2) / 2)
+
+
+def test_one_mistake_goes_before_two() -> None:
+    """The sign of the path through the exponential, which is that of the other path and of the whole."""
+    a = np.array([0.5, -1.25, 0.75])
+
+    def wrong(b: Array) -> Array:
+        d = b - a
+        return np.exp(-d @ d / 2) * (np.eye(3) + np.outer(d, d))
+
+    result = crosscheck.check_jacobian(lambda b: bell(a, b), wrong, POINT)
+    explanation = result.gradients["jacobian"].diagnoses[0].explanation
+    assert "has the wrong sign on the path through" in explanation
+    assert "and of the wrong sign" not in explanation, explanation
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda x: plain_jacobian(x) + np.outer(np.arange(5) < 2, np.arange(3) == 2), "outputs 0 to 1 and input 2"),
+        (lambda x: plain_jacobian(x) * [1, 0, 1], "the Jacobian leaves out the path through the slice (x[1])"),
+    ],
+    ids=["a place", "a path"],
+)
+def test_a_reason_speaks_of_outputs_and_inputs_and_of_no_turns(wrong: Any, told: str) -> None:
+    result = crosscheck.check_jacobian(plain_f, wrong, POINT)
+    explanation = result.gradients["jacobian"].diagnoses[0].explanation
+    assert told in explanation, explanation
+    assert " turn " not in explanation
+
+
+def test_words_in_code_stay() -> None:
+    scaled = Diagnosis("scaled", "the gradient of j is 5 times too small (1 / batch)", {"name": "1 / batch"})
+    assert of_matrix_told(scaled, 5, True).explanation.endswith("(1 / outputs)")
+    fewer = Diagnosis("shifted", "the true one without its feature 2 (only as many features as batch)", {})
+    assert of_matrix_told(fewer, 2, True).explanation.endswith("input 2 (only as many inputs as outputs)")
+    path = Diagnosis("sign", "has the wrong sign in turn 3 of 5 in sample 2 (a.py:1: batch * f(sample))", {})
+    told = "has the wrong sign for output 2 in output 2 (a.py:1: batch * f(sample))"
+    assert of_matrix_told(path, 5, True).explanation == told
 
 
 def test_a_stored_zero_is_no_matter_of_the_pattern() -> None:

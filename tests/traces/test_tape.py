@@ -115,6 +115,20 @@ def test_the_same_trace_is_compiled_once(rng: np.random.Generator) -> None:
     assert record(polynomial, inputs, ("x",)).compiled_run is not first.compiled_run
 
 
+def squared(x):
+    return jnp.sin(x) ** 2
+
+
+def squared_below(x):
+    return jnp.sin(x) ** 2
+
+
+def test_the_same_program_of_other_lines_is_said_to_be_written_there(rng: np.random.Generator) -> None:
+    inputs = inputs_of({"x": (3,)}, rng)
+    lines = [{s.source.line for s in record(f, inputs, ("x",)).steps if s.source} for f in (squared, squared_below)]
+    assert lines == [{f.__code__.co_firstlineno + 1} for f in (squared, squared_below)]
+
+
 def test_the_configuration_of_jax_is_left_alone(rng: np.random.Generator) -> None:
     before = jax.config.read("jax_enable_x64")
     inputs = inputs_of({"x": (5,)}, rng)

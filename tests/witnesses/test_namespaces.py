@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import crosscheck
 from crosscheck.witnesses.namespaces import LONGEST, MOST_OBJECTS, kept, reached
 
 
@@ -49,3 +50,34 @@ def test_what_is_bound_in_a_long_dictionary_is_undone() -> None:
     with kept(reached(forward)):
         assert forward(7) == forward(7) == -7
     assert memo[7] == 7
+
+
+class FrozenList(list[Any]):
+    """As the names of a table's columns are kept: never to be changed."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("never to be changed")
+
+
+class FrozenDict(dict[str, Any]):
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("never to be changed")
+
+
+class Model:
+    """NumPy itself is held in both: what is put in its place for a recording, they refuse."""
+
+    def __init__(self) -> None:
+        self.names, self.held = FrozenList(["a", np, "b"]), FrozenDict(xp=np)
+
+    def loss(self, x: Any) -> Any:
+        return np.sin(x).sum() * len(self.names)
+
+
+def test_containers_that_may_not_be_changed_are_left_alone() -> None:
+    model = Model()
+    x = np.array([0.3, -0.5])
+    assert crosscheck.check_gradient(model.loss, lambda x: 3 * np.cos(x), x)
+    assert not crosscheck.check_gradient(model.loss, lambda x: 2 * np.cos(x), x, diagnose=False)
+    assert model.names == ["a", np, "b"]
+    assert model.held == {"xp": np}
