@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from crosscheck.diagnosis.tolerances import SAME_FACTOR
 
-# How much more far-fetched a quotient is than its top and its bottom.
+# How much more far-fetched a quotient of sizes is than its top and its bottom; and what a scalar of the program costs,
+# which is one number and over a size no more far-fetched than it is.
 QUOTIENT = 0.5
+SCALAR = 2.0
 # What a variance that is not biased is multiplied by, and that upside down: a quotient of quotients nobody reads right.
 CORRECTION, INVERSE = "n / (n - 1) of n, ", "(n - 1) / n of n, "
 
@@ -90,7 +92,7 @@ def with_special(reading: Reading, number: Size, *, over: bool) -> Reading:
     top = (*reading.over, number.name) if over else reading.over
     bottom = reading.under if over else (*reading.under, number.name)
     sign = "-" if reading.text.startswith("-") else ""
-    made_one = bool(top and bottom) and not (reading.over and reading.under)
+    made_one = bool(top and bottom) and not (reading.over and reading.under) and number.cost < SCALAR
     cost = reading.cost + number.cost + (QUOTIENT if made_one else 0.0)
     return Reading(sign + written(top, bottom), top, bottom, cost)
 

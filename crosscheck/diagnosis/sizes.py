@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from crosscheck.diagnosis.factors import Size
+from crosscheck.diagnosis.factors import SCALAR, Size
 from crosscheck.diagnosis.words import AREAS, area
 
 # More would make products of two sizes that are any number at all.
@@ -56,7 +56,7 @@ def sizes_of(
 
 
 # √ of a size is the scale of attention; a size less one is the count of an unbiased variance.
-ROOT, LESS_ONE, SCALAR = 1.1, 1.0, 2.0
+ROOT, LESS_ONE = 1.1, 1.0
 
 
 def special_sizes(sizes: Sequence[Size], scalars: Mapping[str, float]) -> list[Size]:
