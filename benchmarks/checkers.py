@@ -60,8 +60,9 @@ def torch_gradcheck(operation: Operation, *, fast: bool) -> bool:
             return torch.from_numpy(np.array(operation.forward({**constants, **values})))
 
         @staticmethod
-        def backward(ctx: Any, g: Any) -> Any:
+        def backward(ctx: Any, *grad_outputs: Any) -> Any:
             values = dict(zip(names, (t.detach().numpy() for t in ctx.saved_tensors), strict=True))
+            (g,) = grad_outputs
             found = operation.backward(g.detach().numpy(), {**constants, **values})
             return tuple(torch.from_numpy(np.array(found[k])) for k in names)
 
