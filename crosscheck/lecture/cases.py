@@ -25,6 +25,7 @@ from crosscheck.lecture.rows import LOSSES, ROWS
 from crosscheck.lecture.tangent_cases import tangent_cases
 from crosscheck.operation import Operation
 from crosscheck.spaces.space import Space
+from crosscheck.witnesses.namespaces import ONE_AT_A_TIME
 from manual import (
     ConvolutionalLayer,
     FlattenLayer,
@@ -70,9 +71,13 @@ class Case:
     differences: bool = True
 
     def operation(self, seed: int = 0) -> Operation:
-        """The case's operation, drawn from the seed and the name of what is built."""
+        """The case's operation, drawn from the seed and the name of what is built.
+
+        Not while another case's code runs with other names (in longdouble, or recorded): these are this one's, too.
+        """
         base = self.name.split(" @ ")[0]
-        return self.build(np.random.default_rng([seed, zlib.crc32(base.encode())]))
+        with ONE_AT_A_TIME:
+            return self.build(np.random.default_rng([seed, zlib.crc32(base.encode())]))
 
     def grad_output(self, shape: Shape, seed: int = 0) -> Array:
         """The case's cotangent: random with both signs, zero outside the spot."""
