@@ -42,7 +42,7 @@ from numpy.typing import DTypeLike
 from manual import checks
 from manual.layer import Layer, Stage
 from manual.machine.rows import in_parts, total
-from manual.standardization import standardized, through
+from manual.standardization import affine, standardized, through
 
 Array = np.ndarray
 
@@ -111,13 +111,6 @@ def forward(
         running_mean, running_variance = np.array(running_mean), np.array(running_variance)
     state = running_mean.astype(real, copy=False), running_variance.astype(real, copy=False)
     return y, Saved(z, scales, inverse, training), state
-
-
-def affine(z: Array, scales: Array, biases: Array) -> Array:
-    """A·Z and the bias."""
-    y = scales * z
-    y += biases
-    return y
 
 
 def by_channel(values: Array, x: Array) -> Array:

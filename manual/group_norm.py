@@ -33,7 +33,7 @@ from numpy.typing import DTypeLike
 from manual import checks
 from manual.layer import Layer, Stage
 from manual.machine.rows import in_parts, total
-from manual.standardization import standardized, through
+from manual.standardization import affine, standardized, through
 
 Array = np.ndarray
 
@@ -68,13 +68,11 @@ def forward(x: Array, scales: Array, biases: Array, *, groups: int, eps: float =
 
     def normalized(x: Array, scales: Array, biases: Array) -> tuple[Array, Array, Array]:
         z, _, _, inverse = standardized(x, (1, 2), eps)
-        y = scales * z
-        y += biases
-        return y, z, inverse  # (1)
+        return affine(z, scales, biases), z, inverse  # (1)
 
     rows = one_by_one(x, groups)
-    y, z, inverse = in_parts(normalized, rows, beside(scales, rows), beside(biases, rows))
-    whole = (len(x), groups, -1) if x.size else (len(x), groups, channels // groups * prod(x.shape[2:]))
+    y, z, inverse = in_parts(normalized, rows, beside(scales, x, groups), beside(biases, x, groups))
+    whole = (len(x), groups, prod(rows.shape[1:]))
     return y.reshape(x.shape), Saved(z.reshape(whole), scales, inverse.reshape(len(x), groups, 1), x.shape)
 
 
@@ -83,10 +81,9 @@ def one_by_one(x: Array, groups: int) -> Array:
     return x.reshape(len(x) * groups, x.shape[1] // groups, prod(x.shape[2:]))
 
 
-def beside(values: Array, rows: Array) -> Array:
-    """One number per channel, beside the groups of all samples."""
-    each = values.reshape(-1, rows.shape[1], 1)
-    return np.tile(each, (len(rows) // len(each), 1, 1))
+def beside(values: Array, x: Array, groups: int) -> Array:
+    """One number per channel, beside the groups of all samples of x."""
+    return np.tile(values.reshape(groups, x.shape[1] // groups, 1), (len(x), 1, 1))
 
 
 def along(values: Array, axes: int) -> Array:
@@ -116,7 +113,7 @@ def backward(grad_output: Array, saved: Saved) -> tuple[Array, Array, Array]:
         return grad_x, total(g, (2,), z), total(g, (2,))  # (3), (4) of one sample
 
     rows = one_by_one(g, groups)
-    arrays = z.reshape(rows.shape), inverse.reshape(-1, 1, 1), beside(scales, rows)
+    arrays = z.reshape(rows.shape), inverse.reshape(-1, 1, 1), beside(scales, g, groups)
     grad_x, grad_scales, grad_biases = in_parts(gradients, rows, *arrays)
     samples = len(g), len(scales)
     return grad_x.reshape(shape), grad_scales.reshape(samples).sum(0), grad_biases.reshape(samples).sum(0)

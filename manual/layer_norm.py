@@ -31,7 +31,7 @@ from numpy.typing import DTypeLike
 from manual import checks
 from manual.layer import Layer, Stage
 from manual.machine.rows import in_parts
-from manual.standardization import standardized, through
+from manual.standardization import affine, standardized, through
 
 Array = np.ndarray
 
@@ -61,9 +61,7 @@ def forward(x: Array, scales: Array, biases: Array, *, eps: float = 1e-5) -> tup
 
     def normalized(x: Array) -> tuple[Array, Array, Array]:
         z, _, _, inverse = standardized(x, last(x, scales), eps)
-        y = scales * z
-        y += biases
-        return y, z, inverse  # (1)
+        return affine(z, scales, biases), z, inverse  # (1)
 
     y, z, inverse = in_parts(normalized, x) if x.ndim > scales.ndim else normalized(x)
     return y, Saved(z, scales, inverse)

@@ -97,6 +97,13 @@ def through(moved: Array, y: Array, scale: Array, axes: Axes) -> Array:
     return back  # (6), (7)
 
 
+def affine(z: Array, scales: Array, biases: Array) -> Array:
+    """A·Z and the bias, as every normalization ends."""
+    y = scales * z
+    y += biases
+    return y
+
+
 def tangent(nudge_x: Array, saved: Saved) -> Array:
     """Ẏ from Ẋ = nudge_x, the shape of x. Raises ValueError for another shape."""
     checks.nudges(x=(nudge_x, saved.y.shape))

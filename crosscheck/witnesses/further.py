@@ -155,7 +155,7 @@ def right_on(formula: Operation, sets: dict[str, Lies], names: frozenset[str], a
     """Of gradients that are wrong at a further point, those that are right at all points on the sets that the inputs
     lie on."""
     right, compared = names, 0
-    for there in points_on(formula, sets, ask.seed):
+    for there in points_on(formula, sets, ask.seed, len(CHANGES)):
         _, judged = ask(there, right.__contains__)
         if judged is not None:
             compared += 1

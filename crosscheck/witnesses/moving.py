@@ -17,7 +17,7 @@ import numpy as np
 
 from crosscheck.evidence.estimate import DIRECTIONS, Estimate
 from crosscheck.operation import Operation
-from crosscheck.traces.once import length_of
+from crosscheck.traces.once import calls_of, length_of
 from crosscheck.witnesses.analytic import CHECK_EVALUATIONS
 from crosscheck.witnesses.complex_step import MOVED_RUNS, complex_step
 from crosscheck.witnesses.differences import (
@@ -49,11 +49,9 @@ DIRECTION_COUNT = 20
 FEWEST_DIRECTIONS = 2
 # Directions that ask whether single entries tell the whole: along random signs ties part in one way each.
 JOINT = 3
-# The complex step is asked where it costs at most this many evaluations, 1 + MOVED_RUNS times: alone beside differences
-# it has digits that they do not have; beside a reference that has spoken it is a third opinion, of code that nobody
-# wrote for complex numbers.
+# The complex step, a third opinion, is asked where it costs at most this many evaluations, 1 + MOVED_RUNS times;
+# beside a reference that has spoken, of a forward in Python loops, where these cost no more than `NUMBERS_BESIDE`.
 COMPLEX_GROUPS = 256
-COMPLEX_GROUPS_BESIDE = 32
 
 
 def affordable(operation: Operation, name: str, outputs: int) -> int:
@@ -70,8 +68,10 @@ def calls_within(operation: Operation, name: str, outputs: int) -> int:
 
 def complex_groups(operation: Operation) -> int:
     """Up to how many groups of entries the complex step is asked about."""
-    third = operation.reference is not None and operation.moving_forward is None
-    return COMPLEX_GROUPS_BESIDE if third else COMPLEX_GROUPS
+    if operation.reference is None:
+        return COMPLEX_GROUPS
+    calls = NUMBERS_BESIDE // (len(operation.wrt) * CALL * max(1, calls_of(operation.reference)))
+    return min(COMPLEX_GROUPS, calls // (1 + MOVED_RUNS))
 
 
 def direction_count(operation: Operation, name: str, outputs: int) -> int:

@@ -17,8 +17,6 @@ import numpy as np
 from crosscheck.draws import resampled
 from crosscheck.operation import Array, Arrays, Operation
 
-POINTS = 4  # as many as there are further points
-
 
 class Lies(NamedTuple):
     """A set: in words, whether an array lies on it, and another array on it with numbers like its own."""
@@ -91,10 +89,10 @@ def sets_of(formula: Operation) -> dict[str, Lies]:
     return found
 
 
-def points_on(formula: Operation, sets: dict[str, Lies], seed: int) -> list[Operation]:
-    """Points at which these inputs are on their sets and all have other numbers."""
+def points_on(formula: Operation, sets: dict[str, Lies], seed: int, count: int) -> list[Operation]:
+    """So many points at which these inputs are on their sets and all have other numbers."""
     found: list[Operation] = []
-    for number in range(POINTS):
+    for number in range(count):
         rng = np.random.default_rng([seed, 9, number])
         drawn: Arrays = {
             k: sets[k].another(a, rng) if k in sets else resampled(a, rng)

@@ -189,14 +189,17 @@ def test_it_is_asked_where_it_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [e.witness for e in moving_witnesses(operation(np.sin, X), "x", V, None)] == [DIFFERENCE, COMPLEX_STEP]
 
 
-def test_beside_a_reference_that_speaks_it_is_asked_where_it_is_cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moving, "COMPLEX_GROUPS_BESIDE", 11)
-    written_for_it = operation(np.sin, X)
-    alone = replace(written_for_it, moving_forward=None)
-    with_reference = replace(alone, reference=lambda x: jnp.sin(x))
-    for subject, asked in (
-        (alone, [DIFFERENCE, COMPLEX_STEP]),
-        (with_reference, [DIFFERENCE]),
-        (replace(with_reference, moving_forward=written_for_it.moving_forward), [DIFFERENCE, COMPLEX_STEP]),
-    ):
+def test_beside_a_reference_that_speaks_it_is_asked_where_the_forward_makes_few_calls() -> None:
+    class Recorded:
+        """As a recorded forward that makes so many calls of NumPy."""
+
+        def __init__(self, steps: int) -> None:
+            self.steps = steps
+
+        def __call__(self, x: Any) -> Any:
+            return jnp.sin(x)
+
+    loops = moving.NUMBERS_BESIDE // moving.CALL // (4 * X.size) + 1
+    for steps, asked in ((10, [DIFFERENCE, COMPLEX_STEP]), (loops, [DIFFERENCE])):
+        subject = replace(operation(np.sin, X), reference=Recorded(steps))
         assert [e.witness for e in moving_witnesses(subject, "x", V, None)] == asked
